@@ -1,0 +1,72 @@
+"""The one kind of error that a user sees: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class EchokitError(Exception):
+    """A mistake in the user's input, said so that the user can mend it.
+
+    Args:
+        message: What is wrong, in one sentence.
+        hint: What to do about it.
+        where: The place: ``file:line``, a file name, or a path inside a recipe.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, where: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.where = where
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default pickling, and worker processes send errors back.
+        return (_rebuild, (type(self), self.message, self.hint, self.where))
+
+
+def _rebuild(kind: type[EchokitError], message: str, hint: str | None, where: str | None) -> EchokitError:
+    return kind(message, hint=hint, where=where)
+
+
+class RecipeError(EchokitError):
+    """Everything that is wrong with one recipe, told at once.
+
+    Args:
+        problems: One error for each mistake, in the order of the file.
+    """
+
+    def __init__(self, problems: Iterable[EchokitError]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the recipe")
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.message}:", *(str(problem) for problem in self.problems)])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.problems,))
+
+
+class DataError(EchokitError):
+    """A file or a table that can not be used as it is."""
+
+
+class VideoError(DataError):
+    """A video that can not be read; costs its case, never the run."""
+
+
+class MissingExtraError(EchokitError):
+    """An optional library is not installed; the hint is the command that installs it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return ``did you mean 'x'?`` for the closest of the known names, or None when nothing is close."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else None

@@ -1,0 +1,88 @@
+"""Predictions: what a model said about every case, one row a case and fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+COLUMNS = ("case_id", "patient_id", "split", "repeat", "fold", "y_true", "y_score")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A table of scores.
+
+    Attributes:
+        table: Columns ``case_id, patient_id, split, repeat, fold, y_true, y_score`` and, for an EF objective,
+            ``target, prediction``. ``y_true`` 1 is the positive class.
+        positive: Name of the positive class (``reduced``).
+        threshold: Score at and above which a case is called positive; fixed before the test data is seen.
+        probability: Whether ``y_score`` is a probability of the positive class.
+
+    Raises:
+        DataError: A column is missing, ``y_true`` is not 0 or 1, or a score is not a finite number (cases are named).
+    """
+
+    table: pd.DataFrame
+    positive: str = "positive"
+    threshold: float = 0.5
+    probability: bool = True
+
+    def __post_init__(self) -> None:
+        missing = [column for column in COLUMNS if column not in self.table.columns]
+        if missing:
+            raise DataError(f"the predictions lack the columns {missing}", hint=f"expected {', '.join(COLUMNS)}")
+        if not self.table["y_true"].isin([0, 1]).all():
+            bad = self.table.loc[~self.table["y_true"].isin([0, 1]), "case_id"].tolist()
+            raise DataError(f"y_true is neither 0 nor 1 for {len(bad)} cases: {', '.join(map(str, bad[:5]))}")
+        finite = np.isfinite(self.table["y_score"].to_numpy(float))
+        if not finite.all():
+            bad = self.table.loc[~finite, "case_id"].tolist()
+            raise DataError(f"y_score is not a finite number for {len(bad)} cases: {', '.join(map(str, bad[:5]))}")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def y_true(self) -> npt.NDArray[np.int64]:
+        """(n,) int64 of 0 and 1."""
+        return self.table["y_true"].to_numpy(np.int64)
+
+    @property
+    def y_score(self) -> npt.NDArray[np.float64]:
+        """(n,) float64 scores."""
+        return self.table["y_score"].to_numpy(np.float64)
+
+    def per_patient(self) -> Predictions:
+        """Average the scores of each patient within split, repeat and fold: metrics count patients, not videos.
+
+        Raises:
+            DataError: The cases of one patient disagree about ``y_true``.
+        """
+        keys = ["split", "repeat", "fold", "patient_id"]
+        groups = self.table.groupby(keys, sort=False)
+        mixed = groups["y_true"].nunique()
+        mixed = mixed[mixed > 1]
+        if len(mixed):
+            raise DataError(
+                f"{len(mixed)} patients have cases of both classes, for example {mixed.index[0][-1]!r}",
+                hint="give one outcome for each patient, or leave patient_id out to count videos",
+            )
+        numeric = [c for c in ("y_true", "y_score", "target", "prediction") if c in self.table.columns]
+        table = groups.agg({"case_id": "first", **dict.fromkeys(numeric, "mean")}).reset_index()
+        table["y_true"] = table["y_true"].astype(np.int64)
+        return Predictions(table, self.positive, self.threshold, self.probability)
+
+    def write(self, path: Path) -> None:
+        """Write the table as CSV with every digit of the scores."""
+        self.table.to_csv(path, index=False, lineterminator="\n")
