@@ -1,0 +1,168 @@
+"""The EchoNet-Dynamic layout: ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi``.
+
+The layout and its quirks are those of the public dataset (Ouyang et al., Nature 2020): names with or without
+``.avi``, splits in any case, rows that list another size than their video has, videos without a tracing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from echokit.cohort.cohort import SPLITS, Cohort
+from echokit.errors import DataError
+from echokit.phantom.marker import is_phantom
+from echokit.schema import DataPath
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEEDED = ("FileName", "EF", "Split")
+COVARIATES = {
+    "EF": "ef",
+    "ESV": "esv",
+    "EDV": "edv",
+    "FPS": "fps",
+    "NumberOfFrames": "frames",
+    "FrameHeight": "height",
+    "FrameWidth": "width",
+}
+
+
+class AbsentError(DataError):
+    """The root of a dataset is not there at all, so that a recipe's fallback may take its place."""
+
+
+class EchonetDynamic:
+    """Read a directory in the layout of EchoNet-Dynamic.
+
+    The layout has no patient identifiers: each video counts as a patient of its own.
+
+    Args:
+        root: The directory that holds FileList.csv and Videos.
+    """
+
+    def __init__(self, *, root: DataPath) -> None:
+        self.root = Path(root).expanduser()
+
+    def __call__(self) -> Cohort:
+        """Read the tables; no video is opened.
+
+        Raises:
+            AbsentError: The root does not exist.
+            DataError: The root does not have this layout, or a table can not be used.
+        """
+        from echokit.fingerprint import content_hash
+
+        listing = self._listing()
+        table = _read_table(listing)
+        warnings: list[str] = []
+        names = [_stem(str(name)) for name in table["FileName"]]
+        _refuse_escapes(names, listing)
+        cases = _covariates(table)
+        cases.insert(0, "case_id", names)
+        cases.insert(1, "patient_id", names)
+        cases.insert(2, "source", [str(self.root / "Videos" / f"{name}.avi") for name in names])
+        cases.insert(3, "split", [str(split).strip().lower() for split in table["Split"]])
+        _check_splits(cases, listing)
+        warnings += _size_warnings(cases)
+        warnings += self._tracing_warnings(names)
+        return Cohort(
+            cases.reset_index(drop=True),
+            name="EchoNet-Dynamic layout",
+            phantom=is_phantom(self.root),
+            warnings=tuple(warnings),
+            fingerprint=content_hash(listing),
+        )
+
+    def _listing(self) -> Path:
+        if not self.root.exists():
+            raise AbsentError(
+                f"the dataset is not there: {self.root} does not exist",
+                hint=f"expected {self.root / 'FileList.csv'}; set data.root or ECHONET_DYNAMIC to the folder that holds it",
+                where="data.root",
+            )
+        listing = self.root / "FileList.csv"
+        videos = self.root / "Videos"
+        for place, what in ((listing, listing.is_file()), (videos, videos.is_dir())):
+            if not what:
+                raise DataError(
+                    f"{self.root} is not in the layout of EchoNet-Dynamic: expected {place}",
+                    hint="data.root is the folder that holds FileList.csv and Videos/",
+                    where="data.root",
+                )
+        return listing
+
+    def _tracing_warnings(self, names: list[str]) -> list[str]:
+        import pandas as pd
+
+        tracings = self.root / "VolumeTracings.csv"
+        if not tracings.is_file():
+            return ["VolumeTracings.csv is not there (it is not needed to train)"]
+        try:
+            column = pd.read_csv(tracings, usecols=["FileName"], dtype=str, encoding_errors="replace")["FileName"]
+        except (ValueError, pd.errors.ParserError):
+            return ["VolumeTracings.csv can not be read as a table with the column FileName (it is not needed to train)"]
+        traced = {_stem(str(name)) for name in column.unique()}
+        untraced = [name for name in names if name not in traced]
+        return [f"{len(untraced)} videos have no tracing, for example {untraced[0]}"] if untraced else []
+
+
+def _read_table(listing: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(listing, dtype=str, keep_default_na=False, encoding_errors="replace")
+    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"is not a readable CSV table: {error}", where=str(listing)) from None
+    table.columns = [str(column).strip().lstrip("\ufeff") for column in table.columns]
+    missing = [column for column in NEEDED if column not in table.columns]
+    if missing:
+        raise DataError(
+            f"lacks the columns {', '.join(missing)}", hint=f"it has {', '.join(table.columns)}", where=str(listing)
+        )
+    if table.empty:
+        raise DataError("has no rows", where=str(listing))
+    return table
+
+
+def _stem(name: str) -> str:
+    name = name.strip()
+    return name[:-4] if name.lower().endswith(".avi") else name
+
+
+def _refuse_escapes(names: list[str], listing: Path) -> None:
+    """A name must stay a plain name: the table may come from anywhere, and paths stay under the root."""
+    bad = [(row, name) for row, name in enumerate(names, start=2) if not name or name != Path(name).name or name == ".."]
+    if bad:
+        row, name = bad[0]
+        raise DataError(f"{name!r} is not the name of a video", hint=f"{len(bad)} such rows", where=f"{listing}:{row}")
+
+
+def _covariates(table: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    present = {column: name for column, name in COVARIATES.items() if column in table.columns}
+    return pd.DataFrame({name: pd.to_numeric(table[column], errors="coerce") for column, name in present.items()})
+
+
+def _check_splits(cases: pd.DataFrame, listing: Path) -> None:
+    strange = cases[~cases["split"].isin(SPLITS)]
+    if len(strange):
+        row = int(strange.index[0])
+        raise DataError(
+            f"the split {strange['split'].iloc[0]!r} is none of TRAIN, VAL, TEST",
+            hint=f"{len(strange)} such rows",
+            where=f"{listing}:{row + 2}",
+        )
+
+
+def _size_warnings(cases: pd.DataFrame) -> list[str]:
+    if "height" not in cases or "width" not in cases:
+        return []
+    sizes = list(zip(cases["height"], cases["width"], strict=True))
+    usual = max(set(sizes), key=sizes.count)
+    odd = sum(size != usual for size in sizes)
+    if not odd:
+        return []
+    return [f"{odd} rows list another size than {usual[0]:g}x{usual[1]:g}; the size of each decoded video counts"]

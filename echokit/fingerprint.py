@@ -1,0 +1,73 @@
+"""Fingerprints: hashes of files, of code and of plain data."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from echokit.workspace import workspace
+
+
+def digest(data: Any) -> str:
+    """Hash JSON-able data; the same data gives the same hash on every machine."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def content_hash(path: Path) -> str:
+    """Hash a file's content, remembered by its path, size and modification time.
+
+    Raises:
+        OSError: The file can not be read.
+    """
+    status = path.stat()
+    key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
+    with _remembered() as table:
+        row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()
+        if row is not None:
+            return str(row[0])
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    with _remembered() as table:
+        table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*key, found))
+    return found
+
+
+@contextmanager
+def _remembered() -> Iterator[sqlite3.Connection]:
+    place = workspace() / "hashes.sqlite"
+    if not place.exists():
+        os.close(os.open(place, os.O_CREAT | os.O_RDWR, 0o600))  # it holds paths: for its owner only
+    connection = sqlite3.connect(place, timeout=60)
+    try:
+        with connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size, mtime, hash)")
+            yield connection
+    finally:
+        connection.close()
+
+
+@functools.cache
+def code_hash(module: str) -> str:
+    """Hash every Python file of the package that a module lies in, without importing it.
+
+    A component leans on its neighbours, so the whole room counts: too much is made again rather than too little.
+    """
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    place = Path(spec.origin)
+    inside_package = "." in module or place.name == "__init__.py"
+    files = sorted(place.parent.rglob("*.py")) if inside_package else [place]
+    hashed = hashlib.blake2b(digest_size=16)
+    for file in files:
+        hashed.update(str(file.relative_to(place.parent)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return hashed.hexdigest()

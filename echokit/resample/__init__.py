@@ -1,0 +1,1 @@
+"""Resamplers: how a cohort is divided into training, validation and test."""
