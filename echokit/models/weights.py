@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors and JSON, written so that a kill never leaves half a file, and no pickle anywhere."""
+"""Weights on disk: safetensors and JSON, never a pickle, written so that a kill never leaves half a file."""
 
 from __future__ import annotations
 
@@ -66,14 +66,15 @@ def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, object]) -
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
-    """Write named tensors and JSON metadata: after a kill or a power cut the path holds the old file or the new one.
+    """Write named tensors and JSON metadata; after a kill the path holds the old file or the new one, whole.
 
-    A temporary file in the same directory is written and synced, renamed over the path, and the directory synced.
-    A killed writer can leave its hidden ``.tmp`` file behind, never half a ``path``.
+    A temporary file in the same directory is written and synced, renamed over the path, and the directory
+    synced. A killed writer can leave its hidden ``.tmp`` file behind, never half a ``path``.
 
     Args:
         path: File to write; its directory is made where needed.
-        tensors: Any device, dtype and memory format; values are kept bit for bit, tied tensors are written twice.
+        tensors: Any device, dtype and memory format; values are kept bit for bit, tied tensors are written
+            twice.
         metadata: Strict JSON: no NaN, no infinity.
 
     Raises:
@@ -103,7 +104,8 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         path: File to read.
 
     Returns:
-        The tensors on the CPU, and the metadata (of a file that another program wrote: its plain text entries).
+        The tensors on the CPU, and the metadata (of a file that another program wrote: its plain text
+        entries).
 
     Raises:
         EchokitError: There is no such file, it is not safetensors, or its content is damaged.
@@ -139,9 +141,9 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def apply_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> WeightReport:
     """Copy tensors into a model where name and shape fit, and say what became of every one.
 
-    A convolution that differs in its input channels only is adapted: summed over the channels of the file and shared
-    evenly over those of the model, which for a grey model equals feeding grey as every channel (inflation as in
-    Carreira and Zisserman 2017, arXiv:1705.07750).
+    A convolution that differs in its input channels only is adapted: summed over the channels of the file and
+    shared evenly over those of the model, which for a grey model equals feeding grey as every channel
+    (inflation as in Carreira and Zisserman 2017, arXiv:1705.07750).
 
     Args:
         model: Changed in place.
@@ -189,7 +191,7 @@ def _some(names: Mapping[str, Tensor]) -> str:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    # safetensors refuses tensors that share memory or are not contiguous (channels_last_3d); a copy is neither.
+    # safetensors refuses tensors that share memory or lie in channels_last_3d; a contiguous copy is neither.
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 

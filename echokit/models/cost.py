@@ -1,0 +1,43 @@
+"""What a model costs: parameters and multiply-adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from echokit.models.shape import InputShape
+
+
+def count_parameters(module: nn.Module) -> tuple[int, int]:
+    """Return the numbers of trainable parameters and of batch-norm statistics (running mean and variance)."""
+    trainable = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    running = ("running_mean", "running_var")
+    statistics = sum(buffer.numel() for name, buffer in module.named_buffers() if name.endswith(running))
+    return trainable, statistics
+
+
+def multiply_adds(model: nn.Module, shapes: Mapping[str, InputShape]) -> int:
+    """Count the multiply-adds of convolutions and matrix products in one forward pass of one clip.
+
+    Nothing is computed: the pass runs on shapes alone (the meta device), and the model stays as it is.
+
+    Args:
+        model: An `EchoModel`.
+        shapes: Of the streams of one clip.
+    """
+    batch = 2  # batch norm in training mode refuses a single value
+    streams = {
+        name: torch.empty(batch, s.channels, s.frames, s.height, s.width, device="meta")
+        for name, s in shapes.items()
+    }
+    valid = {
+        name: torch.empty(batch, s.frames, dtype=torch.bool, device="meta") for name, s in shapes.items()
+    }
+    state = {name: torch.empty_like(tensor, device="meta") for name, tensor in model.state_dict().items()}
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        functional_call(model, state, (streams, valid))
+    return int(counter.get_total_flops()) // (2 * batch)

@@ -1,0 +1,41 @@
+"""Norm: how one stream is normalised before the network sees it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from echokit.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Mean and standard deviation of a stream in real units (grey 0..255, pixels a frame), one a channel.
+
+    Attributes:
+        mean: Subtracted first.
+        std: Divided by then.
+
+    Raises:
+        DataError: A number is not finite, or a standard deviation is not above zero (a constant stream).
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.mean or len(self.mean) != len(self.std):
+            raise ValueError(f"Norm has {len(self.mean)} means for {len(self.std)} standard deviations")
+        if not all(
+            math.isfinite(mean) and math.isfinite(std) and std > 0
+            for mean, std in zip(self.mean, self.std, strict=True)
+        ):
+            raise DataError(
+                f"a stream can not be normalised with mean {self.mean} and standard deviation {self.std}",
+                hint="the training clips are constant or damaged; look at them, or use raw normalisation",
+            )
+
+
+def raw(channels: int) -> Norm:
+    """The normalisation that changes nothing, as in the study's first stage."""
+    return Norm((0.0,) * channels, (1.0,) * channels)

@@ -1,0 +1,129 @@
+"""The torch modules of the pre-activation 3D ResNet, which `echokit.models.preact_resnet` describes."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+STEM_WIDTH = 64
+EXPANSION = 4
+
+
+class Residual(nn.Module):
+    """``body(x) + shortcut(x)``: the sum is left without an activation, the next unit begins with one.
+
+    Args:
+        body: The convolutions.
+        shortcut: Identity, or a bare 1x1x1 convolution where the shape changes.
+    """
+
+    def __init__(self, body: nn.Sequential, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x)
+        out += self.shortcut(x)  # in place is safe: a convolution does not need its output to go backward
+        return out
+
+
+class PreActResNet3D(nn.Module):
+    """(B, channels, T, H, W) to (B, features).
+
+    Args:
+        channels: Channels of the stream.
+        blocks: Residual blocks in each of the four stages.
+        bottleneck: 1x1x1, 3x3x3, 1x1x1 convolutions with four times the filters at the end, instead of two
+            3x3x3.
+        dropout: Rate between the ReLU and the convolution of every unit.
+
+    Attributes:
+        features: Width of the answer.
+    """
+
+    def __init__(self, channels: int, blocks: Sequence[int], *, bottleneck: bool, dropout: float) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            OrderedDict(
+                conv=nn.Conv3d(channels, STEM_WIDTH, 7, stride=2, padding=3),
+                norm=nn.BatchNorm3d(STEM_WIDTH),
+                relu=nn.ReLU(inplace=True),
+                pool=nn.MaxPool3d(3, stride=1, padding=1),
+            )
+        )
+        width = STEM_WIDTH
+        stages = []
+        for stage, count in enumerate(blocks):
+            filters = STEM_WIDTH * 2**stage
+            stage_blocks = []
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
+                active = (
+                    stage > 0 or index > 0
+                )  # the stem has normalised and activated for the very first block
+                make = _bottleneck_block if bottleneck else _basic_block
+                block, width = make(width, filters, stride, active, dropout)
+                stage_blocks.append(block)
+            stages.append(nn.Sequential(*stage_blocks))
+        self.stages = nn.Sequential(*stages)
+        self.last = nn.Sequential(OrderedDict(norm=nn.BatchNorm3d(width), relu=nn.ReLU(inplace=True)))
+        self.features = width
+        _initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.stages(self.stem(x)))
+        return out.mean((2, 3, 4))
+
+
+def _basic_block(width: int, filters: int, stride: int, active: bool, dropout: float) -> tuple[Residual, int]:
+    body = nn.Sequential(
+        _unit(width, filters, 3, stride, active, dropout),
+        _unit(filters, filters, 3, 1, True, dropout),
+    )
+    return Residual(body, _shortcut(width, filters, stride)), filters
+
+
+def _bottleneck_block(
+    width: int, filters: int, stride: int, active: bool, dropout: float
+) -> tuple[Residual, int]:
+    wide = filters * EXPANSION
+    body = nn.Sequential(
+        _unit(width, filters, 1, stride, active, dropout),
+        _unit(filters, filters, 3, 1, True, dropout),
+        _unit(filters, wide, 1, 1, True, dropout),
+    )
+    return Residual(body, _shortcut(width, wide, stride)), wide
+
+
+def _unit(width: int, filters: int, kernel: int, stride: int, active: bool, dropout: float) -> nn.Sequential:
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if active:
+        layers["norm"] = nn.BatchNorm3d(width)
+        layers["relu"] = nn.ReLU(
+            inplace=True
+        )  # overwrites the output of BN, which needs only its input to go backward
+        if dropout:
+            layers["dropout"] = nn.Dropout(dropout)
+    layers["conv"] = nn.Conv3d(width, filters, kernel, stride=stride, padding=kernel // 2)
+    return nn.Sequential(layers)
+
+
+def _shortcut(width: int, filters: int, stride: int) -> nn.Module:
+    if stride == 1 and width == filters:
+        return nn.Identity()
+    return nn.Conv3d(width, filters, 1, stride=stride)
+
+
+def _initialise(module: nn.Module) -> None:
+    """He normal with fan-in as Keras draws it: cut at two standard deviations, the variance kept."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv3d):
+            fan_in = layer.weight[0].numel()
+            std = math.sqrt(2 / fan_in) / 0.87962566103423978
+            nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)

@@ -1,0 +1,55 @@
+"""The torch side of the classification objectives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass  # not frozen: the Objective protocol declares plain attributes
+class WeightedCrossEntropy:
+    """Weighted softmax cross entropy of two classes; see `echokit.objectives.cross_entropy.CrossEntropy`.
+
+    Attributes:
+        outputs: 1 or 2 logits; one logit is that of class 1, and that of class 0 is 0.
+        probability: Whether ``score`` is a probability of class 1.
+        weights: Of class 0 and class 1.
+        label_smoothing: As in torch: part of the target that both classes share.
+        shift: Taken off the logit before the score.
+    """
+
+    outputs: int
+    probability: bool
+    weights: tuple[float, float]
+    label_smoothing: float
+    shift: float
+
+    def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum of the losses and the sum of the weights; their ratio is torch's weighted mean.
+
+        Args:
+            outputs: (B, outputs) float32.
+            y_true: (B,) int64 of 0 and 1.
+            value: (B,) float32; not used.
+        """
+        weights = torch.tensor(self.weights, dtype=torch.float32, device=outputs.device)
+        total = functional.cross_entropy(
+            self._logits(outputs), y_true, weights, reduction="sum", label_smoothing=self.label_smoothing
+        )
+        return total, weights[y_true].sum()
+
+    def score(self, outputs: Tensor) -> Tensor:
+        """(B, outputs) -> (B,) float32 in [0, 1]: softmax of class 1, less the shift of the class weights."""
+        logits = self._logits(outputs)
+        return torch.sigmoid(logits[:, 1] - logits[:, 0] - self.shift)
+
+    def predict(self, outputs: Tensor) -> None:
+        """Return None: a classifier does not estimate the quantity that the classes were cut from."""
+        return None
+
+    def _logits(self, outputs: Tensor) -> Tensor:
+        logits = outputs.float()
+        return logits if self.outputs == 2 else functional.pad(logits, (1, 0))
