@@ -1,0 +1,107 @@
+"""The bootstrap over patients, for any metric that can be computed from weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Statistic = Callable[
+    [npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.number]], npt.NDArray[np.float64]
+]
+
+# Weights of one chunk: small enough to stay in a core's cache, which is also what makes it fast.
+CHUNK_ELEMENTS = 80_000
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A bootstrap interval.
+
+    Attributes:
+        low, high: Its ends, or None when every resample is undefined.
+        method: How it was made, in words, including how many resamples were undefined.
+        undefined: Resamples in which the statistic is undefined; they are left out.
+    """
+
+    low: float | None
+    high: float | None
+    method: str
+    undefined: int
+
+
+def bootstrap_interval(
+    y: npt.NDArray[np.int64],
+    score: npt.NDArray[np.float64],
+    statistic: Statistic,
+    *,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    stratified: bool,
+    seed: int,
+    chunk: int | None = None,
+) -> Interval:
+    """Percentile bootstrap over patients (Efron and Tibshirani, 1993, chapter 13).
+
+    Args:
+        y: (n,) int64 of 0 and 1, one entry a patient.
+        score: (n,) float64.
+        statistic: ``(y, score, weights (B, n)) -> (B,)`` float64, NaN where undefined.
+        resamples: Number of resamples.
+        level: Nominal level, between 0 and 1.
+        stratified: Draw within each class, so that every resample has as many events as the data.
+        seed: Seed of the Philox generator; the same seed gives the same interval, whatever the chunk.
+        chunk: Resamples handled at once; by default as many as fit a core's cache. Memory is O(chunk x n).
+
+    Raises:
+        ValueError: ``resamples`` or ``level`` is out of range, or there are no patients.
+    """
+    if resamples < 1 or not 0 < level < 1:
+        raise ValueError(f"need at least 1 resample and a level between 0 and 1, not {resamples} and {level}")
+    if len(y) == 0:
+        raise ValueError("nothing to resample: there are no patients")
+    chunk = chunk or max(1, CHUNK_ELEMENTS // len(y))
+    weights = resample_weights(y, resamples=resamples, stratified=stratified, seed=seed, chunk=chunk)
+    values = np.concatenate([statistic(y, score, part) for part in weights])
+    values = values[~np.isnan(values)]
+    undefined = resamples - len(values)
+
+    method = f"percentile bootstrap over patients, {resamples:,} resamples"
+    if stratified:
+        method += " stratified by class"
+    if undefined:
+        method += f"; {undefined:,} of them undefined and left out"
+    if not len(values):
+        return Interval(None, None, method, undefined)
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    if low == high:
+        method += "; zero width because the resamples agree, which does not mean certainty"
+    return Interval(float(low), float(high), method, undefined)
+
+
+def resample_weights(
+    y: npt.NDArray[np.int64], *, resamples: int, stratified: bool, seed: int, chunk: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield how often each patient is drawn, in chunks of (<= chunk, n) int64; every row sums to n.
+
+    Each of the n draws of a resample is one uniform number, so the stream of numbers, and with it the
+    resamples, does not depend on the chunk.
+    """
+    n = len(y)
+    generator = np.random.Generator(np.random.Philox(seed))
+    # Draw i takes one of the `size[i]` patients from `first[i]` on, in an order where each class is
+    # contiguous.
+    order = np.argsort(y, kind="stable") if stratified else np.arange(n)
+    first, size = np.zeros(n, np.int64), np.full(n, n)
+    if stratified:
+        negatives = int((y == 0).sum())
+        first[negatives:], size[:negatives], size[negatives:] = negatives, negatives, n - negatives
+    place = np.argsort(order)
+    for start in range(0, resamples, chunk):
+        rows = min(chunk, resamples - start)
+        drawn = (generator.random((rows, n)) * size).astype(np.int64)
+        drawn += first + np.arange(rows)[:, None] * n
+        counts = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+        yield counts[:, place] if stratified else counts

@@ -1,0 +1,51 @@
+"""Evaluator: one metric of one set of patients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from echokit.evaluate.evaluation import Evaluation
+    from echokit.evaluate.predictions import Predictions
+
+
+class Evaluator(Protocol):
+    """Called with the predictions of one split and fold, one row a patient; gives one metric and its curves.
+
+    The metric comes without an interval and without split, repeat and fold: ``assess`` fills these in.
+    """
+
+    def __call__(self, predictions: Predictions, /) -> Evaluation: ...
+
+
+@runtime_checkable
+class Resampled(Protocol):
+    """What an evaluator adds to be given a bootstrap interval.
+
+    Attributes:
+        stratified: Whether the resamples keep the number of patients of each class. Right for a metric that
+            does not depend on the prevalence (AUROC); for others it makes the interval too narrow.
+        thresholded: Whether ``statistic`` wants calls instead of scores: 1.0 where the score is at or above
+            ``Predictions.threshold``, else 0.0.
+    """
+
+    stratified: ClassVar[bool]
+    thresholded: ClassVar[bool]
+
+    def statistic(
+        self, y: npt.NDArray[np.int64], score: npt.NDArray[np.float64], weights: npt.NDArray[np.number], /
+    ) -> npt.NDArray[np.float64]:
+        """Compute the metric for B weightings of the same n patients at once.
+
+        Args:
+            y: (n,) int64 of 0 and 1.
+            score: (n,) float64 scores, or calls (0.0 and 1.0) when ``thresholded``.
+            weights: (B, n), how often each patient is in each resample.
+
+        Returns:
+            (B,) float64, NaN where the metric is undefined.
+        """
+        ...
