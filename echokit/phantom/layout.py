@@ -1,0 +1,257 @@
+"""The phantom on disk, in the exact layout of EchoNet-Dynamic."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from echokit.errors import DataError, did_you_mean
+from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
+from echokit.phantom.encode import write_mjpeg
+from echokit.phantom.render import Measurements, measure, phantom_frames
+
+GENERATOR_VERSION = 1
+MARKER = "PHANTOM_DATA.json"
+STATEMENT = (
+    "PHANTOM DATA: synthetic videos of computed hearts, written in the layout of EchoNet-Dynamic. "
+    "No patient was examined; results on them say nothing about patients."
+)
+FILE_LIST_COLUMNS = (
+    "FileName",
+    "EF",
+    "ESV",
+    "EDV",
+    "FrameHeight",
+    "FrameWidth",
+    "FPS",
+    "NumberOfFrames",
+    "Split",
+)
+TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
+SPLITS = ("TRAIN", "VAL", "TEST")
+SMALL_SHARES = (0.6, 0.2, 0.2)
+ECHONET_SHARES = (7465 / 10030, 1288 / 10030, 1277 / 10030)
+ECHONET_FROM = 1000  # cases from which the splits have EchoNet's proportions
+REDUCED = 50.0
+
+
+def write_phantom(
+    directory: Path,
+    *,
+    cases: int,
+    seed: int = 0,
+    ef: EjectionFractions = "realistic",
+    size: int = 112,
+    frames: tuple[int, int] | None = None,
+    advance: Callable[[int], None] | None = None,
+    workers: int | None = None,
+) -> None:
+    """Write a phantom data set: the same bytes for the same arguments, whatever the number of workers.
+
+    ``directory`` gets ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi`` as in EchoNet-Dynamic, and two files
+    more: ``PHANTOM_DATA.json``, which says what this is, and ``PhantomTruth.csv``, everything known about each case.
+    It appears whole or not at all. Videos are shorter than EchoNet's (52 to 80 frames; there the median is 171)
+    and slower (30 to 60 frames/s; there mostly 50), so that most show a whole beat in 38 frames.
+
+    Args:
+        directory: Where to write; must not exist, or be empty.
+        cases: Number of videos, at least 1. Case i is the same for every number of cases, apart from its split.
+        seed: Seed, at least 0.
+        ef: Distribution of the ejection fraction: ``realistic`` or ``wide``, see ``sample_ef``.
+        size: Height and width in pixels, even, at least 32.
+        frames: Smallest and largest number of frames; None for 52 to 80.
+        advance: Called with 1 after each finished video.
+        workers: Processes; None for one a core. More than one starts processes with ``spawn``, so a script that
+            calls this needs the usual ``if __name__ == "__main__"``.
+
+    Raises:
+        DataError: An argument is out of range, or ``directory`` exists and is not empty.
+    """
+    _check(cases=cases, seed=seed, ef=ef, size=size, frames=frames, workers=workers)
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise DataError(
+            "the phantom's directory exists and is not empty",
+            hint="name a new directory, or delete this one first",
+            where=str(directory),
+        )
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    partial_directory = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    try:
+        (partial_directory / "Videos").mkdir(parents=True)
+        drawn = [sample_case(seed, index, ef=ef, size=size, frames=frames) for index in range(cases)]
+        measured = []
+        for measurements in _write_videos(drawn, partial_directory / "Videos", workers):
+            measured.append(measurements)
+            if advance is not None:
+                advance(1)
+        _write_tables(partial_directory, drawn, measured, seed)
+        marker = {
+            "statement": STATEMENT,
+            "generator": "echokit.phantom",
+            "generator_version": GENERATOR_VERSION,
+            "layout": "echonet_dynamic",
+            "seed": seed,
+            "cases": cases,
+            "ef": ef,
+            "size": size,
+            "frames": list(frames) if frames else None,
+        }
+        (partial_directory / MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
+        if directory.exists():
+            directory.rmdir()
+        partial_directory.rename(directory)
+    finally:
+        shutil.rmtree(partial_directory, ignore_errors=True)
+
+
+def assign_splits(efs: list[float], seed: int) -> list[str]:
+    """Divide cases among TRAIN, VAL and TEST, with the same share of reduced ejection fractions in each.
+
+    Args:
+        efs: Ejection fraction of each case in %.
+        seed: Seed of the draw.
+
+    Returns:
+        One of ``SPLITS`` a case. A class of three cases or more is in every split.
+    """
+    shares = np.array(ECHONET_SHARES if len(efs) >= ECHONET_FROM else SMALL_SHARES)
+    rng = random_stream(seed, 0, 3)
+    splits = [SPLITS[0]] * len(efs)
+    for reduced in (True, False):
+        members = rng.permutation([index for index, ef in enumerate(efs) if (ef < REDUCED) == reduced])
+        counts = np.floor(shares * len(members)).astype(int)
+        if len(members) >= len(SPLITS):
+            counts = np.maximum(counts, 1)
+        counts[0] = len(members) - counts[1:].sum()
+        for split, part in zip(SPLITS, np.split(members, np.cumsum(counts)[:-1]), strict=True):
+            for index in part:
+                splits[int(index)] = split
+    return splits
+
+
+def _check(
+    *, cases: int, seed: int, ef: str, size: int, frames: tuple[int, int] | None, workers: int | None
+) -> None:
+    known = get_args(EjectionFractions)
+    if ef not in known:
+        hint = did_you_mean(ef, known) or f"one of {', '.join(known)}"
+        raise DataError(f"there is no distribution of ejection fractions {ef!r}", hint=hint, where="ef")
+    if cases < 1:
+        raise DataError(f"{cases} cases can not be written", hint="at least 1", where="cases")
+    if seed < 0:
+        raise DataError(f"the seed {seed} is negative", hint="a whole number from 0 on", where="seed")
+    if size < 32 or size % 2:
+        raise DataError(f"frames of {size} pixels can not be written", hint="even, at least 32", where="size")
+    if frames is not None and not 2 <= frames[0] <= frames[1]:
+        raise DataError(
+            f"{frames} is no range of frame counts", hint="smallest, largest; at least 2", where="frames"
+        )
+    if workers is not None and workers < 1:
+        raise DataError(f"{workers} workers can not work", hint="at least 1", where="workers")
+
+
+def _write_videos(drawn: list[PhantomCase], videos: Path, workers: int | None) -> Iterator[Measurements]:
+    """Render, encode and measure each case; results come in the order of the cases."""
+    write = partial(_write_video, videos)
+    workers = min(workers or os.cpu_count() or 1, (len(drawn) + 7) // 8)
+    if workers == 1:
+        yield from map(write, drawn)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+    try:
+        yield from pool.map(write, drawn, chunksize=4)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _write_video(videos: Path, case: PhantomCase) -> Measurements:
+    write_mjpeg(videos / f"{case.name}.avi", phantom_frames(case), case.fps)
+    return measure(case)
+
+
+def _write_tables(directory: Path, drawn: list[PhantomCase], measured: list[Measurements], seed: int) -> None:
+    pairs = list(zip(drawn, measured, strict=True))
+    splits = assign_splits([one.ef_a4c for one in measured], seed)
+    _write_csv(
+        directory / "FileList.csv",
+        FILE_LIST_COLUMNS,
+        (
+            (
+                case.name,
+                *_decimals(one.ef_a4c, one.esv, one.edv),
+                case.size,
+                case.size,
+                case.fps,
+                case.frames,
+                split,
+            )
+            for (case, one), split in zip(pairs, splits, strict=True)
+        ),
+    )
+    _write_csv(
+        directory / "VolumeTracings.csv",
+        TRACING_COLUMNS,
+        (
+            (f"{case.name}.avi", *_decimals(*line), tracing.frame)
+            for case, one in pairs
+            # Either phase may come first, as in EchoNet: a reader has to find out by the area.
+            for tracing in (one.end_diastole, one.end_systole)[:: 1 if int(case.name, 16) % 2 else -1]
+            for line in tracing.lines.tolist()
+        ),
+    )
+    truths = [_truth(case, one) for case, one in pairs]
+    _write_csv(directory / "PhantomTruth.csv", tuple(truths[0]), (tuple(truth.values()) for truth in truths))
+
+
+def _truth(case: PhantomCase, one: Measurements) -> dict[str, Any]:
+    """Everything that is known about a case: what it shows, what is true, and every number drawn for it."""
+    drawn = {
+        name: value for name, value in asdict(case).items() if name not in ("seed", "index", "size", "ef")
+    }
+    flat: dict[str, Any] = {}
+    for name, value in drawn.items():
+        parts = (
+            {f"{name}_{number}": part for number, part in enumerate(value)}
+            if isinstance(value, tuple)
+            else {name: value}
+        )
+        flat |= {key: f"{part:.8f}" if isinstance(part, float) else part for key, part in parts.items()}
+    ef_a4c, ef_3d, foreshortening = _decimals(one.ef_a4c, one.ef_3d, one.foreshortening)
+    return {
+        "FileName": case.name,
+        "EF_3d": ef_3d,
+        "EF_a4c": ef_a4c,
+        "ED_frame": one.end_diastole.frame,
+        "ES_frame": one.end_systole.frame,
+        "foreshortening": foreshortening,
+        **flat,
+    }
+
+
+def _decimals(*values: float) -> tuple[str, ...]:
+    return tuple(f"{value:.8f}" for value in values)
+
+
+def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

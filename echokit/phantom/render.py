@@ -1,0 +1,194 @@
+"""From a case to its frames, its masks and its contour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.phantom.anatomy import LEAFLET, TISSUE_GRID, Grid, draw_anatomy, leaflets_of
+from echokit.phantom.beat import Beats, beats_of
+from echokit.phantom.cases import PhantomCase, random_stream
+from echokit.phantom.motion import Pose, endocardium, epicardium, pose_of, to_diastole
+from echokit.phantom.scanner import BEAMS, DEPTHS, cut, detect, receiver_of, sector_of
+from echokit.phantom.ventricle import DISKS, Ventricle, ventricle_at
+
+if TYPE_CHECKING:
+    from echokit.video.clip import Frames
+
+Float32 = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float64]
+
+MOTION_GRID = Grid(step=2.4, count=94)
+NODES = 9  # contractions at which the motion of tissue is worked out; linear between them
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomMasks:
+    """Where the left ventricle is: (T, H, W) bool each.
+
+    Attributes:
+        cavity: Inside the endocardium.
+        myocardium: The wall around it.
+    """
+
+    cavity: npt.NDArray[np.bool_]
+    myocardium: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """The left ventricle of one frame as EchoNet-Dynamic traces it, in pixels.
+
+    Attributes:
+        frame: Number of the frame.
+        lines: (21, 4) x1, y1, x2, y2: the long axis, then 20 chords from apex to base.
+    """
+
+    frame: int
+    lines: Array
+
+
+def phantom_frames(case: PhantomCase) -> Frames:
+    """Render a case.
+
+    Args:
+        case: From ``sample_case``.
+
+    Returns:
+        (T, H, W) uint8 grey frames, black outside the sector.
+    """
+    import cv2
+
+    rng = random_stream(case.seed, case.index, 2)
+    beats, sector, receiver = beats_of(case), sector_of(case), receiver_of(case, rng)
+    pose = pose_of(case, beats)
+    anatomy = np.float32(10) ** (draw_anatomy(case) / np.float32(20))
+    contractions = np.linspace(0, 1, NODES)
+    steps = _tissue_motion(case, contractions)
+    leaflets = leaflets_of(case, contractions)
+    to_motion, to_tissue = MOTION_GRID.to_nodes(), TISSUE_GRID.to_nodes()
+    kept = float(np.sqrt(1 - case.decorrelation))
+    renewed = float(np.sqrt(case.decorrelation))
+    scatterers = cut(rng, TISSUE_GRID.count, TISSUE_GRID.count).copy()
+
+    frames = np.empty((case.frames, case.size, case.size), np.uint8)
+    for index in range(case.frames):
+        node = float(np.clip(beats.contraction[index], 0, 1)) * (NODES - 1)
+        low = min(int(node), NODES - 2)
+        motion = cv2.addWeighted(steps[low], 1 - (node - low), steps[low + 1], node - low, 0)
+        affine = np.vstack([pose.to_heart(index), [0, 0, 1]])
+        at_motion = cv2.transform(sector.places, to_motion @ affine)
+        at_tissue = cv2.transform(sector.places, to_tissue @ affine)
+        at_tissue += cv2.remap(motion, at_motion, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        level = cv2.remap(anatomy, at_tissue, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        speckle = cv2.remap(scatterers, at_tissue, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        valves = np.zeros((DEPTHS, BEAMS), np.uint8)
+        for leaflet in leaflets:
+            path = leaflet.path(node, float(beats.opening[index]))
+            _draw(valves, sector.to_samples(_moved(pose, index, path)))
+        bright = valves.astype(np.float32)
+        bright *= np.float32(10 ** (LEAFLET / 20) / 255)
+        speckle *= cv2.max(level, bright)[..., None]
+        speckle += receiver.clutter
+        speckle += receiver.floor * cut(rng, DEPTHS, BEAMS)
+        frames[index] = detect(speckle, receiver, sector)
+        fresh = cut(rng, TISSUE_GRID.count, TISSUE_GRID.count)
+        scatterers = cv2.addWeighted(scatterers, kept, fresh, renewed, 0)
+    return frames
+
+
+def phantom_masks(case: PhantomCase) -> PhantomMasks:
+    """Return the true place of the left ventricle in each frame that ``phantom_frames`` renders."""
+    import cv2
+
+    beats, sector = beats_of(case), sector_of(case)
+    heart = ventricle_at(case, np.clip(beats.contraction, 0, 1))
+    pose = pose_of(case, beats)
+    septal, lateral = endocardium(case, heart, np.linspace(0, 1, 48))
+    inner = sector.to_pixels(pose.to_sector(np.concatenate([septal, lateral[:, ::-1]], 1)))
+    outer = sector.to_pixels(pose.to_sector(epicardium(case, heart)))
+    shape = (case.frames, case.size, case.size)
+    cavity, whole = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    for index in range(case.frames):
+        cv2.fillPoly(cavity[index], [np.round(inner[index] * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
+        cv2.fillPoly(whole[index], [np.round(outer[index] * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
+    inside = sector.inside.astype(bool)
+    return PhantomMasks(cavity.astype(bool) & inside, (whole > cavity) & inside)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What an expert would read off a rendered video, and what is true.
+
+    Attributes:
+        end_diastole, end_systole: The tracings at the largest and smallest rendered cavity.
+        edv, esv: Volumes in ml of these frames in the view, by the method of disks.
+        ef_a4c: Ejection fraction in % of the view: the label.
+        ef_3d: Ejection fraction in % of the solid in the same frames.
+        foreshortening: 1 - length in the view / true length, at end-diastole.
+    """
+
+    end_diastole: Tracing
+    end_systole: Tracing
+    edv: float
+    esv: float
+    ef_a4c: float
+    ef_3d: float
+    foreshortening: float
+
+
+def measure(case: PhantomCase) -> Measurements:
+    """Measure a case from its geometry, in the frames that are rendered."""
+    beats = beats_of(case)
+    heart = ventricle_at(case, np.clip(beats.contraction, 0, 1))
+    largest, smallest = int(np.argmax(heart.volume)), int(np.argmin(heart.volume))
+    edv, esv = float(heart.volume[largest]), float(heart.volume[smallest])
+    emptied = 1 - heart.true_volume[smallest] / heart.true_volume[largest]
+    traced = _trace(case, beats, heart)
+    return Measurements(
+        end_diastole=Tracing(largest, traced[largest]),
+        end_systole=Tracing(smallest, traced[smallest]),
+        edv=edv,
+        esv=esv,
+        ef_a4c=100 * (edv - esv) / edv,
+        ef_3d=float(100 * emptied),
+        foreshortening=float(1 - heart.length[largest] / heart.true_length[largest]),
+    )
+
+
+def _trace(case: PhantomCase, beats: Beats, heart: Ventricle) -> Array:
+    """Trace every frame: (T, 21, 4) pixels."""
+    sector, pose = sector_of(case), pose_of(case, beats)
+    chords = (np.arange(DISKS) + 0.5) / DISKS
+    septal, lateral = endocardium(case, heart, chords)
+    zero = np.zeros_like(heart.length)
+    apex, base = np.stack([zero, zero], -1)[:, None], np.stack([zero, heart.length], -1)[:, None]
+    first = sector.to_pixels(pose.to_sector(np.concatenate([apex, septal], 1)))
+    second = sector.to_pixels(pose.to_sector(np.concatenate([base, lateral], 1)))
+    return np.concatenate([first, second], -1)
+
+
+def _tissue_motion(case: PhantomCase, contractions: Array) -> list[Float32]:
+    """Displacement to end-diastole on the motion grid, in nodes of the tissue grid: (count, count, 2) each."""
+    x, y = MOTION_GRID.nodes()
+    steps = []
+    for contraction in contractions:
+        px, py = to_diastole(case, x, y, float(contraction))
+        steps.append((np.stack([px - x, py - y], -1) / TISSUE_GRID.step).astype(np.float32))
+    return steps
+
+
+def _moved(pose: Pose, frame: int, path: Array) -> Array:
+    """Map one path from heart to sector at one frame."""
+    cos, sin = np.cos(pose.tilt[frame]), np.sin(pose.tilt[frame])
+    moved: Array = path @ np.array([[cos, -sin], [sin, cos]]) + [pose.x[frame], pose.y[frame]]
+    return moved
+
+
+def _draw(picture: npt.NDArray[np.uint8], path: Array) -> None:
+    import cv2
+
+    cv2.polylines(picture, [np.round(path * 16).astype(np.int32)], False, 255, 2, cv2.LINE_AA, 4)

@@ -1,0 +1,172 @@
+"""The ultrasound machine: sector, speckle, loss, log compression and scan conversion.
+
+Scatterers are complex normal noise that rides on the tissue; on a grid of beams and depths they are weighted by the echo
+level, blurred by the point-spread function, detected, log compressed and converted to the picture. Because the blur is
+constant in angle, its width in mm grows with depth; near the probe, before the focus, it is wider.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.phantom.cases import PhantomCase
+
+if TYPE_CHECKING:
+    from echokit.video.clip import Frames
+
+Float32 = npt.NDArray[np.float32]
+
+DEPTHS, BEAMS = 152, 104
+AXIAL, LATERAL, LATERAL_NEAR = 0.85, 1.35, 2.2  # SD of the point-spread function in samples
+NEAR = 40  # samples in front of the focus
+BANK = 1024
+
+
+@cache
+def noise_bank() -> Float32:
+    """(BANK, BANK, 2) normal noise from which every case cuts its scatterers; the same in every process."""
+    rng = np.random.Generator(np.random.Philox(20))
+    return rng.standard_normal((BANK, BANK, 2), np.float32)
+
+
+def cut(rng: np.random.Generator, height: int, width: int) -> Float32:
+    """Cut a random (height, width, 2) piece of noise of unit power, without copying."""
+    top, left = rng.integers(0, [BANK - height, BANK - width])
+    return noise_bank()[top : top + height, left : left + width]
+
+
+@dataclass(frozen=True, slots=True)
+class Sector:
+    """The sector of one case and how its picture is made.
+
+    Attributes:
+        size: Height and width of the picture in pixels.
+        scale: Pixels per mm.
+        tip_x, tip_y: Place of the probe in pixels.
+        places: (DEPTHS, BEAMS, 2) float32 sector mm of each sample.
+        columns: (size, size, 2) float32 (beam, depth) sample of each pixel; far outside where there is none.
+        inside: (size, size) uint8, 1 inside the sector.
+        depth, half_angle: Of the sector, in mm and radians.
+    """
+
+    size: int
+    scale: float
+    tip_x: float
+    tip_y: float
+    places: Float32
+    columns: Float32
+    inside: npt.NDArray[np.uint8]
+    depth: float
+    half_angle: float
+
+    def to_pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Map (..., 2) sector mm to pixels (x, y), where whole numbers are pixel centres."""
+        return points * self.scale + [self.tip_x, self.tip_y]
+
+    def to_samples(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Map (..., 2) sector mm to (beam, depth) samples."""
+        radius = np.hypot(points[..., 0], points[..., 1])
+        angle = np.arctan2(points[..., 0], points[..., 1])
+        beam = (angle / self.half_angle + 1) / 2 * (BEAMS - 1)
+        return np.stack([beam, radius / self.depth * (DEPTHS - 1)], -1)
+
+
+def sector_of(case: PhantomCase) -> Sector:
+    """Lay out the sector: apex at the top, the full depth down to the last row."""
+    size = case.size
+    scale = (size - 0.04 * size) / case.depth
+    tip_x, tip_y = (size - 1) / 2, 0.02 * size
+    radius = np.linspace(0, case.depth, DEPTHS)[:, None]
+    angle = np.linspace(-case.half_angle, case.half_angle, BEAMS)[None]
+    places = np.stack([radius * np.sin(angle), radius * np.cos(angle)], -1).astype(np.float32)
+    x, y = np.meshgrid((np.arange(size) - tip_x) / scale, (np.arange(size) - tip_y) / scale)
+    radius, angle = np.hypot(x, y), np.arctan2(x, y)
+    inside = (radius <= case.depth) & (np.abs(angle) <= case.half_angle) & (radius > 3)
+    beam = (angle / case.half_angle + 1) / 2 * (BEAMS - 1)
+    columns = np.stack([beam, radius / case.depth * (DEPTHS - 1)], -1).astype(np.float32)
+    return Sector(
+        size, scale, tip_x, tip_y, places, columns, inside.astype(np.uint8), case.depth, case.half_angle
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Everything of one case between scatterers and grey values that does not change with time.
+
+    Attributes:
+        sensitivity: (DEPTHS, BEAMS) float32 gain of each sample: loss with depth, shadows, machine gain.
+        floor: (DEPTHS, BEAMS, 1) float32 amplitude of what decorrelates at once: blood, haze, electronic noise.
+        clutter: (DEPTHS, BEAMS, 2) float32 reverberation that stands still.
+        dynamic_range: In dB.
+    """
+
+    sensitivity: Float32
+    floor: Float32
+    clutter: Float32
+    dynamic_range: float
+
+
+def receiver_of(case: PhantomCase, rng: np.random.Generator) -> Receiver:
+    """Set up the machine of a case."""
+    depth = np.linspace(0, case.depth, DEPTHS)[:, None]
+    angle = np.linspace(-case.half_angle, case.half_angle, BEAMS)[None]
+    shadow = case.dropout * np.exp(-0.5 * ((angle - case.dropout_angle) / case.dropout_width) ** 2)
+    shadow = shadow / (1 + np.exp(-(depth - 25) / 6))
+    edge = 7 * (np.abs(angle) / case.half_angle) ** 4
+    level = case.gain - case.attenuation * depth - shadow - edge
+    electronic = case.noise + 0.05 * depth
+    haze = case.haze - 0.12 * np.abs(depth - 30)
+    floor = np.sqrt(10 ** (electronic / 10) + 10 ** (haze / 10))
+    near = 10 ** ((case.clutter - 0.55 * depth) / 20) + 10 ** ((-6 - 3.0 * depth) / 20)
+    return Receiver(
+        sensitivity=(10 ** (level / 20)).astype(np.float32),
+        floor=np.broadcast_to(floor, (DEPTHS, BEAMS))[..., None].astype(np.float32),
+        clutter=cut(rng, DEPTHS, BEAMS) * near[..., None].astype(np.float32),
+        dynamic_range=case.dynamic_range,
+    )
+
+
+def detect(echo: Float32, receiver: Receiver, sector: Sector) -> Frames:
+    """Turn scatterers on the grid of beams into one picture.
+
+    Args:
+        echo: (DEPTHS, BEAMS, 2) float32 complex amplitude before the point-spread function.
+        receiver: The machine.
+        sector: The geometry.
+
+    Returns:
+        (size, size) uint8, black outside the sector.
+    """
+    import cv2
+
+    near = cv2.sepFilter2D(echo[: NEAR + 24], -1, _kernel(LATERAL_NEAR), _kernel(AXIAL))
+    blurred = cv2.sepFilter2D(echo, -1, _kernel(LATERAL), _kernel(AXIAL))
+    blurred[:NEAR] += (near[:NEAR] - blurred[:NEAR]) * _focus()
+    envelope = cv2.magnitude(blurred[..., 0], blurred[..., 1])
+    envelope *= receiver.sensitivity
+    envelope += np.float32(1e-6)
+    grey = cv2.log(envelope)
+    grey *= np.float32(255 * 20 / np.log(10) / receiver.dynamic_range)
+    grey += np.float32(255)
+    picture = cv2.remap(grey, sector.columns, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    frame: Frames = cv2.convertScaleAbs(cv2.max(picture, 0.0))
+    return frame * sector.inside
+
+
+@cache
+def _focus() -> Float32:
+    """Share of the wide beam in front of the focus."""
+    return np.linspace(1, 0, NEAR, dtype=np.float32)[:, None, None]
+
+
+@cache
+def _kernel(sd: float) -> Float32:
+    """A normal kernel that keeps the power of white noise."""
+    reach = int(np.ceil(2.5 * sd))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)
+    return (kernel / np.sqrt((kernel**2).sum())).astype(np.float32)
