@@ -1,0 +1,149 @@
+"""Checkpoints: directories of safetensors and JSON that are complete whenever they can be seen.
+
+A checkpoint is written as ``.NAME.tmp``, synced, renamed to ``NAME.new`` and then moved over ``NAME``.
+``NAME.new`` wins over ``NAME``, so a kill or a power cut at any moment leaves the old one or the new one,
+never a mixture.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from echokit.errors import EchokitError
+from echokit.models.weights import load_weights, save_tensors, save_weights
+
+MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+
+
+def save_checkpoint(
+    directory: Path,
+    name: str,
+    *,
+    model: nn.Module,
+    state: Mapping[str, object],
+    metadata: Mapping[str, object],
+    optimizer: Mapping[str, Tensor] | None = None,
+) -> Path:
+    """Write a checkpoint in place of the one of the same name.
+
+    Args:
+        directory: Where checkpoints live; made where needed.
+        name: ``last`` or ``best``.
+        model: Its weights and buffers are kept.
+        state: Strict JSON for ``state.json``.
+        metadata: Strict JSON that is embedded in the weights.
+        optimizer: Its tensors by name; None to keep the weights only.
+
+    Raises:
+        EchokitError: The disk refuses.
+    """
+    target, fresh, draft = directory / name, directory / f"{name}.new", directory / f".{name}.tmp"
+    try:
+        _settle(directory, name)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        save_weights(draft / MODEL, model, metadata)
+        if optimizer is not None:
+            save_tensors(draft / OPTIMIZER, optimizer, {})
+        write_text(draft / STATE, _seal(state))
+        os.rename(draft, fresh)
+        _sync(directory)
+        _settle(directory, name)
+    except OSError as error:
+        raise EchokitError(f"the checkpoint can not be written: {error}", where=str(target)) from error
+    return target
+
+
+def find_checkpoint(directory: Path, name: str) -> Path | None:
+    """The newest complete checkpoint of a name, or None."""
+    return next((path for path in (directory / f"{name}.new", directory / name) if path.is_dir()), None)
+
+
+def load_tensors(checkpoint: Path, file: str) -> dict[str, Tensor]:
+    """Read the tensors of one file of a checkpoint.
+
+    Raises:
+        EchokitError: The file is missing or damaged.
+    """
+    return load_weights(checkpoint / file)[0]
+
+
+def load_state(checkpoint: Path) -> dict[str, Any]:
+    """Read ``state.json`` of a checkpoint.
+
+    Raises:
+        EchokitError: It is missing or damaged.
+    """
+    path = checkpoint / STATE
+    try:
+        sealed = json.loads(path.read_text(encoding="utf-8"))
+        state: dict[str, Any] = sealed["state"]
+        if sealed["crc32"] != _checksum(state):
+            raise ValueError("its content does not match its checksum")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(checkpoint, f"{STATE}: {error}") from error
+    return state
+
+
+def remove_checkpoint(directory: Path, name: str) -> None:
+    """Remove a checkpoint; what a kill leaves behind is no longer taken for one."""
+    draft = directory / f".{name}.tmp"
+    _settle(directory, name)
+    if (directory / name).is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+        os.rename(directory / name, draft)
+    shutil.rmtree(draft, ignore_errors=True)
+
+
+def damaged(checkpoint: Path, what: str) -> EchokitError:
+    """The error for a checkpoint that can not be used."""
+    return EchokitError(
+        f"the checkpoint is damaged: {what}",
+        hint=f"delete {checkpoint.parent} to train this fold from its beginning",
+        where=str(checkpoint),
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file as a whole: a kill leaves the old text or the new one."""
+    draft = path.with_name(f".{path.name}.tmp")
+    with draft.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    _sync(path.parent)
+
+
+def _settle(directory: Path, name: str) -> None:
+    """Finish what a kill may have cut off: move a complete ``NAME.new`` to its place."""
+    fresh, target = directory / f"{name}.new", directory / name
+    if fresh.is_dir():
+        if target.exists():
+            shutil.rmtree(target)
+        os.rename(fresh, target)
+        _sync(directory)
+
+
+def _seal(state: Mapping[str, object]) -> str:
+    return json.dumps({"crc32": _checksum(state), "state": state}, indent=1, allow_nan=False) + "\n"
+
+
+def _checksum(state: Mapping[str, object]) -> int:
+    return zlib.crc32(json.dumps(state, sort_keys=True, allow_nan=False).encode())
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

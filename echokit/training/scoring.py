@@ -1,0 +1,134 @@
+"""What a model says about cases: windows in, one score a case out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from echokit.errors import DataError
+from echokit.objectives.objective import Objective
+from echokit.sampling.windows import Windows
+from echokit.training.data import PreparedClips, batches
+from echokit.training.device import Precision
+
+Integers = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One score a case, the mean over its windows.
+
+    Attributes:
+        case: (n,) int64 positions in the cohort, ascending.
+        score: (n,) float64; higher means more likely positive.
+        prediction: (n,) float64 in the unit of the objective's value, or None where it does not estimate one.
+    """
+
+    case: Integers
+    score: Numbers
+    prediction: Numbers | None
+
+
+def score(
+    model: nn.Module,
+    objective: Objective,
+    clips: PreparedClips,
+    windows: Windows,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: Precision,
+) -> Scores:
+    """Score cases in evaluation mode: the same clip gets the same score in every call.
+
+    Args:
+        model: On ``device``; its training mode is put back afterwards.
+        objective: What turns outputs into a score.
+        clips: Where windows are read.
+        windows: What is scored; several windows of a case are averaged.
+        batch_size: Windows at a time.
+        device: Where the model is.
+        precision: Number format of the forward pass.
+
+    Raises:
+        DataError: A score is not a finite number.
+    """
+    chunks = model_outputs(model, clips, windows, batch_size=batch_size, device=device, precision=precision)
+    return scores_of(objective, windows, torch.cat([torch.empty(0, objective.outputs), *chunks]))
+
+
+def scores_of(objective: Objective, windows: Windows, outputs: Tensor) -> Scores:
+    """Turn the outputs (n, outputs) for windows into one score a case.
+
+    Raises:
+        DataError: A score is not a finite number.
+    """
+    case, window = np.unique(windows.case, return_inverse=True)
+    estimate = objective.predict(outputs)
+    scores = Scores(
+        case,
+        _mean(objective.score(outputs), window, len(case)),
+        None if estimate is None else _mean(estimate, window, len(case)),
+    )
+    if not np.isfinite(scores.score).all():
+        bad = case[~np.isfinite(scores.score)]
+        raise DataError(
+            f"the model's score is not a finite number for {len(bad)} cases",
+            hint=f"the first is case {bad[0]} of the cohort, counted from 0",
+        )
+    return scores
+
+
+def model_outputs(
+    model: nn.Module,
+    clips: PreparedClips,
+    windows: Windows,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: Precision,
+) -> Iterator[Tensor]:
+    """Yield the outputs (B, outputs) float32 on the CPU, a batch at a time, in the order of the windows."""
+    mode = model.training
+    model.eval()
+    try:
+        for batch in batches(clips, windows, np.arange(len(windows)), batch_size, device):
+            with torch.inference_mode(), precision.context(device):
+                outputs = model(batch.streams, batch.valid)
+            yield outputs.float().cpu()
+    finally:
+        model.train(mode)
+
+
+def called_positive(
+    objective: Objective, score: Numbers, prediction: Numbers | None, below: float | None
+) -> npt.NDArray[np.bool_]:
+    """Which cases count as positive for the accuracy of an epoch.
+
+    A probability of at least one half; else an estimated value below the cut-off; else a score of at least 0.
+    """
+    if objective.probability:
+        return score >= 0.5
+    if prediction is not None and below is not None:
+        return prediction < below
+    return score >= 0
+
+
+def auroc(y_true: Integers, score: Numbers) -> float | None:
+    """Probability that a positive case scores above a negative one, ties half; None with one class."""
+    positive, negative = score[y_true == 1], np.sort(score[y_true == 0])
+    if not len(positive) or not len(negative):
+        return None
+    below = np.searchsorted(negative, positive, "left") + np.searchsorted(negative, positive, "right")
+    return float(below.sum() / (2 * len(positive) * len(negative)))
+
+
+def _mean(values: Tensor, window: Integers, cases: int) -> Numbers:
+    sums = np.bincount(window, values.detach().double().cpu().numpy(), cases)
+    return sums / np.maximum(np.bincount(window, minlength=cases), 1)

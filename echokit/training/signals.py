@@ -1,0 +1,70 @@
+"""Stopping on Ctrl-C or a termination signal, at a place from which the training can resume."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user or the system asked to stop, and what was done so far is on disk.
+
+    Attributes:
+        signum: The signal.
+        exit_code: 130 after SIGINT, 143 after SIGTERM.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+        self.exit_code = 128 + signum
+
+
+class StopRequest:
+    """Whether a signal has asked to stop.
+
+    Attributes:
+        signum: The signal, or None as long as none came.
+    """
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signum is not None
+
+    def interrupted(self) -> Interrupted:
+        """The exception to raise once everything is saved."""
+        return Interrupted(self.signum if self.signum is not None else signal.SIGINT)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Turn the first SIGINT or SIGTERM into a request; the second one raises `Interrupted` at once.
+
+    A signal that the process ignores (SIGINT under nohup) stays ignored. Outside the main thread, where
+    Python allows no signal handlers, nothing is installed.
+    """
+    request = StopRequest()
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if request:
+            raise Interrupted(signum)
+        request.signum = signum
+
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for signum, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(signum, handle)
+        yield request
+    finally:
+        for signum, handler in before.items():
+            if handler is not None:  # None: installed by C code, which Python can not put back
+                signal.signal(signum, handler)

@@ -1,0 +1,109 @@
+"""One step of the optimizer, a pure function of weights, batch, learning rate and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from echokit.objectives.objective import Objective
+from echokit.training.data import Batch
+from echokit.training.device import Precision
+from echokit.training.settings import TrainSettings
+
+Augmentation = Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]]
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss is NaN or infinite; the weights have not been touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step tells.
+
+    Attributes:
+        loss: Weighted sum of the losses of the batch.
+        weight: Sum of the weights.
+        outputs: (B, outputs) float32 on the CPU, from before the update.
+    """
+
+    loss: float
+    weight: float
+    outputs: Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """Forward, backward, update.
+
+    Attributes:
+        model: Normalises, then computes; on ``device``.
+        objective: Gives the loss.
+        optimizer: Holds ``parameters``.
+        scaler: Scales the loss where float16 needs it; passes it through elsewhere.
+        parameters: What is trained, by name.
+        kernels: Convolution kernels that ``l2_conv`` pulls towards 0.
+        settings: Clipping and penalty.
+        precision: Number format.
+        device: Where all of this is.
+        augment: Applied in order, before the model normalises.
+    """
+
+    model: nn.Module
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    parameters: Mapping[str, nn.Parameter]
+    kernels: Sequence[Tensor]
+    settings: TrainSettings
+    precision: Precision
+    device: torch.device
+    augment: Sequence[Augmentation]
+
+    def __call__(self, batch: Batch, y_true: Tensor, value: Tensor, lr: float, seed: int) -> StepResult:
+        """Train on one batch.
+
+        Args:
+            batch: B windows on the device.
+            y_true: (B,) int64 on the device.
+            value: (B,) float32 on the device.
+            lr: Learning rate of this step.
+            seed: Decides augmentation and dropout of this step, alone: no generator's state outlives a step.
+
+        Raises:
+            NonFiniteLossError: The loss is NaN or infinite.
+        """
+        torch.manual_seed(seed)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        streams = batch.streams
+        for augment in self.augment:
+            streams = augment(streams, generator)
+        with self.precision.context(self.device):
+            outputs = self.model(streams, batch.valid)
+        outputs = outputs.float()
+        total, weight = self.objective.loss(outputs, y_true, value)
+        loss = float(total.detach())
+        if not np.isfinite(loss):
+            raise NonFiniteLossError(f"the loss is {loss}")
+        torch.autograd.backward(self.scaler.scale(total / weight))
+        self._update(lr)
+        return StepResult(loss, float(weight.detach()), outputs.detach().cpu())
+
+    def _update(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        if self.settings.l2_conv or self.settings.clip_gradients:
+            self.scaler.unscale_(self.optimizer)
+        if self.settings.l2_conv:
+            for kernel in self.kernels:
+                if kernel.grad is not None:  # the gradient of l2 * sum(kernel ** 2)
+                    kernel.grad.add_(kernel.detach(), alpha=2 * self.settings.l2_conv)
+        if self.settings.clip_gradients:
+            nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip_gradients)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)

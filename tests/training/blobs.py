@@ -1,0 +1,117 @@
+"""A small real dataset in memory (moving and still blobs), a small real model, and a fold of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from echokit.cohort.cohort import Fold
+from echokit.objectives.objective import Targets
+from echokit.sampling.window import Window
+from echokit.sampling.windows import PADDING
+from echokit.training.loop import FitResult, fit
+from echokit.training.settings import TrainSettings
+from echokit.training.watch import Silent
+
+SIZE = 12
+
+
+class Blobs:
+    """Clips of a bright blob that moves (odd cases) or stays (even cases); flow is the frame difference, twice."""
+
+    def __init__(self, cases: int, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.lengths = rng.integers(5, 12, cases)
+        self.channels: Mapping[str, int] = {"video": 1, "flow": 2}
+        self.size = (SIZE, SIZE)
+        self.scales = rng.uniform(0.5, 2.0, cases)
+        self.videos = [self._video(case, rng) for case in range(cases)]
+
+    def _video(self, case: int, rng: np.random.Generator) -> np.ndarray:
+        y, x = np.mgrid[:SIZE, :SIZE]
+        centre = rng.uniform(3, 6, 2)
+        speed = rng.uniform(0.3, 0.6) * (case % 2)
+        frames = [
+            np.hypot(y - centre[0] - speed * t, x - centre[1] - speed * t) < 2.5 for t in range(self.lengths[case])
+        ]
+        return (np.array(frames) * 180 + rng.integers(0, 20, (len(frames), SIZE, SIZE))).astype(np.uint8)
+
+    def read(self, case: int, frames: np.ndarray) -> dict[str, tuple[np.ndarray, float]]:
+        real = frames != PADDING
+        video = np.where(real[:, None, None], self.videos[case][frames], 0).astype(np.uint8)
+        change = (np.diff(video.astype(np.int16), axis=0) // 2).astype(np.int8)
+        change[~real[1:]] = 0
+        return {"video": (video[None], 1.0), "flow": (np.stack([change, -change]), float(self.scales[case]))}
+
+
+class Tiny(nn.Module):
+    """Two small convolutions, batch norm and dropout over both streams."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.video = nn.Conv3d(1, 4, 3, padding=1)
+        self.flow = nn.Conv3d(2, 4, 3, padding=1)
+        self.norm = nn.BatchNorm3d(4)
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
+        video = self.video(streams["video"] / 100)
+        flow = self.norm(self.flow(streams["flow"] / 50))
+        features = torch.cat([s.relu().mean((2, 3, 4)) for s in (video, flow)], 1)
+        return self.head(self.dropout(features))
+
+
+class TwoClasses:
+    """Cross-entropy on two outputs, with weights by class."""
+
+    outputs = 2
+    probability = True
+
+    def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        weights = torch.tensor([0.8, 1.2], device=outputs.device)[y_true]
+        return (nn.functional.cross_entropy(outputs, y_true, reduction="none") * weights).sum(), weights.sum()
+
+    def score(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(1)[:, 1]
+
+    def predict(self, outputs: Tensor) -> None:
+        return None
+
+
+CASES = 30
+FOLD = Fold(3, 0, np.arange(0, 18), np.arange(18, 24), np.arange(24, 30))
+NAMES = [f"case-{row}" for row in range(CASES)]
+
+
+def targets() -> Targets:
+    return Targets(np.arange(CASES) % 2, np.full(CASES, np.nan))
+
+
+def shake(streams: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """An augmentation that draws from its generator."""
+    noise = {k: torch.randn(v.shape, generator=generator) for k, v in streams.items()}
+    return {k: v + noise[k] for k, v in streams.items()}
+
+
+def train(directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD, **changes: object) -> FitResult:
+    """Fit the tiny model for three epochs of five steps; ``changes`` go to the settings or to `fit`."""
+    arguments: dict = {
+        "seed": 7, "device": torch.device("cpu"), "directory": directory, "resume": False, "watch": Silent(),
+        "case_ids": NAMES, "augment": (shake,), "metadata": {"recipe": "blobs"},
+        "clips": Blobs(CASES), "targets": targets(), "objective": TwoClasses(),
+        "sampler": Window(frames=6, start="random"),
+    }  # fmt: skip
+    settings = {"epochs": 3, "batch_size": 4, "optimizer": {"lr": 0.02}, "l2_conv": 1e-4, "clip_gradients": 5.0}
+    for name, value in changes.items():
+        (arguments if name in arguments else settings)[name] = value
+    positional = [arguments.pop(k) for k in ("objective", "clips", "targets")]
+    sampler = arguments.pop("sampler")
+    return fit(
+        model or Tiny(), *positional, fold, sampler, TrainSettings.model_validate(settings), **arguments
+    )
