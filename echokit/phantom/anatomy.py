@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from echokit.phantom.beat import Beats
 from echokit.phantom.cases import PhantomCase
 from echokit.phantom.motion import endocardium, epicardium, from_diastole
+from echokit.phantom.scanner import cut
 from echokit.phantom.ventricle import ventricle_at
 
 Array = npt.NDArray[np.float64]
@@ -24,8 +26,8 @@ class Grid:
 
     x: float = -112.0
     y: float = -42.0
-    step: float = 0.8
-    count: int = 282
+    step: float = 0.9
+    count: int = 250
 
     def to_nodes(self) -> Array:
         """Return the (2, 3) affine map from mm to node numbers."""
@@ -74,6 +76,122 @@ class _Canvas:
         return smooth.astype(np.float32) / 3 - 80
 
 
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """Places in the diastolic heart, in mm of the heart's frame of reference.
+
+    Attributes:
+        base: Half diameter of the mitral annulus, which lies at y = ``mitral``.
+        mitral, tricuspid: y of the two valves; the tricuspid one lies nearer to the apex.
+        septum: x of the right side of the septum at the base.
+        rv_left: x of the lateral tricuspid annulus.
+        la_x, la_y, ra_x, ra_y: Middles of the atria.
+    """
+
+    base: float
+    mitral: float
+    tricuspid: float
+    septum: float
+    rv_left: float
+    la_x: float
+    la_y: float
+    ra_x: float
+    ra_y: float
+
+    @classmethod
+    def of(cls, case: PhantomCase) -> Landmarks:
+        """Place the landmarks of a case."""
+        base = float(ventricle_at(case, np.zeros(1)).base_half_width[0])
+        septum, tricuspid = -base - case.wall, case.length - 5
+        return cls(
+            base=base,
+            mitral=case.length,
+            tricuspid=tricuspid,
+            septum=septum,
+            rv_left=septum - case.rv_width,
+            la_x=0.12 * base,
+            la_y=case.length + case.la_height - 3,
+            ra_x=septum - 0.85 * case.ra_width,
+            ra_y=tricuspid + case.ra_height - 2,
+        )
+
+
+def draw_anatomy(case: PhantomCase, rng: np.random.Generator) -> Levels:
+    """Draw the diastolic heart on ``TISSUE_GRID``.
+
+    Args:
+        case: The heart.
+        rng: For the texture of its tissue.
+
+    Returns:
+        (count, count) float32 echo levels in dB.
+    """
+    heart = ventricle_at(case, np.zeros(1))
+    septal, lateral = (edge[0] for edge in endocardium(case, heart, np.linspace(0, 1, 60)))
+    outer = epicardium(case, heart)[0]
+    outer_septal, outer_lateral = outer[: len(outer) // 2], outer[len(outer) // 2 :]
+    at = Landmarks.of(case)
+    canvas = _Canvas(-46)
+
+    # Lung and mediastinum: haze around the heart, a broad bright band behind the atria and lateral of the wall.
+    canvas.fill(_ellipse(at.septum + 14, at.mitral + 18, 84, 64), -32)
+    canvas.line(outer_lateral + np.array([2.5, 0]), case.pericardium - 7, 6)
+    canvas.fill(_ellipse(at.la_x, at.la_y + 7, case.la_width + 9, case.la_height + 9), -20)
+    canvas.fill(_ellipse(at.ra_x, at.ra_y + 5, case.ra_width + 7, case.ra_height + 8), -22)
+
+    # Right ventricle: a triangle of blood between septum and a thin free wall, with the moderator band.
+    on_rv = (outer_septal[:, 1] > 0.30 * at.mitral) & (outer_septal[:, 1] < at.tricuspid)
+    septum = outer_septal[on_rv][::-1]
+    t = np.linspace(0, 1, 20)[:, None]
+    bulge, ring = np.array([at.rv_left - 8, 0.5 * at.mitral]), np.array([at.rv_left, at.tricuspid])
+    free = (1 - t) ** 2 * septum[0] + 2 * t * (1 - t) * bulge + t**2 * ring
+    canvas.fill(np.concatenate([septum, free[::-1]]), BLOOD)
+    canvas.line(free, case.myocardium, 5)
+    canvas.line(free - np.array([3, 0]), case.pericardium - 6, 2)
+    canvas.line(np.stack([septum[int(0.35 * len(septum))], free[9]]), case.myocardium - 4, 2.5)
+
+    # Left ventricle: wall, brighter septum, pericardium, cavity.
+    canvas.fill(outer, case.myocardium)
+    canvas.fill(np.concatenate([septal[12:], septum[::-1]]), case.septum)
+    canvas.line(septum, case.septum + 2, 1.6)
+    canvas.line(outer_lateral[3:], case.pericardium, 2)
+    canvas.fill(np.concatenate([septal, lateral[::-1]]), BLOOD)
+    canvas.line(septal[12:], case.septum + 2, 1)
+
+    # Atria with bright roofs, and the septum between them, thin and nearly lost at the oval fossa.
+    for x, y, width, height in (
+        (at.ra_x, at.ra_y, case.ra_width, case.ra_height),
+        (at.la_x, at.la_y, case.la_width, case.la_height),
+    ):
+        canvas.line(_ellipse(x, y, width, height), -17, 3)
+        canvas.line(_ellipse(x, y, width + 1, height + 1, 0.6, 2.5), case.pericardium, 3)
+        canvas.fill(_ellipse(x, y, width, height), BLOOD)
+    canvas.fill(_box(-at.base, at.mitral - 6, at.base, at.mitral + 10, 0.2 * at.base), BLOOD)
+    canvas.fill(_box(at.rv_left + 4, at.tricuspid - 5, at.septum - 1, at.tricuspid + 10, 2), BLOOD)
+    crux_x, crux_y = (at.septum - at.base) / 2, at.mitral - 1
+    septum_y = np.array([0, 12, 20, at.la_y + case.la_height - 2 - crux_y])
+    between = np.stack([crux_x + np.linspace(0, 2, 4), crux_y + septum_y], -1)
+    canvas.line(between, -16, 3)
+    canvas.line(between[1:3], -26, 4)
+
+    # Fibrous rings.
+    canvas.fill(_ellipse(crux_x, crux_y, 4, 4), -7)
+    canvas.fill(_ellipse(at.base + 0.45 * case.wall, at.mitral, 3.5, 3.5), -8)
+    canvas.fill(_ellipse(at.rv_left, at.tricuspid, 3, 3), -10)
+    return canvas.levels() + _texture(rng)
+
+
+def _texture(rng: np.random.Generator) -> Levels:
+    """Patches of brighter and darker tissue, coarse and fine: (count, count) float32 dB."""
+    import cv2
+
+    size = (TISSUE_GRID.count, TISSUE_GRID.count)
+    coarse, fine = (cut(rng, cells, cells)[..., 0].copy() for cells in (20, 64))
+    coarse, fine = (cv2.resize(part, size, interpolation=cv2.INTER_CUBIC) for part in (coarse, fine))
+    texture: Levels = 3.0 * coarse + 2.5 * fine
+    return texture
+
+
 def _ellipse(
     x: float, y: float, width: float, height: float, start: float = 0, stop: float = 2 * np.pi
 ) -> Array:
@@ -81,160 +199,48 @@ def _ellipse(
     return np.stack([x + width * np.cos(angle), y + height * np.sin(angle)], -1)
 
 
-def draw_anatomy(case: PhantomCase) -> Levels:
-    """Draw the diastolic heart on ``TISSUE_GRID``: (count, count) float32 echo levels in dB."""
-    heart = ventricle_at(case, np.array([0.0]))
-    septal, lateral = (edge[0] for edge in endocardium(case, heart, np.linspace(0, 1, 60)))
-    outer = epicardium(case, heart)[0]
-    length, wall = case.length, case.wall
-    base = float(heart.base_half_width[0])
-    valve = length - 5  # the tricuspid valve lies nearer to the apex than the mitral
-    septum_x = -base - wall  # right side of the septum at the base
-    rv_left = septum_x - case.rv_width
-
-    canvas = _Canvas(-44)
-    # Tissue behind the atria and beside the lateral wall: a broad bright band, as lung and mediastinum give.
-    roof_l, roof_r = length + 2 * case.la_height, length + 2 * case.ra_height
-    canvas.fill(_ellipse((septum_x + rv_left) / 2 + 30, length + 20, 84, 64), -30)
-    canvas.line(outer[len(outer) // 2 :] + [2.5, 0], case.pericardium - 6, 6)
-    canvas.fill(_ellipse(-4, length + case.la_height + 4, case.la_width + 9, case.la_height + 11), -19)
-    canvas.fill(
-        _ellipse(septum_x - 15, length + case.ra_height + 3, case.ra_width + 7, case.ra_height + 9), -21
-    )
-
-    # Right ventricle: a triangle of blood between septum and a thin free wall.
-    apex_y = 0.30 * length
-    rim = outer[: len(outer) // 2]
-    along = rim[(rim[:, 1] > apex_y) & (rim[:, 1] < valve)]
-    along = along[np.argsort(along[:, 1])]
-    t = np.linspace(0, 1, 20)[:, None]
-    free = (
-        (1 - t) ** 2 * along[0]
-        + 2 * t * (1 - t) * np.array([rv_left - 8, 0.5 * length])
-        + t**2 * [rv_left, valve]
-    )
-    canvas.fill(np.concatenate([along, free[::-1]]), BLOOD)
-    canvas.line(free, case.myocardium + 1, 5)
-    canvas.line(free - [3, 0], case.pericardium - 5, 2)
-    band = 0.35
-    canvas.line(np.stack([along[int(len(along) * band)], free[9]]), case.myocardium - 3, 2.5)
-
-    # Left ventricle: wall, brighter septum, pericardium, cavity.
-    canvas.fill(outer, case.myocardium)
-    canvas.fill(np.concatenate([septal, along[::-1]]), case.septum)
-    canvas.line(along, case.septum + 3, 1.6)
-    canvas.line(outer[len(outer) // 2 + 3 :], case.pericardium, 2)
-    canvas.fill(np.concatenate([septal, lateral[::-1]]), BLOOD)
-    canvas.line(septal[8:], case.septum + 3, 1)
-
-    # Atria, their walls and septum.
-    la = _ellipse(base * 0.12, length + case.la_height - 3, case.la_width, case.la_height)
-    ra_x = septum_x - case.ra_width * 0.85
-    ra = _ellipse(ra_x, valve + case.ra_height - 2, case.ra_width, case.ra_height)
-    canvas.line(ra, -16, 3)
-    canvas.line(la, -15, 3)
-    canvas.fill(ra, BLOOD)
-    canvas.fill(la, BLOOD)
-    canvas.fill(
-        np.array(
-            [[-base, length - 6], [base, length - 6], [base * 0.8, length + 10], [-base * 0.8, length + 10]]
-        ),
-        BLOOD,
-    )
-    canvas.fill(
-        np.array(
-            [
-                [rv_left + 4, valve - 5],
-                [septum_x - 1, valve - 5],
-                [septum_x - 2, valve + 10],
-                [rv_left + 6, valve + 10],
-            ]
-        ),
-        BLOOD,
-    )
-    crux = np.array([(septum_x - base) / 2, length - 1])
-    inner = np.stack([crux, crux + [1.0, 18.0], [crux[0] + 2, length + 2 * case.la_height - 4]])
-    canvas.line(inner, -14, 3)
-    canvas.line(inner[:2] + [0, 10.0], -24, 3)  # the oval fossa: thin and along the beam, so nearly lost
-    canvas.line(
-        _ellipse(base * 0.12, length + case.la_height - 3, case.la_width + 1, case.la_height + 1, 0.5, 2.4),
-        case.pericardium,
-        3,
-    )
-    canvas.line(
-        _ellipse(ra_x, valve + case.ra_height - 2, case.ra_width + 1, case.ra_height + 1, 0.7, 2.6),
-        case.pericardium - 2,
-        3,
-    )
-
-    # Fibrous rings.
-    canvas.fill(_ellipse(crux[0], crux[1], 4, 4), -6)
-    canvas.fill(_ellipse(base + wall * 0.45, length, 3.5, 3.5), -7)
-    canvas.fill(_ellipse(rv_left, valve, 3, 3), -9)
-    return canvas.levels()
+def _box(left: float, top: float, right: float, bottom: float, taper: float) -> Array:
+    return np.array([[left, top], [right, top], [right - taper, bottom], [left + taper, bottom]])
 
 
-@dataclass(frozen=True, slots=True)
-class Leaflet:
-    """One valve leaflet at a fixed set of contractions.
+def leaflet_paths(case: PhantomCase, beats: Beats) -> Array:
+    """Return the septal and lateral mitral and the lateral and septal tricuspid leaflet of every frame.
 
-    Attributes:
-        hinge: (n, 2) place of its hinge in heart mm.
-        closed, opened: (n, 2) its tip when the valve is closed or wide open, relative to the hinge.
+    Returns:
+        (frames, 4, 5, 2) points from hinge to tip, in heart mm.
     """
-
-    hinge: Array
-    closed: Array
-    opened: Array
-
-    def path(self, node: float, opening: float) -> Array:
-        """Return the (5, 2) path in heart mm at a fractional contraction node and an opening from 0 to 1."""
-        low = min(int(node), len(self.hinge) - 2)
-        share = node - low
-
-        def at(points: Array) -> Array:
-            return points[low] * (1 - share) + points[low + 1] * share
-
-        hinge, closed, opened = at(self.hinge), at(self.closed), at(self.opened)
-        angles = [np.arctan2(tip[0], -tip[1]) for tip in (closed, opened)]
-        angle = angles[0] + (angles[1] - angles[0]) * opening
-        reach = np.hypot(*closed) * (1 - opening) + np.hypot(*opened) * opening
-        t = np.linspace(0, 1, 5)
-        # Belly of the leaflet: bowed towards the atrium while closed, straight while open.
-        bow = 0.10 * reach * (1 - opening) * np.sin(np.pi * t)
-        along = np.array([np.sin(angle), -np.cos(angle)])
-        side = np.array([0.0, 1.0])
-        path: Array = hinge + reach * t[:, None] * along + bow[:, None] * side
-        return path
-
-
-def leaflets_of(case: PhantomCase, contractions: Array) -> list[Leaflet]:
-    """Return the mitral and tricuspid leaflets at each of the contractions."""
-    heart = ventricle_at(case, contractions)
+    contraction = np.clip(beats.contraction, 0, 1)
+    heart = ventricle_at(case, contraction)
     base, length = heart.base_half_width, heart.length
-    septum_x = -base[0] - case.wall
-    valve = case.length - 5
+    mitral = np.stack([np.stack([-base, length], -1), np.stack([base, length], -1)], 1)
+    anatomy = Landmarks.of(case)
+    rings = np.array([[anatomy.rv_left, anatomy.tricuspid], [anatomy.septum, anatomy.tricuspid]])
+    steps = np.linspace(0, 1, 3)
+    moved = np.stack([from_diastole(case, rings, float(step)) for step in steps]).reshape(3, 4)
+    followed = np.stack([np.interp(contraction, steps, place) for place in moved.T], -1)
+    tricuspid = followed.reshape(-1, 2, 2)
+    wide = case.mitral_opening
+    return np.concatenate(
+        [
+            _leaflets(mitral, beats.opening, 0.58, np.array([0.62, 0.45]), wide),
+            _leaflets(tricuspid, beats.opening, 0.55, np.array([0.55, 0.45]), wide),
+        ],
+        1,
+    )
 
-    def followed(x: float, y: float) -> Array:
-        return np.array([from_diastole(case, x, y, float(c)) for c in contractions])
 
-    mitral_left = np.stack([-base, length], -1)
-    mitral_right = np.stack([base, length], -1)
-    tricuspid_left = followed(septum_x - case.rv_width, valve)
-    tricuspid_right = followed(septum_x, valve)
-
-    def pair(left: Array, right: Array, meet: float, long: tuple[float, float]) -> list[Leaflet]:
-        span = right - left
-        width = np.hypot(span[:, 0], span[:, 1])[0]
-        point = left + span * meet + [0, -4.0]
-        openings = np.array([[0.50, -0.86], [-0.36, -0.93]]) * (np.array(long) * width)[:, None]
-        swing = case.mitral_opening
-        return [
-            Leaflet(left, point - left, np.broadcast_to(openings[0] * [2 - swing, swing], left.shape)),
-            Leaflet(right, point - right, np.broadcast_to(openings[1] * [2 - swing, swing], right.shape)),
-        ]
-
-    return [
-        *pair(mitral_left, mitral_right, 0.58, (0.62, 0.45)),
-        *pair(tricuspid_left, tricuspid_right, 0.55, (0.55, 0.45)),
-    ]
+def _leaflets(rings: Array, opening: Array, meet: float, long: Array, wide: float) -> Array:
+    """Swing two leaflets about their hinges, from a common tip towards the apex: (frames, 2, 5, 2)."""
+    span = rings[:, 1] - rings[:, 0]
+    tips = (rings[:, 0] + span * meet + [0, -4.0])[:, None] - rings
+    opened = np.array([[0.50, -0.86], [-0.36, -0.93]]) * [2 - wide, wide]
+    full = long * np.hypot(*span[0])
+    shut_angle, open_angle = np.arctan2(tips[..., 0], -tips[..., 1]), np.arctan2(opened[:, 0], -opened[:, 1])
+    share = opening[:, None]
+    angle = (shut_angle + (open_angle - shut_angle) * share)[..., None]
+    reach = (np.hypot(tips[..., 0], tips[..., 1]) * (1 - share) + full * share)[..., None]
+    along = np.linspace(0, 1, 5)
+    # The belly is bowed towards the atrium while closed, and straight while open.
+    bow = 0.10 * reach * (1 - share[..., None]) * np.sin(np.pi * along)
+    path = np.stack([reach * along * np.sin(angle), bow - reach * along * np.cos(angle)], -1)
+    return rings[:, :, None] + path

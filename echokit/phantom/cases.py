@@ -189,7 +189,7 @@ def sample_case(
     emptied = target / 100
     # Part of the long-axis motion belongs to the heart, part to its EF; it can never outrun the emptying itself.
     shortening = min(uniform(0.03, 0.09) + uniform(0.10, 0.20) * emptied, 0.6 * emptied)
-    half_angle = uniform(0.60, 0.72)
+    half_angle = uniform(0.64, 0.80)
     return PhantomCase(
         seed=seed,
         index=index,
@@ -220,10 +220,10 @@ def sample_case(
         systole=normal(0.37, 0.025, 0.31, 0.43),
         rhythm_jitter=uniform(0.0, 0.03),
         first_phase=uniform(0, 1),
-        depth=normal(158, 10, 138, 185),
+        depth=normal(162, 11, 140, 190),
         half_angle=half_angle,
-        x=normal(5, 3, -3, 12),
-        y=normal(17, 3, 11, 26),
+        x=normal(7, 3, -2, 15),
+        y=normal(20, 3, 13, 30),
         tilt=normal(0.08, 0.10, -0.15, 0.32),
         drift_x=uniform(0, 6),
         drift_y=uniform(0, 5),

@@ -69,13 +69,12 @@ def to_diastole(case: PhantomCase, x: Array, y: Array, contraction: float) -> tu
     return x1 + dx + bend_at(case, y1), y1 + dy
 
 
-def from_diastole(case: PhantomCase, x: float, y: float, contraction: float) -> tuple[float, float]:
-    """Return where a point of the diastolic heart lies at a contraction: ``to_diastole`` inverted by iteration."""
-    px, py = np.array([x]), np.array([y])
-    for _ in range(25):
-        qx, qy = to_diastole(case, px, py, contraction)
-        px, py = px + 0.7 * (x - qx), py + 0.7 * (y - qy)
-    return float(px[0]), float(py[0])
+def from_diastole(case: PhantomCase, points: Array, contraction: float) -> Array:
+    """Return where (k, 2) points of the diastolic heart lie at a contraction: ``to_diastole`` inverted."""
+    place = points
+    for _ in range(8):
+        place = place + 0.8 * (points - np.stack(to_diastole(case, *place.T, contraction), -1))
+    return place
 
 
 def endocardium(case: PhantomCase, heart: Ventricle, s: Array) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from echokit.phantom.anatomy import LEAFLET, TISSUE_GRID, Grid, draw_anatomy, leaflets_of
+from echokit.phantom.anatomy import LEAFLET, TISSUE_GRID, Grid, draw_anatomy, leaflet_paths
 from echokit.phantom.beat import Beats, beats_of
 from echokit.phantom.cases import PhantomCase, random_stream
 from echokit.phantom.motion import Pose, endocardium, epicardium, pose_of, to_diastole
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Float32 = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
 
-MOTION_GRID = Grid(step=2.4, count=94)
-NODES = 9  # contractions at which the motion of tissue is worked out; linear between them
+MOTION_GRID = Grid(step=2.8, count=81)
+NODES = 7  # contractions at which the motion of tissue is worked out; linear between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ def phantom_frames(case: PhantomCase) -> Frames:
     rng = random_stream(case.seed, case.index, 2)
     beats, sector, receiver = beats_of(case), sector_of(case), receiver_of(case, rng)
     pose = pose_of(case, beats)
-    anatomy = np.float32(10) ** (draw_anatomy(case) / np.float32(20))
-    contractions = np.linspace(0, 1, NODES)
-    steps = _tissue_motion(case, contractions)
-    leaflets = leaflets_of(case, contractions)
+    anatomy = np.float32(10) ** (draw_anatomy(case, rng) / np.float32(20))
+    steps = _tissue_motion(case, np.linspace(0, 1, NODES))
+    leaflets = leaflet_paths(case, beats).reshape(case.frames, -1, 2)
+    leaflets = sector.to_samples(pose.to_sector(leaflets)).reshape(case.frames, 4, -1, 2)
     to_motion, to_tissue = MOTION_GRID.to_nodes(), TISSUE_GRID.to_nodes()
     kept = float(np.sqrt(1 - case.decorrelation))
     renewed = float(np.sqrt(case.decorrelation))
@@ -85,15 +85,10 @@ def phantom_frames(case: PhantomCase) -> Frames:
         at_tissue += cv2.remap(motion, at_motion, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         level = cv2.remap(anatomy, at_tissue, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         speckle = cv2.remap(scatterers, at_tissue, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        valves = np.zeros((DEPTHS, BEAMS), np.uint8)
-        for leaflet in leaflets:
-            path = leaflet.path(node, float(beats.opening[index]))
-            _draw(valves, sector.to_samples(_moved(pose, index, path)))
-        bright = valves.astype(np.float32)
-        bright *= np.float32(10 ** (LEAFLET / 20) / 255)
-        speckle *= cv2.max(level, bright)[..., None]
-        speckle += receiver.clutter
-        speckle += receiver.floor * cut(rng, DEPTHS, BEAMS)
+        level = cv2.max(level, _draw(leaflets[index]))
+        cv2.multiply(speckle, cv2.merge([level, level]), speckle)
+        cv2.add(speckle, receiver.clutter, speckle)
+        cv2.accumulateProduct(receiver.floor, cut(rng, DEPTHS, BEAMS), speckle)
         frames[index] = detect(speckle, receiver, sector)
         fresh = cut(rng, TISSUE_GRID.count, TISSUE_GRID.count)
         scatterers = cv2.addWeighted(scatterers, kept, fresh, renewed, 0)
@@ -181,14 +176,10 @@ def _tissue_motion(case: PhantomCase, contractions: Array) -> list[Float32]:
     return steps
 
 
-def _moved(pose: Pose, frame: int, path: Array) -> Array:
-    """Map one path from heart to sector at one frame."""
-    cos, sin = np.cos(pose.tilt[frame]), np.sin(pose.tilt[frame])
-    moved: Array = path @ np.array([[cos, -sin], [sin, cos]]) + [pose.x[frame], pose.y[frame]]
-    return moved
-
-
-def _draw(picture: npt.NDArray[np.uint8], path: Array) -> None:
+def _draw(leaflets: Array) -> Float32:
+    """Draw (4, k, 2) leaflets, in samples, as amplitude on the grid of beams."""
     import cv2
 
-    cv2.polylines(picture, [np.round(path * 16).astype(np.int32)], False, 255, 2, cv2.LINE_AA, 4)
+    picture = np.zeros((DEPTHS, BEAMS), np.uint8)
+    cv2.polylines(picture, list(np.round(leaflets * 16).astype(np.int32)), False, 255, 2, cv2.LINE_AA, 4)
+    return picture * np.float32(10 ** (LEAFLET / 20) / 255)

@@ -100,7 +100,7 @@ class Receiver:
 
     Attributes:
         sensitivity: (DEPTHS, BEAMS) float32 gain of each sample: loss with depth, shadows, machine gain.
-        floor: (DEPTHS, BEAMS, 1) float32 amplitude of what decorrelates at once: blood, haze, electronic noise.
+        floor: (DEPTHS, BEAMS, 2) float32 amplitude of what decorrelates at once: blood, haze, electronic noise.
         clutter: (DEPTHS, BEAMS, 2) float32 reverberation that stands still.
         dynamic_range: In dB.
     """
@@ -125,7 +125,7 @@ def receiver_of(case: PhantomCase, rng: np.random.Generator) -> Receiver:
     near = 10 ** ((case.clutter - 0.55 * depth) / 20) + 10 ** ((-6 - 3.0 * depth) / 20)
     return Receiver(
         sensitivity=(10 ** (level / 20)).astype(np.float32),
-        floor=np.broadcast_to(floor, (DEPTHS, BEAMS))[..., None].astype(np.float32),
+        floor=np.broadcast_to(floor[..., None], (DEPTHS, BEAMS, 2)).astype(np.float32),
         clutter=cut(rng, DEPTHS, BEAMS) * near[..., None].astype(np.float32),
         dynamic_range=case.dynamic_range,
     )
