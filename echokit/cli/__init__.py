@@ -1,0 +1,85 @@
+"""The command line: one thin file a command; nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from echokit.errors import EchokitError
+
+COMMANDS = {
+    "run": "run",
+    "validate": "validate",
+    "explain": "explain",
+    "schema": "schema",
+    "list": "listing",
+    "show": "show",
+    "data": "data",
+    "mask": "mask",
+    "predict": "predict",
+}
+
+
+class _Lazy(click.Group):
+    """Imports a command's file when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"echokit.cli.{COMMANDS[cmd_name]}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from echokit.errors import did_you_mean
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise EchokitError(f"there is no command {args[0]!r}", hint=did_you_mean(args[0], COMMANDS) or "see echokit --help")
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="echokit")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def application(debug: bool) -> None:
+    """Cardiac-ultrasound deep learning from a YAML recipe.
+
+    \b
+    Example: echokit run quickstart
+    """
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 2 wrong input, 130 or 143 interrupted and resumable, 1 a defect."""
+    sys.exit(exit_code(sys.argv[1:]))
+
+
+def exit_code(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        application.main(arguments, prog_name="echokit", standalone_mode=False)
+    except EchokitError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        return 2
+    except click.exceptions.Exit as leave:
+        return int(leave.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(f"\n{stop or 'interrupted'}", err=True)
+        return int(getattr(stop, "exit_code", 130))
+    except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
+        sys.stderr.close()
+        return 0
+    return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from echokit.cohort.cohort import SPLITS, Cohort
 from echokit.errors import DataError
-from echokit.phantom.marker import is_phantom
+from echokit.stamp import is_phantom
 from echokit.schema import DataPath
 
 if TYPE_CHECKING:

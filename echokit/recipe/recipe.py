@@ -324,7 +324,7 @@ class _Checker:
                 f"with flow the period is 1, not {period}",
                 "to skip frames put 'resample' before 'optical_flow'",
             )
-        needed = getattr(recipe.fusion.component.load(), "needs", ())
+        needed = getattr(recipe.fusion.component.load(), "streams", ())
         for stream in needed:
             if stream not in streams:
                 self.problem(

@@ -1,0 +1,51 @@
+"""What echokit ships, registered through the same hook as everybody else's components."""
+
+from __future__ import annotations
+
+from echokit.plugins import Register, hookimpl
+
+
+@hookimpl
+def echokit_components(register: Register) -> None:
+    """Register the built-in components."""
+    register.dataset(
+        "echonet_dynamic",
+        "echokit.cohort.echonet_dynamic:EchonetDynamic",
+        summary="a directory in the layout of EchoNet-Dynamic",
+    )
+    register.dataset("phantom", "echokit.phantom.dataset:Phantom", summary="synthetic beating hearts (PHANTOM DATA)")
+
+    register.preprocessor("trim", "echokit.preprocess.trim:Trim", summary="keep the first frames")
+    register.preprocessor("resample", "echokit.preprocess.resample:Resample", summary="change the frame rate")
+    register.preprocessor("resize", "echokit.preprocess.resize:Resize", summary="change the picture's size")
+    register.preprocessor(
+        "motion_mask",
+        "echokit.preprocess.motion_mask:MotionMask",
+        mask=True,
+        summary="blank what does not move with the heart",
+    )
+    register.preprocessor(
+        "optical_flow", "echokit.preprocess.optical_flow:OpticalFlow", summary="derive the flow stream"
+    )
+
+    register.sampler("window", "echokit.sampling.window:Window", summary="frames in a row")
+
+    for depth in (18, 34, 50, 101, 152):
+        register.backbone(
+            f"resnet{depth}",
+            f"echokit.models.preact_resnet:ResNet{depth}",
+            summary=f"the study's pre-activation 3D ResNet, {depth} layers",
+        )
+    register.fusion("two_stream", "echokit.models.fusion:TwoStream", summary="video and flow, features joined")
+    register.fusion("single_stream", "echokit.models.fusion:SingleStream", summary="one stream alone")
+
+    register.objective(
+        "cross_entropy", "echokit.objectives.cross_entropy:CrossEntropy", summary="tell two classes apart"
+    )
+
+    register.resampler("official", "echokit.resample.official:Official", summary="the dataset's own division")
+    register.resampler("holdout", "echokit.resample.holdout:Holdout", summary="one random division by patient")
+
+    register.evaluator("accuracy", "echokit.evaluate.accuracy:Accuracy", summary="share called right")
+    register.evaluator("auroc", "echokit.evaluate.auroc:Auroc", summary="area under the ROC curve")
+    register.evaluator("auprc", "echokit.evaluate.auprc:Auprc", summary="average precision of the positive class")

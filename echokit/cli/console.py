@@ -1,0 +1,99 @@
+"""What a person sees while work goes on: bars on a terminal, plain lines in a pipe. All of it on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from echokit.progress import Advance
+
+LINES_PER_TASK = 4
+SECONDS_PER_LINE = 30.0
+
+
+class Screen:
+    """Shows progress of tasks and of training; a display and a watch in one."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self.live = self.console.is_terminal
+        self._progress: Progress | None = None
+        self._training: TaskID | None = None
+        self._last_line = 0.0
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        self.console.print(text, markup=False)
+
+    note = say
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """Show one piece of work."""
+        if self.live:
+            with self._bars() as progress:
+                bar = progress.add_task(title, total=total)
+                yield lambda count: progress.advance(bar, count)
+            return
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            before, done = done, done + count
+            if done * LINES_PER_TASK // max(total, 1) > before * LINES_PER_TASK // max(total, 1):
+                self.say(f"{title}: {done}/{total}")
+
+        yield advance
+
+    def _bars(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Show the bar of a training inside this block."""
+        if not self.live:
+            yield
+            return
+        with self._bars() as progress:
+            self._progress = progress
+            try:
+                yield
+            finally:
+                self._progress = self._training = None
+
+    def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
+        """Show where the training is."""
+        text = f"epoch {epoch}/{epochs}  step {step}/{steps}  loss {loss:.4f}  {clips_per_second:.2f} clips/s"
+        if self._progress is not None:
+            if self._training is None:
+                self._training = self._progress.add_task(text, total=epochs * steps)
+            self._progress.update(self._training, description=text, completed=(epoch - 1) * steps + step)
+        elif not self.live and time.monotonic() - self._last_line > SECONDS_PER_LINE:
+            self._last_line = time.monotonic()
+            left = ((epochs - epoch + 1) * steps - step) / max(step, 1)
+            self.say(f"{text}  ({left:.1f} times as many steps left in all as done in this epoch)")
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Show what an epoch came to."""
+
+        def number(key: str) -> str:
+            value = record.get(key)
+            return "undefined" if value is None else f"{value:.3f}"
+
+        self.say(
+            f"fold {record['fold']} epoch {record['epoch']}: loss {number('train_loss')}, accuracy "
+            f"{number('train_accuracy')}; validation loss {number('val_loss')}, accuracy {number('val_accuracy')}, "
+            f"AUROC {number('val_auroc')}; {number('clips_per_second')} clips/s"
+        )

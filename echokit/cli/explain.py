@@ -1,0 +1,31 @@
+"""``echokit explain``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("explain")
+@click.argument("recipe")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, as a.b=c; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Show every value of a RECIPE, defaults included, and where it comes from.
+
+    \b
+    Example: echokit explain ef_112 --set train.epochs=3
+    """
+    import json
+
+    from echokit.recipe.compose import find_recipe
+    from echokit.recipe.explanation import explain
+    from echokit.recipe.recipe import load_recipe
+
+    rows = explain(load_recipe(find_recipe(recipe), overrides))
+    if as_json:
+        click.echo(json.dumps([{"key": row.key, "value": row.value, "origin": row.origin} for row in rows], indent=2))
+        return
+    keys = max(len(row.key) for row in rows)
+    values = min(40, max(len(json.dumps(row.value)) for row in rows))
+    for row in rows:
+        click.echo(f"{row.key:<{keys}}  {json.dumps(row.value):<{values}}  {row.origin}")

@@ -1,0 +1,39 @@
+"""``echokit list``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("list")
+@click.argument("kind", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(kind: str | None, as_json: bool) -> None:
+    """List the components that recipes can name; of one KIND, in singular or plural.
+
+    \b
+    Example: echokit list backbones
+    """
+    import json
+
+    from echokit.plugins import installed
+    from echokit.registry import KINDS, kind_named
+
+    known = installed()
+    kinds = [kind_named(kind)] if kind else list(KINDS)
+    components = known.registry.components(kinds)
+    if as_json:
+        rows = [
+            {"kind": c.kind, "name": c.name, "plugin": c.plugin, "summary": c.summary, "mask": c.mask} for c in components
+        ]
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        width = max((len(component.name) for component in components), default=0)
+        for of_kind in kinds:
+            click.echo(f"{of_kind}: {KINDS[of_kind]}")
+            for c in (c for c in components if c.kind == of_kind):
+                origin = "" if c.plugin == "echokit" else f"  [{c.plugin}]"
+                click.echo(f"  {c.name:<{width}}  {c.summary}{origin}")
+    for plugin in known.plugins:
+        if plugin.problem:
+            click.echo(f"skipped plugin {plugin.name} ({plugin.package} {plugin.version}): {plugin.problem}", err=True)

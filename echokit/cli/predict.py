@@ -1,0 +1,85 @@
+"""``echokit predict``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("predict")
+@click.argument("run")
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are.")
+def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, device: str, out: Path) -> None:
+    """Score SOURCES (AVI, MP4 or DICOM files, or folders of them) with a finished RUN (a directory, or a name).
+
+    DICOM files are named by pseudonyms, in the order given.
+
+    \b
+    Example: echokit predict runs/ef_112/latest video.avi study.dcm
+    """
+    from echokit.training.allocator import tune_allocator
+
+    tune_allocator()  # before torch is imported
+    import csv
+    import json
+    from dataclasses import asdict
+
+    from echokit.cli.console import Screen
+    from echokit.identity import case_ids
+    from echokit.predict import Prediction, Predictor
+    from echokit.run_directory import find_run
+    from echokit.sources import expand
+    from echokit.training.device import fix_threads
+
+    files = expand(sources)
+    fix_threads()
+    predictor = Predictor(find_run(run, out), device)
+    names = case_ids(files)
+    rows: list[Prediction] = []
+    screen = Screen()
+    with screen.task("Scoring videos", len(files)) as advance:
+        for row in predictor(list(zip(names, files, strict=True))):
+            rows.append(row)
+            advance(1)
+    positive = predictor.recipe.target.positive
+    stamp = f"{predictor.stamp}: this model was trained on synthetic hearts; its scores mean nothing for a patient"
+    failed = [row for row in rows if row.problem]
+    if as_json:
+        content = {
+            "data": predictor.stamp,
+            "positive": positive,
+            "definition": predictor.recipe.target.definition,
+            "threshold": predictor.threshold,
+            "predictions": [asdict(row) for row in rows],
+        }
+        click.echo(json.dumps(content, indent=2))
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["case_id", "y_score", positive, "frames", "notes", "problem", "model_data"])
+        for row in rows:
+            called = "" if row.positive is None else int(row.positive)
+            score = "" if row.score is None else row.score
+            writer.writerow(
+                [row.case_id, score, called, row.frames, "; ".join(row.notes), row.problem or "", predictor.stamp or ""]
+            )
+    else:
+        if predictor.stamp:
+            click.echo(stamp)
+        click.echo(f"score: probability of {predictor.recipe.target.definition}; called {positive} from {predictor.threshold}")
+        width = max(len(row.case_id) for row in rows)
+        for row in rows:
+            if row.score is None:
+                click.echo(f"{row.case_id:<{width}}  no score: {row.problem}")
+                continue
+            called = positive if row.positive else f"not {positive}"
+            notes = f"  ({'; '.join(row.notes)})" if row.notes else ""
+            click.echo(f"{row.case_id:<{width}}  {row.score:.4f}  {called}, {row.frames} frames{notes}")
+    if failed:
+        click.echo(f"{len(failed)} of {len(rows)} videos could not be scored", err=True)
+        raise click.exceptions.Exit(2)

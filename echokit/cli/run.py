@@ -1,0 +1,72 @@
+"""``echokit run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("run")
+@click.argument("recipe")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, as a.b=c; may be repeated.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
+@click.option(
+    "--resume", is_flag=False, flag_value="", default=None, metavar="[RUN]", help="Go on with the newest or a given run."
+)
+@click.option("--fold", type=int, default=None, help="Train one fold only.")
+@click.option("--dry-run", is_flag=True, help="Check everything, read the cohort, and stop before any video is opened.")
+def command(
+    recipe: str,
+    overrides: tuple[str, ...],
+    device: str,
+    out: Path,
+    resume: str | None,
+    fold: int | None,
+    dry_run: bool,
+) -> None:
+    """Run a RECIPE (a path, or the name of a shipped one), or repeat a run from its lock.yaml.
+
+    \b
+    Examples: echokit run quickstart
+              echokit run recipes/ef_112.yaml --set train.epochs=3
+              echokit run runs/ef_112/latest/lock.yaml
+    """
+    from echokit.training.allocator import tune_allocator
+
+    tune_allocator()  # before torch is imported
+    from echokit.cli.console import Screen
+    from echokit.core import read_data, run
+    from echokit.lock import is_lock, read_lock
+    from echokit.progress import shown_by
+    from echokit.recipe.compose import find_recipe
+    from echokit.recipe.recipe import load_recipe
+    from echokit.run_directory import find_run
+
+    path = find_recipe(recipe)
+    lock = read_lock(path, overrides) if is_lock(path) else None
+    loaded = lock.recipe if lock else load_recipe(path, overrides)
+    previous = None if resume is None else find_run(resume or loaded.name, out)
+    screen = Screen()
+    with shown_by(screen):
+        if dry_run:
+            data = read_data(loaded)
+            events = int(data.targets.y_true.sum())
+            screen.say(f"{path}: valid; {len(data.cohort)} cases of {data.cohort.name}, {events} {data.recipe.target.positive}")
+            return
+        with screen.training():
+            done = run(
+                loaded,
+                out=out,
+                device=device,
+                lock=None if overrides else lock,
+                resume=previous,
+                only_fold=fold,
+                watch=screen,
+            )
+    if done.complete:
+        from echokit.report.summary import headline
+
+        click.echo(headline(done.metrics, done.lock.stamp))
+    click.echo(f"{done.path}")

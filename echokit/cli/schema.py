@@ -1,0 +1,19 @@
+"""``echokit schema``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema of recipes with everything that is installed, for editors.
+
+    \b
+    Example: echokit schema > recipe.schema.json
+    """
+    import json
+
+    from echokit.recipe.json_schema import recipe_schema
+
+    click.echo(json.dumps(recipe_schema(), indent=2))

@@ -1,0 +1,22 @@
+"""``echokit validate``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("validate")
+@click.argument("recipe")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, as a.b=c; may be repeated.")
+def command(recipe: str, overrides: tuple[str, ...]) -> None:
+    """Check a RECIPE and show every mistake with its file and line.
+
+    \b
+    Example: echokit validate recipes/ef_112.yaml
+    """
+    from echokit.recipe.compose import find_recipe
+    from echokit.recipe.recipe import load_recipe
+
+    path = find_recipe(recipe)
+    loaded = load_recipe(path, overrides)
+    click.echo(f"{path}: valid ({', '.join(f'{use.component.kind} {use.name}' for use in loaded.uses())})")

@@ -1,0 +1,42 @@
+"""Leaving cases out by a list."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from echokit.cohort.cohort import Cohort
+from echokit.errors import DataError
+
+
+def exclude(cohort: Cohort, listing: Path) -> Cohort:
+    """Leave the listed cases out, and say how many.
+
+    Args:
+        cohort: All cases.
+        listing: One case_id a line (``#`` starts a comment), or a JSON list of them.
+
+    Raises:
+        DataError: The list can not be read, or names no case of the cohort.
+    """
+    try:
+        text = listing.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise DataError("the list of exclusions can not be read", where=str(listing)) from None
+    if text.lstrip().startswith("["):
+        try:
+            names = [str(name) for name in json.loads(text)]
+        except ValueError:
+            raise DataError("the list of exclusions is not valid JSON", where=str(listing)) from None
+    else:
+        names = [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
+    known = set(cohort.cases["case_id"])
+    strange = [name for name in names if name not in known]
+    if names and len(strange) == len(names):
+        raise DataError(f"none of its {len(names)} cases is in the cohort", where=str(listing))
+    warnings = [f"{len(set(names) & known)} cases left out by {listing.name}"]
+    if strange:
+        warnings.append(f"{len(strange)} names in {listing.name} are not in the cohort, for example {strange[0]}")
+    kept = cohort.cases[~cohort.cases["case_id"].isin(names)].reset_index(drop=True)
+    return replace(cohort, cases=kept, warnings=(*cohort.warnings, *warnings))

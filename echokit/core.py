@@ -1,0 +1,240 @@
+"""The core loop: recipe -> cohort -> prepared clips -> fit, fold by fold -> predictions -> evaluation -> report.
+
+Each arrow is one function with one input and one output, and each output is a file that a person can open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+from echokit.cohort.cohort import SPLITS, Cohort
+from echokit.cohort.echonet_dynamic import AbsentError
+from echokit.cohort.exclusions import exclude
+from echokit.cohort.target import targets_of
+from echokit.errors import DataError, EchokitError
+from echokit.fingerprint import digest
+from echokit.fold import Compute, FoldResult, Material, fit_fold
+from echokit.lock import Lock, differences, make_lock
+from echokit.objectives.objective import Targets
+from echokit.progress import display
+from echokit.recipe.recipe import Recipe
+from echokit.run_directory import Run, create_run
+from echokit.stamp import STAMP
+from echokit.store import ClipStore, Preparation, steps_of
+from echokit.workspace import workspace
+
+if TYPE_CHECKING:
+    from echokit.training.watch import Watch
+
+
+@dataclass(frozen=True)
+class Data:
+    """A recipe with its data.
+
+    Attributes:
+        recipe: As it runs: on its fallback where the dataset is absent.
+        cohort: Its cases.
+        targets: What is to be learned, a row a case.
+    """
+
+    recipe: Recipe
+    cohort: Cohort
+    targets: Targets
+
+
+def read_data(recipe: Recipe) -> Data:
+    """Recipe -> Cohort, with its classes. A dataset that is absent gives way to the recipe's fallback, and it is said.
+
+    Raises:
+        DataError: The dataset is absent and there is no fallback, or it can not be used.
+    """
+    try:
+        cohort: Cohort = recipe.data.build()()
+    except AbsentError as absent:
+        if recipe.fallback is None:
+            raise
+        recipe = recipe.with_fallback()
+        cohort = recipe.data.build()()
+        display().say(f"{absent.message}; the recipe's fallback takes its place")
+    if cohort.phantom:
+        display().say(f"{STAMP}: synthetic hearts, no patient; every output of this run says so")
+    if recipe.exclude is not None:
+        cohort = exclude(cohort, Path(recipe.exclude))
+    targets = targets_of(cohort, recipe.target)
+    return Data(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
+
+
+def prepare(data: Data) -> Preparation:
+    """Cohort -> ClipStore: decode and preprocess every video that is not in the store yet.
+
+    Raises:
+        DataError: More than the recipe's ``data.max_unreadable`` of the videos can not be used.
+    """
+    sources = [
+        (str(case), Path(source))
+        for case, source in zip(data.cohort.cases["case_id"], data.cohort.cases["source"], strict=True)
+    ]
+    preparation = ClipStore(workspace() / "store").prepare(sources, steps_of(data.recipe.preprocess))
+    failures = preparation.failures
+    for failure in failures[:10]:
+        display().say(f"unreadable: {failure.case_id}: {failure.reason}")
+    share = len(failures) / len(sources)
+    if share > data.recipe.max_unreadable:
+        raise DataError(
+            f"{len(failures)} of {len(sources)} videos can not be used, more than data.max_unreadable "
+            f"({data.recipe.max_unreadable:.0%}): {failures[0].case_id}: {failures[0].reason}",
+            hint="mend or exclude them (data.exclude), or allow more",
+            where="data",
+        )
+    return preparation
+
+
+def run(
+    recipe: Recipe,
+    *,
+    out: Path = Path("runs"),
+    device: str = "auto",
+    lock: Lock | None = None,
+    resume: Run | None = None,
+    only_fold: int | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Run a recipe from its data to its summary.
+
+    Args:
+        recipe: What to run.
+        out: Where run directories are made.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        lock: The lock that is repeated; its data must be the same, and what else differs is said.
+        resume: A run of the same recipe to go on with.
+        only_fold: Train this fold only; the run is then not evaluated.
+        watch: Told of training steps and epochs.
+
+    Raises:
+        EchokitError: Anything that the user can mend.
+    """
+    from echokit.training.device import choose_device, choose_precision, fix_threads
+    from echokit.training.watch import Silent
+
+    threads = fix_threads()
+    chosen = choose_device(device)
+    compute = Compute(chosen, choose_precision(chosen, recipe.train.precision))
+    data = read_data(recipe)
+    preparation = prepare(data)
+    material = _material(data, preparation)
+    new = make_lock(
+        data.recipe,
+        _data_facts(data, preparation, material),
+        {
+            "device": chosen.type,
+            "precision": str(compute.precision.dtype).removeprefix("torch."),
+            "why": compute.precision.why,
+            "threads": threads,
+        },
+    )
+    for change in differences(lock, new) if lock else ():
+        display().say(f"differs from the lock: {change}")
+    current = _open(new, out, resume)
+    material.cases.drop(columns="source").to_csv(current.path / "cohort.csv", index=False)
+    folds = list(data.recipe.resample.build()(replace(data.cohort, cases=material.cases), data.recipe.seed))
+    if only_fold is not None:
+        folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
+    facts = _checkpoint_facts(new)
+    results = [
+        fit_fold(
+            data.recipe,
+            material,
+            fold,
+            compute,
+            current.fold(fold.number),
+            resume=resume is not None,
+            watch=watch or Silent(),
+            lock_facts=facts,
+        )
+        for fold in folds
+    ]
+    if only_fold is None:
+        finish(current, new, data, preparation, results)
+    return current
+
+
+def finish(run: Run, lock: Lock, data: Data, preparation: Preparation, results: Sequence[FoldResult]) -> None:
+    """Predictions -> Evaluation -> report: write every file that a reader opens."""
+    from echokit.report.pages import write_report
+
+    write_report(
+        run.path,
+        lock=lock.content,
+        results=results,
+        evaluators=[(use.name, use.build()) for use in data.recipe.evaluate],
+        positive=data.recipe.target.positive,
+        seed=data.recipe.seed,
+        stamp=lock.stamp,
+        warnings=[*data.cohort.warnings, *_counted(preparation)],
+        failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
+    )
+
+
+def _material(data: Data, preparation: Preparation) -> Material:
+    rows = preparation.rows
+    targets = Targets(data.targets.y_true[rows], data.targets.value[rows], data.targets.below)
+    return Material(data.cohort.cases.iloc[rows].reset_index(drop=True), preparation.clips, targets)
+
+
+def _data_facts(data: Data, preparation: Preparation, material: Material) -> dict[str, Any]:
+    cases = material.cases
+    rows = zip(cases["case_id"], cases["split"], preparation.contents, material.targets.value, strict=True)
+    fingerprint = digest([[str(case), str(split), content, repr(float(value))] for case, split, content, value in rows])
+    splits = {
+        split: {"cases": int(chosen.sum()), "positive": int(cases["y_true"][chosen].sum())}
+        for split in SPLITS
+        if (chosen := (cases["split"] == split)).any()
+    }
+    return {
+        "name": data.cohort.name,
+        "phantom": data.cohort.phantom,
+        "fingerprint": fingerprint,
+        "cases": len(cases),
+        "unreadable": len(preparation.failures),
+        "splits": splits,
+    }
+
+
+def _checkpoint_facts(lock: Lock) -> dict[str, Any]:
+    recipe = lock.recipe
+    return {
+        "recipe_hash": lock.recipe_hash,
+        "phantom": lock.phantom,
+        "positive": recipe.target.positive,
+        "target": recipe.target.definition,
+        "clip": recipe.clip.plain(),
+        "preprocess": [use.plain() for use in recipe.preprocess],
+    }
+
+
+def _open(lock: Lock, out: Path, resume: Run | None) -> Run:
+    if resume is None:
+        run = create_run(out, lock.recipe.name)
+        lock.write(run.path / "lock.yaml")
+        return run
+    if resume.lock.recipe_hash != lock.recipe_hash:
+        raise EchokitError(
+            "the run to resume was made from another recipe, data or version",
+            hint=f"its hash is {resume.lock.recipe_hash[:12]}, this one's {lock.recipe_hash[:12]}; start a new run",
+            where=str(resume.path),
+        )
+    return resume
+
+
+def _no_fold(number: int, folds: int) -> list[Any]:
+    raise EchokitError(f"there is no fold {number}", hint=f"the folds are 0 to {folds - 1}", where="--fold")
+
+
+def _counted(preparation: Preparation) -> list[str]:
+    return [f"{count} videos: {note}" for note, count in sorted(preparation.notes().items(), key=lambda n: (-n[1], n[0]))]
+
+

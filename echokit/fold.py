@@ -1,0 +1,255 @@
+"""One fold: build the model, train it, score every case with the weights that were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.cohort.cohort import SPLITS, Fold
+from echokit.errors import DataError
+from echokit.models.shape import InputShape
+from echokit.objectives.objective import Targets
+from echokit.recipe.recipe import Recipe
+from echokit.sampling.windows import Windows
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from echokit.models.echo_model import EchoModel
+    from echokit.models.norm import Norm
+    from echokit.store import PreparedClips
+    from echokit.training.device import Precision
+    from echokit.training.keep import Kept
+    from echokit.training.watch import Watch
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every fold is made from.
+
+    Attributes:
+        cases: The cohort's prepared cases; positions below count its rows.
+        clips: Their prepared clips, in the same order.
+        targets: What is to be learned, in the same order.
+    """
+
+    cases: pd.DataFrame
+    clips: PreparedClips
+    targets: Targets
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how is computed."""
+
+    device: torch.device
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What a fold leaves.
+
+    Attributes:
+        table: Rows of ``predictions.csv``.
+        probability: Whether the scores are probabilities.
+        history: One record an epoch.
+        kept: The epoch whose weights were kept.
+    """
+
+    table: pd.DataFrame
+    probability: bool
+    history: list[Mapping[str, Any]]
+    kept: Kept
+
+
+def check_fold(fold: Fold, targets: Targets, patients: npt.NDArray[Any]) -> None:
+    """Refuse a fold that can not be learned from, or that leaks.
+
+    Raises:
+        DataError: The training part lacks a class, or a patient is in two parts.
+    """
+    events = int(targets.y_true[fold.train].sum())
+    if events in (0, len(fold.train)):
+        raise DataError(
+            f"all {len(fold.train)} training cases of fold {fold.number} are of one class",
+            hint="check target, or divide the cohort in another way",
+            where="resample",
+        )
+    parts = [set(patients[rows]) for rows in (fold.train, fold.val, fold.test)]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        both = parts[first] & parts[second]
+        if both:
+            raise DataError(
+                f"{len(both)} patients are in the {SPLITS[first]} and the {SPLITS[second]} part of fold {fold.number}, "
+                f"for example {sorted(both)[0]!r}",
+                where="resample",
+            )
+
+
+def shapes_of(clips: PreparedClips, frames: int) -> dict[str, InputShape]:
+    """Shapes of the streams of a window of that many frames."""
+    height, width = clips.size
+    return {
+        stream: InputShape(channels, frames if stream == "video" else frames - 1, height, width)
+        for stream, channels in clips.channels.items()
+    }
+
+
+def assemble(
+    recipe: Recipe, shapes: Mapping[str, InputShape], outputs: int, norms: Mapping[str, Norm], seed: int
+) -> EchoModel:
+    """Build the model of a recipe."""
+    from echokit.models.echo_model import build_model
+
+    return build_model(recipe.fusion.build(), recipe.backbone.build(), shapes, outputs, norms, seed)
+
+
+def fit_fold(
+    recipe: Recipe,
+    material: Material,
+    fold: Fold,
+    compute: Compute,
+    directory: Path,
+    *,
+    resume: bool,
+    watch: Watch,
+    lock_facts: Mapping[str, Any],
+) -> FoldResult:
+    """Train one fold and score all of its cases.
+
+    Args:
+        recipe: The recipe as it runs.
+        material: Cases, clips and targets.
+        fold: Which cases are for what.
+        compute: Device and precision.
+        directory: Where its checkpoints go.
+        resume: Go on from its last checkpoint.
+        watch: Told of steps and epochs.
+        lock_facts: Put into every checkpoint, so that weights explain themselves.
+
+    Raises:
+        DataError: The fold can not be learned from.
+        EchokitError: The training failed in a way that the user can mend.
+    """
+    from echokit.training.data import norm_statistics, of_cases
+    from echokit.training.loop import fit
+    from echokit.training.scoring import score
+
+    check_fold(fold, material.targets, material.cases["patient_id"].to_numpy())
+    sampler = recipe.clip.build()
+    seed = fold_seed(recipe.seed, fold.number)
+    windows: Windows = sampler(material.clips.lengths, "train", 0, recipe.seed)
+    norms = norm_statistics(material.clips, of_cases(windows, fold.train))
+    objective = recipe.objective.build()(_subset(material.targets, fold.train))
+    shapes = shapes_of(material.clips, windows.frames.shape[1])
+    facts = {
+        **lock_facts,
+        "fold": fold.number,
+        "shapes": {name: [s.channels, s.frames, s.height, s.width] for name, s in shapes.items()},
+        "norms": {name: {"mean": list(norm.mean), "std": list(norm.std)} for name, norm in norms.items()},
+        "train_targets": _summary(material.targets, fold.train),
+    }
+    model = assemble(recipe, shapes, objective.outputs, norms, seed)
+    result = fit(
+        model,
+        objective,
+        material.clips,
+        material.targets,
+        fold,
+        sampler,
+        recipe.train,
+        seed=recipe.seed,
+        device=compute.device,
+        directory=directory,
+        resume=resume,
+        watch=watch,
+        augment=[use.build() for use in recipe.augment],
+        case_ids=material.cases["case_id"].tolist(),
+        metadata=facts,
+    )
+    batch_size = recipe.train.eval_batch_size or recipe.train.batch_size
+    tables = []
+    for split, rows in zip(SPLITS, (fold.train, fold.val, fold.test), strict=True):
+        if not len(rows):
+            continue
+        # The part is named "test" for the sampler throughout: scores of the training part are also without chance.
+        chosen = of_cases(sampler(material.clips.lengths, "test", 0, recipe.seed), rows)
+        scores = score(
+            model,
+            objective,
+            material.clips,
+            chosen,
+            batch_size=batch_size,
+            device=compute.device,
+            precision=compute.precision,
+            channels_last=recipe.train.channels_last,
+        )
+        tables.append(_table(material, split, fold, scores.case, scores.score, scores.prediction))
+    import pandas as pd
+
+    table = pd.concat(tables, ignore_index=True)
+    return FoldResult(table, objective.probability, list(result.history), result.kept)
+
+
+def fold_seed(seed: int, fold: int) -> int:
+    """Seed of one fold's model: folds start from different weights."""
+    return int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+
+
+def _subset(targets: Targets, rows: npt.NDArray[np.int64]) -> Targets:
+    return Targets(targets.y_true[rows], targets.value[rows], targets.below)
+
+
+def _summary(targets: Targets, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Class sizes and class means of the training targets: what an objective needs of them, and no case's value."""
+    classes = [targets.value[rows][targets.y_true[rows] == label] for label in (0, 1)]
+    return {
+        "sizes": [len(values) for values in classes],
+        "means": [float(values.mean()) for values in classes],
+        "below": targets.below,
+    }
+
+
+def targets_like(summary: Mapping[str, Any]) -> Targets:
+    """Targets with the class sizes and means that a checkpoint tells: its objective is made again from them."""
+    sizes = summary["sizes"]
+    return Targets(
+        np.repeat(np.array([0, 1], np.int64), sizes),
+        np.repeat(np.array(summary["means"], np.float64), sizes),
+        summary["below"],
+    )
+
+
+def _table(
+    material: Material,
+    split: str,
+    fold: Fold,
+    rows: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    predictions: npt.NDArray[np.float64] | None,
+) -> pd.DataFrame:
+    import pandas as pd
+
+    cases = material.cases.iloc[rows]
+    table = pd.DataFrame(
+        {
+            "case_id": cases["case_id"].to_numpy(),
+            "patient_id": cases["patient_id"].to_numpy(),
+            "split": split,
+            "repeat": fold.repeat,
+            "fold": fold.number,
+            "y_true": material.targets.y_true[rows],
+            "y_score": scores,
+        }
+    )
+    if predictions is not None:
+        table["target"] = material.targets.value[rows]
+        table["prediction"] = predictions
+    return table

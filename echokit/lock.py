@@ -1,0 +1,194 @@
+"""The lock: everything that a run rests on, written before it starts, and read to repeat it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from echokit.errors import DataError, EchokitError
+from echokit.fingerprint import code_hash, content_hash, digest
+from echokit.plugins import installed
+from echokit.recipe.compose import apply_override
+from echokit.recipe.recipe import Recipe, Use, check
+from echokit.recipe.yaml_file import read_yaml
+from echokit.stamp import STAMP
+
+LOCK_VERSION = 1
+PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "av", "pydicom", "scikit-learn", "safetensors", "pandas")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The content of ``lock.yaml``.
+
+    Attributes:
+        content: As written.
+        recipe: The resolved recipe, which never falls back.
+    """
+
+    content: Mapping[str, Any]
+    recipe: Recipe
+
+    @property
+    def phantom(self) -> bool:
+        """Whether the data are synthetic."""
+        return bool(self.content["data"]["phantom"])
+
+    @property
+    def stamp(self) -> str | None:
+        """What every output is stamped with, if anything."""
+        return STAMP if self.phantom else None
+
+    @property
+    def recipe_hash(self) -> str:
+        """Hash of the resolved recipe, its components, its data and its seed."""
+        return str(self.content["recipe_hash"])
+
+    def write(self, path: Path) -> None:
+        """Write it as YAML."""
+        text = yaml.safe_dump(dict(self.content), sort_keys=False, allow_unicode=True, width=110)
+        head = f"# {STAMP}: synthetic hearts, no patient\n" if self.phantom else ""
+        path.write_text(head + text, encoding="utf-8")
+
+
+def make_lock(recipe: Recipe, data: Mapping[str, Any], compute: Mapping[str, Any]) -> Lock:
+    """Lock a recipe to its data and this machine.
+
+    Args:
+        recipe: As it runs: with its fallback already in place where the dataset was absent.
+        data: ``name, phantom, fingerprint, cases`` and counts.
+        compute: Device, precision and why.
+    """
+    resolved = replace(recipe, fallback=None)
+    components = [_component(use) for use in resolved.uses()]
+    content = {
+        "lock": LOCK_VERSION,
+        "echokit": version("echokit"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "recipe_hash": recipe_hash(resolved, components, str(data["fingerprint"])),
+        "data": dict(data),
+        "target": {"positive": recipe.target.positive, "definition": recipe.target.definition},
+        "seed": recipe.seed,
+        "compute": dict(compute),
+        "components": components,
+        "environment": environment(),
+        "recipe": resolved.plain(),
+    }
+    return Lock(content, resolved)
+
+
+def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: str) -> str:
+    """Hash what decides the result: no path, device, environment or time."""
+    plain = recipe.plain()
+    paths = {name for name, field in type(recipe.data.values).model_fields.items() if _is_path(field.json_schema_extra)}
+    data = {key: value for key, value in plain["data"].items() if key not in paths | {"fallback", "exclude"}}
+    if recipe.exclude is not None:
+        data["exclude"] = content_hash(Path(recipe.exclude))
+    what = {**{key: value for key, value in plain.items() if key != "name"}, "data": data}
+    codes = [{key: part[key] for key in ("kind", "name", "plugin", "code")} for part in components]
+    return digest({"recipe": what, "components": codes, "data": fingerprint})
+
+
+def _is_path(extra: object) -> bool:
+    return isinstance(extra, dict) and extra.get("format") == "path"
+
+
+def _component(use: Use) -> dict[str, str]:
+    plugin = installed().plugin(use.component.plugin)
+    return {
+        "kind": use.component.kind,
+        "name": use.name,
+        "plugin": plugin.name,
+        "package": plugin.package,
+        "version": plugin.version,
+        "code": code_hash(use.component.target.partition(":")[0]),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """This machine and its libraries, without names or paths."""
+    packages = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "packages": packages,
+    }
+
+
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def is_lock(path: Path) -> bool:
+    """Whether a YAML file is a lock rather than a recipe."""
+    tree = read_yaml(path)
+    return isinstance(tree.value, dict) and {"lock", "recipe", "recipe_hash"} <= set(tree.value)
+
+
+def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:
+    """Read a lock; its recipe is validated against what is installed now.
+
+    Args:
+        path: ``lock.yaml``.
+        overrides: Laid over its recipe, to repeat a run with a change.
+
+    Raises:
+        EchokitError: It can not be read, or was written by a newer echokit.
+        RecipeError: What it names is not installed here.
+    """
+    tree = read_yaml(path, environment={})
+    plain = tree.plain()
+    if not isinstance(plain, dict) or plain.get("lock") != LOCK_VERSION or "recipe" not in plain:
+        raise EchokitError("is not a lock of this version of echokit", where=str(path))
+    inner = tree.at(("recipe",))
+    for text in overrides:
+        inner = apply_override(inner, text)
+    return Lock(plain, check(inner))
+
+
+def differences(old: Lock, new: Lock) -> Iterator[str]:
+    """What a rerun rests on that its lock did not, in words.
+
+    Raises:
+        DataError: The data are not those of the lock.
+    """
+    before, after = old.content["data"], new.content["data"]
+    if before["fingerprint"] != after["fingerprint"]:
+        raise DataError(
+            "the data are not those that the lock was made from",
+            hint=f"the lock has {before['cases']} cases of {before['name']} ({before['fingerprint'][:12]}), "
+            f"found {after['cases']} of {after['name']} ({after['fingerprint'][:12]})",
+        )
+    known = {(part["kind"], part["name"]): part for part in old.content["components"]}
+    for part in new.content["components"]:
+        was = known.get((part["kind"], part["name"]))
+        if was and was["code"] != part["code"]:
+            yield (
+                f"the {part['kind']} {part['name']} has changed since the lock: "
+                f"{was['package']} {was['version']} then, {part['package']} {part['version']} now"
+            )
+    for name, then in old.content["environment"]["packages"].items():
+        now = new.content["environment"]["packages"].get(name)
+        if now != then:
+            yield f"{name} was {then} and is {now}: the bits may differ"

@@ -1,0 +1,84 @@
+"""Masked videos with overlay pictures, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from echokit.errors import EchokitError, VideoError
+from echokit.plugins import installed
+from echokit.recipe.compose import apply_override
+from echokit.recipe.recipe import Use
+from echokit.recipe.tree import Node, Origin
+from echokit.schema import InvalidParameters, parameters, validate
+from echokit.store import Step, steps_of
+
+USUAL_FPS = 30.0
+"""Frame rate of a masked video whose source does not tell one."""
+
+
+@dataclass(frozen=True)
+class Masked:
+    """What became of one video: the share of the picture kept, or the problem."""
+
+    case_id: str
+    kept: float = 0.0
+    notes: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def masking_step(method: str, settings: Sequence[str]) -> Step:
+    """Make a masking preprocessor by name.
+
+    Args:
+        method: A preprocessor that was registered as a mask.
+        settings: ``key=value`` each.
+
+    Raises:
+        EchokitError: It is no mask, or a parameter does not fit.
+    """
+    component = installed().registry.get("preprocessor", method)
+    if not component.mask:
+        masks = [c.name for c in installed().registry.components(["preprocessor"]) if c.mask]
+        raise EchokitError(f"{method!r} does not mask", hint=f"the masks are {', '.join(masks)}", where="--method")
+    tree = Node({}, Origin("--set"))
+    for text in settings:
+        tree = apply_override(tree, text)
+    try:
+        values = validate(parameters(component.load()), tree.plain())
+    except InvalidParameters as invalid:
+        first = invalid.problems[0]
+        raise EchokitError("; ".join(p.message for p in invalid.problems), hint=first.hint, where="--set") from None
+    return steps_of([Use(component, values)])[0]
+
+
+def mask_videos(sources: Sequence[tuple[str, Path]], step: Step, out: Path) -> Iterator[Masked]:
+    """Write ``CASE.avi`` and ``CASE.png`` for every video; one that can not be used costs its own row only.
+
+    Raises:
+        EchokitError: The folder can not be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EchokitError(f"the folder can not be made: {error.strerror}", where=str(out)) from None
+    for case_id, path in sources:
+        try:
+            yield _mask_one(case_id, path, step, out)
+        except VideoError as error:
+            yield Masked(case_id, problem=error.message)
+
+
+def _mask_one(case_id: str, path: Path, step: Step, out: Path) -> Masked:
+    from echokit.preprocess.mask_region import mask_region, write_picture
+    from echokit.video.reading import read_video
+    from echokit.video.writing import write_video
+
+    before = read_video(path)
+    after = step.make(before)
+    region = mask_region(before.frames, after.frames)
+    write_video(out / f"{case_id}.avi", after.frames, before.fps or USUAL_FPS)
+    write_picture(out / f"{case_id}.png", before.frames, after.frames, region)
+    notes = after.notes if before.fps else (*after.notes, f"no frame rate in the file: written at {USUAL_FPS:g}/s")
+    return Masked(case_id, float(region.mean()), notes)

@@ -1,0 +1,70 @@
+"""The JSON Schema of a recipe, with every installed component and its parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from echokit.cohort.target import TargetSettings
+from echokit.plugins import installed
+from echokit.recipe.recipe import DATA_KEYS, KEYS
+from echokit.schema import parameters
+from echokit.training.settings import TrainSettings
+
+SLOTS = {
+    "data": "dataset",
+    "clip": "sampler",
+    "model": "fusion",
+    "objective": "objective",
+    "resample": "resampler",
+}
+LISTS = {"preprocess": "preprocessor", "augment": "augmentation", "evaluate": "evaluator"}
+_DATA_EXTRA = {
+    "exclude": {"type": ["string", "null"], "description": "A list of case_ids to leave out."},
+    "fallback": {"type": ["object", "string", "null"], "description": "A dataset used only when this one is absent."},
+    "max_unreadable": {"type": "number", "minimum": 0, "maximum": 1, "description": "Share of unreadable videos allowed."},
+}
+
+
+def component_schema(kind: str, name: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON Schema of one component as a mapping ``{use: name, ...}``."""
+    component = installed().registry.get(kind, name)
+    schema = parameters(component.load()).model_json_schema()
+    properties = {"use": {"const": name}, **schema.get("properties", {}), **(extra or {})}
+    return {**schema, "title": name, "description": component.summary, "properties": properties, "additionalProperties": False}
+
+
+def _kind(kind: str, extra: dict[str, Any] | None = None, default: str | None = None) -> dict[str, Any]:
+    names = installed().registry.names(kind)
+    options: list[dict[str, Any]] = [{"enum": names}]
+    for name in names:
+        schema = component_schema(kind, name, extra)
+        options.append({**schema, "required": [*schema.get("required", []), *([] if name == default else ["use"])]})
+    return {"anyOf": options}
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of recipe files."""
+    definitions: dict[str, Any] = {}
+    properties: dict[str, Any] = {
+        "name": {"type": "string"},
+        "extends": {"type": "string"},
+        "seed": {"type": "integer"},
+    }
+    extras = {"data": {key: _DATA_EXTRA[key] for key in DATA_KEYS}}
+    extras["model"] = {"backbone": _kind("backbone"), "weights": {"type": ["string", "null"]}}
+    for key, kind in SLOTS.items():
+        properties[key] = _kind(kind, extras.get(key), default="window" if key == "clip" else None)
+    for key, kind in LISTS.items():
+        properties[key] = {"type": "array", "items": _kind(kind)}
+    for key, model in (("target", TargetSettings), ("train", TrainSettings)):
+        schema = model.model_json_schema(by_alias=True)
+        definitions.update(schema.pop("$defs", {}))
+        properties[key] = schema
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "echokit recipe",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {key: {**inner, "description": KEYS.get(key, "")} for key, inner in properties.items()},
+        "$defs": definitions,
+    }

@@ -1,0 +1,138 @@
+"""Run: a directory that holds everything about one run, and can be read and repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from echokit.errors import EchokitError
+from echokit.lock import Lock, read_lock
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from echokit.evaluate.evaluation import Metric
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's directory.
+
+    Attributes:
+        path: ``runs/NAME/STAMP``.
+    """
+
+    path: Path
+
+    @cached_property
+    def lock(self) -> Lock:
+        """What the run rests on.
+
+        Raises:
+            EchokitError: There is no readable lock.
+        """
+        return read_lock(self.path / "lock.yaml")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The table of ``predictions.csv``, one row a case and fold."""
+        import pandas as pd
+
+        return pd.read_csv(self._finished("predictions.csv"), comment="#", dtype={"case_id": str, "patient_id": str})
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics of ``metrics.json``."""
+        from echokit.evaluate.evaluation import Metric
+
+        entries = json.loads(self._finished("metrics.json").read_text(encoding="utf-8"))
+        known = Metric.__dataclass_fields__
+        return tuple(Metric(**{key: value for key, value in entry.items() if key in known}) for entry in entries)
+
+    def metric(self, name: str, split: str = "test") -> Metric:
+        """One metric of one split.
+
+        Raises:
+            EchokitError: The run has no such metric.
+        """
+        for metric in self.metrics:
+            if (metric.metric, metric.split) == (name, split):
+                return metric
+        raise EchokitError(f"the run has no {name} of the {split} split", where=str(self.path))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run got to its end."""
+        return (self.path / "summary.md").is_file()
+
+    def fold(self, number: int) -> Path:
+        """Where the checkpoints of a fold are."""
+        return self.path / "checkpoints" / f"fold-{number}"
+
+    def _finished(self, name: str) -> Path:
+        file = self.path / name
+        if not file.is_file():
+            raise EchokitError(
+                f"the run has no {name}: it did not finish", hint="echokit run ... --resume goes on with it", where=str(self.path)
+            )
+        return file
+
+
+def create_run(out: Path, name: str) -> Run:
+    """Make a new directory ``out/name/STAMP`` and let ``out/name/latest`` point to it.
+
+    Raises:
+        EchokitError: The folder can not be written.
+    """
+    parent = out / name
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            path = parent / (stamp if not attempt else f"{stamp}-{attempt}")
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:
+                continue
+        _point(parent / "latest", path.name)
+    except OSError as error:
+        raise EchokitError(f"the run directory can not be written: {error.strerror}", where=str(out)) from None
+    return Run(path)
+
+
+def _point(link: Path, target: str) -> None:
+    temporary = link.with_name(f".latest-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, link)
+
+
+def find_run(name: str, out: Path = Path("runs")) -> Run:
+    """Find a run by its directory, or the newest of a name under ``out``.
+
+    Raises:
+        EchokitError: There is no run there.
+    """
+    for candidate in (Path(name).expanduser(), out / name, out / name / "latest"):
+        if (candidate / "lock.yaml").is_file():
+            return Run(candidate.resolve() if candidate.name == "latest" else candidate)
+        if (candidate / "latest" / "lock.yaml").is_file():
+            return Run((candidate / "latest").resolve())
+    known = sorted(path.parent.name for path in out.glob("*/latest"))
+    raise EchokitError(
+        f"there is no run {name!r}",
+        hint=f"give a run directory (it holds lock.yaml), or one of {', '.join(known)}" if known else "give a run directory: it holds lock.yaml",
+        where=str(out),
+    )
+
+
+def write_json_lines(path: Path, records: list[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    path.write_text("".join(json.dumps(dict(record), sort_keys=True) + "\n" for record in records), encoding="utf-8")

@@ -1,0 +1,13 @@
+"""The mark that synthetic data carries, wherever it is copied to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STAMP = "PHANTOM DATA"
+MARKER = "PHANTOM_DATA.json"
+
+
+def is_phantom(root: Path) -> bool:
+    """Whether a dataset's directory says that it is synthetic."""
+    return (root / MARKER).is_file()
