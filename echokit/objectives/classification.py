@@ -28,7 +28,7 @@ class WeightedCrossEntropy:
     shift: float
 
     def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of the losses and the sum of the weights; their ratio is torch's weighted mean.
+        """Return the weighted sum of the losses and the sum of the weights: their ratio is torch's mean.
 
         Args:
             outputs: (B, outputs) float32.

@@ -17,7 +17,7 @@ Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class CrossEntropy:
-    """Softmax cross entropy of the negative (0) and the positive (1) class; the score is the probability of class 1.
+    """Softmax cross entropy of two classes; the score is the probability of the positive one, class 1.
 
     Weighted training does not answer the question "how probable": weights w0 and w1 move the best logit by
     log(w1/w0), which is 1.246 for the balanced weights of EF < 50 in EchoNet-Dynamic (0.644 and 2.239). The

@@ -22,7 +22,7 @@ def small_model() -> nn.Module:
 
 
 def test_a_round_trip_keeps_every_bit_and_the_metadata(tmp_path: Path) -> None:
-    model = small_model().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    model = small_model().to(memory_format=torch.channels_last_3d)
     metadata = {"mean": [1.5, 2.0], "names": {"π": None}, "epoch": 3}
     save_weights(tmp_path / "new" / "w.safetensors", model, metadata)
     tensors, read = load_weights(tmp_path / "new" / "w.safetensors")
@@ -92,7 +92,8 @@ def test_a_failed_save_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> 
 def test_apply_loads_all_of_a_matching_file() -> None:
     source, target = small_model(), small_model()
     report = apply_weights(target, source.state_dict())
-    assert report.complete and set(report.loaded) == set(source.state_dict())
+    assert report.complete
+    assert set(report.loaded) == set(source.state_dict())
     assert all(torch.equal(target.state_dict()[name], value) for name, value in source.state_dict().items())
 
 
@@ -151,7 +152,8 @@ def test_a_killed_writer_never_corrupts(tmp_path: Path) -> None:
         with subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
         ) as writer:
-            assert writer.stdout is not None and writer.stdout.readline()
+            assert writer.stdout is not None
+            assert writer.stdout.readline()
             time.sleep(delay)
             writer.send_signal(signal.SIGKILL)
         tensors, metadata = load_weights(path)

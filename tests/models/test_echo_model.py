@@ -1,0 +1,262 @@
+"""From streams in real units to outputs: normalisation, padding, fusion, head, seed, disk and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from echokit.errors import DataError, EchokitError
+from echokit.models.echo_model import EchoModel, build_model
+from echokit.models.fusion import SingleStream, TwoStream
+from echokit.models.norm import Norm, raw
+from echokit.models.preact_resnet import PreActResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
+from echokit.models.shape import InputShape
+from echokit.models.weights import apply_weights, load_weights, save_weights
+
+SHAPES = {"video": InputShape(1, 3, 16, 16), "flow": InputShape(2, 2, 16, 16)}
+NORMS = {"video": Norm((33.0,), (50.0,)), "flow": Norm((0.1, -0.2), (1.5, 2.0))}
+QUICK = {(ResNet18, "two"), (ResNet18, "video"), (ResNet50, "flow")}  # both kinds of block, every fusion
+PAIRS = [
+    pytest.param(
+        backbone,
+        fusion,
+        id=f"{type(backbone).__name__}-{name}",
+        marks=[] if (type(backbone), name) in QUICK else [pytest.mark.slow],
+    )
+    for backbone in (ResNet18(), ResNet34(), ResNet50(), ResNet101(), ResNet152())
+    for name, fusion in (
+        ("two", TwoStream()),
+        ("video", SingleStream()),
+        ("flow", SingleStream(stream="flow")),
+    )
+]
+
+
+class Tiny(nn.Module):
+    """A backbone of one convolution."""
+
+    features = 3
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(shape.channels, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.conv(x)
+        return answer.relu().mean((2, 3, 4))
+
+
+def a_batch(size: int = 2, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    streams = {
+        "video": torch.randint(0, 256, (size, 1, 3, 16, 16), generator=generator).float(),
+        "flow": torch.randn(size, 2, 2, 16, 16, generator=generator),
+    }
+    return streams, {
+        name: torch.ones(size, stream.shape[2], dtype=torch.bool) for name, stream in streams.items()
+    }
+
+
+def tiny_model(fusion: TwoStream | SingleStream | None = None, seed: int = 0) -> EchoModel:
+    return build_model(fusion or TwoStream(), Tiny, SHAPES, 2, NORMS, seed)
+
+
+@pytest.mark.parametrize(("backbone", "fusion"), PAIRS)
+def test_every_backbone_learns_in_every_fusion(
+    backbone: PreActResNet, fusion: TwoStream | SingleStream
+) -> None:
+    model = build_model(fusion, backbone, SHAPES, 2, NORMS, seed=1)
+    outputs = model(*a_batch())
+    assert outputs.shape == (2, 2)
+    assert outputs.dtype == torch.float32
+    torch.autograd.backward(outputs.square().sum())
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_a_model_survives_the_disk(tmp_path: Path) -> None:
+    model = build_model(TwoStream(), ResNet18(), SHAPES, 2, NORMS, seed=1)
+    batch = a_batch()
+    with torch.no_grad():
+        model(*batch)  # moves the BN statistics off their start
+    save_weights(tmp_path / "w.safetensors", model, {})
+    with torch.device("meta"):
+        other = build_model(TwoStream(), ResNet18(), SHAPES, 2, NORMS, seed=2)
+    other = other.to_empty(device="cpu")
+    assert apply_weights(other, load_weights(tmp_path / "w.safetensors")[0]).complete
+    with torch.no_grad():
+        assert torch.equal(other.eval()(*batch), model.eval()(*batch))
+
+
+def test_features_stand_side_by_side_in_the_order_video_flow() -> None:
+    model = tiny_model()
+    streams, valid = a_batch()
+    features = model.encode(streams, valid)
+    assert features.shape == (2, 6)
+    streams["flow"] = streams["flow"] + 1
+    changed = model.encode(streams, valid)
+    assert torch.equal(changed[:, :3], features[:, :3])
+    assert not torch.equal(changed[:, 3:], features[:, 3:])
+
+
+def test_the_shapes_of_the_streams_may_come_in_any_order() -> None:
+    turned = build_model(TwoStream(), Tiny, dict(reversed(SHAPES.items())), 2, NORMS, seed=0)
+    batch = a_batch()
+    assert torch.equal(turned(*batch), tiny_model()(*batch))
+
+
+def test_a_single_stream_reads_no_other() -> None:
+    model = tiny_model(SingleStream())
+    streams, valid = a_batch()
+    assert torch.equal(model(streams, valid), model({"video": streams["video"]}, {"video": valid["video"]}))
+    assert model.streams == ("video",)
+    assert not any("flow" in name for name in model.state_dict())
+
+
+def test_missing_and_surplus_streams_are_errors_with_a_remedy() -> None:
+    video = {"video": SHAPES["video"]}
+    with pytest.raises(EchokitError) as caught:
+        TwoStream()(video, Tiny)
+    assert "add optical_flow to preprocess" in str(caught.value)
+    with pytest.raises(EchokitError, match="exactly the streams video and flow"):
+        TwoStream()({**SHAPES, "depth": SHAPES["video"]}, Tiny)
+    with pytest.raises(EchokitError, match="no stream 'flow', only video"):
+        SingleStream(stream="flow")(video, Tiny)
+    with pytest.raises(EchokitError, match="did you mean 'video'"):
+        SingleStream(stream="vidio")(video, Tiny)
+
+
+def test_a_missing_norm_and_a_backbone_without_features_are_errors() -> None:
+    with pytest.raises(EchokitError, match="streams flow"):
+        build_model(TwoStream(), Tiny, SHAPES, 2, {"video": raw(1)}, 0)
+    with pytest.raises(EchokitError, match="how wide"):
+        build_model(TwoStream(), lambda shape: nn.Flatten(), SHAPES, 2, NORMS, 0)
+
+
+@pytest.mark.parametrize("fmt", [torch.contiguous_format, torch.channels_last_3d])
+def test_normalisation_is_per_channel_and_padding_is_zero_after_it(fmt: torch.memory_format) -> None:
+    model = tiny_model()
+    streams, valid = a_batch()
+    valid["flow"][1, 1] = False
+    normal = model.normalise("flow", streams["flow"].contiguous(memory_format=fmt), valid["flow"])
+    mean, std = (
+        np.array(part, dtype=np.float32).reshape(1, 2, 1, 1, 1) for part in ([0.1, -0.2], [1.5, 2.0])
+    )
+    expected = (streams["flow"].numpy() - mean) / std
+    expected[1, :, 1] = 0
+    np.testing.assert_array_equal(normal.numpy(), expected)
+
+
+@given(padding=st.floats(width=32, allow_nan=True, allow_infinity=True))
+@settings(max_examples=25, deadline=None)
+def test_what_stands_in_padded_frames_never_matters(padding: float) -> None:
+    model = tiny_model()
+    streams, valid = a_batch()
+    valid["video"][0, 1:] = False
+    expected = model(streams, valid)
+    streams["video"][0, :, 1:] = padding
+    assert torch.equal(model(streams, valid), expected)
+
+
+def test_raw_normalisation_changes_nothing() -> None:
+    model = build_model(SingleStream(), Tiny, SHAPES, 2, {"video": raw(1)}, 0)
+    streams, valid = a_batch()
+    assert torch.equal(model.normalise("video", streams["video"], valid["video"]), streams["video"])
+
+
+@pytest.mark.parametrize("std", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_norm_that_can_not_divide_is_refused(std: float) -> None:
+    with pytest.raises(DataError, match="normalised"):
+        Norm((0.0,), (std,))
+
+
+def test_the_weights_carry_the_normalisation(tmp_path: Path) -> None:
+    save_weights(tmp_path / "w", tiny_model(), {})
+    other = build_model(TwoStream(), Tiny, SHAPES, 2, {"video": raw(1), "flow": raw(2)}, seed=3)
+    apply_weights(other, load_weights(tmp_path / "w")[0])
+    batch = a_batch()
+    assert torch.equal(other(*batch), tiny_model()(*batch))
+
+
+def test_a_case_scores_the_same_alone_as_in_a_batch() -> None:
+    model = build_model(TwoStream(), ResNet18(), SHAPES, 2, NORMS, seed=0).eval()
+    streams, valid = a_batch(3)
+    with torch.no_grad():
+        together = model(streams, valid)
+        alone = model({k: v[:1] for k, v in streams.items()}, {k: v[:1] for k, v in valid.items()})
+    torch.testing.assert_close(alone, together[:1], rtol=1e-4, atol=1e-4)
+
+
+def test_the_start_depends_on_the_seed_alone_and_leaves_the_random_state() -> None:
+    torch.manual_seed(1)
+    first = tiny_model(seed=5)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    second = tiny_model(seed=5)
+    assert torch.equal(torch.get_rng_state(), before)
+    other = tiny_model(seed=6)
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+    assert not torch.equal(first.head.weight, other.head.weight)
+
+
+def test_autocast_reaches_the_backbone_and_spares_the_head() -> None:
+    model = tiny_model()
+    seen: dict[str, torch.dtype] = {}
+
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        return lambda _module, inputs, output: seen.update(
+            {f"{name} in": inputs[0].dtype, name: output.dtype}
+        )
+
+    model.get_submodule("fused.backbones.flow").register_forward_hook(note("flow"))
+    model.head.register_forward_hook(note("head"))
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = model(*a_batch())
+    assert outputs.dtype == torch.float32
+    assert seen == {
+        "flow in": torch.bfloat16,
+        "flow": torch.bfloat16,
+        "head in": torch.float32,
+        "head": torch.float32,
+    }
+    torch.testing.assert_close(outputs, model(*a_batch()), rtol=0.1, atol=0.05)
+
+
+def test_fc_dropout_acts_on_the_way_to_the_head_in_training_only() -> None:
+    model = tiny_model(TwoStream(dropout=0.5))
+    batch = a_batch()
+    assert torch.equal(model.encode(*batch), tiny_model().encode(*batch))
+    features = torch.ones(64, 6)
+    assert model.train().answer(features).std(0).min() > 0
+    assert model.eval().answer(features).std(0).max() == 0
+
+
+def test_the_head_starts_glorot_uniform() -> None:
+    fusion = SingleStream()
+    model = build_model(fusion, ResNet18(), SHAPES, 2, NORMS, seed=0)
+    limit = (6 / (512 + 2)) ** 0.5
+    assert 0.95 * limit < model.head.weight.abs().max().item() <= limit
+    assert not model.head.bias.any()
+
+
+def test_2d_backbones_keep_their_format() -> None:
+    class PerFrame(Tiny):
+        def __init__(self, shape: InputShape) -> None:
+            super().__init__(shape)
+            self.flat = nn.Conv2d(shape.channels, 3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            frames = x.transpose(1, 2).flatten(0, 1)
+            answer: Tensor = self.flat(frames)
+            return answer.view(len(x), -1, *answer.shape[1:]).mean((1, 3, 4))
+
+    assert build_model(TwoStream(), PerFrame, SHAPES, 1, NORMS, 0)(*a_batch()).shape == (2, 1)
