@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,26 +12,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from echokit.cohort.cohort import Fold
 from echokit.errors import DataError, EchokitError
 from echokit.objectives.objective import Objective, Targets
-from echokit.sampling.windows import Windows
-from echokit.training.data import Batch, PreparedClips, batches, of_cases
+from echokit.training.data import PreparedClips
 from echokit.training.device import Precision, choose_precision, fix_threads, reproducible
+from echokit.training.epoch import FoldTraining, Sampler, memory_told
 from echokit.training.keep import Kept, kept_epoch, require_validation
 from echokit.training.optimizer import build_optimizer, conv_kernels, trained_parameters
 from echokit.training.progress import FoldFiles, Progress
-from echokit.training.schedule import learning_rate
-from echokit.training.scoring import auroc, called_positive, model_outputs, scores_of
 from echokit.training.settings import TrainSettings
-from echokit.training.signals import StopRequest, stop_on_signal
-from echokit.training.step import Augmentation, NonFiniteLossError, Step, StepResult
+from echokit.training.signals import stop_on_signal
+from echokit.training.step import Augmentation, Step
 from echokit.training.watch import Watch
 
 Integers = npt.NDArray[np.int64]
-Sampler = Callable[[Integers, str, int, int], Windows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +93,8 @@ def fit(
         metadata: Strict JSON that is embedded in the weights (clip policy, label definition, recipe hash).
 
     Raises:
-        EchokitError: A loss that is not finite, too little memory, a keep rule without validation cases, a
-        checkpoint
-            that is damaged or of another training.
+        EchokitError: A loss that is not finite, too little memory, a keep rule without validation cases,
+            a checkpoint that is damaged or of another training.
         Interrupted: SIGINT or SIGTERM came; the position is saved.
     """
     require_validation(settings.keep, len(fold.val))
@@ -120,20 +114,25 @@ def fit(
         device=device,
         augment=augment,
     )
+    threads = fix_threads()
+    computed = {
+        "device": device.type,
+        "precision": precision.why,
+        "threads": threads,
+        "torch": str(torch.__version__),
+    }
     metadata = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))
-    identity = _identity(model, fold, settings, seed, metadata)
-    files = FoldFiles(directory, identity, metadata)
+    files = FoldFiles(directory, _identity(model, fold, settings, seed, metadata), metadata, computed)
     if not resume:
         files.require_empty()
     directory.mkdir(parents=True, exist_ok=True)
-    threads = fix_threads()
-    training = _Training(step, clips, targets, fold, sampler, seed, files, watch, tuple(case_ids))
+    training = FoldTraining(step, clips, targets, fold, sampler, seed, files, watch, tuple(case_ids))
     gpus = [device] if device.type == "cuda" else []
     with reproducible(device, settings.deterministic), torch.random.fork_rng(gpus), stop_on_signal() as stop:
-        progress = files.resume(step, settings.epochs) if resume else Progress()
+        progress = files.resume(step, settings.epochs, watch) if resume else Progress()
         files.write_history(progress.history)
         while progress.epoch <= settings.epochs:
-            with _memory_told(settings):
+            with memory_told(settings):
                 training.train_epoch(progress, stop)
                 record = training.finish_epoch(progress, stop)
             progress = progress.next_epoch(record)
@@ -150,132 +149,9 @@ def fit(
     files.finish()
     if kept.note:
         watch.note(kept.note)
+    if stop:  # it came after the last step: the fold is done, the run is not
+        raise stop.interrupted()
     return FitResult(tuple(progress.history), kept, best, precision, threads)
-
-
-@dataclass(frozen=True)
-class _Training:
-    """What stays the same through a training; `Progress` is what changes."""
-
-    step: Step
-    clips: PreparedClips
-    targets: Targets
-    fold: Fold
-    sampler: Sampler
-    seed: int
-    files: FoldFiles
-    watch: Watch
-    case_ids: tuple[str, ...]
-
-    def train_epoch(self, progress: Progress, stop: StopRequest) -> None:
-        """Do the steps of the epoch that are not done yet."""
-        settings, device = self.step.settings, self.step.device
-        windows = of_cases(
-            self.sampler(self.clips.lengths, "train", progress.epoch, self.seed), self.fold.train
-        )
-        key = (self.seed, self.fold.number, progress.epoch)
-        order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(windows))
-        steps = -(-len(windows) // settings.batch_size)
-        rest = order[progress.step * settings.batch_size :]
-        started, before, seen = time.perf_counter(), progress.seconds, progress.seen
-        self.step.model.train()
-        for batch in batches(self.clips, windows, rest, settings.batch_size, device):
-            done = (progress.epoch - 1 + progress.step / steps) / settings.epochs
-            lr = learning_rate(settings.schedule, settings.optimizer.lr, done)
-            result = self._step(batch, lr, progress)
-            progress.step += 1
-            self._count(batch, result, progress)
-            elapsed = time.perf_counter() - started
-            progress.seconds = before + elapsed
-            self.watch.step(
-                progress.epoch,
-                settings.epochs,
-                progress.step,
-                steps,
-                progress.loss / progress.weight,
-                (progress.seen - seen) / elapsed,
-            )
-            self._stop_if_asked(progress, stop)
-
-    def finish_epoch(self, progress: Progress, stop: StopRequest) -> dict[str, Any]:
-        """Validate, and return the record of the epoch."""
-        started = time.perf_counter()
-        record: dict[str, Any] = {
-            "fold": self.fold.number,
-            "epoch": progress.epoch,
-            "train_loss": progress.loss / progress.weight,
-            "train_accuracy": progress.correct / progress.seen,
-            **self._validate(progress, stop),
-            "lr": self.step.optimizer.param_groups[0]["lr"],
-        }
-        record["seconds"] = progress.seconds + time.perf_counter() - started
-        record["clips_per_second"] = progress.seen / progress.seconds
-        _require_finite(record, progress.epoch)
-        return record
-
-    def _step(self, batch: Batch, lr: float, progress: Progress) -> StepResult:
-        key = np.random.SeedSequence((self.seed, self.fold.number, progress.epoch, progress.step))
-        try:
-            return self.step(batch, *self._learned(batch.rows, self.step.device), lr, _seed_of(key))
-        except NonFiniteLossError as error:
-            names = ", ".join(self.case_ids[row] for row in batch.rows)
-            raise EchokitError(
-                f"{error} in epoch {progress.epoch}, step {progress.step + 1}, on the cases {names}",
-                hint="look at these cases; else try a lower train.optimizer.lr, train.clip_gradients or "
-                "train.precision: float32",
-            ) from error
-
-    def _count(self, batch: Batch, result: StepResult, progress: Progress) -> None:
-        """Add a step to the running sums of the epoch, as the study's framework reports them."""
-        progress.loss += result.loss
-        progress.weight += result.weight
-        objective = self.step.objective
-        estimate = objective.predict(result.outputs)
-        called = called_positive(
-            objective,
-            objective.score(result.outputs).double().numpy(),
-            None if estimate is None else estimate.double().numpy(),
-            self.targets.below,
-        )
-        progress.correct += int((called == (self.targets.y_true[batch.rows] == 1)).sum())
-        progress.seen += len(batch.rows)
-
-    def _validate(self, progress: Progress, stop: StopRequest) -> dict[str, Any]:
-        if not len(self.fold.val):
-            return {"val_loss": None, "val_accuracy": None, "val_auroc": None}
-        step, settings = self.step, self.step.settings
-        windows = of_cases(self.sampler(self.clips.lengths, "val", progress.epoch, self.seed), self.fold.val)
-        chunks = []
-        for chunk in model_outputs(
-            step.model,
-            self.clips,
-            windows,
-            batch_size=settings.eval_batch_size or settings.batch_size,
-            device=step.device,
-            precision=step.precision,
-        ):
-            chunks.append(chunk)
-            self._stop_if_asked(progress, stop)
-        outputs = torch.cat(chunks)
-        total, weight = step.objective.loss(outputs, *self._learned(windows.case, torch.device("cpu")))
-        scores = scores_of(step.objective, windows, outputs)
-        truth = self.targets.y_true[scores.case]
-        called = called_positive(step.objective, scores.score, scores.prediction, self.targets.below)
-        return {
-            "val_loss": float(total) / float(weight),
-            "val_accuracy": float(np.mean(called == (truth == 1))),
-            "val_auroc": auroc(truth, scores.score),
-        }
-
-    def _learned(self, rows: Integers, device: torch.device) -> tuple[Tensor, Tensor]:
-        """y_true (B,) int64 and value (B,) float32 of the cases."""
-        value = self.targets.value[rows].astype(np.float32)
-        return torch.from_numpy(self.targets.y_true[rows]).to(device), torch.from_numpy(value).to(device)
-
-    def _stop_if_asked(self, progress: Progress, stop: StopRequest) -> None:
-        if stop:
-            self.files.save_last(self.step, progress)
-            raise stop.interrupted()
 
 
 def _identity(
@@ -293,10 +169,6 @@ def _identity(
     }
 
 
-def _seed_of(key: np.random.SeedSequence) -> int:
-    return int(key.generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
 def _require_clips(lengths: Integers, fold: Fold, case_ids: Sequence[str]) -> None:
     if not len(fold.train):
         raise EchokitError(f"fold {fold.number} has no training cases")
@@ -307,30 +179,3 @@ def _require_clips(lengths: Integers, fold: Fold, case_ids: Sequence[str]) -> No
             f"{len(empty)} cases of fold {fold.number} have no frames, for example {case_ids[empty[0]]}",
             hint="leave them out with data.exclude",
         )
-
-
-def _require_finite(record: Mapping[str, Any], epoch: int) -> None:
-    for name, value in record.items():
-        if isinstance(value, float) and not np.isfinite(value):
-            raise EchokitError(
-                f"{name} is {value} after epoch {epoch}",
-                hint="a lower train.optimizer.lr, train.clip_gradients or precision: float32",
-            )
-
-
-@contextmanager
-def _memory_told(settings: TrainSettings) -> Iterator[None]:
-    """Say in one sentence that memory ran out, which each allocator says in its own way."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(
-            error
-        )
-        if not short:
-            raise
-        raise EchokitError(
-            f"there is not enough memory for batches of {settings.batch_size} clips",
-            hint="a smaller train.batch_size (or train.eval_batch_size, if it is larger)",
-            where="train.batch_size",
-        ) from error

@@ -22,6 +22,7 @@ from echokit.training.checkpoint import (
 )
 from echokit.training.optimizer import restore_state, state_tensors
 from echokit.training.step import Step
+from echokit.training.watch import Watch
 
 LAST, BEST, HISTORY = "last", "best", "history.jsonl"
 
@@ -60,11 +61,13 @@ class FoldFiles:
         directory: Where they live.
         identity: What makes this training this one, as JSON; a resume with another identity is refused.
         metadata: Embedded in the weights.
+        computed: What the bits depend on beside: device, number format, threads, torch.
     """
 
     directory: Path
     identity: Mapping[str, Any]
     metadata: Mapping[str, Any]
+    computed: Mapping[str, Any]
 
     def require_empty(self) -> None:
         """Refuse to overwrite an earlier training.
@@ -82,7 +85,12 @@ class FoldFiles:
     def save_last(self, step: Step, progress: Progress) -> None:
         """Keep the exact position of the training."""
         optimizer = state_tensors(step.optimizer, step.parameters)
-        state = {**asdict(progress), "scaler": step.scaler.state_dict(), "identity": dict(self.identity)}
+        state = {
+            **asdict(progress),
+            "scaler": step.scaler.state_dict(),
+            "identity": dict(self.identity),
+            "computed": dict(self.computed),
+        }
         save_checkpoint(
             self.directory, LAST, model=step.model, state=state, metadata=self.metadata, optimizer=optimizer
         )
@@ -104,13 +112,15 @@ class FoldFiles:
         """The checkpoint of the kept epoch, if there is one yet."""
         return find_checkpoint(self.directory, BEST)
 
-    def resume(self, step: Step, epochs: int) -> Progress:
+    def resume(self, step: Step, epochs: int, watch: Watch) -> Progress:
         """Restore the position of the training; of a finished one, only its history.
 
         Raises:
             EchokitError: The checkpoint is damaged, or was made by another training.
         """
-        if finished := self._finished(epochs):
+        if best := self.best():
+            self._require_same(best, load_state(best))
+        if best and (finished := self._finished(epochs)):
             return Progress(epoch=epochs + 1, history=finished)
         checkpoint = find_checkpoint(self.directory, LAST)
         if checkpoint is None:
@@ -121,9 +131,13 @@ class FoldFiles:
             step.model.load_state_dict(load_tensors(checkpoint, MODEL))
             restore_state(step.optimizer, step.parameters, load_tensors(checkpoint, OPTIMIZER))
             step.scaler.load_state_dict(state["scaler"])
-            return Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
+            progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
+            changed = [k for k, v in self.computed.items() if state["computed"].get(k) != v]
         except (KeyError, RuntimeError) as error:  # RuntimeError: load_state_dict names what does not fit
             raise damaged(checkpoint, str(error)) from error
+        if changed:
+            watch.note(f"resumed with another {' and '.join(changed)}: the last bits of a result can differ")
+        return progress
 
     def load_best(self, step: Step, epoch: int) -> Path:
         """Put the kept weights into the model.
@@ -155,7 +169,7 @@ class FoldFiles:
             return []
         except ValueError as error:
             raise EchokitError(f"the history is damaged: {error}", where=str(path)) from error
-        return history if len(history) == epochs and self.best() else []
+        return history if len(history) == epochs else []
 
     def _require_same(self, checkpoint: Path, state: Mapping[str, Any]) -> None:
         made_by = state.get("identity")

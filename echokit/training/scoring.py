@@ -111,13 +111,12 @@ def called_positive(
 ) -> npt.NDArray[np.bool_]:
     """Which cases count as positive for the accuracy of an epoch.
 
-    A probability of at least one half; else an estimated value below the cut-off; else a score of at least 0.
+    Those whose estimated value lies below the cut-off, where the score is no probability and there are both;
+    else those whose score is at least one half, the threshold of `Predictions`.
     """
-    if objective.probability:
-        return score >= 0.5
-    if prediction is not None and below is not None:
+    if not objective.probability and prediction is not None and below is not None:
         return prediction < below
-    return score >= 0
+    return score >= 0.5
 
 
 def auroc(y_true: Integers, score: Numbers) -> float | None:

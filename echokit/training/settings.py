@@ -79,9 +79,9 @@ class TrainSettings(_Strict):
     )
     keep: Literal["study_rule", "best_val_auroc", "last"] = Field(
         "best_val_auroc",
-        description="Which epoch is kept. study_rule: the best validation accuracy among epochs whose "
-        "training and validation accuracy differ by less than 0.05; best_val_auroc: the best validation AUROC; "
-        "last: the last.",
+        description="Which epoch is kept. study_rule: the best validation accuracy among "
+        "epochs whose training and validation accuracy differ by less than 0.05; best_val_auroc: the best "
+        "validation AUROC; last: the last.",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number format of the arithmetic; auto: the fastest that the device really has."

@@ -86,10 +86,11 @@ class Step:
             outputs = self.model(streams, batch.valid)
         outputs = outputs.float()
         total, weight = self.objective.loss(outputs, y_true, value)
-        loss = float(total.detach())
-        if not np.isfinite(loss):
-            raise NonFiniteLossError(f"the loss is {loss}")
         torch.autograd.backward(self.scaler.scale(total / weight))
+        loss = float(total.detach())  # waits for the device: only now that the backward pass is under way too
+        if not np.isfinite(loss):
+            self.optimizer.zero_grad(set_to_none=True)
+            raise NonFiniteLossError(f"the loss is {loss}")
         self._update(lr)
         return StepResult(loss, float(weight.detach()), outputs.detach().cpu())
 

@@ -21,7 +21,7 @@ SIZE = 12
 
 
 class Blobs:
-    """Clips of a bright blob that moves (odd cases) or stays (even cases); flow is the frame difference, twice."""
+    """Clips of a bright blob that moves (odd cases) or stays (even ones); flow is the frame difference, twice."""
 
     def __init__(self, cases: int, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -36,7 +36,8 @@ class Blobs:
         centre = rng.uniform(3, 6, 2)
         speed = rng.uniform(0.3, 0.6) * (case % 2)
         frames = [
-            np.hypot(y - centre[0] - speed * t, x - centre[1] - speed * t) < 2.5 for t in range(self.lengths[case])
+            np.hypot(y - centre[0] - speed * t, x - centre[1] - speed * t) < 2.5
+            for t in range(self.lengths[case])
         ]
         return (np.array(frames) * 180 + rng.integers(0, 20, (len(frames), SIZE, SIZE))).astype(np.uint8)
 
@@ -55,7 +56,7 @@ class Tiny(nn.Module):
         super().__init__()
         torch.manual_seed(seed)
         self.video = nn.Conv3d(1, 4, 3, padding=1)
-        self.flow = nn.Conv3d(2, 4, 3, padding=1)
+        self.flow = nn.Conv3d(2, 4, 3, padding=1).to(memory_format=torch.channels_last_3d)
         self.norm = nn.BatchNorm3d(4)
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(8, 2)
@@ -99,7 +100,9 @@ def shake(streams: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
     return {k: v + noise[k] for k, v in streams.items()}
 
 
-def train(directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD, **changes: object) -> FitResult:
+def train(
+    directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD, **changes: object
+) -> FitResult:
     """Fit the tiny model for three epochs of five steps; ``changes`` go to the settings or to `fit`."""
     arguments: dict = {
         "seed": 7, "device": torch.device("cpu"), "directory": directory, "resume": False, "watch": Silent(),
@@ -107,7 +110,13 @@ def train(directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD,
         "clips": Blobs(CASES), "targets": targets(), "objective": TwoClasses(),
         "sampler": Window(frames=6, start="random"),
     }  # fmt: skip
-    settings = {"epochs": 3, "batch_size": 4, "optimizer": {"lr": 0.02}, "l2_conv": 1e-4, "clip_gradients": 5.0}
+    settings = {
+        "epochs": 3,
+        "batch_size": 4,
+        "optimizer": {"lr": 0.02},
+        "l2_conv": 1e-4,
+        "clip_gradients": 5.0,
+    }
     for name, value in changes.items():
         (arguments if name in arguments else settings)[name] = value
     positional = [arguments.pop(k) for k in ("objective", "clips", "targets")]

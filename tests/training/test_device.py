@@ -1,0 +1,113 @@
+"""Devices, number formats, threads, and the allocator."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from echokit.errors import EchokitError
+from echokit.training import device as device_module
+from echokit.training.device import choose_device, choose_precision, cpu_flags, fix_threads, reproducible
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def test_devices(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == CPU
+    with pytest.raises(EchokitError, match="no CUDA device"):
+        choose_device("cuda")
+    with pytest.raises(EchokitError, match="no device 'tpu'"):
+        choose_device("tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == choose_device("cuda") == CUDA
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ({"amx_bf16", "avx512_bf16"}, torch.bfloat16),
+        ({"avx512_bf16"}, torch.float32),  # it is there, and slower
+        (set(), torch.float32),
+    ],
+)
+def test_precision_of_a_cpu(monkeypatch, flags, dtype):
+    monkeypatch.setattr(device_module, "cpu_flags", lambda: frozenset(flags))
+    precision = choose_precision(CPU, "auto")
+    assert precision.dtype == dtype
+    assert precision.autocast == (dtype != torch.float32)
+    assert not precision.scaler
+    assert str(dtype).removeprefix("torch.") in precision.why
+    assert choose_precision(CPU, "bfloat16").dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"), [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)]
+)
+def test_precision_of_a_gpu(monkeypatch, capability, dtype):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    precision = choose_precision(CUDA, "auto")
+    assert precision.dtype == dtype
+    assert precision.scaler == (dtype == torch.float16)
+    assert not choose_precision(CUDA, "float32").autocast
+
+
+def test_float16_on_a_cpu_is_refused():
+    with pytest.raises(EchokitError, match="CUDA"):
+        choose_precision(CPU, "float16")
+
+
+def test_flags_are_read_from_cpuinfo(tmp_path):
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nflags\t\t: fpu amx_bf16 avx\n\nprocessor\t: 1\nflags\t\t: fpu\n")
+    assert cpu_flags(file) == {"fpu", "amx_bf16", "avx"}
+    assert cpu_flags(tmp_path / "none") == frozenset()
+
+
+def test_threads_are_those_asked_for_or_those_of_the_process(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        assert fix_threads() == torch.get_num_threads() == 1
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        assert fix_threads() == len(os.sched_getaffinity(0))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_torch_is_put_back_as_it_was(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with reproducible(CUDA, True):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark
+    with reproducible(CUDA, False):
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize(
+    ("first", "environment", "told"),
+    [
+        ("", {}, "glibc keeps freed memory"),
+        ("", {"ECHOKIT_MALLOC": "default"}, "left alone: ECHOKIT_MALLOC"),
+        ("sys.modules['torch'] = None; ", {}, "left alone: torch was imported before"),
+    ],
+)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_the_allocator_says_what_was_done(first, environment, told):
+    code = (
+        f"import sys; {first}from echokit.training.allocator import tune_allocator; print(tune_allocator())"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert child.stdout.startswith(told)

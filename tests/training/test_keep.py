@@ -1,0 +1,65 @@
+"""The kept epoch of every rule, and why one set of best weights is enough."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from echokit.errors import EchokitError
+from echokit.training.keep import kept_epoch, require_validation
+
+
+def history(*rows: tuple[float, float, float | None]) -> list[dict]:
+    names = ("train_accuracy", "val_accuracy", "val_auroc")
+    return [{"epoch": n, **dict(zip(names, row, strict=True))} for n, row in enumerate(rows, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows", "epoch", "noted"),
+    [
+        ("study_rule", [(0.80, 0.79, 0.9), (0.90, 0.84, 0.9), (0.85, 0.82, 0.9)], 3, False),
+        ("study_rule", [(0.80, 0.90, 0.9), (0.80, 0.70, 0.9), (0.75, 0.71, 0.9)], 3, False),  # qualifies late
+        ("study_rule", [(0.80, 0.80, 0.9), (0.99, 0.93, 0.9)], 1, False),  # better, but too far apart
+        ("study_rule", [(0.80, 0.70, 0.9), (0.99, 0.93, 0.9)], 2, True),  # none qualifies
+        (
+            "study_rule",
+            [(0.5, 0.45, 0.9), (0.5, 0.44, 0.9)],
+            1,
+            False,
+        (
+            "study_rule",
+            [(1.0, 0.75, 0.9), (0.75, 0.75, 0.9), (0.75, 0.75, 0.9)],
+            2,
+            False,
+        ),  # tie: the earlier
+        ("best_val_auroc", [(0.5, 0.9, 0.7), (0.5, 0.5, 0.8), (0.5, 0.9, 0.8)], 2, False),
+        ("best_val_auroc", [(0.5, 0.5, None), (0.5, 0.5, 0.1), (0.5, 0.5, None)], 2, False),
+        ("best_val_auroc", [(0.5, 0.5, None), (0.5, 0.5, None)], 2, True),
+        ("last", [(0.5, 0.9, 0.9), (0.5, 0.1, 0.1)], 2, False),
+    ],
+)
+def test_rule(rule, rows, epoch, noted):
+    kept = kept_epoch(rule, history(*rows))
+    assert kept.epoch == epoch
+    assert (kept.note is not None) == noted
+
+
+def test_the_last_rule_needs_no_validation():
+    assert kept_epoch("last", history((0.5, None, None))).epoch == 1
+    require_validation("last", 0)
+    require_validation("study_rule", 1)
+    with pytest.raises(EchokitError, match="keep: study_rule"):
+        require_validation("study_rule", 0)
+
+
+accuracies = st.sampled_from([0.5, 0.52, 0.56, 0.6, 0.9])
+rows_ = st.lists(st.tuples(accuracies, accuracies, st.none() | accuracies), min_size=2, max_size=8)
+
+
+@given(st.sampled_from(["study_rule", "best_val_auroc", "last"]), rows_)
+@settings(max_examples=300, deadline=None)
+def test_another_epoch_wins_itself_or_leaves_the_winner(rule, rows):
+    records = history(*rows)
+    for n in range(1, len(records)):
+        assert kept_epoch(rule, records[: n + 1]).epoch in (kept_epoch(rule, records[:n]).epoch, n + 1)

@@ -1,0 +1,99 @@
+"""Scores: one a case, the same in every batch size and call; AUROC as scikit-learn has it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from echokit.errors import DataError
+from echokit.sampling.window import Window
+from echokit.sampling.windows import Windows
+from echokit.training.data import of_cases
+from echokit.training.device import choose_precision
+from echokit.training.scoring import auroc, called_positive, score, scores_of
+
+from .blobs import CASES, Blobs, Tiny, TwoClasses
+
+CPU = torch.device("cpu")
+ARGUMENTS = {"device": CPU, "precision": choose_precision(CPU, "float32")}
+WINDOWS = Window(frames=5, start="all")(Blobs(CASES).lengths, "test", 0, 0)
+
+
+class Percent(TwoClasses):
+    """Estimates a value; its score is no probability."""
+
+    probability = False
+
+    def score(self, outputs):
+        return -outputs[:, 0]
+
+    def predict(self, outputs):
+        return outputs[:, 0] * 100
+
+
+def test_a_case_gets_the_mean_over_its_windows():
+    model = Tiny().eval()
+    scores = score(model, TwoClasses(), Blobs(CASES), WINDOWS, batch_size=4, **ARGUMENTS)
+    assert scores.prediction is None
+    np.testing.assert_array_equal(scores.case, np.arange(CASES))
+    case = next(c for c in range(CASES) if (WINDOWS.case == c).sum() == 2)
+    one = of_cases(WINDOWS, np.array([case]))
+    halves = []
+    for i in range(2):
+        half = Windows(one.case[i : i + 1], one.frames[i : i + 1])
+        halves.append(score(model, TwoClasses(), Blobs(CASES), half, batch_size=1, **ARGUMENTS).score[0])
+    assert scores.score[case] == pytest.approx(np.mean(halves), rel=1e-6)
+    assert halves[0] != halves[1]
+
+
+def test_dropout_is_off_and_the_mode_of_the_model_is_put_back():
+    model = Tiny().train()
+    calls = [score(model, TwoClasses(), Blobs(CASES), WINDOWS, batch_size=8, **ARGUMENTS) for _ in range(2)]
+    np.testing.assert_array_equal(calls[0].score, calls[1].score)
+    assert model.training
+
+
+def test_an_estimate_is_averaged_too():
+    outputs = torch.tensor([[0.2, 0.0], [0.4, 0.0], [0.6, 0.0]])
+    windows = Windows(np.array([5, 5, 8]), np.zeros((3, 5), np.int64))
+    scores = scores_of(Percent(), windows, outputs)
+    assert scores.case.tolist() == [5, 8]
+    np.testing.assert_allclose(scores.prediction, [30, 60], rtol=1e-6)
+    np.testing.assert_allclose(scores.score, [-0.3, -0.6], rtol=1e-6)
+
+
+def test_a_score_that_is_not_finite_is_an_error():
+    windows = Windows(np.array([5, 8]), np.zeros((2, 5), np.int64))
+    with pytest.raises(DataError, match="1 cases") as error:
+        scores_of(TwoClasses(), windows, torch.tensor([[0.0, 1.0], [torch.nan, 0.0]]))
+    assert "case 8" in error.value.hint
+
+
+def test_which_cases_are_called_positive():
+    values = np.array([0.4, 0.5, 0.6])
+    assert called_positive(TwoClasses(), values, None, None).tolist() == [False, True, True]
+    assert called_positive(Percent(), values, np.array([40.0, 50.0, 60.0]), 50).tolist() == [
+        True,
+        False,
+        False,
+    ]
+    assert called_positive(Percent(), values, None, 50).tolist() == [False, True, True]
+
+
+labelled = st.lists(
+    st.tuples(st.integers(0, 1), st.sampled_from([0.1, 0.2, 0.5, 0.9])), min_size=1, max_size=20
+)
+
+
+@given(labelled)
+@settings(max_examples=100, deadline=None)
+def test_auroc_is_that_of_scikit_learn(pairs):
+    truth, values = (np.array(v) for v in zip(*pairs, strict=True))
+    if len(set(truth)) < 2:
+        assert auroc(truth, values) is None
+    else:
+        assert auroc(truth, values) == pytest.approx(roc_auc_score(truth, values), abs=1e-12)

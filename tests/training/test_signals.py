@@ -1,0 +1,54 @@
+"""The first signal asks, the second stops, and afterwards all is as before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from echokit.training.signals import Interrupted, stop_on_signal
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_asks_and_the_second_stops(sent, code):
+    before = signal.getsignal(sent)
+    with stop_on_signal() as stop:
+        assert not stop
+        os.kill(os.getpid(), sent)
+        assert stop
+        assert stop.interrupted().exit_code == code
+        with pytest.raises(Interrupted) as stopped:
+            os.kill(os.getpid(), sent)
+        assert stopped.value.exit_code == code
+    assert signal.getsignal(sent) is before
+
+
+def test_it_passes_for_a_keyboard_interrupt_so_that_nothing_swallows_it():
+    assert issubclass(Interrupted, KeyboardInterrupt)
+    assert not issubclass(Interrupted, Exception)
+
+
+def test_an_ignored_signal_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_signal() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not stop
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_outside_the_main_thread_nothing_is_installed():
+    seen = []
+
+    def work():
+        with stop_on_signal() as stop:
+            seen.append((bool(stop), signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(False, signal.getsignal(signal.SIGTERM))]
