@@ -1,0 +1,81 @@
+"""What the numbers of a small or lopsided cohort cannot support, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from echokit.evaluate.evaluation import Metric
+from echokit.report.wording import count, interval, number, select, title
+
+# A usual minimum for validating a prediction model (Collins et al., Statistics in Medicine, 2016).
+ENOUGH_EVENTS = 100
+
+
+def cautions(metrics: Sequence[Metric], split: str) -> list[str]:
+    """Name the claims that the metrics of one split do not support; empty where there is nothing to warn of.
+
+    Args:
+        metrics: From ``assess``.
+        split: The split that the answer is about.
+    """
+    here = [metric for metric in metrics if metric.split == split and metric.subgroup is None]
+    if not here:
+        return [f"No metric was computed on the {split} split, so nothing is known of new patients."]
+    names = list(dict.fromkeys(metric.metric for metric in here))
+    folds = select(here, names[0], split)
+    lines = _size(folds, split)
+    if len(folds) > 1:
+        lines.append(
+            "Values of single folds have no interval here, and the spread between folds is not one: "
+            "their training sets overlap, so folds are not independent."
+        )
+    for name in names:
+        lines += _against_baseline(select(here, name, split))
+    return lines
+
+
+def _size(folds: Sequence[Metric], split: str) -> list[str]:
+    n, events = sum(metric.n for metric in folds), sum(metric.events for metric in folds)
+    few, of = (events, "positive") if events <= n - events else (n - events, "negative")
+    if few == 0:
+        return [
+            f"The {split} split ({count(n, 'patient')}) holds one class only: whether the model tells the "
+            "classes apart can not be measured. Undefined is not zero."
+        ]
+    if few < ENOUGH_EVENTS:
+        return [
+            f"The {split} split has {count(few, f'{of} patient')}, fewer than {ENOUGH_EVENTS}: too few to "
+            "compare models that differ by a few points, to choose a threshold, or to look at subgroups."
+        ]
+    return []
+
+
+def _against_baseline(folds: Sequence[Metric]) -> list[str]:
+    name = title(folds[0].metric)
+    nothing = _without_information(folds[0].metric)
+    beaten = [m for m in folds if m.value is not None and m.baseline is not None and m.value <= m.baseline]
+    if len(folds) > 1:
+        undefined = sum(metric.value is None for metric in folds)
+        lines = []
+        if undefined:
+            lines.append(f"{name} is undefined in {undefined} of {len(folds)} folds.")
+        if beaten:
+            lines.append(f"{name} is not better than {nothing} in {len(beaten)} of {len(folds)} folds.")
+        return lines
+    metric, ends = folds[0], interval(folds[0])
+    if beaten:
+        return [f"{name} {number(metric.value)} is not better than {nothing} ({number(metric.baseline)})."]
+    if metric.low is None:
+        return []
+    if metric.baseline is not None and metric.low <= metric.baseline:
+        return [
+            f"The interval of {name} ({ends}) includes what {nothing} scores ({number(metric.baseline)}): "
+            "the data do not show that the model is better."
+        ]
+    if metric.low == metric.high:
+        return [f"The interval of {name} has no width because all resamples agree; that is not certainty."]
+    return []
+
+
+def _without_information(metric: str) -> str:
+    return "always answering the larger class" if metric == "accuracy" else "a model without any information"

@@ -1,0 +1,49 @@
+"""The folder of plots of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from echokit.evaluate.evaluation import Evaluation
+from echokit.report.curve_figures import confusion_figure, pr_figure, roc_figure
+from echokit.report.learning_figure import learning_curves_figure
+from echokit.report.style import house_style, save
+
+
+def write_plots(
+    directory: Path,
+    evaluation: Evaluation,
+    history: Sequence[Mapping[str, Any]],
+    *,
+    kept: Mapping[int, int],
+    positive: str,
+    split: str = "test",
+    stamp: str | None = None,
+) -> tuple[Path, ...]:
+    """Write roc.png, pr.png, confusion.png and learning_curves.png; the same input gives the same bytes.
+
+    Args:
+        directory: The folder, made where missing.
+        evaluation: From ``assess``.
+        history: Lines of history.jsonl; see ``learning_curves_figure``.
+        kept: The kept epoch of each fold.
+        positive: Name of the positive class.
+        split: The split of the curves.
+        stamp: Words such as PHANTOM DATA, drawn into every plot, or None.
+
+    Returns:
+        The files, in the order above.
+    """
+    figures = {
+        "roc.png": roc_figure(evaluation, positive=positive, split=split, stamp=stamp),
+        "pr.png": pr_figure(evaluation, positive=positive, split=split, stamp=stamp),
+        "confusion.png": confusion_figure(evaluation, positive=positive, split=split, stamp=stamp),
+        "learning_curves.png": learning_curves_figure(history, kept=kept, stamp=stamp),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    with house_style():
+        for name, figure in figures.items():
+            save(figure, directory / name)
+    return tuple(directory / name for name in figures)

@@ -1,0 +1,122 @@
+"""What every figure shares: type, colours, the head, the stamp, and how it becomes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): told apart with every common form of colour blindness.
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+ORANGE, PURPLE, SKY = "#E69F00", "#CC79A7", "#56B4E9"
+FOLD_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+INK, GREY, PALE = "#222222", "#6B6B6B", "#E6E6E6"
+
+WIDTH, HEIGHT, DPI = 6.0, 5.0, 150
+BANNER = 0.30  # inches
+HEAD = 0.78  # inches for title and subtitle
+
+_RC: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same figure on every machine
+    "font.size": 10,
+    "text.usetex": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": PALE,
+    "grid.linewidth": 0.8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": True,
+    "legend.framealpha": 0.92,
+    "legend.edgecolor": "none",
+    "legend.fontsize": 9,
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Use the project's type and lines inside the block, whatever the user's matplotlibrc says."""
+    import matplotlib
+
+    with matplotlib.rc_context(_RC):
+        yield
+
+
+def new_figure(title: str, subtitle: str, *, stamp: str | None, height: float = HEIGHT) -> Figure:
+    """Make an empty figure with its head and, where given, the stamp as a banner and a watermark.
+
+    Args:
+        title: One line, bold.
+        subtitle: One line below it.
+        stamp: Words such as PHANTOM DATA, or None.
+        height: Inches.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    top = height
+    if stamp:
+        top -= BANNER
+        figure.add_artist(
+            Rectangle((0, top / height), 1, BANNER / height, transform=figure.transFigure, color=VERMILLION)
+        )
+        place: dict[str, Any] = {"ha": "center", "va": "center", "fontweight": "bold"}
+        figure.text(0.5, (top + BANNER / 2) / height, stamp, color="white", fontsize=11, **place)
+        mark = figure.text(0.54, 0.42, stamp, color=VERMILLION, fontsize=42, rotation=30, alpha=0.14, **place)
+        mark.set_zorder(10)
+    left = 0.75 / WIDTH
+    figure.text(left, (top - 0.17) / height, title, fontsize=12.5, fontweight="bold", va="top")
+    figure.text(left, (top - 0.45) / height, subtitle, fontsize=9.5, color=GREY, va="top")
+    return figure
+
+
+def add_panel(figure: Figure, *, stamp: str | None, row: int = 0, rows: int = 1, above: float = 0.0) -> Axes:
+    """Add axes below the head; with several rows, they share the space.
+
+    Args:
+        figure: From ``new_figure``.
+        stamp: The same as there.
+        row: Which one, counted from the top.
+        rows: How many there are.
+        above: Inches to leave free between head and axes.
+    """
+    width, height = figure.get_size_inches()
+    bottom, top = 0.62, height - HEAD - above - (BANNER if stamp else 0)
+    gap = 0.22
+    each = (top - bottom - gap * (rows - 1)) / rows
+    lower = top - (row + 1) * each - row * gap
+    return figure.add_axes((0.75 / width, lower / height, (width - 0.75 - 0.25) / width, each / height))
+
+
+def say(axes: Axes, text: str) -> None:
+    """Write into empty axes why there is nothing to see."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    axes.set_facecolor("#F6F6F6")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.text(0.5, 0.5, text, ha="center", va="center", linespacing=1.6, transform=axes.transAxes)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG whose bytes depend on nothing but the picture: no time, no software version."""
+    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

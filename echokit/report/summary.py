@@ -1,0 +1,205 @@
+"""summary.md: the answer of a run in one screen, with what is needed to trust or doubt it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from echokit.evaluate.evaluation import Evaluation, Metric
+from echokit.evaluate.predictions import Predictions
+from echokit.report.caution import cautions
+from echokit.report.wording import count, estimate, interval, number, select, title
+
+HEADLINE = ("auroc", "auprc", "accuracy")
+CITATIONS = (
+    "Why average precision and not the trapezoid area: Davis and Goadrich, The relationship between "
+    "precision-recall and ROC curves, ICML 2006.",
+    "Percentile bootstrap: Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13.",
+    "At least 100 events: Collins, Ogundimu and Altman, Sample size considerations for the external "
+    "validation of a multivariable prognostic model, Statistics in Medicine 2016.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEpoch:
+    """Which epoch of a fold was kept.
+
+    Attributes:
+        fold: Number of the fold.
+        epoch: Its number, from 1.
+        epochs: Epochs trained.
+        rule: Name of the keep rule.
+        note: Why, where the rule alone does not say it, or None.
+    """
+
+    fold: int
+    epoch: int
+    epochs: int
+    rule: str
+    note: str | None = None
+
+
+def write_summary(
+    path: Path,
+    *,
+    name: str,
+    evaluation: Evaluation,
+    predictions: Predictions,
+    division: str,
+    kept: Sequence[KeptEpoch],
+    facts: Mapping[str, str | int | float],
+    notes: Sequence[str] = (),
+    plots: Sequence[Path] = (),
+    split: str = "test",
+    rerun: str | None = None,
+    citations: Sequence[str] = CITATIONS,
+    stamp: str | None = None,
+) -> None:
+    """Write the summary of a run as Markdown.
+
+    Args:
+        path: The file, inside the run directory; overwritten.
+        name: Name of the run.
+        evaluation: From ``assess``.
+        predictions: What was evaluated, one row a case and fold, before averaging per patient.
+        division: How the data were divided, in words (``official splits of EchoNet-Dynamic``).
+        kept: The kept epoch of each fold.
+        facts: What the lock says of the run, shown as a table: data, recipe hash, seed, device and the like.
+        notes: Warnings and counts: files that could not be read, masks that passed a video through.
+        plots: Images to show; linked relative to the summary where they lie below it.
+        split: The split that the answer is about.
+        rerun: The command that repeats the run; by default ``echokit run <directory of path>/lock.yaml``.
+        citations: Sources of the definitions and of the data.
+        stamp: Words such as PHANTOM DATA, or None.
+    """
+    mark = f"{stamp}: " if stamp else ""
+    parts = [f"# {mark}{name}"]
+    if stamp:
+        parts.append(f"> **{stamp}.** Synthetic data: these numbers say nothing about patients.")
+    parts.append(f"**{_answer(evaluation, split, predictions.positive)}**")
+    warned = cautions(evaluation.metrics, split)
+    if warned:
+        parts.append("## What these numbers do not support\n\n" + _bullets(warned))
+    parts.append("## Metrics\n\n" + _metric_table(evaluation.metrics))
+    parts.append(_definitions(evaluation.metrics))
+    if plots:
+        parts.append("## Plots\n\n" + "\n\n".join(_image(plot, path.parent) for plot in plots))
+    parts.append(f"## How the data were divided\n\n{division}\n\n" + _division_table(predictions))
+    parts.append("## Which epoch was kept\n\n" + _kept_lines(kept))
+    parts.append("## Notes and warnings\n\n" + (_bullets(notes) if notes else "None."))
+    if facts:
+        rows = [(key, str(value)) for key, value in facts.items()]
+        parts.append("## This run\n\n" + _table(("what", "value"), rows))
+    command = rerun or f"echokit run {shlex.quote((path.parent / 'lock.yaml').as_posix())}"
+    parts.append(f"## How to rerun\n\n```\n{command}\n```")
+    if citations:
+        parts.append("## Sources\n\n" + _bullets(citations))
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8", newline="\n")
+
+
+def _answer(evaluation: Evaluation, split: str, positive: str) -> str:
+    """One line: the first metric of the headline that was evaluated on the split."""
+    for name in HEADLINE:
+        metrics = select(evaluation.metrics, name, split)
+        if metrics:
+            break
+    else:
+        return f"Nothing was evaluated on the {split} split."
+    where = split.capitalize()
+    n, events = sum(metric.n for metric in metrics), sum(metric.events for metric in metrics)
+    patients = f"{count(n, 'patient')}, {events:,} positive ({positive})"
+    if len(metrics) > 1:
+        values = [metric.value for metric in metrics if metric.value is not None]
+        what = f"{where} {title(name)} of {count(len(metrics), 'fold')}"
+        if not values:
+            return f"{what}: undefined in every fold; {patients}."
+        undefined = len(metrics) - len(values)
+        apart = f", undefined in {undefined}" if undefined else ""
+        return f"{what}: {number(min(values), 2)} to {number(max(values), 2)}{apart}; {patients}."
+    metric = metrics[0]
+    if metric.value is None:
+        return f"{where} {title(name)}: {metric.interval or 'undefined'}; {patients}."
+    return f"{where} {estimate(metric, 2)}, {patients}."
+
+
+def _metric_table(metrics: Sequence[Metric]) -> str:
+    if not metrics:
+        return "No metric was computed."
+    folds = len({(metric.repeat, metric.fold) for metric in metrics}) > 1
+    which = ("repeat", "fold") if folds else ()
+    head = ("split", *which, "metric", "value", "interval", "n", "events", "baseline")
+    rows = []
+    for metric in metrics:
+        name = title(metric.metric) + (f" [{metric.subgroup}]" if metric.subgroup else "")
+        value = number(metric.value) + (f" {metric.unit}" if metric.unit and metric.value is not None else "")
+        # The reason why there is no interval is long and mostly the same: it goes below the table.
+        ends = interval(metric) or "none"
+        baseline = "none" if metric.baseline is None else number(metric.baseline)
+        which = (str(metric.repeat), str(metric.fold)) if folds else ()
+        patients = (f"{metric.n:,}", f"{metric.events:,}")
+        rows.append((metric.split, *which, name, value, ends, *patients, baseline))
+    return _table(head, rows)
+
+
+def _definitions(metrics: Sequence[Metric]) -> str:
+    lines = [f"**{title(m.metric)}**: {m.definition}." for m in metrics]
+    methods: dict[str, dict[str, dict[str, None]]] = {}  # dicts as ordered sets
+    for metric in metrics:
+        if metric.interval:
+            methods.setdefault(metric.interval, {}).setdefault(title(metric.metric), {})[metric.split] = None
+    for method, names in methods.items():
+        where = "; ".join(f"{name} on {', '.join(splits)}" for name, splits in names.items())
+        lines.append(f"**Interval** of {where}: {method}.")
+    lines.append("**Baseline**: what a model without any information scores.")
+    lines.append("**n** and **events**: patients, and those of the positive class; a patient's scores are averaged.")
+    return _bullets(list(dict.fromkeys(lines)))
+
+
+def _division_table(predictions: Predictions) -> str:
+    table = predictions.table
+    rows = []
+    several = len(table[["repeat", "fold"]].drop_duplicates()) > 1
+    for (repeat, fold, split), part in table.groupby(["repeat", "fold", "split"], sort=False):
+        patients = part.drop_duplicates("patient_id")
+        which = (str(repeat), str(fold)) if several else ()
+        events = int(patients["y_true"].sum())
+        rows.append((str(split), *which, f"{len(part):,}", f"{len(patients):,}", f"{events:,}"))
+    which = ("repeat", "fold") if several else ()
+    head = ("split", *which, "videos", "patients", f"{predictions.positive} patients")
+    return _table(head, rows)
+
+
+def _kept_lines(kept: Sequence[KeptEpoch]) -> str:
+    if not kept:
+        return "Nothing was trained."
+    lines = []
+    for choice in kept:
+        fold = f"Fold {choice.fold}: epoch" if len(kept) > 1 else "Epoch"
+        line = f"{fold} {choice.epoch} of {choice.epochs}, by the rule `{choice.rule}`"
+        lines.append(f"{line}: {choice.note}" if choice.note else line)
+    return _bullets(lines)
+
+
+def _image(plot: Path, directory: Path) -> str:
+    target = plot.relative_to(directory) if plot.is_relative_to(directory) else plot
+    return f"![{plot.stem.replace('_', ' ')}]({target.as_posix()})"
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join("- " + line.replace("\n", "\n  ") for line in lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown, padded so that it reads as plain text too."""
+    lines = [[_cell(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    padded = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    return "\n".join([padded[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *padded[1:]])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
