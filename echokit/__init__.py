@@ -32,7 +32,7 @@ _PLACES = {
     "read_video": "echokit.video.reading",
     "write_video": "echokit.video.writing",
 }
-__all__ = ["__version__", *_PLACES]  # noqa: PLE0604 - names are listed once, above
+__all__ = ["__version__", *_PLACES]
 
 if TYPE_CHECKING:
     from echokit.api import load_run as load_run

@@ -10,7 +10,11 @@ from echokit.run_directory import Run, find_run
 
 
 def run(
-    recipe: str | Path, *, set: Mapping[str, Any] | None = None, out: str | Path = "runs", device: str = "auto"
+    recipe: str | Path,
+    *,
+    set: Mapping[str, Any] | None = None,
+    out: str | Path = "runs",
+    device: str = "auto",
 ) -> Run:
     """Run a recipe and return the finished run.
 

@@ -5,11 +5,9 @@ Each arrow is one function with one input and one output, and each output is a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
 
 from echokit.cohort.cohort import SPLITS, Cohort
 from echokit.cohort.echonet_dynamic import AbsentError
@@ -17,11 +15,12 @@ from echokit.cohort.exclusions import exclude
 from echokit.cohort.target import targets_of
 from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import digest
-from echokit.fold import Compute, FoldResult, Material, fit_fold
+from echokit.fold import Compute, Material, fit_fold
 from echokit.lock import Lock, differences, make_lock
 from echokit.objectives.objective import Targets
 from echokit.progress import display
 from echokit.recipe.recipe import Recipe
+from echokit.results import write_results, write_table
 from echokit.run_directory import Run, create_run
 from echokit.stamp import STAMP
 from echokit.store import ClipStore, Preparation, steps_of
@@ -139,7 +138,7 @@ def run(
     for change in differences(lock, new) if lock else ():
         display().say(f"differs from the lock: {change}")
     current = _open(new, out, resume)
-    material.cases.drop(columns="source").to_csv(current.path / "cohort.csv", index=False)
+    write_table(material.cases.drop(columns="source"), current.path / "cohort.csv", new.stamp)
     folds = list(data.recipe.resample.build()(replace(data.cohort, cases=material.cases), data.recipe.seed))
     if only_fold is not None:
         folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
@@ -158,25 +157,14 @@ def run(
         for fold in folds
     ]
     if only_fold is None:
-        finish(current, new, data, preparation, results)
+        write_results(
+            current.path,
+            new,
+            results,
+            warnings=[*data.cohort.warnings, *_counted(preparation)],
+            failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
+        )
     return current
-
-
-def finish(run: Run, lock: Lock, data: Data, preparation: Preparation, results: Sequence[FoldResult]) -> None:
-    """Predictions -> Evaluation -> report: write every file that a reader opens."""
-    from echokit.report.pages import write_report
-
-    write_report(
-        run.path,
-        lock=lock.content,
-        results=results,
-        evaluators=[(use.name, use.build()) for use in data.recipe.evaluate],
-        positive=data.recipe.target.positive,
-        seed=data.recipe.seed,
-        stamp=lock.stamp,
-        warnings=[*data.cohort.warnings, *_counted(preparation)],
-        failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
-    )
 
 
 def _material(data: Data, preparation: Preparation) -> Material:
@@ -235,6 +223,6 @@ def _no_fold(number: int, folds: int) -> list[Any]:
 
 
 def _counted(preparation: Preparation) -> list[str]:
-    return [f"{count} videos: {note}" for note, count in sorted(preparation.notes().items(), key=lambda n: (-n[1], n[0]))]
-
-
+    return [
+        f"{count} videos: {note}" for note, count in sorted(preparation.notes().items(), key=lambda n: (-n[1], n[0]))
+    ]

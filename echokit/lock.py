@@ -23,7 +23,17 @@ from echokit.recipe.yaml_file import read_yaml
 from echokit.stamp import STAMP
 
 LOCK_VERSION = 1
-PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "av", "pydicom", "scikit-learn", "safetensors", "pandas")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "opencv-python",
+    "av",
+    "pydicom",
+    "scikit-learn",
+    "safetensors",
+    "pandas",
+)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,9 @@ class Predictor:
         self.models = [self._load(folder) for folder in folders]
         if not self.models or not run.complete:
             raise EchokitError(
-                "the run has not finished", hint="echokit run ... --resume goes on with it", where=str(run.path)
+                "the run has not finished",
+                hint="echokit run ... --resume goes on with it",
+                where=str(run.path),
             )
 
     def _load(self, folder: Path) -> tuple[EchoModel, Objective]:

@@ -95,11 +95,14 @@ class Registry:
         kind_named(component.kind)
         if component.target.count(":") != 1:
             raise EchokitError(
-                f"the target of {component.name!r} is {component.target!r}", hint="write 'package.module:Class'"
+                f"the target of {component.name!r} is {component.target!r}",
+                hint="write 'package.module:Class'",
             )
         same = self._components.setdefault((component.kind, component.name), [])
         if any(other.plugin == component.plugin for other in same):
-            raise EchokitError(f"the plugin {component.plugin!r} registers the {component.kind} {component.name!r} twice")
+            raise EchokitError(
+                f"the plugin {component.plugin!r} registers the {component.kind} {component.name!r} twice"
+            )
         same.append(component)
 
     def get(self, kind: str, name: str) -> Component:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from echokit.errors import EchokitError
 from echokit.lock import Lock, read_lock
@@ -44,7 +43,7 @@ class Run:
         """The table of ``predictions.csv``, one row a case and fold."""
         import pandas as pd
 
-        return pd.read_csv(self._finished("predictions.csv"), comment="#", dtype={"case_id": str, "patient_id": str})
+        return pd.read_csv(self._finished("predictions.csv"), dtype={"case_id": str, "patient_id": str})
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
@@ -79,7 +78,9 @@ class Run:
         file = self.path / name
         if not file.is_file():
             raise EchokitError(
-                f"the run has no {name}: it did not finish", hint="echokit run ... --resume goes on with it", where=str(self.path)
+                f"the run has no {name}: it did not finish",
+                hint="echokit run ... --resume goes on with it",
+                where=str(self.path),
             )
         return file
 
@@ -128,11 +129,8 @@ def find_run(name: str, out: Path = Path("runs")) -> Run:
     known = sorted(path.parent.name for path in out.glob("*/latest"))
     raise EchokitError(
         f"there is no run {name!r}",
-        hint=f"give a run directory (it holds lock.yaml), or one of {', '.join(known)}" if known else "give a run directory: it holds lock.yaml",
+        hint=f"give a run directory (it holds lock.yaml), or one of {', '.join(known)}"
+        if known
+        else "give a run directory: it holds lock.yaml",
         where=str(out),
     )
-
-
-def write_json_lines(path: Path, records: list[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line."""
-    path.write_text("".join(json.dumps(dict(record), sort_keys=True) + "\n" for record in records), encoding="utf-8")

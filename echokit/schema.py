@@ -115,7 +115,9 @@ def _problems(model: type[BaseModel], values: Mapping[str, Any], error: pydantic
         name = str(place[-1]) if place else ""
         if detail["type"] == "extra_forbidden":
             known = _fields_at(model, place[:-1])
-            hint = did_you_mean(name, known) or (f"known here: {', '.join(known)}" if known else "it takes no parameters")
+            hint = did_you_mean(name, known) or (
+                f"known here: {', '.join(known)}" if known else "it takes no parameters"
+            )
             yield Problem(place, f"unknown parameter {name!r}", hint)
         elif detail["type"] == "missing":
             yield Problem(place, f"the parameter {name!r} is missing")

@@ -40,7 +40,10 @@ class _Lazy(click.Group):
         from echokit.errors import did_you_mean
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise EchokitError(f"there is no command {args[0]!r}", hint=did_you_mean(args[0], COMMANDS) or "see echokit --help")
+            raise EchokitError(
+                f"there is no command {args[0]!r}",
+                hint=did_you_mean(args[0], COMMANDS) or "see echokit --help",
+            )
         return super().resolve_command(ctx, args)
 
 

@@ -35,7 +35,13 @@ def phantom(directory: Path, cases: int, seed: int, ef: Literal["realistic", "wi
 
 @command.command("prepare")
 @click.argument("recipe")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, as a.b=c; may be repeated.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value, as a.b=c; may be repeated.",
+)
 def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     """Decode and preprocess every video of a RECIPE into the clip store, without training.
 
@@ -51,4 +57,6 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     with shown_by(Screen()):
         preparation = prepare(read_data(load_recipe(find_recipe(recipe), overrides)))
     ready, made = len(preparation.clips), preparation.made
-    click.echo(f"{ready} clips are ready: {made} made now, {ready - made} were there; {len(preparation.failures)} unreadable")
+    click.echo(
+        f"{ready} clips are ready: {made} made now, {ready - made} were there; {len(preparation.failures)} unreadable"
+    )

@@ -7,7 +7,13 @@ import click
 
 @click.command("explain")
 @click.argument("recipe")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, as a.b=c; may be repeated.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value, as a.b=c; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Show every value of a RECIPE, defaults included, and where it comes from.

@@ -24,7 +24,8 @@ def command(kind: str | None, as_json: bool) -> None:
     components = known.registry.components(kinds)
     if as_json:
         rows = [
-            {"kind": c.kind, "name": c.name, "plugin": c.plugin, "summary": c.summary, "mask": c.mask} for c in components
+            {"kind": c.kind, "name": c.name, "plugin": c.plugin, "summary": c.summary, "mask": c.mask}
+            for c in components
         ]
         click.echo(json.dumps(rows, indent=2))
     else:
@@ -36,4 +37,7 @@ def command(kind: str | None, as_json: bool) -> None:
                 click.echo(f"  {c.name:<{width}}  {c.summary}{origin}")
     for plugin in known.plugins:
         if plugin.problem:
-            click.echo(f"skipped plugin {plugin.name} ({plugin.package} {plugin.version}): {plugin.problem}", err=True)
+            click.echo(
+                f"skipped plugin {plugin.name} ({plugin.package} {plugin.version}): {plugin.problem}",
+                err=True,
+            )

@@ -9,9 +9,17 @@ import click
 
 @click.command("mask")
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the masked videos and pictures.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the masked videos and pictures."
+)
 @click.option("--method", default="motion_mask", show_default=True, help="A preprocessor that masks.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the method; may be repeated.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter of the method; may be repeated.",
+)
 def command(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str, ...]) -> None:
     """Mask SOURCES (AVI, MP4 or DICOM files, or folders of them): a masked AVI and an overlay picture each.
 

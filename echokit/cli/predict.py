@@ -66,12 +66,22 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
             called = "" if row.positive is None else int(row.positive)
             score = "" if row.score is None else row.score
             writer.writerow(
-                [row.case_id, score, called, row.frames, "; ".join(row.notes), row.problem or "", predictor.stamp or ""]
+                [
+                    row.case_id,
+                    score,
+                    called,
+                    row.frames,
+                    "; ".join(row.notes),
+                    row.problem or "",
+                    predictor.stamp or "",
+                ]
             )
     else:
         if predictor.stamp:
             click.echo(stamp)
-        click.echo(f"score: probability of {predictor.recipe.target.definition}; called {positive} from {predictor.threshold}")
+        click.echo(
+            f"score: probability of {predictor.recipe.target.definition}; called {positive} from {predictor.threshold}"
+        )
         width = max(len(row.case_id) for row in rows)
         for row in rows:
             if row.score is None:

@@ -9,11 +9,22 @@ import click
 
 @click.command("run")
 @click.argument("recipe")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, as a.b=c; may be repeated.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value, as a.b=c; may be repeated.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
 @click.option(
-    "--resume", is_flag=False, flag_value="", default=None, metavar="[RUN]", help="Go on with the newest or a given run."
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[RUN]",
+    help="Go on with the newest or a given run.",
 )
 @click.option("--fold", type=int, default=None, help="Train one fold only.")
 @click.option("--dry-run", is_flag=True, help="Check everything, read the cohort, and stop before any video is opened.")
@@ -53,7 +64,9 @@ def command(
         if dry_run:
             data = read_data(loaded)
             events = int(data.targets.y_true.sum())
-            screen.say(f"{path}: valid; {len(data.cohort)} cases of {data.cohort.name}, {events} {data.recipe.target.positive}")
+            screen.say(
+                f"{path}: valid; {len(data.cohort)} cases of {data.cohort.name}, {events} {data.recipe.target.positive}"
+            )
             return
         with screen.training():
             done = run(
@@ -66,7 +79,15 @@ def command(
                 watch=screen,
             )
     if done.complete:
-        from echokit.report.summary import headline
+        from echokit.report.wording import estimate
 
-        click.echo(headline(done.metrics, done.lock.stamp))
-    click.echo(f"{done.path}")
+        if done.lock.stamp:
+            click.echo(f"{done.lock.stamp}: synthetic hearts; these numbers say nothing about patients")
+        for metric in done.metrics:
+            if metric.split == "test":
+                click.echo(
+                    f"test {estimate(metric)}; baseline {metric.baseline:.3f}; n {metric.n}, {metric.events} events"
+                )
+        click.echo(f"summary: {done.path / 'summary.md'}")
+    else:
+        click.echo(f"{done.path}")

@@ -30,7 +30,9 @@ def command(name: str, as_json: bool) -> None:
         raise EchokitError(f"there is no component {name!r}", hint=did_you_mean(bare, names) or "see echokit list")
     for component in found:
         if as_json:
-            click.echo(json.dumps({"kind": component.kind, **component_schema(component.kind, component.name)}, indent=2))
+            click.echo(
+                json.dumps({"kind": component.kind, **component_schema(component.kind, component.name)}, indent=2)
+            )
             continue
         target = component.load()
         text = (inspect.getdoc(target) or "").split("\nArgs:")[0].strip()
@@ -41,4 +43,8 @@ def command(name: str, as_json: bool) -> None:
 
 
 def _type(annotation: object) -> str:
-    return getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation).replace("typing.", "")  # type: ignore[return-value]
+    return (
+        getattr(annotation, "__name__", None)
+        if isinstance(annotation, type)
+        else str(annotation).replace("typing.", "")
+    )  # type: ignore[return-value]

@@ -7,7 +7,13 @@ import click
 
 @click.command("validate")
 @click.argument("recipe")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, as a.b=c; may be repeated.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value, as a.b=c; may be repeated.",
+)
 def command(recipe: str, overrides: tuple[str, ...]) -> None:
     """Check a RECIPE and show every mistake with its file and line.
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from echokit.cohort.cohort import SPLITS, Cohort
 from echokit.errors import DataError
-from echokit.stamp import is_phantom
 from echokit.schema import DataPath
+from echokit.stamp import is_phantom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,9 @@ class EchonetDynamic:
         try:
             column = pd.read_csv(tracings, usecols=["FileName"], dtype=str, encoding_errors="replace")["FileName"]
         except (ValueError, pd.errors.ParserError):
-            return ["VolumeTracings.csv can not be read as a table with the column FileName (it is not needed to train)"]
+            return [
+                "VolumeTracings.csv can not be read as a table with the column FileName (it is not needed to train)"
+            ]
         traced = {_stem(str(name)) for name in column.unique()}
         untraced = [name for name in names if name not in traced]
         return [f"{len(untraced)} videos have no tracing, for example {untraced[0]}"] if untraced else []
@@ -119,7 +121,9 @@ def _read_table(listing: Path) -> pd.DataFrame:
     missing = [column for column in NEEDED if column not in table.columns]
     if missing:
         raise DataError(
-            f"lacks the columns {', '.join(missing)}", hint=f"it has {', '.join(table.columns)}", where=str(listing)
+            f"lacks the columns {', '.join(missing)}",
+            hint=f"it has {', '.join(table.columns)}",
+            where=str(listing),
         )
     if table.empty:
         raise DataError("has no rows", where=str(listing))
@@ -133,7 +137,9 @@ def _stem(name: str) -> str:
 
 def _refuse_escapes(names: list[str], listing: Path) -> None:
     """A name must stay a plain name: the table may come from anywhere, and paths stay under the root."""
-    bad = [(row, name) for row, name in enumerate(names, start=2) if not name or name != Path(name).name or name == ".."]
+    bad = [
+        (row, name) for row, name in enumerate(names, start=2) if not name or name != Path(name).name or name == ".."
+    ]
     if bad:
         row, name = bad[0]
         raise DataError(f"{name!r} is not the name of a video", hint=f"{len(bad)} such rows", where=f"{listing}:{row}")

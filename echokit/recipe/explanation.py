@@ -39,5 +39,3 @@ def _origin(tree: Node, place: Place) -> str:
         node = inner
     assert node is not None
     return str(node.origin)
-
-

@@ -20,8 +20,16 @@ SLOTS = {
 LISTS = {"preprocess": "preprocessor", "augment": "augmentation", "evaluate": "evaluator"}
 _DATA_EXTRA = {
     "exclude": {"type": ["string", "null"], "description": "A list of case_ids to leave out."},
-    "fallback": {"type": ["object", "string", "null"], "description": "A dataset used only when this one is absent."},
-    "max_unreadable": {"type": "number", "minimum": 0, "maximum": 1, "description": "Share of unreadable videos allowed."},
+    "fallback": {
+        "type": ["object", "string", "null"],
+        "description": "A dataset used only when this one is absent.",
+    },
+    "max_unreadable": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "Share of unreadable videos allowed.",
+    },
 }
 
 
@@ -30,7 +38,13 @@ def component_schema(kind: str, name: str, extra: dict[str, Any] | None = None) 
     component = installed().registry.get(kind, name)
     schema = parameters(component.load()).model_json_schema()
     properties = {"use": {"const": name}, **schema.get("properties", {}), **(extra or {})}
-    return {**schema, "title": name, "description": component.summary, "properties": properties, "additionalProperties": False}
+    return {
+        **schema,
+        "title": name,
+        "description": component.summary,
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def _kind(kind: str, extra: dict[str, Any] | None = None, default: str | None = None) -> dict[str, Any]:

@@ -213,7 +213,9 @@ class _Checker:
             "clip": self.use("sampler", clip, ("clip",)),
             "augment": self.uses("augmentation", values["augment"], ("augment",)),
             "fusion": self.use("fusion", model_rest, ("model",)) if "model" in plain else None,
-            "backbone": self.use("backbone", model_own["backbone"], ("model", "backbone")) if "model" in plain else None,
+            "backbone": self.use("backbone", model_own["backbone"], ("model", "backbone"))
+            if "model" in plain
+            else None,
             "weights": self.optional(("model", "weights"), model_own["weights"], str),
             "objective": self.use("objective", values["objective"], ("objective",)),
             "resample": self.use("resampler", values["resample"], ("resample",)),

@@ -110,7 +110,9 @@ def override(tree: Node, place: Sequence[str], value: Node) -> Node:
     if isinstance(tree.value, list):
         if not step.isdigit() or int(step) >= len(tree.value):
             raise EchokitError(
-                f"{step!r} is not an item of a list of {len(tree.value)}", hint="count from 0", where=str(value.origin)
+                f"{step!r} is not an item of a list of {len(tree.value)}",
+                hint="count from 0",
+                where=str(value.origin),
             )
         items = list(tree.value)
         items[int(step)] = override(items[int(step)], rest, value)
@@ -118,7 +120,12 @@ def override(tree: Node, place: Sequence[str], value: Node) -> Node:
     inner = value
     for key in reversed(rest):
         inner = Node({key: inner}, value.origin)
-    if isinstance(tree.value, dict) and rest and step in tree.value and isinstance(tree.value[step].value, (list, dict)):
+    if (
+        isinstance(tree.value, dict)
+        and rest
+        and step in tree.value
+        and isinstance(tree.value[step].value, (list, dict))
+    ):
         inner = override(tree.value[step], rest, value)
         return Node({**tree.value, step: inner}, tree.origin)
     return merge(tree, Node({step: inner}, value.origin))

@@ -48,14 +48,16 @@ def read_yaml(path: Path, environment: Mapping[str, str] = os.environ) -> Node:
 def parse_yaml(text: str, file: str, environment: Mapping[str, str] = os.environ) -> Node:
     """Parse YAML text; ``file`` is what its origins and errors say."""
     try:
-        documents = list(yaml.compose_all(text, Loader=_Loader))  # noqa: S506 - a SafeLoader, and nothing is constructed
+        documents = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
         said = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise EchokitError(f"not valid YAML: {said}", where=where) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise EchokitError(f"not valid YAML: {str(error).splitlines()[0] if str(error) else 'too deep'}", where=file) from None
+        raise EchokitError(
+            f"not valid YAML: {str(error).splitlines()[0] if str(error) else 'too deep'}", where=file
+        ) from None
     if len(documents) != 1 or documents[0] is None:
         raise EchokitError(f"expected one YAML document, found {len(documents)}", where=file)
     return _Converter(file, environment).node(documents[0], depth=0)
@@ -103,7 +105,9 @@ class _Converter:
                 raise EchokitError("a key must be a plain word", where=where)
             if key.value in mapping:
                 raise EchokitError(
-                    f"the key {key.value!r} stands twice", hint=f"first at {mapping[key.value].origin}", where=where
+                    f"the key {key.value!r} stands twice",
+                    hint=f"first at {mapping[key.value].origin}",
+                    where=where,
                 )
             if key.value == "<<":
                 raise EchokitError("merge keys (<<) are not allowed", hint="use 'extends'", where=where)

@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Each test worker computes on one core: two of them fill two cores without fighting.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: run quickstart test test-slow lint clean
+
+run: $(VENV)/installed
+	$(BIN)/echokit run recipes/ef_112.yaml
+
+quickstart: $(VENV)/installed
+	$(BIN)/echokit run quickstart
+
+test: $(VENV)/installed-test
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -q
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m slow -q --durations=10
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

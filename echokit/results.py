@@ -1,0 +1,128 @@
+"""Predictions -> Evaluation -> report: the files of a finished run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from echokit.fold import FoldResult
+from echokit.lock import Lock
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_results(
+    path: Path,
+    lock: Lock,
+    results: Sequence[FoldResult],
+    *,
+    warnings: Sequence[str],
+    failures: Sequence[tuple[str, str]],
+) -> None:
+    """Evaluate the folds together and write what a reader opens; ``summary.md`` comes last and marks the run complete.
+
+    Args:
+        path: The run directory.
+        lock: Of the run.
+        results: One a fold.
+        warnings: About the data, in words.
+        failures: (case_id, reason) of each video that could not be used.
+
+    Raises:
+        DataError: The predictions can not be evaluated.
+    """
+    import pandas as pd
+
+    from echokit.evaluate.assessment import assess
+    from echokit.evaluate.files import write_curves, write_metrics
+    from echokit.evaluate.predictions import Predictions
+    from echokit.report.plots import write_plots
+    from echokit.report.summary import KeptEpoch, write_summary
+
+    recipe, stamp = lock.recipe, lock.stamp
+    table = pd.concat([result.table for result in results], ignore_index=True)
+    predictions = Predictions(table, recipe.target.positive, probability=all(result.probability for result in results))
+    write_table(table, path / "predictions.csv", stamp)
+    history = [record for result in results for record in result.history]
+    write_history(history, path / "history.jsonl", stamp)
+    evaluators = [(use.name, use.build()) for use in recipe.evaluate]
+    evaluation = assess(predictions, evaluators, seed=recipe.seed)
+    write_metrics(evaluation, path / "metrics.json", stamp=stamp)
+    write_curves(evaluation, path / "curves.json", stamp=stamp)
+    kept = [
+        KeptEpoch(
+            int(result.table["fold"].iloc[0]),
+            result.kept.epoch,
+            len(result.history),
+            recipe.train.keep,
+            result.kept.note,
+        )
+        for result in results
+    ]
+    plots = write_plots(
+        path / "plots",
+        evaluation,
+        history,
+        kept={epoch.fold: epoch.epoch for epoch in kept},
+        positive=recipe.target.positive,
+        stamp=stamp,
+    )
+    write_summary(
+        path / "summary.md",
+        name=recipe.name,
+        evaluation=evaluation,
+        predictions=predictions,
+        division=_division(lock),
+        kept=kept,
+        facts=_facts(lock),
+        notes=[*warnings, *(f"unreadable: {case_id}: {reason}" for case_id, reason in failures)],
+        plots=plots,
+        stamp=stamp,
+    )
+
+
+def write_table(table: pd.DataFrame, path: Path, stamp: str | None) -> None:
+    """Write a table as CSV with every digit; a stamped one has the stamp in the column ``data``."""
+    stamped = table.assign(data=stamp) if stamp else table
+    stamped.to_csv(path, index=False, lineterminator="\n")
+
+
+def write_history(history: Sequence[Mapping[str, Any]], path: Path, stamp: str | None) -> None:
+    """Write one JSON object an epoch."""
+    extra = {"data": stamp} if stamp else {}
+    lines = [json.dumps({**record, **extra}, sort_keys=True, allow_nan=False) + "\n" for record in history]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _division(lock: Lock) -> str:
+    resample = lock.recipe.resample
+    if resample.name == "official":
+        return f"By the splits that the dataset gives ({lock.content['data']['name']})."
+    settings = ", ".join(f"{name} {value}" for name, value in resample.params.items())
+    return f"By the resampler `{resample.name}` ({settings}), grouped by patient, seed {lock.recipe.seed}."
+
+
+def _facts(lock: Lock) -> dict[str, str | int | float]:
+    data, compute = lock.content["data"], lock.content["compute"]
+    recipe = lock.recipe
+    chain = " -> ".join(f"{use.name}{_settings(use.params)}" for use in recipe.preprocess)
+    return {
+        "positive class": recipe.target.definition,
+        "data": f"{data['name']}, {data['cases']:,} cases used, {data['unreadable']:,} unreadable",
+        "data fingerprint": data["fingerprint"],
+        "preprocessing": chain or "none",
+        "model": f"{recipe.fusion.name} of {recipe.backbone.name}",
+        "training": f"{recipe.train.epochs} epochs, batch size {recipe.train.batch_size}, "
+        f"{recipe.train.optimizer.use} at {recipe.train.optimizer.lr:g}",
+        "computed": f"{compute['device']}, {compute['precision']} ({compute['why']}), {compute['threads']} threads",
+        "seed": recipe.seed,
+        "recipe hash": lock.recipe_hash,
+        "echokit": lock.content["echokit"],
+    }
+
+
+def _settings(params: Mapping[str, Any]) -> str:
+    return f" ({', '.join(f'{name} {value}' for name, value in params.items())})" if params else ""
