@@ -21,7 +21,7 @@ SIZE = 12
 
 
 class Blobs:
-    """Clips of a bright blob that moves (odd cases) or stays (even ones); flow is the frame difference, twice."""
+    """Clips of a bright blob that moves (odd cases) or stays (even); flow is the frame difference, twice."""
 
     def __init__(self, cases: int, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -36,8 +36,7 @@ class Blobs:
         centre = rng.uniform(3, 6, 2)
         speed = rng.uniform(0.3, 0.6) * (case % 2)
         frames = [
-            np.hypot(y - centre[0] - speed * t, x - centre[1] - speed * t) < 2.5
-            for t in range(self.lengths[case])
+            np.hypot(y - centre[0] - speed * t, x - centre[1] - speed * t) < 2.5 for t in range(self.lengths[case])
         ]
         return (np.array(frames) * 180 + rng.integers(0, 20, (len(frames), SIZE, SIZE))).astype(np.uint8)
 
@@ -100,9 +99,7 @@ def shake(streams: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
     return {k: v + noise[k] for k, v in streams.items()}
 
 
-def train(
-    directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD, **changes: object
-) -> FitResult:
+def train(directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD, **changes: object) -> FitResult:
     """Fit the tiny model for three epochs of five steps; ``changes`` go to the settings or to `fit`."""
     arguments: dict = {
         "seed": 7, "device": torch.device("cpu"), "directory": directory, "resume": False, "watch": Silent(),
@@ -121,6 +118,4 @@ def train(
         (arguments if name in arguments else settings)[name] = value
     positional = [arguments.pop(k) for k in ("objective", "clips", "targets")]
     sampler = arguments.pop("sampler")
-    return fit(
-        model or Tiny(), *positional, fold, sampler, TrainSettings.model_validate(settings), **arguments
-    )
+    return fit(model or Tiny(), *positional, fold, sampler, TrainSettings.model_validate(settings), **arguments)

@@ -29,9 +29,7 @@ def save(directory, number):
     model = nn.Linear(2, 2)
     nn.init.constant_(model.weight, number)
     optimizer = {"mean": torch.full((3,), float(number))}
-    save_checkpoint(
-        directory, "last", model=model, state={"n": number}, metadata={"n": number}, optimizer=optimizer
-    )
+    save_checkpoint(directory, "last", model=model, state={"n": number}, metadata={"n": number}, optimizer=optimizer)
 
 
 def number_of(directory):

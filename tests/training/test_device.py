@@ -100,9 +100,7 @@ def test_torch_is_put_back_as_it_was(monkeypatch):
 )
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_the_allocator_says_what_was_done(first, environment, told):
-    code = (
-        f"import sys; {first}from echokit.training.allocator import tune_allocator; print(tune_allocator())"
-    )
+    code = f"import sys; {first}from echokit.training.allocator import tune_allocator; print(tune_allocator())"
     child = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},

@@ -22,17 +22,7 @@ def history(*rows: tuple[float, float, float | None]) -> list[dict]:
         ("study_rule", [(0.80, 0.90, 0.9), (0.80, 0.70, 0.9), (0.75, 0.71, 0.9)], 3, False),  # qualifies late
         ("study_rule", [(0.80, 0.80, 0.9), (0.99, 0.93, 0.9)], 1, False),  # better, but too far apart
         ("study_rule", [(0.80, 0.70, 0.9), (0.99, 0.93, 0.9)], 2, True),  # none qualifies
-        (
-            "study_rule",
-            [(0.5, 0.45, 0.9), (0.5, 0.44, 0.9)],
-            1,
-            False,
-        (
-            "study_rule",
-            [(1.0, 0.75, 0.9), (0.75, 0.75, 0.9), (0.75, 0.75, 0.9)],
-            2,
-            False,
-        ),  # tie: the earlier
+        ("study_rule", [(1.0, 0.75, 0.9), (0.75, 0.75, 0.9), (0.75, 0.75, 0.9)], 2, False),  # the earlier
         ("best_val_auroc", [(0.5, 0.9, 0.7), (0.5, 0.5, 0.8), (0.5, 0.9, 0.8)], 2, False),
         ("best_val_auroc", [(0.5, 0.5, None), (0.5, 0.5, 0.1), (0.5, 0.5, None)], 2, False),
         ("best_val_auroc", [(0.5, 0.5, None), (0.5, 0.5, None)], 2, True),

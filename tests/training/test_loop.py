@@ -157,9 +157,7 @@ def kill_or_sync(descriptor):
 os.fsync = kill_or_sync
 train(Path({str(tmp_path)!r}), keep="last")
 """
-    child = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
-    )
+    child = subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
     assert child.returncode == -signal.SIGKILL
     train(tmp_path, keep="last", resume=True)
     assert bits(tmp_path) == never_stopped

@@ -84,9 +84,7 @@ def test_which_cases_are_called_positive():
     assert called_positive(Percent(), values, None, 50).tolist() == [False, True, True]
 
 
-labelled = st.lists(
-    st.tuples(st.integers(0, 1), st.sampled_from([0.1, 0.2, 0.5, 0.9])), min_size=1, max_size=20
-)
+labelled = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.1, 0.2, 0.5, 0.9])), min_size=1, max_size=20)
 
 
 @given(labelled)
