@@ -1,0 +1,74 @@
+"""Reading a video: the format is told by the content of the file, never by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from echokit.errors import VideoError
+from echokit.video.clip import Clip
+
+MAX_BYTES = 4 * 2**30
+"""Most bytes of grey frames that one video may decode to."""
+
+
+def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = MAX_BYTES) -> Clip:
+    """Decode an AVI, MP4 or DICOM file to grey frames.
+
+    What the header of a file says about its length is not believed: frames are decoded and counted, and every
+    difference, every frame that is corrupt or missing, is told in ``Clip.notes``.
+
+    Args:
+        path: The file. Errors name only its last part, because directories of clinical data name patients.
+        frames: Decode the first ``frames`` frames only; None decodes all.
+        max_bytes: Most bytes of grey frames to decode.
+
+    Returns:
+        The clip, with at least one frame.
+
+    Raises:
+        VideoError: The file is missing, empty, of another format, or holds nothing that can be decoded.
+        ValueError: ``frames`` is smaller than 1.
+    """
+    if frames is not None and frames < 1:
+        raise ValueError(f"frames must be at least 1, not {frames}")
+    path = Path(path)
+    kind = video_format(path)
+    if kind == "DICOM":
+        from echokit.video.dicom import read_dicom
+
+        return read_dicom(path, frames=frames, max_bytes=max_bytes)
+    from echokit.video.container import read_container
+
+    return read_container(path, kind, frames=frames, max_bytes=max_bytes)
+
+
+def video_format(path: Path) -> str:
+    """Return ``AVI``, ``MP4`` or ``DICOM``, by the first bytes of a file.
+
+    Raises:
+        VideoError: The file can not be read, or is none of these.
+    """
+    where = path.name
+    try:
+        with path.open("rb") as file:
+            head = file.read(132)
+    except FileNotFoundError:
+        raise VideoError("there is no such file", hint="check the path and the data root", where=where) from None
+    except IsADirectoryError:
+        raise VideoError("this is a directory, not a video", hint="name a file inside it", where=where) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid path"
+        raise VideoError(f"the file can not be opened: {reason}", where=where) from None
+    if not head:
+        raise VideoError("the file is empty", hint="copy or download it again", where=where)
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "AVI"
+    if head[4:8] == b"ftyp":
+        return "MP4"
+    if head[128:132] == b"DICM":
+        return "DICOM"
+    raise VideoError(
+        "this is neither an AVI, an MP4 nor a DICOM file",
+        hint="the content counts, not the extension; convert it, or copy it again if it should be a video",
+        where=where,
+    )
