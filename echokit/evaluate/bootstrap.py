@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Statistic = Callable[
-    [npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.number]], npt.NDArray[np.float64]
-]
+Statistic = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.number]], npt.NDArray[np.float64]]
 
 # Weights of one chunk: small enough to stay in a core's cache, which is also what makes it fast.
-CHUNK_ELEMENTS = 80_000
+CHUNK_ELEMENTS = 160_000
 
 
 @dataclass(frozen=True, slots=True)

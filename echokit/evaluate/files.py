@@ -146,11 +146,7 @@ def _numbers(
     ]
     if bad:
         kind = "whole number" if whole else "finite number"
-        hint = (
-            "leave a case without a score out, and say so, rather than invent one"
-            if column == "y_score"
-            else None
-        )
+        hint = "leave a case without a score out, and say so, rather than invent one" if column == "y_score" else None
         raise DataError(
             f"{column} is not a {kind} for {_cases(bad)}",
             hint=hint,

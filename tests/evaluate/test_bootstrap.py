@@ -62,8 +62,7 @@ def test_chunks_do_not_change_the_interval(evaluator):
 def test_the_seed_decides_the_interval():
     y, score = cohort()
     first, again, other = (
-        bootstrap_interval(y, score, Auroc().statistic, resamples=400, stratified=True, seed=seed)
-        for seed in (1, 1, 2)
+        bootstrap_interval(y, score, Auroc().statistic, resamples=400, stratified=True, seed=seed) for seed in (1, 1, 2)
     )
     assert first == again
     assert (first.low, first.high) != (other.low, other.high)

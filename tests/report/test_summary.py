@@ -1,0 +1,208 @@
+"""summary.md: its words in the ordinary case and at the edges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echokit.evaluate.accuracy import Accuracy
+from echokit.evaluate.assessment import assess
+from echokit.evaluate.auprc import Auprc
+from echokit.evaluate.auroc import Auroc
+from echokit.evaluate.evaluation import Evaluation, Metric
+from echokit.evaluate.predictions import Predictions
+from echokit.report.caution import cautions
+from echokit.report.summary import KeptEpoch, write_summary
+
+EVALUATORS = [("accuracy", Accuracy()), ("auroc", Auroc()), ("auprc", Auprc())]
+
+
+def table(n=40, events=18, folds=1, noise=0.6, splits=("train", "val", "test")):
+    rng = np.random.default_rng(0)
+    rows = []
+    for fold in range(folds):
+        for split in splits:
+            y = (np.arange(n) < events).astype(int)
+            names = [f"{split}-{fold}-{i}" for i in range(n)]
+            part = pd.DataFrame({"case_id": names, "patient_id": names, "split": split, "repeat": 0, "fold": fold})
+            rows.append(part.assign(y_true=y, y_score=y + noise * rng.normal(size=n)))
+    return pd.concat(rows, ignore_index=True)
+
+
+def summary(tmp_path, predictions=None, evaluation=None, **change):
+    predictions = predictions if predictions is not None else Predictions(table(), "reduced EF")
+    evaluation = evaluation or assess(predictions, EVALUATORS, seed=0, resamples=200)
+    given = {
+        "name": "ef_112",
+        "division": "Official splits.",
+        "kept": [KeptEpoch(0, 5, 7, "study_rule", "best validation accuracy")],
+        "facts": {"seed": 0, "data": "a|b"},
+        **change,
+    }
+    write_summary(tmp_path / "summary.md", evaluation=evaluation, predictions=predictions, **given)
+    return (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
+def test_the_answer_is_one_line_with_interval_patients_and_events(tmp_path):
+    predictions = Predictions(table(), "reduced EF")
+    evaluation = assess(predictions, EVALUATORS, seed=0, resamples=200)
+    text = summary(tmp_path, predictions, evaluation)
+    m = next(m for m in evaluation.metrics if m.metric == "auroc" and m.split == "test")
+    answer = (
+        f"**Test AUROC {m.value:.2f} (95 % CI {m.low:.2f} to {m.high:.2f}), 40 patients, 18 positive (reduced EF).**"
+    )
+    assert answer in text.splitlines()
+    for metric in evaluation.metrics:
+        row = next(r for r in rows(text) if r[0] == metric.split and r[1].lower() == metric.metric)
+        assert row[2:] == [
+            f"{metric.value:.3f}",
+            f"95 % CI {metric.low:.3f} to {metric.high:.3f}",
+            "40",
+            "18",
+            f"{metric.baseline:.3f}",
+        ]
+
+
+def rows(text):
+    return [[c.strip() for c in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| ")]
+
+
+@pytest.mark.parametrize("stamp", [None, "PHANTOM DATA"])
+def test_the_stamp_is_in_the_title_and_only_when_given(tmp_path, stamp):
+    text = summary(tmp_path, stamp=stamp)
+    assert text.splitlines()[0] == ("# PHANTOM DATA: ef_112" if stamp else "# ef_112")
+    assert ("> **PHANTOM DATA.**" in text) == bool(stamp)
+    assert ("PHANTOM" in text) == bool(stamp)
+
+
+def test_everything_that_was_asked_for_is_there(tmp_path):
+    text = summary(
+        tmp_path,
+        notes=["2 files could not be read: a.avi, b.avi", "mask passed 1 of 40 videos through"],
+        plots=[tmp_path / "plots" / "roc.png", tmp_path / "plots" / "learning_curves.png"],
+        citations=["Ouyang et al., Nature 2020."],
+    )
+    assert "(R_k - R_{k-1}) P_k" in text
+    assert "percentile bootstrap over patients, 200 resamples stratified by class" in text
+    assert "- Epoch 5 of 7, by the rule `study_rule`: best validation accuracy" in text
+    assert "- 2 files could not be read: a.avi, b.avi" in text
+    assert "![roc](plots/roc.png)" in text
+    assert "![learning curves](plots/learning_curves.png)" in text
+    assert f"echokit run {(tmp_path / 'lock.yaml').as_posix()}" in text
+    assert "- Ouyang et al., Nature 2020." in text
+    assert "a\\|b" in text  # a cell can not break its table
+
+
+def test_the_division_counts_videos_and_patients_apart(tmp_path):
+    once = table()
+    predictions = Predictions(pd.concat([once, once.assign(case_id=once["case_id"] + "b")]), "reduced EF")
+    assert ["test", "80", "40", "18"] in rows(summary(tmp_path, predictions))
+
+
+def test_the_rerun_command_is_quoted_or_given(tmp_path):
+    folder = tmp_path / "my runs"
+    folder.mkdir()
+    assert "my runs/lock.yaml'" in summary(folder)
+    assert "```\nmake it again\n```" in summary(tmp_path, rerun="make it again")
+
+
+def test_one_class_is_the_word_undefined_never_a_number(tmp_path):
+    text = summary(tmp_path, Predictions(table(events=0), "reduced EF"))
+    assert "**Test AUROC: undefined: only one class among 40 patients; 40 patients, 0 positive (reduced EF).**" in text
+    assert "holds one class only" in text
+    assert "Undefined is not zero." in text
+    for row in rows(text):
+        if row[1] in ("AUROC", "AUPRC"):
+            assert row[2:4] == ["undefined", "none"]
+            assert row[-1] == "none"
+
+
+def test_a_small_cohort_is_told_what_it_cannot_support(tmp_path):
+    text = summary(tmp_path)
+    assert "The test split has 18 positive patients, fewer than 100: too few to compare models" in text
+
+
+def test_a_large_clear_result_has_no_caution(tmp_path):
+    predictions = Predictions(table(n=400, events=150, splits=["test"]))
+    assert "do not support" not in summary(tmp_path, predictions)
+
+
+def test_noise_is_not_called_better_than_chance():
+    rng = np.random.default_rng(3)
+    noisy = table(n=300, events=140, splits=["test"]).assign(y_score=rng.random(300))
+    evaluation = assess(Predictions(noisy), EVALUATORS, seed=0, resamples=500)
+    said = " ".join(cautions(evaluation.metrics, "test"))
+    auroc = next(metric for metric in evaluation.metrics if metric.metric == "auroc")
+    assert "fewer than 100" not in said
+    if auroc.value > 0.5:
+        assert "The interval of AUROC" in said
+        assert "do not show that the model is better" in said
+    else:
+        assert "AUROC" in said
+        assert "is not better than a model without any information" in said
+
+
+def metric(name="accuracy", **change):
+    given = {"value": 0.9, "low": 0.85, "high": 0.95, "level": 0.95, "n": 400, "events": 150, "baseline": 0.6}
+    return Metric(**{"metric": name, "definition": "", "split": "test", **given, **change})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([metric()], []),
+        (
+            [metric(value=0.6, low=0.5)],
+            ["Accuracy 0.600 is not better than always answering the larger class (0.600)."],
+        ),
+        (
+            [metric(low=0.55)],
+            [
+                "The interval of Accuracy (95 % CI 0.550 to 0.950) includes what always answering the larger class "
+                "scores (0.600): the data do not show that the model is better."
+            ],
+        ),
+        (
+            [metric("auroc", value=1.0, low=1.0, high=1.0)],
+            ["The interval of AUROC has no width because all resamples agree; that is not certainty."],
+        ),
+        ([metric(split="val")], ["No metric was computed on the test split, so nothing is known of new patients."]),
+    ],
+)
+def test_each_caution_has_its_words(given, said):
+    assert cautions(given, "test") == said
+
+
+def test_few_patients_of_the_other_class_are_few_events_too():
+    assert "20 negative patients, fewer than 100" in cautions([metric(n=400, events=380)], "test")[0]
+
+
+def test_folds_are_summarised_without_an_interval(tmp_path):
+    data = table(folds=3, splits=["train", "test"])
+    data.loc[(data["fold"] == 1) & (data["split"] == "test"), "y_true"] = 0
+    kept = [KeptEpoch(fold, 3, 7, "last") for fold in range(3)]
+    text = summary(tmp_path, Predictions(data, "died"), kept=kept)
+    assert "**Test AUROC of 3 folds: " in text
+    assert "undefined in 1; 120 patients, 36 positive (died).**" in text
+    assert "AUROC is undefined in 1 of 3 folds." in text
+    assert "folds are not independent" in text
+    assert "- Fold 2: epoch 3 of 7, by the rule `last`" in text
+    assert "CI" not in text.split("## Metrics")[0]
+
+
+def test_an_empty_run_still_has_a_summary(tmp_path):
+    text = summary(tmp_path, evaluation=Evaluation(), kept=[], facts={})
+    assert "**Nothing was evaluated on the test split.**" in text
+    assert "No metric was computed." in text
+    assert "Nothing was trained." in text
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path):
+    assert summary(tmp_path) == summary(tmp_path)
+
+
+def test_images_outside_the_run_keep_their_path(tmp_path):
+    assert "![roc](elsewhere/roc.png)" in summary(tmp_path, plots=[Path("elsewhere/roc.png")])
