@@ -30,8 +30,8 @@ def run(
     import json
 
     from echokit import core
+    from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
-    from echokit.recipe.recipe import load_recipe
 
     overrides = tuple(f"{key}={json.dumps(value)}" for key, value in (set or {}).items())
     return core.run(load_recipe(find_recipe(str(recipe)), overrides), out=Path(out), device=device)

@@ -19,6 +19,7 @@ from echokit.fold import Compute, Material, fit_fold
 from echokit.lock import Lock, differences, make_lock
 from echokit.objectives.objective import Targets
 from echokit.progress import display
+from echokit.recipe.check import with_fallback
 from echokit.recipe.recipe import Recipe
 from echokit.results import write_results, write_table
 from echokit.run_directory import Run, create_run
@@ -56,7 +57,7 @@ def read_data(recipe: Recipe) -> Data:
     except AbsentError as absent:
         if recipe.fallback is None:
             raise
-        recipe = recipe.with_fallback()
+        recipe = with_fallback(recipe)
         cohort = recipe.data.build()()
         display().say(f"{absent.message}; the recipe's fallback takes its place")
     if cohort.phantom:

@@ -189,7 +189,6 @@ def fit_fold(
             batch_size=batch_size,
             device=compute.device,
             precision=compute.precision,
-            channels_last=recipe.train.channels_last,
         )
         tables.append(_table(material, split, fold, scores.case, scores.score, scores.prediction))
     import pandas as pd

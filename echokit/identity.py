@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from echokit.errors import VideoError
 from echokit.fingerprint import content_hash
 from echokit.workspace import workspace
 
@@ -35,15 +36,15 @@ def case_ids(paths: Sequence[Path]) -> list[str]:
 
     A DICOM is named by a pseudonym of its content, any other file by its stem; equal stems get a number.
     """
-    from echokit.video.reading import is_dicom
+    from echokit.video.reading import video_format
 
     names: list[str] = []
     for path in paths:
         name = path.stem
         try:
-            if is_dicom(path):
+            if video_format(path) == "DICOM":
                 name = pseudonym("case", content_hash(path))
-        except OSError:
+        except (VideoError, OSError):
             pass  # it can not be read: the reader says so under the name that the user gave
         number = 2
         unique = name

@@ -17,8 +17,9 @@ import yaml
 from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import code_hash, content_hash, digest
 from echokit.plugins import installed
+from echokit.recipe.check import check
 from echokit.recipe.compose import apply_override
-from echokit.recipe.recipe import Recipe, Use, check
+from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.yaml_file import read_yaml
 from echokit.stamp import STAMP
 

@@ -118,7 +118,6 @@ class Predictor:
                 batch_size=1,
                 device=self.device,
                 precision=self.precision,
-                channels_last=self.recipe.train.channels_last,
             )
             scores.append(float(result.score[0]))
         notes = list(clip.notes)

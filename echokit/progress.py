@@ -33,7 +33,8 @@ class Silent:
         pass
 
 
-_display: ContextVar[Display] = ContextVar("display", default=Silent())
+_SILENT = Silent()
+_display: ContextVar[Display] = ContextVar("display", default=_SILENT)
 
 
 def display() -> Display:

@@ -6,7 +6,6 @@ descriptions the ``Args:`` section of the class's docstring.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import re
@@ -63,7 +62,6 @@ def docstring_arguments(doc: str | None) -> dict[str, str]:
     return arguments
 
 
-@functools.cache
 def parameters(target: type[Any]) -> type[BaseModel]:
     """Make the pydantic model of a component's ``__init__``.
 

@@ -51,8 +51,8 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     from echokit.cli.console import Screen
     from echokit.core import prepare, read_data
     from echokit.progress import shown_by
+    from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
-    from echokit.recipe.recipe import load_recipe
 
     with shown_by(Screen()):
         preparation = prepare(read_data(load_recipe(find_recipe(recipe), overrides)))

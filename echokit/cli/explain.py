@@ -23,9 +23,9 @@ def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """
     import json
 
+    from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
     from echokit.recipe.explanation import explain
-    from echokit.recipe.recipe import load_recipe
 
     rows = explain(load_recipe(find_recipe(recipe), overrides))
     if as_json:

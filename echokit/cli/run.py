@@ -51,8 +51,8 @@ def command(
     from echokit.core import read_data, run
     from echokit.lock import is_lock, read_lock
     from echokit.progress import shown_by
+    from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
-    from echokit.recipe.recipe import load_recipe
     from echokit.run_directory import find_run
 
     path = find_recipe(recipe)

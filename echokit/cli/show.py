@@ -43,8 +43,4 @@ def command(name: str, as_json: bool) -> None:
 
 
 def _type(annotation: object) -> str:
-    return (
-        getattr(annotation, "__name__", None)
-        if isinstance(annotation, type)
-        else str(annotation).replace("typing.", "")
-    )  # type: ignore[return-value]
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -20,8 +20,8 @@ def command(recipe: str, overrides: tuple[str, ...]) -> None:
     \b
     Example: echokit validate recipes/ef_112.yaml
     """
+    from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
-    from echokit.recipe.recipe import load_recipe
 
     path = find_recipe(recipe)
     loaded = load_recipe(path, overrides)

@@ -90,4 +90,4 @@ def _binary(value: npt.NDArray[np.float64], column: str) -> npt.NDArray[np.bool_
             f"the column {column!r} holds other values than 0 and 1",
             hint="give target.below, at_or_below, above or at_or_above",
         )
-    return value == 1
+    return np.equal(value, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from echokit.cohort.target import TargetSettings
 from echokit.plugins import installed
-from echokit.recipe.recipe import DATA_KEYS, KEYS
+from echokit.recipe.check import DATA_KEYS, KEYS
 from echokit.schema import parameters
 from echokit.training.settings import TrainSettings
 

@@ -93,7 +93,7 @@ class _Converter:
             return Node([self.node(item, depth + 1) for item in node.value], origin)
         text = str(node.value)
         expanded = self.expand(text, origin)
-        if node.style is None:
+        if isinstance(node, yaml.ScalarNode) and node.style is None:
             return Node(scalar(expanded), origin)
         return Node(expanded, origin)
 

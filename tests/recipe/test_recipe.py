@@ -9,7 +9,7 @@ from echokit.errors import EchokitError, RecipeError
 from echokit.recipe.compose import apply_override, compose, find_recipe, shipped_recipes
 from echokit.recipe.explanation import explain
 from echokit.recipe.json_schema import recipe_schema
-from echokit.recipe.recipe import check, load_recipe
+from echokit.recipe.check import check, load_recipe, with_fallback
 from echokit.recipe.tree import Origin, merge, node_of
 
 SHIPPED = shipped_recipes()
@@ -142,7 +142,7 @@ def test_extends_that_is_not_there_names_its_line(tmp_path: Path) -> None:
 
 
 def test_the_fallback_takes_the_place_of_the_data_with_what_it_sets() -> None:
-    recipe = load_recipe(find_recipe("ef_112")).with_fallback()
+    recipe = with_fallback(load_recipe(find_recipe("ef_112")))
     assert recipe.data.name == "phantom"
     assert recipe.fallback is None
     assert recipe.train.batch_size == 4

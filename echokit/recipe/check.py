@@ -1,0 +1,262 @@
+"""Checking: from a composed tree to a Recipe, or to every mistake in it with its file and line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from echokit.cohort.target import TargetSettings
+from echokit.errors import EchokitError, RecipeError, did_you_mean
+from echokit.plugins import Installed, installed
+from echokit.recipe.compose import compose
+from echokit.recipe.recipe import Recipe, Use
+from echokit.recipe.tree import Node, merge
+from echokit.schema import InvalidParameters, Place, parameters, validate
+from echokit.training.settings import TrainSettings
+
+Made = TypeVar("Made")
+
+KEYS = {
+    "name": "Name of the run directory.",
+    "seed": "Seed of everything random.",
+    "data": "The dataset.",
+    "target": "What is predicted.",
+    "preprocess": "What is done to every video, in order.",
+    "clip": "Which frames a sample is.",
+    "augment": "What is done to a training batch, in order.",
+    "model": "Fusion, backbone and starting weights.",
+    "objective": "What is learned.",
+    "resample": "How the cohort is divided.",
+    "train": "How the model is trained.",
+    "evaluate": "What is measured.",
+}
+DATA_KEYS = {"exclude": None, "fallback": None, "max_unreadable": 0.02}
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "preprocess": [],
+    "clip": "window",
+    "augment": [],
+    "objective": "cross_entropy",
+    "resample": "official",
+    "evaluate": ["accuracy", "auroc", "auprc"],
+}
+
+
+def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read, compose and validate a recipe.
+
+    Raises:
+        EchokitError: The file can not be read as a strict YAML mapping.
+        RecipeError: Carries every mistake, each with its file and line.
+    """
+    return check(compose(path, overrides))
+
+
+def check(tree: Node) -> Recipe:
+    """Validate a composed tree, its fallback included.
+
+    Raises:
+        RecipeError: Carries every mistake, each with its file and line.
+    """
+    checker = _Checker(tree, installed())
+    recipe = checker.recipe()
+    if not checker.problems and recipe is not None and recipe.fallback is not None:
+        fallback = _Checker(_fallback_tree(tree), checker.installed)
+        fallback.recipe()
+        checker.problems += fallback.problems
+    if checker.problems or recipe is None:
+        raise RecipeError(checker.problems)
+    return recipe
+
+
+def with_fallback(recipe: Recipe) -> Recipe:
+    """The recipe as it runs when its dataset is absent: on the fallback, with what the fallback sets."""
+    return check(_fallback_tree(recipe.tree))
+
+
+def _fallback_tree(tree: Node) -> Node:
+    data = tree.at(("data",))
+    fallback = tree.at(("data", "fallback"))
+    assert isinstance(tree.value, dict)
+    assert isinstance(data.value, dict)
+    if isinstance(fallback.value, str):
+        fallback = Node({"use": fallback}, fallback.origin)
+    if not isinstance(fallback.value, dict):
+        return tree
+    inside = dict(fallback.value)
+    changes = inside.pop("set", None)
+    kept = {key: data.value[key] for key in ("max_unreadable",) if key in data.value}
+    replaced = Node({**kept, **inside}, fallback.origin)
+    base = Node({**tree.value, "data": replaced}, tree.origin)
+    return merge(base, changes) if changes is not None else base
+
+
+class _Checker:
+    """Goes through a tree once and collects every problem on the way."""
+
+    def __init__(self, tree: Node, known: Installed) -> None:
+        self.tree = tree
+        self.installed = known
+        self.problems: list[EchokitError] = []
+
+    def problem(self, place: Place, message: str, hint: str | None = None) -> None:
+        path = ".".join(str(step) for step in place)
+        self.problems.append(EchokitError(f"{path}: {message}", hint=hint, where=str(self.tree.at(place).origin)))
+
+    def recipe(self) -> Recipe | None:
+        plain = self.tree.plain()
+        if not isinstance(plain, dict):
+            raise EchokitError("a recipe is a mapping of keys to values", where=str(self.tree.origin))
+        self.known_keys(plain, KEYS, ())
+        for key in ("name", "data", "target", "model", "train"):
+            if key not in plain:
+                self.problem((key,), f"the key {key!r} is missing", hint=KEYS[key])
+        values = {**DEFAULTS, **plain}
+        data_own, data_rest = self.split(values.get("data"), DATA_KEYS)
+        model_own, model_rest = self.split(values.get("model"), {"backbone": None, "weights": None})
+        clip = values["clip"]
+        if isinstance(clip, dict) and "use" not in clip:
+            clip = {"use": "window", **clip}
+        parts = {
+            "name": self.scalar("name", values.get("name"), str),
+            "seed": self.scalar("seed", values["seed"], int),
+            "data": self.use("dataset", data_rest, ("data",)) if "data" in plain else None,
+            "exclude": self.optional(("data", "exclude"), data_own["exclude"], str),
+            "fallback": self.fallback(data_own["fallback"]),
+            "max_unreadable": self.share(("data", "max_unreadable"), data_own["max_unreadable"]),
+            "target": self.settings(TargetSettings, values.get("target"), ("target",)) if "target" in plain else None,
+            "preprocess": self.uses("preprocessor", values["preprocess"], ("preprocess",)),
+            "clip": self.use("sampler", clip, ("clip",)),
+            "augment": self.uses("augmentation", values["augment"], ("augment",)),
+            "fusion": self.use("fusion", model_rest, ("model",)) if "model" in plain else None,
+            "backbone": self.use("backbone", model_own["backbone"], ("model", "backbone"))
+            if "model" in plain
+            else None,
+            "weights": self.optional(("model", "weights"), model_own["weights"], str),
+            "objective": self.use("objective", values["objective"], ("objective",)),
+            "resample": self.use("resampler", values["resample"], ("resample",)),
+            "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,
+            "evaluate": self.uses("evaluator", values["evaluate"], ("evaluate",)),
+        }
+        if self.problems:
+            return None
+        recipe = Recipe(tree=self.tree, **parts)
+        self.order_of_streams(recipe)
+        return recipe
+
+    def known_keys(self, plain: Mapping[str, Any], known: Mapping[str, Any], place: Place) -> None:
+        for key in plain:
+            if key not in known:
+                hint = did_you_mean(key, known) or f"the keys are {', '.join(known)}"
+                self.problem((*place, key), f"unknown key {key!r}", hint)
+
+    def split(self, section: Any, own: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """Part a section into the core's own keys and the parameters of its component."""
+        if not isinstance(section, dict):
+            return dict(own), section
+        return {**own, **{k: v for k, v in section.items() if k in own}}, {
+            k: v for k, v in section.items() if k not in own
+        }
+
+    def scalar(self, key: str, value: Any, kind: type[Any]) -> Any:
+        if type(value) is not kind:
+            if value is not None or key == "seed":
+                self.problem((key,), f"expected {_words(kind)}, not {value!r}")
+        elif key == "name" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", value):
+            self.problem((key,), f"{value!r} can not name a folder", "use letters, digits, '_' and '-'")
+        elif key == "seed" and value < 0:
+            self.problem((key,), f"expected a whole number from 0 on, not {value!r}")
+        return value
+
+    def optional(self, place: Place, value: Any, kind: type) -> Any:
+        if value is not None and type(value) is not kind:
+            self.problem(place, f"expected {_words(kind)} or null, not {value!r}")
+        return value
+
+    def share(self, place: Place, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            self.problem(place, f"expected a share from 0 to 1, not {value!r}")
+            return 0.0
+        return float(value)
+
+    def fallback(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"use": value}
+        if value is not None and not isinstance(value, dict):
+            self.problem(("data", "fallback"), f"expected a dataset or null, not {value!r}")
+        return value
+
+    def use(self, kind: str, value: Any, place: Place) -> Use | None:
+        if isinstance(value, str):
+            value = {"use": value}
+        if not isinstance(value, dict) or not isinstance(value.get("use"), str):
+            known = ", ".join(self.installed.registry.names(kind))
+            self.problem(place, f"name a {kind} here: {{use: name, ...}}", f"the {kind}s are {known}")
+            return None
+        try:
+            component = self.installed.registry.get(kind, value["use"])
+            model = parameters(component.load())
+        except EchokitError as error:
+            self.problem((*place, "use"), error.message, error.hint)
+            return None
+        given = {name: inner for name, inner in value.items() if name != "use"}
+        return self.fitting(place, lambda: Use(component, validate(model, given)))
+
+    def uses(self, kind: str, values: Any, place: Place) -> tuple[Use | None, ...]:
+        if not isinstance(values, list):
+            self.problem(place, f"expected a list of {kind}s, not {values!r}")
+            return ()
+        return tuple(self.use(kind, value, (*place, index)) for index, value in enumerate(values))
+
+    def settings(self, model: type[BaseModel], value: Any, place: Place) -> Any:
+        if not isinstance(value, dict):
+            self.problem(place, f"expected a mapping, not {value!r}")
+            return None
+        return self.fitting(place, lambda: validate(model, value))
+
+    def fitting(self, place: Place, make: Callable[[], Made]) -> Made | None:
+        try:
+            return make()
+        except InvalidParameters as invalid:
+            for problem in invalid.problems:
+                self.problem((*place, *problem.place), problem.message, problem.hint)
+            return None
+
+    def order_of_streams(self, recipe: Recipe) -> None:
+        """Streams are derived last: a frame-changing step after them would leave them stale."""
+        deriving: str | None = None
+        streams = {"video"}
+        for index, use in enumerate(recipe.preprocess):
+            stream = getattr(use.component.load(), "derives", None)
+            if stream is not None:
+                deriving = use.name
+                streams.add(stream)
+            elif deriving is not None:
+                self.problem(
+                    ("preprocess", index),
+                    f"{use.name!r} changes the frames after {deriving!r} has derived a stream from them",
+                    f"put {use.name!r} before {deriving!r}",
+                )
+        period = recipe.clip.params.get("period", 1)
+        if "flow" in streams and period != 1:
+            self.problem(
+                ("clip", "period"),
+                f"with flow the period is 1, not {period}",
+                "to skip frames put 'resample' before 'optical_flow'",
+            )
+        needed = getattr(recipe.fusion.component.load(), "streams", ())
+        for stream in needed:
+            if stream not in streams:
+                self.problem(
+                    ("model",),
+                    f"{recipe.fusion.name!r} needs the stream {stream!r}, which no preprocessor derives",
+                    "add 'optical_flow' at the end of preprocess" if stream == "flow" else None,
+                )
+
+
+def _words(kind: type) -> str:
+    return {str: "text", int: "a whole number", float: "a number"}[kind]
