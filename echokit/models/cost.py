@@ -31,12 +31,9 @@ def multiply_adds(model: nn.Module, shapes: Mapping[str, InputShape]) -> int:
     """
     batch = 2  # batch norm in training mode refuses a single value
     streams = {
-        name: torch.empty(batch, s.channels, s.frames, s.height, s.width, device="meta")
-        for name, s in shapes.items()
+        name: torch.empty(batch, s.channels, s.frames, s.height, s.width, device="meta") for name, s in shapes.items()
     }
-    valid = {
-        name: torch.empty(batch, s.frames, dtype=torch.bool, device="meta") for name, s in shapes.items()
-    }
+    valid = {name: torch.empty(batch, s.frames, dtype=torch.bool, device="meta") for name, s in shapes.items()}
     state = {name: torch.empty_like(tensor, device="meta") for name, tensor in model.state_dict().items()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         functional_call(model, state, (streams, valid))

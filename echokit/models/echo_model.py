@@ -90,6 +90,8 @@ class EchoModel(nn.Module):
             stream: (B, C, T, H, W) float32 in real units.
             valid: (B, T) bool.
         """
+        if valid.shape != (len(stream), stream.shape[2]):  # it would be broadcast in silence
+            raise ValueError(f"valid[{name!r}] is {tuple(valid.shape)} for a stream of {tuple(stream.shape)}")
         mean, std = self.get_buffer(f"{name}_mean"), self.get_buffer(f"{name}_std")
         each = (-1, 1, 1, 1)
         normal = (stream - mean.view(each)) / std.view(each)
@@ -107,7 +109,7 @@ def build_model(
 ) -> EchoModel:
     """Build a model whose start depends on the seed alone: the global random state is neither read nor moved.
 
-    The weights of 3-D convolutions lie channels last, the faster format on CPUs with AMX and on GPUs.
+    The weights of 3-D convolutions lie channels last, the faster format on CPUs (max-pooling above all) and on GPUs.
 
     Args:
         fusion: Fusion component.

@@ -30,9 +30,7 @@ class TwoStream:
     def __init__(self, *, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0) -> None:
         self.dropout = dropout
 
-    def __call__(
-        self, shapes: Mapping[str, InputShape], backbone: Callable[[InputShape], nn.Module]
-    ) -> nn.Module:
+    def __call__(self, shapes: Mapping[str, InputShape], backbone: Callable[[InputShape], nn.Module]) -> nn.Module:
         """Build both backbones.
 
         Args:
@@ -55,9 +53,7 @@ class TwoStream:
                 hint="add optical_flow to preprocess, or use single_stream",
             )
         if set(shapes) != set(self.streams):
-            raise EchokitError(
-                f"two_stream needs exactly the streams video and flow, not {', '.join(sorted(shapes))}"
-            )
+            raise EchokitError(f"two_stream needs exactly the streams video and flow, not {', '.join(sorted(shapes))}")
         return Concatenate({name: backbone(shapes[name]) for name in self.streams}, self.dropout)
 
 
@@ -73,9 +69,7 @@ class SingleStream:
         self.stream = stream
         self.dropout = dropout
 
-    def __call__(
-        self, shapes: Mapping[str, InputShape], backbone: Callable[[InputShape], nn.Module]
-    ) -> nn.Module:
+    def __call__(self, shapes: Mapping[str, InputShape], backbone: Callable[[InputShape], nn.Module]) -> nn.Module:
         """Build the backbone.
 
         Args:
@@ -91,12 +85,6 @@ class SingleStream:
         from echokit.models.fusion_modules import Concatenate
 
         if self.stream not in shapes:
-            flow = (
-                "add optical_flow to preprocess"
-                if self.stream == "flow"
-                else did_you_mean(self.stream, shapes)
-            )
-            raise EchokitError(
-                f"there is no stream {self.stream!r}, only {', '.join(sorted(shapes))}", hint=flow
-            )
+            flow = "add optical_flow to preprocess" if self.stream == "flow" else did_you_mean(self.stream, shapes)
+            raise EchokitError(f"there is no stream {self.stream!r}, only {', '.join(sorted(shapes))}", hint=flow)
         return Concatenate({self.stream: backbone(shapes[self.stream])}, self.dropout)

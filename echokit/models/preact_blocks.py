@@ -64,9 +64,7 @@ class PreActResNet3D(nn.Module):
             stage_blocks = []
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
-                active = (
-                    stage > 0 or index > 0
-                )  # the stem has normalised and activated for the very first block
+                active = stage > 0 or index > 0  # the stem has normalised and activated for the very first block
                 make = _bottleneck_block if bottleneck else _basic_block
                 block, width = make(width, filters, stride, active, dropout)
                 stage_blocks.append(block)
@@ -89,9 +87,7 @@ def _basic_block(width: int, filters: int, stride: int, active: bool, dropout: f
     return Residual(body, _shortcut(width, filters, stride)), filters
 
 
-def _bottleneck_block(
-    width: int, filters: int, stride: int, active: bool, dropout: float
-) -> tuple[Residual, int]:
+def _bottleneck_block(width: int, filters: int, stride: int, active: bool, dropout: float) -> tuple[Residual, int]:
     wide = filters * EXPANSION
     body = nn.Sequential(
         _unit(width, filters, 1, stride, active, dropout),
@@ -105,9 +101,7 @@ def _unit(width: int, filters: int, kernel: int, stride: int, active: bool, drop
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if active:
         layers["norm"] = nn.BatchNorm3d(width)
-        layers["relu"] = nn.ReLU(
-            inplace=True
-        )  # overwrites the output of BN, which needs only its input to go backward
+        layers["relu"] = nn.ReLU(inplace=True)  # overwrites the output of BN, which needs only its input to go backward
         if dropout:
             layers["dropout"] = nn.Dropout(dropout)
     layers["conv"] = nn.Conv3d(width, filters, kernel, stride=stride, padding=kernel // 2)

@@ -17,9 +17,7 @@ from torch import Tensor, nn
 
 from echokit.errors import EchokitError
 
-_HEADER = (
-    "echokit"  # one key only: safetensors keeps metadata in a hash map, so two keys would have no fixed order
-)
+_HEADER = "echokit"  # one key only: safetensors keeps metadata in a hash map, so two keys would have no fixed order
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,7 @@ def a_batch(size: int = 2, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, 
         "video": torch.randint(0, 256, (size, 1, 3, 16, 16), generator=generator).float(),
         "flow": torch.randn(size, 2, 2, 16, 16, generator=generator),
     }
-    return streams, {
-        name: torch.ones(size, stream.shape[2], dtype=torch.bool) for name, stream in streams.items()
-    }
+    return streams, {name: torch.ones(size, stream.shape[2], dtype=torch.bool) for name, stream in streams.items()}
 
 
 def tiny_model(fusion: TwoStream | SingleStream | None = None, seed: int = 0) -> EchoModel:
@@ -69,9 +67,7 @@ def tiny_model(fusion: TwoStream | SingleStream | None = None, seed: int = 0) ->
 
 
 @pytest.mark.parametrize(("backbone", "fusion"), PAIRS)
-def test_every_backbone_learns_in_every_fusion(
-    backbone: PreActResNet, fusion: TwoStream | SingleStream
-) -> None:
+def test_every_backbone_learns_in_every_fusion(backbone: PreActResNet, fusion: TwoStream | SingleStream) -> None:
     model = build_model(fusion, backbone, SHAPES, 2, NORMS, seed=1)
     outputs = model(*a_batch())
     assert outputs.shape == (2, 2)
@@ -147,9 +143,7 @@ def test_normalisation_is_per_channel_and_padding_is_zero_after_it(fmt: torch.me
     streams, valid = a_batch()
     valid["flow"][1, 1] = False
     normal = model.normalise("flow", streams["flow"].contiguous(memory_format=fmt), valid["flow"])
-    mean, std = (
-        np.array(part, dtype=np.float32).reshape(1, 2, 1, 1, 1) for part in ([0.1, -0.2], [1.5, 2.0])
-    )
+    mean, std = (np.array(part, dtype=np.float32).reshape(1, 2, 1, 1, 1) for part in ([0.1, -0.2], [1.5, 2.0]))
     expected = (streams["flow"].numpy() - mean) / std
     expected[1, :, 1] = 0
     np.testing.assert_array_equal(normal.numpy(), expected)
@@ -164,6 +158,12 @@ def test_what_stands_in_padded_frames_never_matters(padding: float) -> None:
     expected = model(streams, valid)
     streams["video"][0, :, 1:] = padding
     assert torch.equal(model(streams, valid), expected)
+
+
+def test_a_mask_of_another_stream_is_refused() -> None:
+    streams, valid = a_batch()
+    with pytest.raises(ValueError, match="flow"):
+        tiny_model()(streams, {**valid, "flow": valid["flow"][:, :1]})
 
 
 def test_raw_normalisation_changes_nothing() -> None:
@@ -213,9 +213,7 @@ def test_autocast_reaches_the_backbone_and_spares_the_head() -> None:
     seen: dict[str, torch.dtype] = {}
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        return lambda _module, inputs, output: seen.update(
-            {f"{name} in": inputs[0].dtype, name: output.dtype}
-        )
+        return lambda _module, inputs, output: seen.update({f"{name} in": inputs[0].dtype, name: output.dtype})
 
     model.get_submodule("fused.backbones.flow").register_forward_hook(note("flow"))
     model.head.register_forward_hook(note("head"))

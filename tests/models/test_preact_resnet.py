@@ -23,9 +23,7 @@ from echokit.models.shape import InputShape
 def study_model(backbone: PreActResNet, side: int = 112) -> tuple[EchoModel, dict[str, InputShape]]:
     shapes = {"video": InputShape(1, 38, side, side), "flow": InputShape(2, 37, side, side)}
     with torch.device("meta"):
-        return build_model(
-            TwoStream(), backbone, shapes, 2, {"video": raw(1), "flow": raw(2)}, seed=0
-        ), shapes
+        return build_model(TwoStream(), backbone, shapes, 2, {"video": raw(1), "flow": raw(2)}, seed=0), shapes
 
 
 def test_resnet18_has_the_parameters_of_the_study() -> None:
@@ -75,9 +73,7 @@ def test_the_depth_counts_the_layers_of_the_longest_way(backbone: PreActResNet, 
         module = backbone(InputShape(1, 38, 56, 56))
     convolutions = [layer for name, layer in module.named_modules() if isinstance(layer, nn.Conv3d)]
     bare = [
-        name
-        for name, layer in module.named_modules()
-        if name.endswith("shortcut") and isinstance(layer, nn.Conv3d)
+        name for name, layer in module.named_modules() if name.endswith("shortcut") and isinstance(layer, nn.Conv3d)
     ]
     assert len(convolutions) - len(bare) + 1 == depth
     assert len(bare) == (4 if backbone.bottleneck else 3)
@@ -161,18 +157,14 @@ def test_cnn_dropout_sits_between_relu_and_convolution_and_rests_in_eval() -> No
     unit = module.get_submodule("stages.1.0.body.1")
     assert [name for name, _ in unit.named_children()] == ["norm", "relu", "dropout", "conv"]
     plain = ResNet18()(shape)
-    plain.load_state_dict(
-        module.state_dict()
-    )  # dropout has no weights: a fine-tuned model reads the frozen one's
+    plain.load_state_dict(module.state_dict())  # dropout has no weights: a fine-tuned model reads the frozen one's
     x = torch.rand(2, 1, 3, 16, 16)
     with torch.no_grad():
         assert torch.equal(module.eval()(x), plain.eval()(x))
         assert not torch.equal(module.train()(x), module(x))
 
 
-@pytest.mark.parametrize(
-    "shape", [InputShape(1, 38, 15, 112), InputShape(1, 38, 112, 8), InputShape(2, 0, 112, 112)]
-)
+@pytest.mark.parametrize("shape", [InputShape(1, 38, 15, 112), InputShape(1, 38, 112, 8), InputShape(2, 0, 112, 112)])
 def test_clips_that_are_too_small_are_refused_with_the_smallest_size(shape: InputShape) -> None:
     with pytest.raises(EchokitError, match="smallest is 1 frame of 16x16"):
         ResNet18()(shape)

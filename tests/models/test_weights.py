@@ -67,9 +67,7 @@ def test_a_damaged_file_is_an_error_for_the_user(tmp_path: Path, damage: str) ->
             path.mkdir()
     else:
         flipped = whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:]
-        path.write_bytes(
-            {"empty": b"", "text": b"hello", "truncated": whole[:-9], "one bit": flipped}[damage]
-        )
+        path.write_bytes({"empty": b"", "text": b"hello", "truncated": whole[:-9], "one bit": flipped}[damage])
     with pytest.raises(EchokitError) as caught:
         load_weights(path)
     assert caught.value.where == str(path)
@@ -149,9 +147,7 @@ while True:
 def test_a_killed_writer_never_corrupts(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     for delay in (0.0, 0.003, 0.007, 0.011):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-        ) as writer:
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline()
             time.sleep(delay)

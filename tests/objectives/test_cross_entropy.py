@@ -26,9 +26,7 @@ def targets(negative: int, positive: int) -> Targets:
 ECHONET = targets(776, 224)
 VALUE = torch.empty(0)
 
-logits = st.lists(
-    st.tuples(st.floats(-80, 80, width=32), st.floats(-80, 80, width=32)), min_size=1, max_size=8
-)
+logits = st.lists(st.tuples(st.floats(-80, 80, width=32), st.floats(-80, 80, width=32)), min_size=1, max_size=8)
 weights = st.sampled_from([None, "balanced", (0.644, 2.239), (3.0, 0.1)])
 
 
@@ -64,12 +62,9 @@ def test_sums_over_parts_of_a_batch_add_up(rows: list[tuple[float, float]], clas
 
 @given(st.lists(st.floats(-60, 60, width=32), min_size=1, max_size=8), weights, st.floats(0, 0.5))
 @settings(max_examples=40, deadline=None)
-def test_one_output_is_the_difference_of_two(
-    numbers: list[float], class_weights: Any, smoothing: float
-) -> None:
+def test_one_output_is_the_difference_of_two(numbers: list[float], class_weights: Any, smoothing: float) -> None:
     one, two = (
-        CrossEntropy(outputs=n, class_weights=class_weights, label_smoothing=smoothing)(ECHONET)
-        for n in (1, 2)
+        CrossEntropy(outputs=n, class_weights=class_weights, label_smoothing=smoothing)(ECHONET) for n in (1, 2)
     )
     z = torch.tensor(numbers)[:, None]
     both = torch.cat([torch.zeros_like(z), z], 1)
@@ -83,9 +78,7 @@ def test_one_output_is_the_difference_of_two(
 def test_one_output_is_binary_cross_entropy() -> None:
     z, y_true = torch.linspace(-5, 5, 6)[:, None], torch.tensor([0, 1, 1, 0, 1, 0])
     total, weight = CrossEntropy(outputs=1)(ECHONET).loss(z, y_true, VALUE)
-    torch.testing.assert_close(
-        total / weight, functional.binary_cross_entropy_with_logits(z[:, 0], y_true.float())
-    )
+    torch.testing.assert_close(total / weight, functional.binary_cross_entropy_with_logits(z[:, 0], y_true.float()))
 
 
 def test_balanced_weights_are_those_of_the_study() -> None:
