@@ -71,9 +71,7 @@ class Clip:
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 3 or self.frames.dtype != np.uint8:
-            raise TypeError(
-                f"Clip.frames must be (T, H, W) uint8, not {self.frames.shape} {self.frames.dtype}"
-            )
+            raise TypeError(f"Clip.frames must be (T, H, W) uint8, not {self.frames.shape} {self.frames.dtype}")
         if self.times is not None and self.times.shape != (len(self.frames),):
             raise ValueError(f"Clip.times has {self.times.shape} values for {len(self.frames)} frames")
 

@@ -13,7 +13,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -48,6 +48,11 @@ _DECODERS = {
     _BASELINE + "203": "pylibjpeg",
 }
 _SUPPORTED = "uncompressed little endian, RLE, JPEG baseline and lossless, JPEG-LS and JPEG 2000"
+
+_COLOURS = (
+    "MONOCHROME1, MONOCHROME2, RGB, PALETTE COLOR, YBR_FULL, YBR_FULL_422, YBR_PARTIAL_422, YBR_PARTIAL_420, "
+    "YBR_ICT, YBR_RCT"
+)
 
 # Everything that is read; all else in the header, names and dates above all, is skipped.
 _ELEMENTS = [
@@ -169,7 +174,7 @@ def _read(path: Path, file: BinaryIO, limit: int | None, max_bytes: int) -> Clip
     header = dcmread(file, stop_before_pixels=True, specific_tags=list(_ELEMENTS))
     pixels = _check_header(header, max_bytes, where)
     size = os.fstat(file.fileno()).st_size
-    places = _find_pixels(file, syntax, pixels, size, where)
+    pixels, places = _find_pixels(file, syntax, pixels, size, where)
     if not places:
         raise VideoError(
             f"the header declares {pixels.declared} frames, but the file does not hold one",
@@ -189,7 +194,7 @@ def _read(path: Path, file: BinaryIO, limit: int | None, max_bytes: int) -> Clip
             hint="put trim first in the recipe to decode the first frames only",
             where=where,
         )
-    decode = _FrameDecoder(get_decoder(syntax), _DECODERS[syntax], header, pixels, where)
+    decode = _FrameDecoder(get_decoder(syntax), _DECODERS[syntax], header, pixels)
     grey, kept = [], []
     for number, place in enumerate(wanted):
         image = decode(_load(file, place))
@@ -247,6 +252,11 @@ def _check_header(header: Dataset, max_bytes: int, where: str) -> _Pixels:
         photometric=str(header.get("PhotometricInterpretation", "")),
         declared=int(header.get("NumberOfFrames", None) or 1),
     )
+    if pixels.photometric not in _COLOURS.split(", "):
+        # Not repeated: in a damaged header anything may stand here.
+        raise VideoError(
+            "the photometric interpretation is not supported", hint=f"export as one of: {_COLOURS}", where=where
+        )
     if pixels.rows < 1 or pixels.columns < 1 or pixels.declared < 1:
         raise VideoError(f"the header declares {pixels.declared} frames of {pixels.rows}x{pixels.columns}", where=where)
     if allocated not in (8, 16) or pixels.samples not in (1, 3) or not 1 <= pixels.bits_stored <= allocated:
@@ -262,7 +272,9 @@ def _check_header(header: Dataset, max_bytes: int, where: str) -> _Pixels:
     return pixels
 
 
-def _find_pixels(file: BinaryIO, syntax: Any, pixels: _Pixels, size: int, where: str) -> list[list[Fragment]]:
+def _find_pixels(
+    file: BinaryIO, syntax: Any, pixels: _Pixels, size: int, where: str
+) -> tuple[_Pixels, list[list[Fragment]]]:
     """Return the places of the frames that the file holds; ``file`` is at the element of the pixel data."""
     element = file.read(8)
     if len(element) < 8 or element[:4] != b"\xe0\x7f\x10\x00":
@@ -270,12 +282,15 @@ def _find_pixels(file: BinaryIO, syntax: Any, pixels: _Pixels, size: int, where:
     if not syntax.is_implicit_VR:
         element = file.read(4)
     if syntax.is_encapsulated:
-        return find_frames(file, pixels.declared, size)
+        return pixels, find_frames(file, pixels.declared, size)
     start = file.tell()
     (declared,) = struct.unpack("<L", element[-4:])
+    if pixels.photometric == "YBR_FULL_422" and declared >= pixels.declared * pixels.rows * pixels.columns * 3:
+        # Files exist that say so and hold all three samples of every pixel.
+        pixels = replace(pixels, photometric="YBR_FULL")
     length = pixels.frame_bytes
     held = min(size - start, declared) // length
-    return [[(start + number * length, length)] for number in range(held)]
+    return pixels, [[(start + number * length, length)] for number in range(held)]
 
 
 def _load(file: BinaryIO, place: list[Fragment]) -> bytes:
@@ -289,11 +304,10 @@ def _load(file: BinaryIO, place: list[Fragment]) -> bytes:
 class _FrameDecoder:
     """Decodes one frame to grey, or says that it is corrupt."""
 
-    def __init__(self, decoder: Decoder, plugin: str, header: Dataset, pixels: _Pixels, where: str) -> None:
+    def __init__(self, decoder: Decoder, plugin: str, header: Dataset, pixels: _Pixels) -> None:
         self.decoder = decoder
         self.plugin = plugin
         self.pixels = pixels
-        self.where = where
         self.palette = _grey_palette(header, pixels) if pixels.photometric == "PALETTE COLOR" else None
         self.options: dict[str, Any] = {
             "transfer_syntax_uid": decoder.UID,
@@ -341,15 +355,10 @@ class _FrameDecoder:
             return np.ascontiguousarray(array[..., 0])
         if photometric in ("YBR_PARTIAL_422", "YBR_PARTIAL_420"):
             return studio_to_full(array[..., 0])
-        if photometric == "RGB":
-            return rgb_to_grey(array)
         if self.palette is not None:
             return np.asarray(self.palette[array], np.uint8)
-        raise VideoError(
-            f"the colour space {photometric[:16]!r} is not supported",
-            hint="export as MONOCHROME2, RGB or YBR_FULL",
-            where=self.where,
-        )
+        # The JPEG 2000 decoder turns YBR_ICT and YBR_RCT into RGB and says so.
+        return rgb_to_grey(array)
 
 
 def _grey_palette(header: Dataset, pixels: _Pixels) -> Grey:
