@@ -17,7 +17,7 @@ Array = npt.NDArray[np.float64]
 Levels = npt.NDArray[np.float32]
 
 BLOOD = -62.0
-LEAFLET = -9.0
+LEAFLET = -5.0
 
 
 @dataclass(frozen=True, slots=True)

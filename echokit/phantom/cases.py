@@ -15,8 +15,8 @@ import numpy as np
 EjectionFractions = Literal["realistic", "wide"]
 
 # Frame rates and their weights: lower than EchoNet's usual 50 so that 38 frames mostly hold a whole beat.
-FRAME_RATES = (30, 32, 35, 40, 45, 50, 60)
-FRAME_RATE_WEIGHTS = (0.30, 0.10, 0.10, 0.20, 0.10, 0.17, 0.03)
+FRAME_RATES = (30, 35, 40, 45, 50, 60)
+FRAME_RATE_WEIGHTS = (0.15, 0.20, 0.32, 0.18, 0.13, 0.02)
 FRAMES = (52, 80)
 BEAT_MARGIN = (
     1.12  # frames needed, in mean beats, so that one end-diastole and one end-systole are surely shown
@@ -51,12 +51,13 @@ class PhantomCase:
             SD of the beat length as a fraction, phase of the first frame.
         depth, half_angle: Depth and half opening angle of the sector.
         x, y, tilt: Position of the ventricle's apex in the sector, and angle of its long axis.
-        drift_x, drift_y, drift_tilt: Amplitudes of the slow motion of breathing and hand.
+        drift_x, drift_y, rocking: Amplitudes of the slow motion of breathing and hand; rocking turns the probe.
         drift_rates, drift_phases: Its two frequencies in Hz and their phases.
         swing_x, swing_y, swing_tilt, swing_lag: Whole-heart motion with each beat that is not contraction.
         gain, dynamic_range, attenuation, noise: Machine settings and loss: dB, dB, dB/mm, dB of the noise floor.
         clutter, haze: Level of near-field clutter and of haze over the cavities.
         dropout, dropout_angle, dropout_width: Depth in dB and place of a shadow over the lateral wall.
+        fading, dropout_drift: Amplitudes of the slow change of contact: of the gain, and of the shadow's place.
         septum, myocardium, pericardium: Echo levels of the tissues.
         decorrelation: Share of the speckle that is renewed from frame to frame.
     """
@@ -96,9 +97,9 @@ class PhantomCase:
     tilt: float
     drift_x: float
     drift_y: float
-    drift_tilt: float
+    rocking: float
     drift_rates: tuple[float, float]
-    drift_phases: tuple[float, float, float, float, float, float]
+    drift_phases: tuple[float, ...]
     swing_x: float
     swing_y: float
     swing_tilt: float
@@ -112,6 +113,8 @@ class PhantomCase:
     dropout: float
     dropout_angle: float
     dropout_width: float
+    fading: float
+    dropout_drift: float
     septum: float
     myocardium: float
     pericardium: float
@@ -225,18 +228,11 @@ def sample_case(
         x=normal(7, 3, -2, 15),
         y=normal(20, 3, 13, 30),
         tilt=normal(0.08, 0.10, -0.15, 0.32),
-        drift_x=uniform(0, 6),
-        drift_y=uniform(0, 5),
-        drift_tilt=uniform(0, 0.08),
+        drift_x=uniform(0, 4),
+        drift_y=uniform(0, 7),
+        rocking=uniform(0, 0.15),
         drift_rates=(uniform(0.18, 0.35), uniform(0.4, 0.8)),
-        drift_phases=(
-            uniform(0, 2 * np.pi),
-            uniform(0, 2 * np.pi),
-            uniform(0, 2 * np.pi),
-            uniform(0, 2 * np.pi),
-            uniform(0, 2 * np.pi),
-            uniform(0, 2 * np.pi),
-        ),
+        drift_phases=tuple(uniform(0, 2 * np.pi) for _ in range(10)),
         swing_x=uniform(-3.5, 3.5),
         swing_y=uniform(-2.5, 2.5),
         swing_tilt=uniform(-0.05, 0.05),
@@ -250,8 +246,10 @@ def sample_case(
         dropout=uniform(0, 16),
         dropout_angle=uniform(0.2, 0.95) * half_angle,
         dropout_width=uniform(0.05, 0.14),
+        fading=uniform(0, 4),
+        dropout_drift=uniform(0, 0.25),
         septum=uniform(-15, -9),
         myocardium=uniform(-23, -17),
         pericardium=uniform(-12, -5),
-        decorrelation=uniform(0.15, 0.45),
+        decorrelation=uniform(0.03, 0.12),
     )

@@ -124,21 +124,22 @@ class Pose:
         return np.hstack([turn, -turn @ [[self.x[frame]], [self.y[frame]]]])
 
 
+def slow_course(case: PhantomCase, beats: Beats, number: int) -> Array:
+    """Return one of five independent slow courses of about unit amplitude: (frames,)."""
+    slow, fast = (2 * np.pi * rate * beats.time for rate in case.drift_rates)
+    first, second = case.drift_phases[2 * number : 2 * number + 2]
+    return np.sin(slow + first) + 0.2 * np.sin(fast + second)
+
+
 def pose_of(case: PhantomCase, beats: Beats) -> Pose:
     """Place the heart: its own pose, slow drift of breathing and hand, and a swing with each beat.
 
-    None of it depends on the ejection fraction. The drift mixes into everything that does not know the order of
-    frames; slow as it is, it hardly changes the motion from one frame to the next.
+    None of it depends on the ejection fraction. The drift spoils whatever does not know the order of frames; slow as
+    it is, it hardly changes the motion from one frame to the next.
     """
-    slow, fast = (2 * np.pi * rate * beats.time for rate in case.drift_rates)
     swing = contraction_at(case, (beats.phase - case.swing_lag) % 1.0)
-    p = case.drift_phases
-
-    def moved(centre: float, drift: float, a: float, b: float, swung: float) -> Array:
-        return centre + drift * (np.sin(slow + a) + 0.35 * np.sin(fast + b)) + swung * swing
-
-    return Pose(
-        moved(case.x, case.drift_x, p[0], p[1], case.swing_x),
-        moved(case.y, case.drift_y, p[2], p[3], case.swing_y),
-        moved(case.tilt, case.drift_tilt, p[4], p[5], case.swing_tilt),
-    )
+    x = case.x + case.drift_x * slow_course(case, beats, 0) + case.swing_x * swing
+    y = case.y + case.drift_y * slow_course(case, beats, 1) + case.swing_y * swing
+    rock = case.rocking * slow_course(case, beats, 2)
+    cos, sin = np.cos(rock), np.sin(rock)
+    return Pose(cos * x + sin * y, cos * y - sin * x, case.tilt + rock + case.swing_tilt * swing)

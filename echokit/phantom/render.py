@@ -11,8 +11,8 @@ import numpy.typing as npt
 from echokit.phantom.anatomy import LEAFLET, TISSUE_GRID, Grid, draw_anatomy, leaflet_paths
 from echokit.phantom.beat import Beats, beats_of
 from echokit.phantom.cases import PhantomCase, random_stream
-from echokit.phantom.motion import Pose, endocardium, epicardium, pose_of, to_diastole
-from echokit.phantom.scanner import BEAMS, DEPTHS, cut, detect, receiver_of, sector_of
+from echokit.phantom.motion import endocardium, epicardium, pose_of, to_diastole
+from echokit.phantom.scanner import BEAMS, DEPTHS, contact_of, cut, detect, receiver_of, sector_of
 from echokit.phantom.ventricle import DISKS, Ventricle, ventricle_at
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def phantom_frames(case: PhantomCase) -> Frames:
     beats, sector, receiver = beats_of(case), sector_of(case), receiver_of(case, rng)
     pose = pose_of(case, beats)
     anatomy = np.float32(10) ** (draw_anatomy(case, rng) / np.float32(20))
+    contact = contact_of(case, beats)
     steps = _tissue_motion(case, np.linspace(0, 1, NODES))
     leaflets = leaflet_paths(case, beats).reshape(case.frames, -1, 2)
     leaflets = sector.to_samples(pose.to_sector(leaflets)).reshape(case.frames, 4, -1, 2)
@@ -89,7 +90,7 @@ def phantom_frames(case: PhantomCase) -> Frames:
         cv2.multiply(speckle, cv2.merge([level, level]), speckle)
         cv2.add(speckle, receiver.clutter, speckle)
         cv2.accumulateProduct(receiver.floor, cut(rng, DEPTHS, BEAMS), speckle)
-        frames[index] = detect(speckle, receiver, sector)
+        frames[index] = detect(speckle, contact[index], receiver, sector)
         fresh = cut(rng, TISSUE_GRID.count, TISSUE_GRID.count)
         scatterers = cv2.addWeighted(scatterers, kept, fresh, renewed, 0)
     return frames
@@ -181,5 +182,5 @@ def _draw(leaflets: Array) -> Float32:
     import cv2
 
     picture = np.zeros((DEPTHS, BEAMS), np.uint8)
-    cv2.polylines(picture, list(np.round(leaflets * 16).astype(np.int32)), False, 255, 2, cv2.LINE_AA, 4)
+    cv2.polylines(picture, list(np.round(leaflets * 16).astype(np.int32)), False, 255, 1, cv2.LINE_AA, 4)
     return picture * np.float32(10 ** (LEAFLET / 20) / 255)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from echokit.phantom.beat import Beats
 from echokit.phantom.cases import PhantomCase
+from echokit.phantom.motion import slow_course
 
 if TYPE_CHECKING:
     from echokit.video.clip import Frames
@@ -99,26 +101,26 @@ class Receiver:
     """Everything of one case between scatterers and grey values that does not change with time.
 
     Attributes:
-        sensitivity: (DEPTHS, BEAMS) float32 gain of each sample: loss with depth, shadows, machine gain.
+        sensitivity: (DEPTHS, BEAMS) float32 gain of each sample: loss with depth, machine gain.
         floor: (DEPTHS, BEAMS, 2) float32 amplitude of what decorrelates at once: blood, haze, electronic noise.
         clutter: (DEPTHS, BEAMS, 2) float32 reverberation that stands still.
         dynamic_range: In dB.
+        below_skin: (DEPTHS, 1) float32 share of a shadow at each depth: none at the skin.
     """
 
     sensitivity: Float32
     floor: Float32
     clutter: Float32
     dynamic_range: float
+    below_skin: Float32
 
 
 def receiver_of(case: PhantomCase, rng: np.random.Generator) -> Receiver:
     """Set up the machine of a case."""
     depth = np.linspace(0, case.depth, DEPTHS)[:, None]
     angle = np.linspace(-case.half_angle, case.half_angle, BEAMS)[None]
-    shadow = case.dropout * np.exp(-0.5 * ((angle - case.dropout_angle) / case.dropout_width) ** 2)
-    shadow = shadow / (1 + np.exp(-(depth - 25) / 6))
     edge = 7 * (np.abs(angle) / case.half_angle) ** 4
-    level = case.gain - case.attenuation * depth - shadow - edge
+    level = case.gain - case.attenuation * depth - edge
     electronic = case.noise + 0.05 * depth
     haze = case.haze - 0.12 * np.abs(depth - 30)
     floor = np.sqrt(10 ** (electronic / 10) + 10 ** (haze / 10))
@@ -128,14 +130,27 @@ def receiver_of(case: PhantomCase, rng: np.random.Generator) -> Receiver:
         floor=np.broadcast_to(floor[..., None], (DEPTHS, BEAMS, 2)).astype(np.float32),
         clutter=cut(rng, DEPTHS, BEAMS) * near[..., None].astype(np.float32),
         dynamic_range=case.dynamic_range,
+        below_skin=(1 / (1 + np.exp(-(depth - 25) / 6))).astype(np.float32),
     )
 
 
-def detect(echo: Float32, receiver: Receiver, sector: Sector) -> Frames:
+def contact_of(case: PhantomCase, beats: Beats) -> Float32:
+    """Return how poor contact darkens each beam of each frame, in dB: (frames, BEAMS) float32.
+
+    A shadow over the lateral wall wanders slowly, and the whole picture slowly fades and returns.
+    """
+    angle = np.linspace(-case.half_angle, case.half_angle, BEAMS)
+    middle = case.dropout_angle + case.dropout_drift * slow_course(case, beats, 3)
+    shadow = case.dropout * np.exp(-0.5 * ((angle - middle[:, None]) / case.dropout_width) ** 2)
+    return (shadow + case.fading * slow_course(case, beats, 4)[:, None]).astype(np.float32)
+
+
+def detect(echo: Float32, contact: Float32, receiver: Receiver, sector: Sector) -> Frames:
     """Turn scatterers on the grid of beams into one picture.
 
     Args:
         echo: (DEPTHS, BEAMS, 2) float32 complex amplitude before the point-spread function.
+        contact: (BEAMS,) float32 dB by which poor contact darkens each beam below the skin.
         receiver: The machine.
         sector: The geometry.
 
@@ -151,7 +166,9 @@ def detect(echo: Float32, receiver: Receiver, sector: Sector) -> Frames:
     envelope *= receiver.sensitivity
     envelope += np.float32(1e-6)
     grey = cv2.log(envelope)
-    grey *= np.float32(255 * 20 / np.log(10) / receiver.dynamic_range)
+    grey *= np.float32(20 / np.log(10))
+    grey -= contact * receiver.below_skin
+    grey *= np.float32(255 / receiver.dynamic_range)
     grey += np.float32(255)
     picture = cv2.remap(grey, sector.columns, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     frame: Frames = cv2.convertScaleAbs(cv2.max(picture, 0.0))
