@@ -10,7 +10,7 @@ import numpy.typing as npt
 from echokit.phantom.beat import Beats
 from echokit.phantom.cases import PhantomCase
 from echokit.phantom.motion import endocardium, epicardium, from_diastole
-from echokit.phantom.scanner import cut
+from echokit.phantom.scanner import as_float32, cut
 from echokit.phantom.ventricle import ventricle_at
 
 Array = npt.NDArray[np.float64]
@@ -73,7 +73,7 @@ class _Canvas:
         import cv2
 
         smooth = cv2.GaussianBlur(self.codes, (0, 0), 0.7)
-        return smooth.astype(np.float32) / 3 - 80
+        return as_float32(as_float32(smooth) / 3 - 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +186,14 @@ def _texture(rng: np.random.Generator) -> Levels:
     import cv2
 
     size = (TISSUE_GRID.count, TISSUE_GRID.count)
-    coarse, fine = (cut(rng, cells, cells)[..., 0].copy() for cells in (20, 64))
-    coarse, fine = (cv2.resize(part, size, interpolation=cv2.INTER_CUBIC) for part in (coarse, fine))
-    texture: Levels = 3.0 * coarse + 2.5 * fine
+    texture = np.zeros(size, np.float32)
+    for cells, spread in ((20, 3.0), (64, 2.5)):
+        patches = cv2.resize(cut(rng, cells, cells)[..., 0].copy(), size, interpolation=cv2.INTER_CUBIC)
+        texture += spread * as_float32(patches)
     return texture
 
 
-def _ellipse(
-    x: float, y: float, width: float, height: float, start: float = 0, stop: float = 2 * np.pi
-) -> Array:
+def _ellipse(x: float, y: float, width: float, height: float, start: float = 0, stop: float = 2 * np.pi) -> Array:
     angle = np.linspace(start, stop, 60)
     return np.stack([x + width * np.cos(angle), y + height * np.sin(angle)], -1)
 
@@ -243,4 +242,5 @@ def _leaflets(rings: Array, opening: Array, meet: float, long: Array, wide: floa
     # The belly is bowed towards the atrium while closed, and straight while open.
     bow = 0.10 * reach * (1 - share[..., None]) * np.sin(np.pi * along)
     path = np.stack([reach * along * np.sin(angle), bow - reach * along * np.cos(angle)], -1)
-    return rings[:, :, None] + path
+    paths: Array = rings[:, :, None] + path
+    return paths

@@ -59,10 +59,10 @@ def write_phantom(
 ) -> None:
     """Write a phantom data set: the same bytes for the same arguments, whatever the number of workers.
 
-    ``directory`` gets ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi`` as in EchoNet-Dynamic, and two files
-    more: ``PHANTOM_DATA.json``, which says what this is, and ``PhantomTruth.csv``, everything known about each case.
+    ``directory`` gets ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi`` as in EchoNet-Dynamic, and two
+    files more: ``PHANTOM_DATA.json``, which says what this is, and ``PhantomTruth.csv``, all known about each case.
     It appears whole or not at all. Videos are shorter than EchoNet's (52 to 80 frames; there the median is 171)
-    and slower (30 to 60 frames/s; there mostly 50), so that most show a whole beat in 38 frames.
+    and slower (25 to 50 frames/s; there mostly 50), so that most show a whole beat in 38 frames.
 
     Args:
         directory: Where to write; must not exist, or be empty.
@@ -141,9 +141,7 @@ def assign_splits(efs: list[float], seed: int) -> list[str]:
     return splits
 
 
-def _check(
-    *, cases: int, seed: int, ef: str, size: int, frames: tuple[int, int] | None, workers: int | None
-) -> None:
+def _check(*, cases: int, seed: int, ef: str, size: int, frames: tuple[int, int] | None, workers: int | None) -> None:
     known = get_args(EjectionFractions)
     if ef not in known:
         hint = did_you_mean(ef, known) or f"one of {', '.join(known)}"
@@ -155,9 +153,7 @@ def _check(
     if size < 32 or size % 2:
         raise DataError(f"frames of {size} pixels can not be written", hint="even, at least 32", where="size")
     if frames is not None and not 2 <= frames[0] <= frames[1]:
-        raise DataError(
-            f"{frames} is no range of frame counts", hint="smallest, largest; at least 2", where="frames"
-        )
+        raise DataError(f"{frames} is no range of frame counts", hint="smallest, largest; at least 2", where="frames")
     if workers is not None and workers < 1:
         raise DataError(f"{workers} workers can not work", hint="at least 1", where="workers")
 
@@ -223,9 +219,7 @@ def _write_tables(directory: Path, drawn: list[PhantomCase], measured: list[Meas
 
 def _truth(case: PhantomCase, one: Measurements) -> dict[str, Any]:
     """Everything that is known about a case: what it shows, what is true, and every number drawn for it."""
-    drawn = {
-        name: value for name, value in asdict(case).items() if name not in ("seed", "index", "size", "ef")
-    }
+    drawn = {name: value for name, value in asdict(case).items() if name not in ("seed", "index", "size", "ef")}
     flat: dict[str, Any] = {}
     for name, value in drawn.items():
         parts = (

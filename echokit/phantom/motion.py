@@ -29,9 +29,9 @@ def bend_at(case: PhantomCase, y: Array) -> Array:
 def to_diastole(case: PhantomCase, x: Array, y: Array, contraction: float) -> tuple[Array, Array]:
     """Return where the tissue at (x, y) of the heart lies at end-diastole, in mm.
 
-    Inside the ventricle the map takes each diameter of the section to the diastolic one, so the drawn contour is the
-    section of ``ventricle_at`` exactly. The wall thickens, the atrioventricular plane descends, the surroundings follow less
-    and less.
+    Inside the ventricle the map takes each diameter of the section to the diastolic one, so the drawn contour is
+    the section of ``ventricle_at`` exactly. The wall thickens, the atrioventricular plane descends, the
+    surroundings follow less and less.
     """
     now, diastole = ventricle_at(case, np.array([contraction])), ventricle_at(case, np.array([0.0]))
     length, width, wall = now.length[0], now.half_width[0], now.wall[0]
@@ -73,7 +73,7 @@ def from_diastole(case: PhantomCase, points: Array, contraction: float) -> Array
     """Return where (k, 2) points of the diastolic heart lie at a contraction: ``to_diastole`` inverted."""
     place = points
     for _ in range(8):
-        place = place + 0.8 * (points - np.stack(to_diastole(case, *place.T, contraction), -1))
+        place = place + 0.8 * (points - np.stack(to_diastole(case, place[:, 0], place[:, 1], contraction), -1))
     return place
 
 

@@ -12,7 +12,7 @@ from echokit.phantom.anatomy import LEAFLET, TISSUE_GRID, Grid, draw_anatomy, le
 from echokit.phantom.beat import Beats, beats_of
 from echokit.phantom.cases import PhantomCase, random_stream
 from echokit.phantom.motion import endocardium, epicardium, pose_of, to_diastole
-from echokit.phantom.scanner import BEAMS, DEPTHS, contact_of, cut, detect, receiver_of, sector_of
+from echokit.phantom.scanner import BEAMS, DEPTHS, as_float32, contact_of, cut, detect, look_up, receiver_of, sector_of
 from echokit.phantom.ventricle import DISKS, Ventricle, ventricle_at
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ def phantom_frames(case: PhantomCase) -> Frames:
     rng = random_stream(case.seed, case.index, 2)
     beats, sector, receiver = beats_of(case), sector_of(case), receiver_of(case, rng)
     pose = pose_of(case, beats)
-    anatomy = np.float32(10) ** (draw_anatomy(case, rng) / np.float32(20))
+    anatomy = as_float32(10 ** (draw_anatomy(case, rng) / 20))
     contact = contact_of(case, beats)
     steps = _tissue_motion(case, np.linspace(0, 1, NODES))
-    leaflets = leaflet_paths(case, beats).reshape(case.frames, -1, 2)
-    leaflets = sector.to_samples(pose.to_sector(leaflets)).reshape(case.frames, 4, -1, 2)
+    paths = leaflet_paths(case, beats)
+    leaflets = sector.to_samples(pose.to_sector(paths.reshape(case.frames, -1, 2))).reshape(paths.shape)
     to_motion, to_tissue = MOTION_GRID.to_nodes(), TISSUE_GRID.to_nodes()
     kept = float(np.sqrt(1 - case.decorrelation))
     renewed = float(np.sqrt(case.decorrelation))
@@ -79,20 +79,19 @@ def phantom_frames(case: PhantomCase) -> Frames:
     for index in range(case.frames):
         node = float(np.clip(beats.contraction[index], 0, 1)) * (NODES - 1)
         low = min(int(node), NODES - 2)
-        motion = cv2.addWeighted(steps[low], 1 - (node - low), steps[low + 1], node - low, 0)
+        motion = as_float32(cv2.addWeighted(steps[low], 1 - (node - low), steps[low + 1], node - low, 0))
         affine = np.vstack([pose.to_heart(index), [0, 0, 1]])
-        at_motion = cv2.transform(sector.places, to_motion @ affine)
-        at_tissue = cv2.transform(sector.places, to_tissue @ affine)
-        at_tissue += cv2.remap(motion, at_motion, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        level = cv2.remap(anatomy, at_tissue, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        speckle = cv2.remap(scatterers, at_tissue, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        level = cv2.max(level, _draw(leaflets[index]))
+        at_motion = as_float32(cv2.transform(sector.places, to_motion @ affine))
+        at_tissue = as_float32(cv2.transform(sector.places, to_tissue @ affine))
+        at_tissue += look_up(motion, at_motion)
+        level = np.maximum(look_up(anatomy, at_tissue), _draw(leaflets[index]))
+        speckle = look_up(scatterers, at_tissue, mirrored=True)
         cv2.multiply(speckle, cv2.merge([level, level]), speckle)
         cv2.add(speckle, receiver.clutter, speckle)
         cv2.accumulateProduct(receiver.floor, cut(rng, DEPTHS, BEAMS), speckle)
         frames[index] = detect(speckle, contact[index], receiver, sector)
         fresh = cut(rng, TISSUE_GRID.count, TISSUE_GRID.count)
-        scatterers = cv2.addWeighted(scatterers, kept, fresh, renewed, 0)
+        scatterers = as_float32(cv2.addWeighted(scatterers, kept, fresh, renewed, 0))
     return frames
 
 

@@ -1,15 +1,15 @@
 """The ultrasound machine: sector, speckle, loss, log compression and scan conversion.
 
-Scatterers are complex normal noise that rides on the tissue; on a grid of beams and depths they are weighted by the echo
-level, blurred by the point-spread function, detected, log compressed and converted to the picture. Because the blur is
-constant in angle, its width in mm grows with depth; near the probe, before the focus, it is wider.
+Scatterers are complex normal noise that rides on the tissue. On a grid of beams and depths they are weighted by the
+echo level, blurred by the point-spread function, detected, log compressed and converted to the picture. Because the
+blur is constant in angle, its width in mm grows with depth; near the probe, before the focus, it is wider.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,20 @@ def cut(rng: np.random.Generator, height: int, width: int) -> Float32:
     """Cut a random (height, width, 2) piece of noise of unit power, without copying."""
     top, left = rng.integers(0, [BANK - height, BANK - width])
     return noise_bank()[top : top + height, left : left + width]
+
+
+def as_float32(picture: Any) -> Float32:
+    """Give what OpenCV returns its type; nothing is copied."""
+    return np.asarray(picture, np.float32)
+
+
+def look_up(picture: Float32, places: Float32, mirrored: bool = False) -> Float32:
+    """Return (..., 2) places (x, y) of a picture, interpolated; beyond it its edge goes on, or its mirror image."""
+    import cv2
+
+    no_second_map: Any = None  # OpenCV's stubs do not know that there may be none
+    border = cv2.BORDER_REFLECT if mirrored else cv2.BORDER_REPLICATE
+    return as_float32(cv2.remap(picture, places, no_second_map, cv2.INTER_LINEAR, borderMode=border))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +105,7 @@ def sector_of(case: PhantomCase) -> Sector:
     inside = (radius <= case.depth) & (np.abs(angle) <= case.half_angle) & (radius > 3)
     beam = (angle / case.half_angle + 1) / 2 * (BEAMS - 1)
     columns = np.stack([beam, radius / case.depth * (DEPTHS - 1)], -1).astype(np.float32)
-    return Sector(
-        size, scale, tip_x, tip_y, places, columns, inside.astype(np.uint8), case.depth, case.half_angle
-    )
+    return Sector(size, scale, tip_x, tip_y, places, columns, inside.astype(np.uint8), case.depth, case.half_angle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +171,19 @@ def detect(echo: Float32, contact: Float32, receiver: Receiver, sector: Sector) 
     """
     import cv2
 
-    near = cv2.sepFilter2D(echo[: NEAR + 24], -1, _kernel(LATERAL_NEAR), _kernel(AXIAL))
-    blurred = cv2.sepFilter2D(echo, -1, _kernel(LATERAL), _kernel(AXIAL))
+    near = as_float32(cv2.sepFilter2D(echo[: NEAR + 24], -1, _kernel(LATERAL_NEAR), _kernel(AXIAL)))
+    blurred = as_float32(cv2.sepFilter2D(echo, -1, _kernel(LATERAL), _kernel(AXIAL)))
     blurred[:NEAR] += (near[:NEAR] - blurred[:NEAR]) * _focus()
-    envelope = cv2.magnitude(blurred[..., 0], blurred[..., 1])
+    envelope = as_float32(cv2.magnitude(blurred[..., 0], blurred[..., 1]))
     envelope *= receiver.sensitivity
     envelope += np.float32(1e-6)
-    grey = cv2.log(envelope)
+    grey = as_float32(cv2.log(envelope))
     grey *= np.float32(20 / np.log(10))
     grey -= contact * receiver.below_skin
     grey *= np.float32(255 / receiver.dynamic_range)
     grey += np.float32(255)
-    picture = cv2.remap(grey, sector.columns, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    frame: Frames = cv2.convertScaleAbs(cv2.max(picture, 0.0))
-    return frame * sector.inside
+    picture = np.clip(look_up(grey, sector.columns), 0, 255)
+    return np.rint(picture, picture).astype(np.uint8) * sector.inside
 
 
 @cache
@@ -186,4 +197,5 @@ def _kernel(sd: float) -> Float32:
     """A normal kernel that keeps the power of white noise."""
     reach = int(np.ceil(2.5 * sd))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)
-    return (kernel / np.sqrt((kernel**2).sum())).astype(np.float32)
+    power = np.square(kernel).sum()
+    return np.asarray(kernel / np.sqrt(power), np.float32)

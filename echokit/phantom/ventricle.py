@@ -100,9 +100,7 @@ def ventricle_at(case: PhantomCase, contraction: Array) -> Ventricle:
         case: The heart.
         contraction: (n,) share of the stroke volume that has left.
     """
-    contraction = np.concatenate(
-        [[0.0], np.asarray(contraction, np.float64)]
-    )  # the first one is end-diastole
+    contraction = np.concatenate([[0.0], np.asarray(contraction, np.float64)])  # the first one is end-diastole
     section = section_of(case)
     length = case.length * (1 - case.shortening * contraction)
     volume = case.edv * (1 - case.ef / 100 * contraction)
