@@ -1,0 +1,168 @@
+"""The pixels of a DICOM file: what the header says about them, checked, and one frame at a time made grey."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from echokit.errors import VideoError
+from echokit.video.fragments import coded_size
+from echokit.video.grey import Grey, rgb_to_grey, stored_to_grey, studio_to_full
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pydicom.pixels.decoders.base import Decoder
+
+_COLOURS = (
+    "MONOCHROME1, MONOCHROME2, RGB, PALETTE COLOR, YBR_FULL, YBR_FULL_422, YBR_PARTIAL_422, YBR_PARTIAL_420, "
+    "YBR_ICT, YBR_RCT"
+)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What the header says about the pixels, checked."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    photometric: str
+    declared: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """Length of one uncompressed frame as it is stored."""
+        samples = 2 if self.photometric == "YBR_FULL_422" else self.samples
+        return self.rows * self.columns * samples * self.bits_allocated // 8
+
+
+def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
+    """Read what the header says about the pixels.
+
+    Args:
+        header: A DICOM header.
+        max_bytes: Most bytes that one frame may have.
+        where: Name of the file, for messages.
+
+    Raises:
+        VideoError: There are no pixels, or they are of a kind that echo clips do not have.
+    """
+    if "Rows" not in header or "Columns" not in header or "BitsAllocated" not in header:
+        raise VideoError(
+            "this DICOM file holds no pixels",
+            hint="reports and structured measurements are DICOM too; leave them out",
+            where=where,
+        )
+    allocated = int(header.BitsAllocated)
+    pixels = Pixels(
+        rows=int(header.Rows),
+        columns=int(header.Columns),
+        samples=int(header.get("SamplesPerPixel", 1)),
+        bits_allocated=allocated,
+        bits_stored=int(header.get("BitsStored", allocated)),
+        signed=bool(header.get("PixelRepresentation", 0)),
+        photometric=str(header.get("PhotometricInterpretation", "")),
+        declared=int(header.get("NumberOfFrames", None) or 1),
+    )
+    if pixels.photometric not in _COLOURS.split(", "):
+        # Not repeated: in a damaged header anything may stand here.
+        raise VideoError(
+            "the photometric interpretation is not supported", hint=f"export as one of: {_COLOURS}", where=where
+        )
+    if pixels.rows < 1 or pixels.columns < 1 or pixels.declared < 1:
+        raise VideoError(f"the header declares {pixels.declared} frames of {pixels.rows}x{pixels.columns}", where=where)
+    if allocated not in (8, 16) or pixels.samples not in (1, 3) or not 1 <= pixels.bits_stored <= allocated:
+        raise VideoError(
+            f"{pixels.samples} samples of {pixels.bits_stored} in {allocated} bits a pixel are not supported",
+            hint="echo clips have 1 or 3 samples of 8 or 16 bits",
+            where=where,
+        )
+    if pixels.samples == 3 and allocated != 8:
+        raise VideoError("colour of more than 8 bits is not supported", where=where)
+    if pixels.rows * pixels.columns * pixels.samples > max_bytes:
+        raise VideoError(f"one frame is declared as {pixels.rows}x{pixels.columns}: too large", where=where)
+    return pixels
+
+
+class FrameDecoder:
+    """Decodes one frame to grey, or says that it is corrupt.
+
+    Args:
+        decoder: pydicom's decoder for the transfer syntax.
+        plugin: The library it is to use; empty for uncompressed.
+        header: The DICOM header, for the palette.
+        pixels: What it says about the pixels.
+    """
+
+    def __init__(self, decoder: Decoder, plugin: str, header: Dataset, pixels: Pixels) -> None:
+        self.decoder = decoder
+        self.plugin = plugin
+        self.pixels = pixels
+        self.palette = _grey_palette(header, pixels) if pixels.photometric == "PALETTE COLOR" else None
+        self.options: dict[str, Any] = {
+            "transfer_syntax_uid": decoder.UID,
+            "rows": pixels.rows,
+            "columns": pixels.columns,
+            "number_of_frames": 1,
+            "samples_per_pixel": pixels.samples,
+            "bits_allocated": pixels.bits_allocated,
+            "bits_stored": pixels.bits_stored,
+            "pixel_representation": int(pixels.signed),
+            "photometric_interpretation": pixels.photometric,
+            "pixel_keyword": "PixelData",
+            "pixel_vr": "OW",
+        }
+        if pixels.samples > 1:
+            self.options["planar_configuration"] = int(header.get("PlanarConfiguration", 0))
+        if plugin == "gdcm":
+            import gdcm  # type: ignore[import-untyped]
+
+            for switch in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
+                switch()
+
+    def __call__(self, data: bytes) -> Grey | None:
+        """Return the (H, W) uint8 luma of one frame as it is stored, or None where it can not be decoded."""
+        from pydicom.encaps import encapsulate
+
+        if self.plugin:
+            coded = coded_size(data)
+            if coded is not None and coded != (self.pixels.rows, self.pixels.columns):
+                return None
+            data = encapsulate([data])
+        try:
+            array, properties = self.decoder.as_array(
+                data, index=0, raw=True, decoding_plugin=self.plugin, **self.options
+            )
+        except Exception:
+            # Each decoder has its own exceptions for damaged data; the frame is counted as corrupt.
+            return None
+        return self._grey(array, str(properties["photometric_interpretation"]))
+
+    def _grey(self, array: np.ndarray[Any, Any], photometric: str) -> Grey:
+        if photometric in ("MONOCHROME1", "MONOCHROME2"):
+            inverted = photometric == "MONOCHROME1"
+            return stored_to_grey(array, self.pixels.bits_stored, signed=self.pixels.signed, inverted=inverted)
+        if photometric in ("YBR_FULL", "YBR_FULL_422"):
+            return np.ascontiguousarray(array[..., 0])
+        if photometric in ("YBR_PARTIAL_422", "YBR_PARTIAL_420"):
+            return studio_to_full(array[..., 0])
+        if self.palette is not None:
+            return np.asarray(self.palette[array], np.uint8)
+        # The JPEG 2000 decoder turns YBR_ICT and YBR_RCT into RGB and says so.
+        return rgb_to_grey(array)
+
+
+def _grey_palette(header: Dataset, pixels: Pixels) -> Grey:
+    """Return the luma of every value that a pixel of a palette image can have."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    values = np.arange(2**pixels.bits_allocated, dtype=f"u{pixels.bits_allocated // 8}")
+    colours = np.asarray(apply_color_lut(values[None], header))
+    if colours.dtype == np.uint16:
+        colours = colours >> 8
+    return np.asarray(rgb_to_grey(colours[..., :3].astype(np.uint8))[0], np.uint8)
