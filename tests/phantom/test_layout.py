@@ -39,9 +39,7 @@ def contents(directory: Path) -> dict[str, str]:
 def test_file_list_is_echonets_and_true(phantom: Path) -> None:
     columns, rows = read(phantom / "FileList.csv")
     assert columns == FILE_LIST_COLUMNS
-    assert columns == tuple(
-        ["FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split"]
-    )
+    assert columns == ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
     assert len(rows) == CASES
     assert {f"{row['FileName']}.avi" for row in rows} == {path.name for path in (phantom / "Videos").iterdir()}
     for row in rows:
