@@ -23,10 +23,10 @@ class Window:
     Args:
         frames: Frames of a window; null takes every frame of every clip, padded to the longest clip.
         start: Where a window begins. ``first``: at the first frame. ``random``: anywhere in training, as
-            ``even`` in validation and test. ``even``: ``clips`` windows spread evenly from the first to the last
-            possible start; one window lies in the centre. ``all``: as ``random`` in training, the centre window
-            in validation, and in test every window that follows on from the one before (a rest shorter than a
-            window is left out).
+            ``even`` in validation and test. ``even``: ``clips`` windows spread evenly from the first to the
+            last possible start; one window lies in the centre. ``all``: as ``random`` in training, the centre
+            window in validation, and in test every window that follows on from the one before (a rest shorter
+            than a window is left out).
         period: Take every ``period``-th frame; a window then spans ``(frames - 1) * period + 1`` frames.
         clips: Windows of each case, for ``random`` and ``even``.
 
@@ -79,9 +79,7 @@ class Window:
         index = first[:, None] + np.arange(frames, dtype=np.int64) * self.period
         return Windows(case, np.where(index < lengths[case][:, None], index, PADDING))
 
-    def _starts(
-        self, latest: Integers, stride: int, split: str, epoch: int, seed: int
-    ) -> tuple[Integers, Integers]:
+    def _starts(self, latest: Integers, stride: int, split: str, epoch: int, seed: int) -> tuple[Integers, Integers]:
         """Case and first frame of each window; a window may start at ``latest`` of its case and no later."""
         cases = np.arange(len(latest), dtype=np.int64)
         if self.start == "first":

@@ -47,9 +47,7 @@ class FoldTraining:
     def train_epoch(self, progress: Progress, stop: StopRequest) -> None:
         """Do the steps of the epoch that are not done yet."""
         settings, device = self.step.settings, self.step.device
-        windows = of_cases(
-            self.sampler(self.clips.lengths, "train", progress.epoch, self.seed), self.fold.train
-        )
+        windows = of_cases(self.sampler(self.clips.lengths, "train", progress.epoch, self.seed), self.fold.train)
         key = (self.seed, self.fold.number, progress.epoch)
         order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(windows))
         steps = -(-len(windows) // settings.batch_size)
@@ -174,9 +172,7 @@ def memory_told(settings: TrainSettings) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(
-            error
-        )
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
         if not short:
             raise
         raise EchokitError(

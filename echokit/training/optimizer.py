@@ -31,9 +31,7 @@ def conv_kernels(model: nn.Module) -> list[Tensor]:
     return [w for w in weights if w.requires_grad]
 
 
-def build_optimizer(
-    parameters: Mapping[str, nn.Parameter], settings: OptimizerSettings
-) -> torch.optim.Optimizer:
+def build_optimizer(parameters: Mapping[str, nn.Parameter], settings: OptimizerSettings) -> torch.optim.Optimizer:
     """Make the fused form of the optimizer: one pass over the memory of all weights."""
     kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.use]
     optimizer: torch.optim.Optimizer = kind(
@@ -47,13 +45,9 @@ def build_optimizer(
     return optimizer
 
 
-def state_tensors(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
-) -> dict[str, Tensor]:
+def state_tensors(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """The optimizer's state as ``parameter:quantity``; empty before its first step."""
-    return {
-        f"{name}:{key}": value for name, p in parameters.items() for key, value in optimizer.state[p].items()
-    }
+    return {f"{name}:{key}": value for name, p in parameters.items() for key, value in optimizer.state[p].items()}
 
 
 def restore_state(

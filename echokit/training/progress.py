@@ -151,9 +151,7 @@ class FoldFiles:
         state = load_state(checkpoint)
         self._require_same(checkpoint, state)
         if state["record"]["epoch"] != epoch:
-            raise damaged(
-                checkpoint, f"it holds epoch {state['record']['epoch']}, and epoch {epoch} was to be kept"
-            )
+            raise damaged(checkpoint, f"it holds epoch {state['record']['epoch']}, and epoch {epoch} was to be kept")
         try:
             step.model.load_state_dict(load_tensors(checkpoint, MODEL))
         except RuntimeError as error:

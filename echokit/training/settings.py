@@ -40,13 +40,9 @@ class ConstantSchedule(_Strict):
 class OneCycleSchedule(_Strict):
     """Up to the optimizer's learning rate and down again, both along a cosine (Smith and Topin 2018)."""
 
-    use: Literal["one_cycle"] = Field(
-        "one_cycle", description="Rise to the learning rate, then fall, along cosines."
-    )
+    use: Literal["one_cycle"] = Field("one_cycle", description="Rise to the learning rate, then fall, along cosines.")
     warmup: float = Field(0.3, ge=0, lt=1, description="Fraction of the training that is spent rising.")
-    start_factor: float = Field(
-        0.04, gt=0, le=1, description="First learning rate, as a fraction of the peak."
-    )
+    start_factor: float = Field(0.04, gt=0, le=1, description="First learning rate, as a fraction of the peak.")
     end_factor: float = Field(4e-6, ge=0, le=1, description="Last learning rate, as a fraction of the peak.")
 
 

@@ -9,9 +9,7 @@ from typing import Protocol
 class Watch(Protocol):
     """Told of every step and epoch; a progress bar, a log, a test."""
 
-    def step(
-        self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float
-    ) -> None:
+    def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
         """A step of the optimizer was done.
 
         Args:
@@ -36,9 +34,7 @@ class Watch(Protocol):
 class Silent:
     """A watch that tells nobody."""
 
-    def step(
-        self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float
-    ) -> None:
+    def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
         """Do nothing."""
 
     def epoch(self, record: Mapping[str, object]) -> None:
