@@ -17,6 +17,7 @@ from torch import nn
 from echokit.cohort.cohort import Fold
 from echokit.errors import DataError, EchokitError
 from echokit.objectives.objective import Objective, Targets
+from echokit.training.convolution import sound_gradients
 from echokit.training.data import PreparedClips
 from echokit.training.device import Precision, choose_precision, fix_threads, reproducible
 from echokit.training.epoch import FoldTraining, Sampler, memory_told
@@ -128,7 +129,12 @@ def fit(
     directory.mkdir(parents=True, exist_ok=True)
     training = FoldTraining(step, clips, targets, fold, sampler, seed, files, watch, tuple(case_ids))
     gpus = [device] if device.type == "cuda" else []
-    with reproducible(device, settings.deterministic), torch.random.fork_rng(gpus), stop_on_signal() as stop:
+    with (
+        reproducible(device, settings.deterministic),
+        sound_gradients(model, device),
+        torch.random.fork_rng(gpus),
+        stop_on_signal() as stop,
+    ):
         progress = files.resume(step, settings.epochs, watch) if resume else Progress()
         files.write_history(progress.history)
         while progress.epoch <= settings.epochs:
