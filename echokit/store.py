@@ -29,7 +29,14 @@ from echokit.sampling.windows import PADDING
 from echokit.video.clip import Clip
 
 FORMAT = 1
-DECODING_LIBRARIES = ("av", "opencv-python", "pydicom")
+DECODING_LIBRARIES = (
+    "av",
+    "opencv-python",
+    "pydicom",
+    "pylibjpeg-openjpeg",
+    "pylibjpeg-rle",
+    "python-gdcm",
+)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ class OpticalFlow:
         method: ``farneback`` with the settings of the study, or ``dis``, about ten times faster.
     """
 
+    derives = "flow"
+    """The stream that this step derives: steps that change frames must come before it."""
+
     def __init__(self, *, method: Method = "farneback") -> None:
         self.method = method
 
