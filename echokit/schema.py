@@ -71,7 +71,9 @@ def parameters(target: type[Any]) -> type[BaseModel]:
     signature = inspect.signature(target)
     init = inspect.unwrap(target.__init__)
     hints = typing.get_type_hints(init, include_extras=True) if inspect.isfunction(init) else {}
-    described = docstring_arguments(target.__doc__)
+    described: dict[str, str] = {}
+    for base in reversed(target.__mro__):  # a subclass need not repeat what it inherits
+        described |= docstring_arguments(base.__doc__)
     fields: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY or name not in hints:
@@ -80,8 +82,9 @@ def parameters(target: type[Any]) -> type[BaseModel]:
                 hint="write def __init__(self, *, name: type = default)",
             )
         required = parameter.default is inspect.Parameter.empty
-        annotation = Annotated[hints[name], Field(description=described.get(name))]
-        fields[name] = (annotation, ... if required else parameter.default)
+        annotation: Any = hints[name]
+        described_type = Annotated[annotation, Field(description=described.get(name))]
+        fields[name] = (described_type, ... if required else parameter.default)
     config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
     return pydantic.create_model(target.__name__, __config__=config, __doc__=summary_line(target), **fields)
 

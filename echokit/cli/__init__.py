@@ -68,14 +68,12 @@ def exit_code(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        application.main(arguments, prog_name="echokit", standalone_mode=False)
+        code = application.main(arguments, prog_name="echokit", standalone_mode=False)
     except EchokitError as error:
         if debug:
             raise
         click.echo(f"error: {error}", err=True)
         return 2
-    except click.exceptions.Exit as leave:
-        return int(leave.exit_code)
     except click.ClickException as error:
         error.show()
         return 2
@@ -85,4 +83,4 @@ def exit_code(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
         sys.stderr.close()
         return 0
-    return 0
+    return code if isinstance(code, int) else 0  # what click.exceptions.Exit carried, or None

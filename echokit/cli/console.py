@@ -25,6 +25,7 @@ class Screen:
         self._progress: Progress | None = None
         self._training: TaskID | None = None
         self._last_line = 0.0
+        self._first_step: tuple[int, float] | None = None
 
     def say(self, text: str) -> None:
         """Show one line."""
@@ -75,15 +76,20 @@ class Screen:
 
     def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
         """Show where the training is."""
+        done = (epoch - 1) * steps + step
+        now = time.monotonic()
+        if self._first_step is None:
+            self._first_step = (done, now)
         text = f"epoch {epoch}/{epochs}  step {step}/{steps}  loss {loss:.4f}  {clips_per_second:.2f} clips/s"
         if self._progress is not None:
             if self._training is None:
                 self._training = self._progress.add_task(text, total=epochs * steps)
-            self._progress.update(self._training, description=text, completed=(epoch - 1) * steps + step)
-        elif not self.live and time.monotonic() - self._last_line > SECONDS_PER_LINE:
-            self._last_line = time.monotonic()
-            left = ((epochs - epoch + 1) * steps - step) / max(step, 1)
-            self.say(f"{text}  ({left:.1f} times as many steps left in all as done in this epoch)")
+            self._progress.update(self._training, description=text, completed=done)
+        elif not self.live and now - self._last_line > SECONDS_PER_LINE:
+            self._last_line = now
+            first, since = self._first_step
+            left = (epochs * steps - done) * (now - since) / (done - first) if done > first else None
+            self.say(text if left is None else f"{text}  {left / 60:.1f} min left")
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Show what an epoch came to."""

@@ -79,7 +79,7 @@ class EchonetDynamic:
         if not self.root.exists():
             raise AbsentError(
                 f"the dataset is not there: {self.root} does not exist",
-                hint=f"expected {self.root / 'FileList.csv'}; set data.root or ECHONET_DYNAMIC to the folder that holds it",
+                hint=f"expected {self.root / 'FileList.csv'}; set data.root or ECHONET_DYNAMIC to its folder",
                 where="data.root",
             )
         listing = self.root / "FileList.csv"

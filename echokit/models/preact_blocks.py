@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-STEM_WIDTH = 64
 EXPANSION = 4
 CUT_DEVIATION = 0.87962566103423978  # standard deviation of a standard normal cut at -2 and 2
 
@@ -41,26 +40,27 @@ class PreActResNet3D(nn.Module):
         blocks: Residual blocks in each of the four stages.
         bottleneck: 1x1x1, 3x3x3, 1x1x1 convolutions with four times the filters at the end, instead of two
             3x3x3.
+        width: Filters of the stem; the stages have 1, 2, 4 and 8 times as many.
         dropout: Rate between the ReLU and the convolution of every unit.
 
     Attributes:
         features: Width of the answer.
     """
 
-    def __init__(self, channels: int, blocks: Sequence[int], *, bottleneck: bool, dropout: float) -> None:
+    def __init__(self, channels: int, blocks: Sequence[int], *, bottleneck: bool, width: int, dropout: float) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             OrderedDict(
-                conv=nn.Conv3d(channels, STEM_WIDTH, 7, stride=2, padding=3),
-                norm=nn.BatchNorm3d(STEM_WIDTH),
+                conv=nn.Conv3d(channels, width, 7, stride=2, padding=3),
+                norm=nn.BatchNorm3d(width),
                 relu=nn.ReLU(inplace=True),
                 pool=nn.MaxPool3d(3, stride=1, padding=1),
             )
         )
-        width = STEM_WIDTH
+        stem_width = width
         stages = []
         for stage, count in enumerate(blocks):
-            filters = STEM_WIDTH * 2**stage
+            filters = stem_width * 2**stage
             stage_blocks = []
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1

@@ -30,6 +30,7 @@ class PreActResNet:
     start. The padding of strided convolutions is symmetric. Ties in the max-pool go to one position.
 
     Args:
+        width: Filters of the stem; the four stages have 1, 2, 4 and 8 times as many. The study's is 64.
         dropout: CNN dropout: rate of single activations dropped between ReLU and convolution in every
             residual unit.
     """
@@ -37,7 +38,13 @@ class PreActResNet:
     blocks: ClassVar[tuple[int, int, int, int]]
     bottleneck: ClassVar[bool]
 
-    def __init__(self, *, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        width: Annotated[int, Field(ge=1)] = 64,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    ) -> None:
+        self.width = width
         self.dropout = dropout
 
     def __call__(self, shape: InputShape) -> nn.Module:
@@ -47,8 +54,8 @@ class PreActResNet:
             shape: Of the stream; its channels fix the weights, its size is only checked.
 
         Returns:
-            A module mapping (B, C, T, H, W) float to (B, features), with ``features`` (512, or 2048 from
-            depth 50 on).
+            A module mapping (B, C, T, H, W) float to (B, features), with ``features`` (8 times the
+            width, or 32 times from depth 50 on).
 
         Raises:
             EchokitError: The clips are too small for the four halvings.
@@ -61,64 +68,41 @@ class PreActResNet:
                 f"{type(self).__name__}: the smallest is 1 frame of {SMALLEST_SIDE}x{SMALLEST_SIDE}",
                 hint="give resize a larger size, or clip more frames",
             )
-        return PreActResNet3D(shape.channels, self.blocks, bottleneck=self.bottleneck, dropout=self.dropout)
+        return PreActResNet3D(
+            shape.channels, self.blocks, bottleneck=self.bottleneck, width=self.width, dropout=self.dropout
+        )
 
 
 class ResNet18(PreActResNet):
-    """The study's 3D pre-activation ResNet with 18 layers: 512 features, 33 million parameters a stream.
-
-    Args:
-        dropout: CNN dropout: rate of single activations dropped between ReLU and convolution in every
-            residual unit.
-    """
+    """The study's 3D pre-activation ResNet with 18 layers: 512 features, 33 million parameters a stream."""
 
     blocks = (2, 2, 2, 2)
     bottleneck = False
 
 
 class ResNet34(PreActResNet):
-    """The 3D pre-activation ResNet with 34 layers: 512 features, 64 million parameters a stream.
-
-    Args:
-        dropout: CNN dropout: rate of single activations dropped between ReLU and convolution in every
-            residual unit.
-    """
+    """The 3D pre-activation ResNet with 34 layers: 512 features, 64 million parameters a stream."""
 
     blocks = (3, 4, 6, 3)
     bottleneck = False
 
 
 class ResNet50(PreActResNet):
-    """The 3D pre-activation ResNet with 50 layers: 2048 features, 46 million parameters a stream.
-
-    Args:
-        dropout: CNN dropout: rate of single activations dropped between ReLU and convolution in every
-            residual unit.
-    """
+    """The 3D pre-activation ResNet with 50 layers: 2048 features, 46 million parameters a stream."""
 
     blocks = (3, 4, 6, 3)
     bottleneck = True
 
 
 class ResNet101(PreActResNet):
-    """The 3D pre-activation ResNet with 101 layers: 2048 features, 85 million parameters a stream.
-
-    Args:
-        dropout: CNN dropout: rate of single activations dropped between ReLU and convolution in every
-            residual unit.
-    """
+    """The 3D pre-activation ResNet with 101 layers: 2048 features, 85 million parameters a stream."""
 
     blocks = (3, 4, 23, 3)
     bottleneck = True
 
 
 class ResNet152(PreActResNet):
-    """The study's 3D pre-activation ResNet with 152 layers: 2048 features, 117 million parameters a stream.
-
-    Args:
-        dropout: CNN dropout: rate of single activations dropped between ReLU and convolution in every
-            residual unit.
-    """
+    """The study's 3D pre-activation ResNet with 152 layers: 2048 features, 117 million parameters a stream."""
 
     blocks = (3, 8, 36, 3)
     bottleneck = True

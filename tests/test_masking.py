@@ -1,0 +1,75 @@
+"""``echokit mask`` on the real four-chamber clips and on a phantom heart."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from echokit import read_video
+from echokit.cli import exit_code
+
+
+def real_clip() -> Path:
+    from pydicom.examples import get_path
+
+    return Path(get_path("ybr_color"))
+
+
+def test_the_real_clip_keeps_the_heart_and_loses_the_interface(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["mask", str(real_clip()), "--out", str(tmp_path)]) == 0
+    (video,) = tmp_path.glob("*.avi")
+    assert video.stem.startswith("case-")  # a pseudonym
+    assert (tmp_path / f"{video.stem}.png").read_bytes().startswith(b"\x89PNG")
+    before, after = read_video(real_clip()).frames, read_video(video).frames
+    assert after.shape == before.shape
+    height, width = before.shape[1:]
+    heart = np.s_[:, height // 2 - 30 : height // 2 + 30, width // 2 - 30 : width // 2 + 30]
+    assert np.abs(after[heart].astype(int) - before[heart]).mean() < 6
+    frame = np.concatenate([after[:, :12].ravel(), after[:, :, :12].ravel(), after[:, :, -12:].ravel()])
+    assert (frame < 16).all()  # the margins, where the interface is, are black
+
+
+@pytest.mark.parametrize("text", ["text.avi", "empty.dcm"])
+def test_a_bad_file_is_said_and_the_rest_is_masked(
+    text: str, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / text).write_text("no video" if text == "text.avi" else "")
+    shutil.copy(next((phantom / "Videos").iterdir()), source / "heart.avi")
+    assert exit_code(["mask", str(source), "--out", str(tmp_path / "out")]) == 2
+    assert (tmp_path / "out" / "heart.avi").is_file()
+    assert f"{Path(text).stem}: not masked:" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--method", "resize"], "does not mask"),
+        (["--method", "motion_musk"], "did you mean 'motion_mask'"),
+        (["--set", "treshold=3"], "did you mean 'threshold'"),
+        (["--set", "threshold=-1"], "threshold"),
+    ],
+)
+def test_a_wrong_method_or_parameter_is_said(
+    arguments: list[str], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["mask", str(real_clip()), "--out", str(tmp_path), *arguments]) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_files_of_one_name_do_not_collide(phantom: Path, tmp_path: Path) -> None:
+    video = next((phantom / "Videos").iterdir())
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(video, tmp_path / folder / "same.avi")
+    assert exit_code(["mask", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.avi")) == ["same-2.avi", "same.avi"]
+
+
+def test_a_path_that_is_not_there_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["mask", str(tmp_path / "nothing.avi"), "--out", str(tmp_path / "out")]) == 2
+    assert "not there" in capfd.readouterr().err

@@ -1,0 +1,233 @@
+"""The main job, end to end, on real files and a model that trains in seconds."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from echokit import load_run
+from echokit.cli import exit_code
+from echokit.run_directory import Run
+
+FILES = ["lock.yaml", "cohort.csv", "history.jsonl", "predictions.csv", "metrics.json", "curves.json", "summary.md"]
+PLOTS = ["roc.png", "pr.png", "confusion.png", "learning_curves.png"]
+
+
+def run(recipe: Path, out: Path, *arguments: str) -> Run:
+    assert exit_code(["run", str(recipe), "--out", str(out), *arguments]) == 0
+    return load_run(out / "tiny")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Run:
+    """One finished run, only read by the tests."""
+    import os
+
+    from tests.conftest import TINY
+
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(TINY.format(root=phantom))
+    before = os.environ.get("ECHOKIT_CACHE")
+    os.environ["ECHOKIT_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+    try:
+        return run(folder / "tiny.yaml", folder / "runs")
+    finally:
+        if before is None:
+            del os.environ["ECHOKIT_CACHE"]
+
+
+def test_a_run_leaves_every_file_and_no_pickle(finished: Run) -> None:
+    for name in FILES:
+        assert (finished.path / name).stat().st_size > 0, name
+    for name in PLOTS:
+        assert (finished.path / "plots" / name).read_bytes().startswith(b"\x89PNG"), name
+    kinds = {path.suffix for path in (finished.path / "checkpoints").rglob("*") if path.is_file()}
+    assert kinds == {".safetensors", ".json", ".jsonl"}
+    assert not (finished.path / "checkpoints" / "fold-0" / "last").exists()
+
+
+def test_predictions_cover_every_case_once_with_the_class_of_its_ef(finished: Run) -> None:
+    table, cohort = finished.predictions, pd.read_csv(finished.path / "cohort.csv")
+    assert len(table) == len(cohort) == 24
+    merged = table.merge(cohort, on="case_id", suffixes=("", "_cohort"))
+    assert (merged["y_true"] == (merged["ef"] < 50)).all()
+    assert (merged["split"] == merged["split_cohort"]).all()
+    assert table["y_score"].between(0, 1).all()
+    assert "source" not in cohort.columns
+
+
+def test_every_metric_has_n_events_baseline_definition_and_interval(finished: Run) -> None:
+    metrics = json.loads((finished.path / "metrics.json").read_text())
+    assert {metric["metric"] for metric in metrics} == {"accuracy", "auroc", "auprc"}
+    for metric in metrics:
+        assert metric["n"] > metric["events"] > 0
+        assert metric["definition"]
+        assert metric["low"] <= metric["value"] <= metric["high"]
+        assert 0 < metric["baseline"] < 1
+
+
+def test_everything_made_from_the_phantom_says_so(finished: Run) -> None:
+    for name in FILES:
+        assert "PHANTOM DATA" in (finished.path / name).read_text(), name
+    assert finished.lock.phantom
+
+
+def test_the_lock_holds_what_the_run_rests_on(finished: Run) -> None:
+    content = finished.lock.content
+    assert content["recipe"]["data"]["fallback"] is None
+    assert content["recipe"]["train"]["optimizer"]["eps"] == 1e-8
+    assert content["target"]["definition"] == "reduced: ef < 50"
+    names = {(part["kind"], part["name"]) for part in content["components"]}
+    assert {("preprocessor", "optical_flow"), ("backbone", "resnet18"), ("evaluator", "auroc")} <= names
+    assert all(part["code"] for part in content["components"])
+    assert content["environment"]["packages"]["torch"]
+
+
+def test_the_same_recipe_and_its_lock_give_the_same_bits(finished: Run, tmp_path: Path) -> None:
+    again = run(finished.path / "lock.yaml", tmp_path / "again")
+    assert again.lock.recipe_hash == finished.lock.recipe_hash
+    for name in ("predictions.csv", "metrics.json", "curves.json", "cohort.csv"):
+        assert (again.path / name).read_bytes() == (finished.path / name).read_bytes(), name
+
+
+def test_another_seed_gives_other_scores(finished: Run, tiny: Path, tmp_path: Path) -> None:
+    other = run(tiny, tmp_path / "other", "--set", "seed=1")
+    assert other.lock.recipe_hash != finished.lock.recipe_hash
+    assert not other.predictions["y_score"].equals(finished.predictions["y_score"])
+
+
+def test_data_without_the_mark_carries_no_stamp(
+    phantom: Path, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    real = tmp_path / "real"
+    shutil.copytree(phantom, real)
+    (real / "PHANTOM_DATA.json").unlink()
+    made = run(tiny, tmp_path / "runs", "--set", f"data.root={real}", "--set", "train.epochs=1")
+    assert "phantom" not in "".join(capfd.readouterr()).lower()
+    for name in FILES[1:]:
+        assert "phantom" not in (made.path / name).read_text().lower(), name
+    assert not made.lock.phantom
+
+
+def test_the_fallback_is_used_only_when_the_root_is_absent(
+    tiny: Path, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fallback = "data.fallback={use: phantom, cases: 12, ef: wide, set: {train: {epochs: 1}}}"
+    assert exit_code(["run", str(tiny), "--dry-run", "--set", fallback]) == 0
+    assert "24 cases" in capfd.readouterr().err
+    absent = ["--set", f"data.root={tmp_path / 'absent'}"]
+    assert exit_code(["run", str(tiny), "--dry-run", "--set", fallback, *absent]) == 0
+    said = capfd.readouterr().err
+    assert "12 cases" in said
+    assert "PHANTOM DATA" in said
+    assert exit_code(["run", str(tiny), "--dry-run", "--set", "data.fallback=null", *absent]) == 2
+    assert "FileList.csv" in capfd.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert (
+        exit_code(["run", str(tiny), "--dry-run", "--set", fallback, "--set", f"data.root={tmp_path / 'empty'}"]) == 2
+    )
+
+
+def test_a_lock_of_other_data_is_refused(
+    finished: Run, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(phantom, other)
+    table = pd.read_csv(other / "FileList.csv")
+    table["EF"] = table["EF"].round(1)
+    table.to_csv(other / "FileList.csv", index=False)
+    lock = tmp_path / "lock.yaml"
+    lock.write_text((finished.path / "lock.yaml").read_text().replace(str(phantom), str(other)))
+    assert exit_code(["run", str(lock), "--out", str(tmp_path)]) == 2
+    assert "not those that the lock was made from" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
+def test_bad_files_are_listed_and_too_many_stop_the_run(
+    damage: str, phantom: Path, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "damaged"
+    shutil.copytree(phantom, root)
+    cases = pd.read_csv(root / "FileList.csv")
+    victim = root / "Videos" / f"{cases['FileName'][cases['Split'] == 'TRAIN'].iloc[0]}.avi"
+    if damage == "missing":
+        victim.unlink()
+    else:
+        victim.write_bytes(victim.read_bytes()[:100] if damage == "truncated" else b"this is no video at all\n" * 20)
+    arguments = ["--set", f"data.root={root}", "--set", "train.epochs=1"]
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path), *arguments]) == 2
+    assert victim.stem in capfd.readouterr().err
+    made = run(tiny, tmp_path, *arguments, "--set", "data.max_unreadable=0.1")
+    assert len(made.predictions) == 23
+    assert f"unreadable: {victim.stem}" in (made.path / "summary.md").read_text()
+
+
+def test_a_run_that_finished_is_resumed_to_itself_and_a_changed_recipe_is_not(
+    tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = run(tiny, tmp_path, "--set", "train.epochs=1")
+    scores = (first.path / "predictions.csv").read_bytes()
+    again = run(tiny, tmp_path, "--set", "train.epochs=1", "--resume")
+    assert again.path == first.path
+    assert (again.path / "predictions.csv").read_bytes() == scores
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path), "--resume"]) == 2
+    assert "another recipe" in capfd.readouterr().err
+
+
+def test_one_fold_alone_trains_and_does_not_evaluate(tiny: Path, tmp_path: Path) -> None:
+    made = run(tiny, tmp_path, "--fold", "0", "--set", "train.epochs=1")
+    assert (made.fold(0) / "best" / "model.safetensors").is_file()
+    assert not made.complete
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path), "--fold", "7"]) == 2
+
+
+def test_a_random_holdout_divides_by_patient_and_class(tiny: Path, tmp_path: Path) -> None:
+    made = run(tiny, tmp_path, "--set", "resample=holdout", "--set", "train.epochs=1")
+    counts = made.predictions.groupby("split")["y_true"].agg(["size", "sum"])
+    assert set(counts.index) == {"train", "val", "test"}
+    assert (counts["sum"] > 0).all()
+    assert (counts["sum"] < counts["size"]).all()
+
+
+def test_predict_gives_the_same_score_as_the_run(
+    finished: Run, phantom: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    row = finished.predictions.iloc[-1]
+    video = phantom / "Videos" / f"{row['case_id']}.avi"
+    for _ in range(2):
+        assert exit_code(["predict", str(finished.path), str(video), "--json"]) == 0
+        answer = json.loads(capfd.readouterr().out)
+        assert answer["data"] == "PHANTOM DATA"
+        assert answer["predictions"][0]["case_id"] == row["case_id"]
+        assert answer["predictions"][0]["score"] == pytest.approx(row["y_score"], abs=1e-6)
+
+
+def test_predict_scores_the_real_dicom_under_a_pseudonym(finished: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    from pydicom.examples import get_path
+
+    assert exit_code(["predict", str(finished.path), str(get_path("ybr_color"))]) == 0
+    said = capfd.readouterr().out
+    assert "PHANTOM DATA" in said
+    assert "case-" in said
+    assert "examples_ybr_color" not in said
+
+
+def test_predict_lists_what_it_can_not_read_and_scores_the_rest(
+    finished: Run, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.avi").write_text("no video")
+    shutil.copy(next((phantom / "Videos").iterdir()), tmp_path / "heart.avi")
+    assert exit_code(["predict", str(finished.path), str(tmp_path), "--csv"]) == 2
+    out, err = capfd.readouterr()
+    lines = out.splitlines()
+    assert lines[1].startswith("heart,0.")
+    assert lines[2].startswith("text,,")
+    assert "1 of 2 videos could not be scored" in err
+
+
+def test_predict_needs_a_finished_run_that_is_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.avi").write_text("x")
+    assert exit_code(["predict", str(tmp_path / "nothing"), str(tmp_path / "x.avi")]) == 2
+    assert "there is no run" in capfd.readouterr().err
