@@ -83,4 +83,9 @@ def exit_code(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
         sys.stderr.close()
         return 0
+    except OSError as error:  # a full disk, a folder that may not be written
+        if debug or error.filename is None:
+            raise
+        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        return 2
     return code if isinstance(code, int) else 0  # what click.exceptions.Exit carried, or None

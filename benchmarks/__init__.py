@@ -1,0 +1,1 @@
+"""Benchmarks: each writes its table under ``benchmarks/results``."""

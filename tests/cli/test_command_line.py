@@ -1,0 +1,80 @@
+"""What a user meets before anything works: help, wrong words, wrong recipes. One screen, exit code 2, no traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from echokit.cli import COMMANDS, exit_code
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Example" in said or command == "data"
+
+
+@pytest.mark.parametrize("command", ["phantom", "prepare"])
+def test_every_data_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["data", command, "--help"]) == 0
+    assert "Example" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rum"], "did you mean 'run'"),
+        (["run"], "Missing argument 'RECIPE'"),
+        (["run", "ef_113"], "did you mean 'ef_112'"),
+        (["run", "quickstart", "--fold", "x"], "not a valid integer"),
+        (["run", "quickstart", "--dry-run", "--device", "tpu"], "tpu"),
+        (["list", "backbons"], "did you mean 'backbone'"),
+        (["show", "resnet81"], "did you mean"),
+        (["validate", "/nowhere/x.yaml"], "there is no recipe"),
+        (["explain", "ef_112", "--set", "train.epochs"], "key.path=value"),
+        (["data", "phantom", "/proc/nothing/x", "--cases", "2"], "error"),
+    ],
+)
+def test_wrong_words_get_one_screen_and_exit_code_2(arguments: list[str], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "echokit", *arguments], capture_output=True, text=True, check=False, env=dict(os.environ)
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) < 24
+
+
+def test_three_mistakes_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.yaml").write_text(
+        "extends: ef_112\nname: bad\ntrain: {epochs: 0, optimiser: {lr: 1}}\nmodel: {backbone: resnet19}\n"
+    )
+    assert exit_code(["run", str(tmp_path / "bad.yaml")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: 3 mistakes in the recipe")
+    assert "did you mean 'optimizer'" in said
+    assert "bad.yaml:3" in said
+    assert "bad.yaml:4" in said
+
+
+def test_the_phantom_does_not_write_over_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert exit_code(["data", "phantom", str(tmp_path), "--cases", "2"]) == 2
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert "error:" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback() -> None:
+    from echokit.errors import EchokitError
+
+    with pytest.raises(EchokitError):
+        exit_code(["--debug", "validate", "nothing"])
+
+
+def test_preparing_twice_makes_nothing_new(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["data", "prepare", str(tiny)]) == 0
+    assert exit_code(["data", "prepare", str(tiny)]) == 0
+    assert "24 clips are ready: 0 made now, 24 were there" in capsys.readouterr().out

@@ -1,0 +1,48 @@
+"""The built wheel, used outside of the repository."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_recipes_and_no_test(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "echokit/recipes/ef_112.yaml" in names
+    assert "echokit/recipes/base/ef.yaml" in names
+    assert not [name for name in names if name.startswith("tests/")]
+
+
+def test_the_wheel_runs_a_shipped_recipe_by_name_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(command, check=True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); import echokit; assert {str(site)!r} in echokit.__file__;"
+    code += "from echokit.cli import main; main()"
+    shrink = ["data.cases=12", "train.epochs=1", "model.backbone={use: resnet18, width: 4}"]
+    arguments = [word for text in shrink for word in ("--set", text)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "quickstart", *arguments],
+        cwd=empty,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (empty / "runs" / "quickstart" / "latest" / "summary.md").is_file()
