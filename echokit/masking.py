@@ -20,11 +20,12 @@ USUAL_FPS = 30.0
 
 @dataclass(frozen=True)
 class Masked:
-    """What became of one video: the share of the picture kept, or the problem."""
+    """What became of one video: the share of the picture kept, or the problem; damaged: it lacks frames."""
 
     case_id: str
     kept: float = 0.0
     notes: tuple[str, ...] = ()
+    damaged: bool = False
     problem: str | None = None
 
 
@@ -81,4 +82,4 @@ def _mask_one(case_id: str, path: Path, step: Step, out: Path) -> Masked:
     write_video(out / f"{case_id}.avi", after.frames, before.fps or USUAL_FPS)
     write_picture(out / f"{case_id}.png", before.frames, after.frames, region)
     notes = after.notes if before.fps else (*after.notes, f"no frame rate in the file: written at {USUAL_FPS:g}/s")
-    return Masked(case_id, float(region.mean()), notes)
+    return Masked(case_id, float(region.mean()), notes, before.damaged)

@@ -32,6 +32,7 @@ class Prediction:
         positive: Whether the score reaches the threshold.
         frames: Frames that were used.
         notes: What was short, corrupt or passed through.
+        damaged: Whether the file lacks frames that it should hold; the score rests on the others.
         problem: Why there is no score.
     """
 
@@ -40,6 +41,7 @@ class Prediction:
     positive: bool | None
     frames: int
     notes: tuple[str, ...] = ()
+    damaged: bool = False
     problem: str | None = None
 
 
@@ -125,4 +127,4 @@ class Predictor:
         if len(clip) < wanted:
             notes.append(f"short: {len(clip)} of {wanted} frames, padded")
         mean = float(np.mean(scores))
-        return Prediction(case_id, mean, mean >= self.threshold, min(len(clip), wanted), tuple(notes))
+        return Prediction(case_id, mean, mean >= self.threshold, min(len(clip), wanted), tuple(notes), clip.damaged)

@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
-from echokit import read_video
+from echokit import read_video, write_video
 from echokit.cli import exit_code
 
 
@@ -32,17 +33,31 @@ def test_the_real_clip_keeps_the_heart_and_loses_the_interface(
     assert (frame < 16).all()  # the margins, where the interface is, are black
 
 
-@pytest.mark.parametrize("text", ["text.avi", "empty.dcm"])
+def write_bad(path: Path, phantom: Path) -> None:
+    if path.name == "no_pixels.dcm":
+        dataset = pydicom.dcmread(real_clip())
+        del dataset.PixelData
+        dataset.save_as(path)
+    elif path.name == "truncated.avi":
+        content = next((phantom / "Videos").iterdir()).read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        path.write_text("no video" if path.name == "text.avi" else "")
+
+
+@pytest.mark.parametrize("text", ["text.avi", "empty.dcm", "no_pixels.dcm", "truncated.avi"])
 def test_a_bad_file_is_said_and_the_rest_is_masked(
     text: str, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "in"
     source.mkdir()
-    (source / text).write_text("no video" if text == "text.avi" else "")
+    write_bad(source / text, phantom)
     shutil.copy(next((phantom / "Videos").iterdir()), source / "heart.avi")
     assert exit_code(["mask", str(source), "--out", str(tmp_path / "out")]) == 2
     assert (tmp_path / "out" / "heart.avi").is_file()
-    assert f"{Path(text).stem}: not masked:" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert ("1 of 2 videos are damaged" if text == "truncated.avi" else "not masked:") in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
@@ -73,3 +88,10 @@ def test_files_of_one_name_do_not_collide(phantom: Path, tmp_path: Path) -> None
 def test_a_path_that_is_not_there_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["mask", str(tmp_path / "nothing.avi"), "--out", str(tmp_path / "out")]) == 2
     assert "not there" in capfd.readouterr().err
+
+
+def test_an_mp4_is_masked_too(phantom: Path, tmp_path: Path) -> None:
+    clip = read_video(next((phantom / "Videos").iterdir()))
+    write_video(tmp_path / "heart.mp4", clip.frames, clip.fps or 30.0)
+    assert exit_code(["mask", str(tmp_path / "heart.mp4"), "--out", str(tmp_path / "out")]) == 0
+    assert len(read_video(tmp_path / "out" / "heart.avi")) == len(clip)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from echokit import load_run
+from echokit import load_run, read_video, write_video
 from echokit.cli import exit_code
 from echokit.run_directory import Run
 
@@ -231,3 +231,18 @@ def test_predict_needs_a_finished_run_that_is_there(tmp_path: Path, capfd: pytes
     (tmp_path / "x.avi").write_text("x")
     assert exit_code(["predict", str(tmp_path / "nothing"), str(tmp_path / "x.avi")]) == 2
     assert "there is no run" in capfd.readouterr().err
+
+
+def test_predict_scores_an_mp4_and_says_that_a_truncated_avi_is_damaged(
+    finished: Run, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    video = next((phantom / "Videos").iterdir())
+    clip = read_video(video)
+    write_video(tmp_path / "heart.mp4", clip.frames, clip.fps or 30.0)
+    assert exit_code(["predict", str(finished.path), str(tmp_path / "heart.mp4")]) == 0
+    content = video.read_bytes()
+    (tmp_path / "short.avi").write_bytes(content[: len(content) // 4])
+    assert exit_code(["predict", str(finished.path), str(tmp_path / "short.avi"), "--json"]) == 2
+    out, err = capfd.readouterr()
+    assert "damaged, scored on the frames that are left: short" in err
+    assert "decoded" in out

@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 
-@click.group("data")
+@click.group("data", short_help="Make and prepare data.")
 def command() -> None:
     """Make and prepare data."""
 

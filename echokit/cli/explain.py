@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command("explain")
+@click.command("explain", short_help="Show every value and where it comes from.")
 @click.argument("recipe")
 @click.option(
     "--set",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command("list")
+@click.command("list", short_help="List the components that recipes can name.")
 @click.argument("kind", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(kind: str | None, as_json: bool) -> None:

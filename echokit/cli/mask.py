@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("mask")
+@click.command("mask", short_help="Mask videos; a masked AVI and a picture each.")
 @click.argument("sources", nargs=-1, required=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the masked videos and pictures."
@@ -35,12 +35,13 @@ def command(sources: tuple[str, ...], out: Path, method: str, settings: tuple[st
 
     step = masking_step(method, settings)
     files = expand(sources)
-    failed = 0
+    failed = damaged = 0
     screen = Screen()
     with screen.task("Masking videos", len(files)) as advance:
         for row in mask_videos(list(zip(case_ids(files), files, strict=True)), step, out):
             advance(1)
             failed += row.problem is not None
+            damaged += row.damaged
             if row.problem:
                 screen.say(f"{row.case_id}: not masked: {row.problem}")
             else:
@@ -49,4 +50,7 @@ def command(sources: tuple[str, ...], out: Path, method: str, settings: tuple[st
     click.echo(f"{len(files) - failed} masked videos in {out}")
     if failed:
         click.echo(f"{failed} of {len(files)} videos could not be masked", err=True)
+    if damaged:
+        click.echo(f"{damaged} of {len(files)} videos are damaged, the frames that are left were masked", err=True)
+    if failed or damaged:
         raise click.exceptions.Exit(2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command("predict")
+@click.command("predict", short_help="Score new videos with a finished run.")
 @click.argument("run")
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -90,6 +90,10 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
             called = positive if row.positive else f"not {positive}"
             notes = f"  ({'; '.join(row.notes)})" if row.notes else ""
             click.echo(f"{row.case_id:<{width}}  {row.score:.4f}  {called}, {row.frames} frames{notes}")
+    damaged = [row.case_id for row in rows if row.damaged]
+    if damaged:
+        click.echo(f"damaged, scored on the frames that are left: {', '.join(damaged)}", err=True)
     if failed:
         click.echo(f"{len(failed)} of {len(rows)} videos could not be scored", err=True)
+    if failed or damaged:
         raise click.exceptions.Exit(2)

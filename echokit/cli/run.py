@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("run")
+@click.command("run", short_help="Run a recipe from its videos to its summary.")
 @click.argument("recipe")
 @click.option(
     "--set",

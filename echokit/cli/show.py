@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command("show")
+@click.command("show", short_help="Show what a component does and takes.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON Schema.")
 def command(name: str, as_json: bool) -> None:

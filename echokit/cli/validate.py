@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command("validate")
+@click.command("validate", short_help="Check a recipe; show every mistake at once.")
 @click.argument("recipe")
 @click.option(
     "--set",

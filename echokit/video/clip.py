@@ -58,6 +58,7 @@ class Clip:
         streams: Derived streams by name (``flow``).
         source: What was read: container and codec or transfer syntax. Never a path or an identifier.
         notes: What was short, corrupt, or passed through unchanged; shown to the user and counted.
+        damaged: Whether frames that the file should hold are missing or corrupt; a note says which.
     """
 
     frames: Frames
@@ -68,6 +69,7 @@ class Clip:
     streams: Mapping[str, Stream] = field(default_factory=lambda: MappingProxyType({}))
     source: str = ""
     notes: tuple[str, ...] = ()
+    damaged: bool = False
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 3 or self.frames.dtype != np.uint8:

@@ -82,13 +82,13 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
             if not grey:
                 raise damaged
             fps, times, timing = _timing(stream, pts)
-            notes = [*_count_notes(stream.frames, len(grey), frames, decoding), *timing]
+            lost = _count_notes(stream.frames, len(grey), frames, decoding)
             source = f"{kind} {stream.codec_context.name}"
     except VideoError:
         raise
     except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError, LookupError):
         raise damaged from None
-    return Clip(np.stack(grey), fps=fps, times=times, source=source, notes=tuple(notes))
+    return Clip(np.stack(grey), fps=fps, times=times, source=source, notes=(*lost, *timing), damaged=bool(lost))
 
 
 class _Decoding:

@@ -183,6 +183,7 @@ def _read(path: Path, file: BinaryIO, limit: int | None, max_bytes: int) -> Clip
         notes.append(f"header declares {pixels.declared} frames, file holds {len(places)}: the rest is not read")
     if len(places) < pixels.declared and len(places) < (limit or pixels.declared):
         notes.append(f"header declares {pixels.declared} frames, {len(grey)} decoded")
+    damaged = bool(notes)
     if pixels.photometric.startswith("MONOCHROME") and (pixels.bits_stored != 8 or pixels.signed):
         notes.append(f"{pixels.bits_stored}-bit pixels are scaled to 8 bits")
     fps, times, timing_notes = frame_timing(header, pixels.declared, kept)
@@ -195,6 +196,7 @@ def _read(path: Path, file: BinaryIO, limit: int | None, max_bytes: int) -> Clip
         regions=regions,
         source=f"DICOM {_syntax_name(syntax)}",
         notes=(*notes, *timing_notes, *geometry_notes),
+        damaged=damaged,
     )
 
 
