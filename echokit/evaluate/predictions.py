@@ -70,7 +70,7 @@ class Predictions:
             DataError: The cases of one patient disagree about ``y_true``.
         """
         keys = ["split", "repeat", "fold", "patient_id"]
-        groups = self.table.groupby(keys, sort=False)
+        groups = self.table.groupby(keys, sort=False, dropna=False)
         mixed = groups["y_true"].nunique()
         mixed = mixed[mixed > 1]
         if len(mixed):

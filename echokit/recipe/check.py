@@ -118,6 +118,8 @@ class _Checker:
         values = {**DEFAULTS, **plain}
         data_own, data_rest = self.split(values.get("data"), DATA_KEYS)
         model_own, model_rest = self.split(values.get("model"), {"backbone": None, "weights": None})
+        if model_own["weights"] is not None:
+            self.problem(("model", "weights"), "a model can not start from given weights yet", "write null")
         clip = values["clip"]
         if isinstance(clip, dict) and "use" not in clip:
             clip = {"use": "window", **clip}
@@ -136,7 +138,6 @@ class _Checker:
             "backbone": self.use("backbone", model_own["backbone"], ("model", "backbone"))
             if "model" in plain
             else None,
-            "weights": self.optional(("model", "weights"), model_own["weights"], str),
             "objective": self.use("objective", values["objective"], ("objective",)),
             "resample": self.use("resampler", values["resample"], ("resample",)),
             "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,

@@ -65,7 +65,7 @@ def recipe_schema() -> dict[str, Any]:
         "seed": {"type": "integer"},
     }
     extras = {"data": {key: _DATA_EXTRA[key] for key in DATA_KEYS}}
-    extras["model"] = {"backbone": _kind("backbone"), "weights": {"type": ["string", "null"]}}
+    extras["model"] = {"backbone": _kind("backbone"), "weights": {"type": "null"}}
     for key, kind in SLOTS.items():
         properties[key] = _kind(kind, extras.get(key), default="window" if key == "clip" else None)
     for key, kind in LISTS.items():

@@ -61,7 +61,6 @@ class Recipe:
     augment: tuple[Use, ...]
     fusion: Use
     backbone: Use
-    weights: str | None
     objective: Use
     resample: Use
     train: TrainSettings
@@ -75,7 +74,7 @@ class Recipe:
 
     def plain(self) -> dict[str, Any]:
         """The whole recipe with every default, as written in a lock."""
-        model = {**self.fusion.plain(), "backbone": self.backbone.plain(), "weights": self.weights}
+        model = {**self.fusion.plain(), "backbone": self.backbone.plain(), "weights": None}
         data = {
             **self.data.plain(),
             "exclude": self.exclude,

@@ -90,6 +90,7 @@ def test_all_mistakes_at_once_with_line_and_suggestion(tmp_path: Path) -> None:
         ("preprocess=[optical_flow, {use: resize, size: 28}]", "changes the frames after"),
         ("preprocess=[{use: resize, size: 28}]", "needs the stream 'flow'"),
         ("data.root=null", "root"),
+        ("model.weights=run:ef_56", "can not start from given weights"),
     ],
 )
 def test_a_wrong_value_is_said_with_its_origin(override: str, said: str) -> None:
