@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from echokit.models.echo_model import EchoModel
     from echokit.models.norm import Norm
-    from echokit.store import PreparedClips
+    from echokit.prepared import PreparedClips
     from echokit.training.device import Precision
     from echokit.training.keep import Kept
     from echokit.training.watch import Watch

@@ -14,8 +14,9 @@ from echokit.errors import EchokitError, VideoError
 from echokit.fold import assemble, targets_like
 from echokit.models.norm import Norm
 from echokit.models.shape import InputShape
+from echokit.prepared import one_clip
 from echokit.run_directory import Run
-from echokit.store import one_clip, prepare_video, steps_of
+from echokit.store import prepare_video, steps_of
 
 if TYPE_CHECKING:
     from echokit.models.echo_model import EchoModel

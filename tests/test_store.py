@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from echokit.prepared import PreparedClips, read_header, write_clip
 from echokit.recipe.check import load_recipe
 from echokit.sampling.windows import PADDING
-from echokit.store import ClipStore, PreparedClips, Step, prepare_video, read_header, steps_of, write_clip
+from echokit.store import ClipStore, Step, prepare_video, steps_of
 from echokit.video.clip import Clip, Stream
 
 

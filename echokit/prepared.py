@@ -1,0 +1,163 @@
+"""Prepared clips on disk: one safetensors file each, written whole or not at all, read without loading all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.errors import DataError
+from echokit.sampling.windows import PADDING
+from echokit.video.clip import Clip
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What a masking step kept of a clip.
+
+    Attributes:
+        region: (H, W) bool, True where kept.
+        thumbnail: (H, W) uint8, the middle frame before masking.
+    """
+
+    region: npt.NDArray[np.bool_]
+    thumbnail: npt.NDArray[np.uint8]
+
+
+class PreparedClips:
+    """Prepared clips of some cases, memory-mapped.
+
+    Args:
+        paths: One file of the store a case.
+
+    Raises:
+        DataError: The clips differ in size or streams.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+        headers = [read_header(path) for path in self.paths]
+        self.headers: list[Mapping[str, Any]] = [header for header in headers if header is not None]
+        shapes = {json.dumps(header["shapes"], sort_keys=True) for header in self.headers}
+        if len(shapes) > 1:
+            raise DataError(
+                f"the prepared videos differ in size or streams: {', '.join(sorted(shapes)[:3])}",
+                hint="add a resize step to preprocess",
+                where="preprocess",
+            )
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(n,) int64 frames of each clip."""
+        return np.array([header["frames"] for header in self.headers], np.int64)
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Channels of each stream."""
+        return {stream: shape[0] for stream, shape in self.headers[0]["shapes"].items()}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every frame."""
+        _, height, width = self.headers[0]["shapes"]["video"]
+        return height, width
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def select(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> PreparedClips:
+        """The clips of some cases, in the order given."""
+        chosen = object.__new__(PreparedClips)
+        chosen.paths = [self.paths[row] for row in rows]
+        chosen.headers = [self.headers[row] for row in rows]
+        return chosen
+
+    def read(self, case: int, frames: npt.NDArray[np.int64]) -> dict[str, tuple[npt.NDArray[Any], float]]:
+        """Read some frames of one clip.
+
+        Args:
+            case: Position of the clip.
+            frames: (T,) int64 frame numbers in rising order, ``PADDING`` at the end where the clip is too short.
+
+        Returns:
+            ``video``: (1, T, H, W) uint8 with scale 1; other streams: (C, T - 1, H, W) int8 with their scale, entry i
+            between frames i and i + 1. Zero where padded.
+        """
+        from safetensors import safe_open
+
+        real = frames[frames != PADDING]
+        first, last = int(real[0]), int(real[-1])
+        streams: dict[str, tuple[npt.NDArray[Any], float]] = {}
+        with safe_open(self.paths[case], framework="numpy") as file:
+            for stream, scale in self.headers[case]["scales"].items():
+                between = stream != "video"  # a derived stream lies between two frames
+                piece = file.get_slice(stream)[:, first : last + 1 - between]
+                filled = np.zeros((piece.shape[0], len(frames) - between, *piece.shape[2:]), piece.dtype)
+                wanted = real[: len(real) - between]
+                filled[:, : len(wanted)] = piece[:, wanted - first] if len(wanted) else piece[:, :0]
+                streams[stream] = (filled, scale)
+        return streams
+
+    def mask(self, case: int) -> Mask | None:
+        """What the masking step kept of a clip, where there was one."""
+        from safetensors import safe_open
+
+        with safe_open(self.paths[case], framework="numpy") as file:
+            if "mask" not in file.keys():  # noqa: SIM118 - not a dict
+                return None
+            return Mask(file.get_tensor("mask").astype(bool), file.get_tensor("thumbnail"))
+
+
+def write_clip(path: Path, clip: Clip, mask: Mask | None) -> None:
+    """Write one prepared clip; a reader sees all of it or nothing."""
+    from safetensors.numpy import save_file
+
+    arrays: dict[str, npt.NDArray[Any]] = {"video": np.ascontiguousarray(clip.frames[None])}
+    scales = {"video": 1.0}
+    for name, stream in clip.streams.items():
+        arrays[name] = np.ascontiguousarray(stream.data)
+        scales[name] = float(stream.scale)
+    header = {
+        "frames": len(clip),
+        "fps": clip.fps,
+        "notes": list(clip.notes),
+        "source": clip.source,
+        "scales": scales,
+        "shapes": {name: [array.shape[0], *array.shape[2:]] for name, array in arrays.items()},
+    }
+    if mask is not None:
+        arrays["mask"] = mask.region.astype(np.uint8)
+        arrays["thumbnail"] = np.ascontiguousarray(mask.thumbnail)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        save_file(arrays, temporary, metadata={"clip": json.dumps(header, sort_keys=True)})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_header(path: Path) -> Mapping[str, Any] | None:
+    """What a prepared clip says of itself, or None where it is not there or not whole (it is then made again)."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header: dict[str, Any] = json.loads(file.metadata()["clip"])
+            return header
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+
+
+def one_clip(clip: Clip, mask: Mask | None, folder: Path) -> PreparedClips:
+    """Write one clip into a folder of the caller's and open it, outside any store."""
+    path = folder / "clip.safetensors"
+    write_clip(path, clip, mask)
+    return PreparedClips([path])
