@@ -113,8 +113,9 @@ class _Checker:
             raise EchokitError("a recipe is a mapping of keys to values", where=str(self.tree.origin))
         self.known_keys(plain, KEYS, ())
         for key in ("name", "data", "target", "model", "train"):
-            if key not in plain:
+            if plain.get(key) is None:
                 self.problem((key,), f"the key {key!r} is missing", hint=KEYS[key])
+        plain = {key: value for key, value in plain.items() if value is not None or key in DEFAULTS}
         values = {**DEFAULTS, **plain}
         data_own, data_rest = self.split(values.get("data"), DATA_KEYS)
         model_own, model_rest = self.split(values.get("model"), {"backbone": None, "weights": None})

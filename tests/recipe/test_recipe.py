@@ -167,7 +167,7 @@ def test_the_json_schema_knows_every_component() -> None:
         assert name in text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
