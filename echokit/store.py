@@ -207,10 +207,20 @@ class ClipStore:
 
 
 def _quiet_worker() -> None:
-    """Leave Ctrl-C to the parent, and the cores to the other workers."""
+    """Leave Ctrl-C to the parent, the cores to the other workers, and the machine when the parent is killed."""
     import signal
+    import threading
 
     import cv2
+
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)  # nobody is left to work for
+
+    threading.Thread(target=follow, daemon=True).start()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

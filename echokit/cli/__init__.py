@@ -78,8 +78,10 @@ def exit_code(arguments: list[str]) -> int:
         error.show()
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
-        click.echo(f"\n{stop or 'interrupted'}; what is done is kept: a run goes on with --resume", err=True)
-        return int(getattr(stop, "exit_code", 130))
+        cause = stop.__cause__ if isinstance(stop, click.Abort) else stop  # click wraps what interrupted it
+        said = str(cause or "") or "interrupted"
+        click.echo(f"\n{said}; what is done is kept: a run goes on with --resume", err=True)
+        return int(getattr(cause, "exit_code", 130))
     except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
         sys.stderr.close()
         return 0

@@ -27,7 +27,7 @@ def start(recipe: Path, out: Path, cache: Path, *arguments: str) -> subprocess.P
 
 def finish(recipe: Path, out: Path, cache: Path, *arguments: str) -> bytes:
     process = start(recipe, out, cache, *arguments)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
     return (load_run(out / "tiny").path / "predictions.csv").read_bytes()
 
@@ -60,7 +60,7 @@ def test_stopped_in_training_and_resumed_gives_the_same_bits(
         time.sleep(0.02)
     time.sleep(random.Random(code).uniform(0, 0.5))
     process.send_signal(sent)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=240)
     assert process.returncode in (code, 0), said  # 0 where it was faster than the signal
     assert "Traceback" not in said
     assert finish(long_recipe, tmp_path, cache, "--resume") == expected
@@ -74,5 +74,5 @@ def test_killed_while_preparing_nothing_is_lost(
     while process.poll() is None and not any(store.rglob("*.safetensors")):
         time.sleep(0.005)
     process.kill()
-    process.communicate()
+    process.communicate(timeout=240)
     assert finish(long_recipe, tmp_path / "second", tmp_path / "cache") == undisturbed[0]
