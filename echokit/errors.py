@@ -60,10 +60,6 @@ class VideoError(DataError):
     """A video that can not be read; costs its case, never the run."""
 
 
-class MissingExtraError(EchokitError):
-    """An optional library is not installed; the hint is the command that installs it."""
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return ``did you mean 'x'?`` for the closest of the known names, or None when nothing is close."""
     import difflib

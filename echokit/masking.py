@@ -50,7 +50,8 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
         values = validate(parameters(component.load()), tree.plain())
     except InvalidParameters as invalid:
         first = invalid.problems[0]
-        raise EchokitError("; ".join(p.message for p in invalid.problems), hint=first.hint, where="--set") from None
+        said = "; ".join(f"{'.'.join(map(str, p.place))}: {p.message}" for p in invalid.problems)
+        raise EchokitError(said, hint=first.hint, where="--set") from None
     return steps_of([Use(component, values)])[0]
 
 

@@ -124,7 +124,7 @@ def _problems(model: type[BaseModel], values: Mapping[str, Any], error: pydantic
             yield Problem(place, f"the parameter {name!r} is missing")
         else:
             said = detail["msg"].removeprefix("Value error, ")
-            yield Problem(place, f"{name}: {said[:1].lower()}{said[1:]}, not {detail['input']!r}")
+            yield Problem(place, f"{said[:1].lower()}{said[1:]}, not {detail['input']!r}")
 
 
 def _real_place(loc: Place, values: Any) -> Place:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import click
 
+from echokit.cli.options import overrides as with_overrides
+
 
 @click.group("data", short_help="Make and prepare data.")
 def command() -> None:
@@ -35,13 +37,7 @@ def phantom(directory: Path, cases: int, seed: int, ef: Literal["realistic", "wi
 
 @command.command("prepare")
 @click.argument("recipe")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a value, as a.b=c; may be repeated.",
-)
+@with_overrides
 def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     """Decode and preprocess every video of a RECIPE into the clip store, without training.
 

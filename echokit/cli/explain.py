@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import click
 
+from echokit.cli.options import overrides as with_overrides
+
 
 @click.command("explain", short_help="Show every value and where it comes from.")
 @click.argument("recipe")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a value, as a.b=c; may be repeated.",
-)
+@with_overrides
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Show every value of a RECIPE, defaults included, and where it comes from.

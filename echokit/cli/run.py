@@ -6,16 +6,12 @@ from pathlib import Path
 
 import click
 
+from echokit.cli.options import overrides as with_overrides
+
 
 @click.command("run", short_help="Run a recipe from its videos to its summary.")
 @click.argument("recipe")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a value, as a.b=c; may be repeated.",
-)
+@with_overrides
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
 @click.option(

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import click
 
+from echokit.cli.options import overrides as with_overrides
+
 
 @click.command("validate", short_help="Check a recipe; show every mistake at once.")
 @click.argument("recipe")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a value, as a.b=c; may be repeated.",
-)
+@with_overrides
 def command(recipe: str, overrides: tuple[str, ...]) -> None:
     """Check a RECIPE and show every mistake with its file and line.
 
