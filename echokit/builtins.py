@@ -13,6 +13,7 @@ def echokit_components(register: Register) -> None:
         "echokit.cohort.echonet_dynamic:EchonetDynamic",
         summary="a directory in the layout of EchoNet-Dynamic",
     )
+    register.dataset("table", "echokit.cohort.table:Table", summary="a CSV or Parquet table of your own videos")
     register.dataset("phantom", "echokit.phantom.dataset:Phantom", summary="synthetic beating hearts (PHANTOM DATA)")
 
     register.preprocessor("trim", "echokit.preprocess.trim:Trim", summary="keep the first frames")

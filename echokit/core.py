@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import SPLITS, Cohort
-from echokit.cohort.echonet_dynamic import AbsentError
 from echokit.cohort.exclusions import exclude
 from echokit.cohort.target import targets_of
 from echokit.errors import DataError, EchokitError

@@ -7,12 +7,14 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from echokit.folder import files_in_order
 from echokit.workspace import workspace
 
 
@@ -25,10 +27,15 @@ def digest(data: Any) -> str:
 def content_hash(path: Path) -> str:
     """Hash a file's content, remembered by its path, size and modification time.
 
+    The hash of a folder is that of its files' contents in their natural order; their names do not count.
+
     Raises:
         OSError: The file can not be read.
+        VideoError: A file of the folder is a link that leads out of it.
     """
     status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        return digest([content_hash(file) for file in files_in_order(path)])
     key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
     with _remembered() as table:
         row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()

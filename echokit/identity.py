@@ -6,11 +6,13 @@ the same file has the same name on this machine, and nobody without the key can 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from echokit.errors import VideoError
@@ -18,6 +20,8 @@ from echokit.fingerprint import content_hash
 from echokit.workspace import workspace
 
 KEY = "pseudonym.key"
+SOURCES = "sources.csv"
+SOURCE_COLUMNS = ("case_id", "patient_id", "source")
 
 
 def pseudonym(kind: str, value: str) -> str:
@@ -34,11 +38,13 @@ def pseudonym(kind: str, value: str) -> str:
 def case_ids(paths: Sequence[Path]) -> list[str]:
     """Name the cases of some files, all differently.
 
-    A DICOM is named by a pseudonym of its content, any other file by its stem; equal stems get a number.
+    A DICOM is named by a pseudonym of its content, any other file by its stem; equal stems get a number. The
+    pseudonyms are noted in the table of sources.
     """
     from echokit.video.reading import video_format
 
     names: list[str] = []
+    hidden: list[tuple[str, str, Path]] = []
     for path in paths:
         name = path.stem
         try:
@@ -51,7 +57,54 @@ def case_ids(paths: Sequence[Path]) -> list[str]:
         while unique in names:
             unique, number = f"{name}-{number}", number + 1
         names.append(unique)
+        if name != path.stem:
+            hidden.append((unique, "", path))
+    remember_sources(hidden)
     return names
+
+
+def remember_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
+    """Note whom pseudonyms mean in ``sources.csv`` in the cache folder, readable by its owner only.
+
+    It is the one file that leads from a pseudonym back to a video; what it holds already is kept.
+
+    Args:
+        rows: case_id, patient_id (may be empty) and path of each video.
+    """
+    new = {(case_id, str(path.absolute())): patient_id for case_id, patient_id, path in rows}
+    if not new:
+        return
+    place = workspace() / SOURCES
+    with _alone(place.with_suffix(".lock")):
+        known: dict[tuple[str, str], str] = {}
+        if place.exists():
+            with place.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                known = {(row["case_id"], row["source"]): row["patient_id"] for row in csv.DictReader(file)}
+        if new.items() <= known.items():
+            return
+        temporary = place.with_name(f".{SOURCES}.{os.getpid()}.part")
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(SOURCE_COLUMNS)
+            writer.writerows((case_id, patient, path) for (case_id, path), patient in {**known, **new}.items())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, place)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one process at a time into the block."""
+    import fcntl
+
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _key() -> bytes:

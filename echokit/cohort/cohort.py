@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from echokit.errors import DataError
 
@@ -28,6 +28,7 @@ class Cohort:
         phantom: True for synthetic data; every output made from it is stamped PHANTOM DATA.
         warnings: What the reader met and counted, in words.
         fingerprint: Hash of the table that the cohort was read from; the content of the videos is hashed apart.
+        unknown: Why a case has no value of the target, by case_id.
 
     Raises:
         DataError: A column is missing, a case_id is repeated, or a patient is in two splits.
@@ -38,7 +39,7 @@ class Cohort:
     phantom: bool = False
     warnings: tuple[str, ...] = ()
     fingerprint: str = ""
-    info: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [column for column in COLUMNS if column not in self.cases.columns]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import SPLITS, Cohort
 from echokit.errors import DataError
 from echokit.schema import DataPath
@@ -27,10 +28,6 @@ COVARIATES = {
     "FrameHeight": "height",
     "FrameWidth": "width",
 }
-
-
-class AbsentError(DataError):
-    """The root of a dataset is not there at all, so that a recipe's fallback may take its place."""
 
 
 class EchonetDynamic:

@@ -66,8 +66,9 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
     value = pd.to_numeric(cohort.cases[target.source], errors="coerce").to_numpy(np.float64)
     unknown = cohort.cases["case_id"][~np.isfinite(value)].astype(str).tolist()
     if unknown:
+        named = [f"{case} ({why})" if (why := cohort.unknown.get(case)) else case for case in unknown[:5]]
         raise DataError(
-            f"{target.source} is not known for {len(unknown)} cases: {', '.join(unknown[:5])}",
+            f"{target.source} is not known for {len(unknown)} cases: {', '.join(named)}",
             hint="list them under data.exclude, or complete the table",
         )
     cut = target.cuts

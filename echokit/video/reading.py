@@ -12,13 +12,13 @@ MAX_BYTES = 4 * 2**30
 
 
 def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = MAX_BYTES) -> Clip:
-    """Decode an AVI, MP4 or DICOM file to grey frames.
+    """Decode an AVI, MP4 or DICOM file, or a folder of numbered frames or of one DICOM series, to grey frames.
 
     What the header of a file says about its length is not believed: frames are decoded and counted, and every
     difference, every frame that is corrupt or missing, is told in ``Clip.notes``.
 
     Args:
-        path: The file. Errors name only its last part, because directories of clinical data name patients.
+        path: The file or folder. Errors name only its last part, because directories of clinical data name patients.
         frames: Decode the first ``frames`` frames only; None decodes all.
         max_bytes: Most bytes of grey frames to decode.
 
@@ -32,6 +32,10 @@ def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = 
     if frames is not None and frames < 1:
         raise ValueError(f"frames must be at least 1, not {frames}")
     path = Path(path)
+    if path.is_dir():
+        from echokit.video.folder import read_folder
+
+        return read_folder(path, frames=frames, max_bytes=max_bytes)
     kind = video_format(path)
     if kind == "DICOM":
         from echokit.video.dicom import read_dicom
@@ -43,19 +47,21 @@ def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = 
 
 
 def video_format(path: Path) -> str:
-    """Return ``AVI``, ``MP4`` or ``DICOM``, by the first bytes of a file.
+    """Return ``AVI``, ``MP4`` or ``DICOM`` by the first bytes of a file; for a folder ``FRAMES`` or ``DICOM``.
 
     Raises:
         VideoError: The file can not be read, or is none of these.
     """
     where = path.name
+    if path.is_dir():
+        from echokit.video.folder import folder_format
+
+        return folder_format(path)
     try:
         with path.open("rb") as file:
             head = file.read(132)
     except FileNotFoundError:
         raise VideoError("there is no such file", hint="check the path and the data root", where=where) from None
-    except IsADirectoryError:
-        raise VideoError("this is a directory, not a video", hint="name a file inside it", where=where) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise VideoError(f"the file can not be opened: {reason}", where=where) from None

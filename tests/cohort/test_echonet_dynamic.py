@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import Cohort
-from echokit.cohort.echonet_dynamic import AbsentError, EchonetDynamic
+from echokit.cohort.echonet_dynamic import EchonetDynamic
 from echokit.cohort.exclusions import exclude
 from echokit.cohort.target import TargetSettings, targets_of
 from echokit.errors import DataError

@@ -18,7 +18,7 @@ def test_what_is_no_video_is_named_by_its_file_alone(tmp_path: Path) -> None:
     (tmp_path / "empty.avi").touch()
     (tmp_path / "text.avi").write_text("FileName,EF\n" * 30)
     (tmp_path / "folder.avi").mkdir()
-    says = {"gone.avi": "no such file", "empty.avi": "empty", "text.avi": "neither", "folder.avi": "directory"}
+    says = {"gone.avi": "no such file", "empty.avi": "empty", "text.avi": "neither", "folder.avi": "holds no video"}
     for name, words in says.items():
         with pytest.raises(VideoError, match=words) as caught:
             read_video(tmp_path / name)

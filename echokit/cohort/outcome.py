@@ -1,0 +1,39 @@
+"""What became of a patient by a given day."""
+
+from __future__ import annotations
+
+import math
+
+
+def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:
+    """Tell whether an event came by the horizon, or why that is not known. Nothing is guessed.
+
+    Args:
+        horizon: Days.
+        time: Days to the event, or to the last contact where there was none, as text.
+        event: 1 where there was one, else 0, as text; true and false are understood too.
+
+    Returns:
+        1.0 with an event at or before the horizon, 0.0 without one and followed at least that long, else NaN; and in
+        that case the reason, which repeats no value of the table other than the days.
+    """
+    days = number(time)
+    happened = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}.get(event.lower())
+    if happened is None:
+        return math.nan, "no event is given" if not event else "event is neither 0 nor 1"
+    if math.isnan(days) or days < 0:
+        return math.nan, "no time is given" if not time else "time is not a number of days"
+    if happened and days <= horizon:
+        return 1.0, ""
+    if days >= horizon:
+        return 0.0, ""
+    return math.nan, f"followed for {days:g} of {horizon:g} days without an event"
+
+
+def number(text: str) -> float:
+    """Read a finite number, or NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) and "_" not in text else math.nan

@@ -1,0 +1,101 @@
+"""Rows of a CSV or Parquet table as text, each with its place in the file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from echokit.errors import DataError
+
+DELIMITERS = (",", ";", "\t")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table.
+
+    Attributes:
+        columns: Names, without blanks around them.
+        rows: Column -> value as text, without blanks around it; empty where there is none.
+        places: ``line 5`` of each row, for messages.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+    places: tuple[str, ...]
+
+
+def read_rows(path: Path) -> Rows:
+    """Read a table; Parquet is told by its content, all else is CSV with ``,``, ``;`` or tabs in UTF-8.
+
+    Raises:
+        DataError: The file is no such table, has no rows, names a column twice, or has rows of another length.
+    """
+    where = str(path)
+    try:
+        with path.open("rb") as file:
+            parquet = file.read(4) == b"PAR1"
+        table = _parquet(path) if parquet else _csv(path)
+    except OSError as error:
+        raise DataError(f"the table can not be read: {error.strerror}", where=where) from None
+    twice = sorted({name for name in table.columns if table.columns.count(name) > 1})
+    if twice:
+        raise DataError(f"names a column twice: {', '.join(map(repr, twice))}", where=where)
+    if not table.rows:
+        raise DataError("has no rows", where=where)
+    return table
+
+
+def _csv(path: Path) -> Rows:
+    where = str(path)
+    rows, places = [], []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = file.readline()
+            file.seek(0)
+            delimiter = max(DELIMITERS, key=head.count)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            columns = tuple(name.strip() for name in next(reader, ()))
+            for cells in reader:
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if len(cells) != len(columns):
+                    raise DataError(
+                        f"the row has {len(cells)} cells, the header {len(columns)}", where=f"{where}:{reader.line_num}"
+                    )
+                rows.append(dict(zip(columns, (cell.strip() for cell in cells), strict=True)))
+                places.append(f"line {reader.line_num}")
+    except UnicodeDecodeError:
+        raise DataError("is not UTF-8 text", hint="save it as 'CSV UTF-8'", where=where) from None
+    except csv.Error as error:
+        raise DataError(f"is not a readable CSV table: {error}", where=where) from None
+    return Rows(columns, tuple(rows), tuple(places))
+
+
+def _parquet(path: Path) -> Rows:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import read_table
+    except ImportError:
+        raise DataError(
+            "a Parquet table needs pyarrow", hint="pip install 'echokit[parquet]', or save it as CSV", where=str(path)
+        ) from None
+    try:
+        table = read_table(path)
+        columns = tuple(str(name).strip() for name in table.column_names)
+        cells = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+    except (ArrowException, OSError, ValueError) as error:
+        raise DataError(f"is not a readable Parquet table ({type(error).__name__})", where=str(path)) from None
+    rows = tuple(dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True))
+    return Rows(columns, rows, tuple(f"row {number + 1}" for number in range(len(rows))))
+
+
+def _text(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a column of whole numbers with gaps comes as floats
+    return str(int(value) if isinstance(value, bool) else value).strip()

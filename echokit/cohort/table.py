@@ -1,0 +1,239 @@
+"""A table of any hospital: a row a video, with what is to be learned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from echokit.cohort.absent import AbsentError
+from echokit.cohort.cohort import COLUMNS, SPLITS, Cohort
+from echokit.cohort.outcome import number, status_at
+from echokit.cohort.place import place_below
+from echokit.cohort.rows import Rows, read_rows
+from echokit.errors import DataError, VideoError, did_you_mean
+from echokit.schema import DataPath
+from echokit.stamp import is_phantom
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESERVED = (*COLUMNS, "y_true")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A row's video: its shortest relative spelling and its place."""
+
+    name: str
+    path: Path
+
+
+class Table:
+    """Read a CSV or Parquet table with the columns `source` and a target; `patient_id` and `split` where known.
+
+    A source is an AVI, MP4 or DICOM file, a folder with the DICOM files of one series, or a folder of numbered JPG or
+    PNG frames. Cases and patients go by keyed pseudonyms; `sources.csv` in the cache folder, readable by its owner
+    only, maps them to the paths. Without `patient_id`, DICOM files are grouped by the patient in their
+    header, and any other video counts as a patient of its own.
+
+    Args:
+        table: The table; sources are relative to its folder and can not leave it.
+        target: Column that is learned; with `horizon`, the name of the outcome that is made.
+        horizon: Days by which the outcome counts: 1 with an event by then, 0 without. It is made from `time` and
+            `event`.
+        time: Column with the days to the event, or to the last contact.
+        event: Column with 1 where there was an event, else 0.
+        covariates: Further columns to keep. No other column leaves the table, because it may tell who a patient is.
+        name: What the dataset is called. Pseudonyms depend on it, so that two hospitals' `001.avi` differ.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: DataPath,
+        target: str = "target",
+        horizon: Annotated[float, Field(gt=0)] | None = None,
+        time: str = "time",
+        event: str = "event",
+        covariates: tuple[str, ...] = (),
+        name: Annotated[str, Field(min_length=1)] = "table",
+    ) -> None:
+        self.table = Path(table).expanduser()
+        self.target = target
+        self.horizon = horizon
+        self.time = time
+        self.event = event
+        self.covariates = covariates
+        self.name = name
+
+    def __call__(self) -> Cohort:
+        """Read the table; of the videos, only DICOM headers are opened, and only where the table names no patients.
+
+        Raises:
+            AbsentError: The table does not exist.
+            DataError: A column is missing, or a row can not be used; all such rows are counted, the first is named.
+        """
+        import pandas as pd
+
+        from echokit.fingerprint import content_hash
+        from echokit.identity import pseudonym, remember_sources
+
+        if not self.table.exists():
+            raise AbsentError(
+                f"the dataset is not there: {self.table} does not exist",
+                hint="data.table is a CSV or Parquet file with the columns source and target",
+                where="data.table",
+            )
+        rows = read_rows(self.table)
+        self._check_columns(rows)
+        sources = self._sources(rows)
+        case_ids = [pseudonym("case", f"{self.name}\0{source.name}") for source in sources]
+        patients, warnings = self._patients(rows, sources)
+        cases = pd.DataFrame(
+            {
+                "case_id": case_ids,
+                "patient_id": patients,
+                "source": [str(source.path) for source in sources],
+                "split": self._splits(rows),
+            }
+        )
+        values, unknown = self._targets(rows)
+        cases[self.target] = values
+        for column in self.covariates:
+            cases[column] = _covariate([row[column] for row in rows.rows])
+        left = len(rows.columns) - len({*self._used(rows), *self.covariates} & set(rows.columns))
+        if left:
+            warnings.append(f"{left} columns of the table are not kept (data.covariates names those to keep)")
+        remember_sources(zip(case_ids, patients, (source.path for source in sources), strict=True))
+        return Cohort(
+            cases,
+            name=self.name,
+            phantom=is_phantom(self.table.parent),
+            warnings=tuple(warnings),
+            fingerprint=content_hash(self.table),
+            unknown={case_ids[row]: f"{rows.places[row]}: {why}" for row, why in unknown.items()},
+        )
+
+    def _used(self, rows: Rows) -> tuple[str, ...]:
+        learned = (self.target,) if self.horizon is None else (self.time, self.event)
+        optional = tuple(column for column in ("patient_id", "split") if column in rows.columns)
+        return ("source", *learned, *optional)
+
+    def _check_columns(self, rows: Rows) -> None:
+        where = str(self.table)
+        wanted = dict.fromkeys((*self._used(rows), *self.covariates))
+        missing = [column for column in wanted if column not in rows.columns]
+        if missing:
+            hint = did_you_mean(missing[0], rows.columns) or f"it has {', '.join(rows.columns)}"
+            raise DataError(f"lacks the columns {', '.join(missing)}", hint=hint, where=where)
+        if self.horizon is not None and self.target in rows.columns:
+            raise DataError(
+                f"has a column {self.target!r}, and data.horizon makes one",
+                hint="remove one of the two, or give the outcome another name with data.target",
+                where=where,
+            )
+        clash = [column for column in (self.target, *self.covariates) if column in RESERVED]
+        if clash or self.target in self.covariates or len(set(self.covariates)) < len(self.covariates):
+            raise DataError(
+                f"target and covariates must differ from each other and from {', '.join(RESERVED)}", where="data"
+            )
+
+    def _sources(self, rows: Rows) -> list[_Source]:
+        root = self.table.parent
+        found: list[_Source] = []
+        problems: list[tuple[str, DataError]] = []
+        first: dict[str, str] = {}
+        for row, place in zip(rows.rows, rows.places, strict=True):
+            try:
+                name, path = place_below(root, row["source"])
+                if name in first:
+                    raise DataError(f"the same source as in {first[name]}", hint="a video has one row")
+                if path.exists() and self.table.exists() and path.samefile(self.table):
+                    raise DataError("the source is the table itself")
+            except DataError as error:
+                problems.append((place, error))
+                continue
+            first[name] = place
+            found.append(_Source(name, path))
+        self._refuse(problems)
+        return found
+
+    def _patients(self, rows: Rows, sources: list[_Source]) -> tuple[list[str], list[str]]:
+        from echokit.identity import pseudonym
+
+        if "patient_id" in rows.columns:
+            self._refuse(
+                (place, DataError("patient_id is empty", hint="give every row one, or leave the column out"))
+                for row, place in zip(rows.rows, rows.places, strict=True)
+                if not row["patient_id"]
+            )
+            return [pseudonym("patient", f"{self.name}\0{row['patient_id']}") for row in rows.rows], []
+        known = [_patient_in_header(source.path) for source in sources]
+        alone = sum(patient is None for patient in known)
+        warnings = [f"{alone} videos name no patient: each counts as a patient of its own"] if alone else []
+        return [
+            pseudonym("patient", f"{self.name}\0{patient}" if patient else f"\0{self.name}\0{source.name}")
+            for patient, source in zip(known, sources, strict=True)
+        ], warnings
+
+    def _splits(self, rows: Rows) -> list[str]:
+        if "split" not in rows.columns:
+            return [""] * len(rows.rows)
+        splits = [row["split"].lower() for row in rows.rows]
+        self._refuse(
+            (place, DataError(f"the split is none of {', '.join(SPLITS)}"))
+            for split, place in zip(splits, rows.places, strict=True)
+            if split not in SPLITS
+        )
+        return splits
+
+    def _targets(self, rows: Rows) -> tuple[list[float], dict[int, str]]:
+        values, unknown = [], {}
+        for index, row in enumerate(rows.rows):
+            if self.horizon is not None:
+                value, why = status_at(self.horizon, row[self.time], row[self.event])
+            else:
+                value = number(row[self.target])
+                why = f"{self.target} is not a number" if row[self.target] else f"{self.target} is empty"
+            values.append(value)
+            if math.isnan(value):
+                unknown[index] = why
+        return values, unknown
+
+    def _refuse(self, problems: Iterable[tuple[str, DataError]]) -> None:
+        found = list(problems)
+        if found:
+            place, error = found[0]
+            raise DataError(
+                f"{place}: {error.message}" + (f" ({len(found)} such rows)" if len(found) > 1 else ""),
+                hint=error.hint,
+                where=str(self.table),
+            )
+
+
+def _patient_in_header(path: Path) -> str | None:
+    from echokit.folder import files_in_order
+    from echokit.video.dicom import dicom_patient_id
+    from echokit.video.reading import video_format
+
+    try:
+        if video_format(path) != "DICOM":
+            return None
+        return dicom_patient_id(files_in_order(path)[0] if path.is_dir() else path)
+    except (VideoError, OSError):
+        return None  # preparing the video says what is wrong with it
+
+
+def _covariate(cells: list[str]) -> pd.Series[float] | pd.Series[str]:
+    """Numbers where all cells that are filled are numbers, else text."""
+    import pandas as pd
+
+    numbers = [number(cell) for cell in cells]
+    if all(not cell or not math.isnan(value) for cell, value in zip(cells, numbers, strict=True)):
+        return pd.Series(numbers, dtype="float64")
+    return pd.Series(cells, dtype="str")

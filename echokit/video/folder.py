@@ -1,0 +1,81 @@
+"""A folder as a video: numbered JPG or PNG frames, or the DICOM files of one series."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from echokit.errors import VideoError
+from echokit.folder import files_in_order
+from echokit.video.clip import Clip
+
+KINDS = {b"\xff\xd8\xff": "FRAMES", b"\x89PNG\r\n\x1a\n": "FRAMES"}
+
+
+def folder_format(folder: Path) -> str:
+    """Return ``FRAMES`` or ``DICOM``, by the content of the files inside.
+
+    Raises:
+        VideoError: The folder holds neither, or both.
+    """
+    return _sort(folder)[0]
+
+
+def read_folder(folder: Path, *, frames: int | None, max_bytes: int) -> Clip:
+    """Read a folder of numbered JPG or PNG frames, or the DICOM files of one series.
+
+    Files that are neither are not read, and a note counts them.
+
+    Args:
+        folder: The folder; only files directly inside it count.
+        frames: Decode the first ``frames`` frames only; None decodes all.
+        max_bytes: Most bytes of grey frames to decode.
+
+    Raises:
+        VideoError: The folder holds no video, more than one, or nothing that can be decoded.
+    """
+    from dataclasses import replace
+
+    kind, files, others = _sort(folder)
+    if kind == "DICOM":
+        from echokit.video.dicom_series import read_series
+
+        clip = read_series(files, frames=frames, max_bytes=max_bytes, where=folder.name)
+    else:
+        from echokit.video.frames import read_frames
+
+        clip = read_frames(files, frames=frames, max_bytes=max_bytes, where=folder.name)
+    return replace(clip, notes=(*clip.notes, f"files of another kind in the folder: {others}")) if others else clip
+
+
+def _sort(folder: Path) -> tuple[str, list[Path], int]:
+    """Return the kind of the folder, its files of this kind in order, and how many others there are."""
+    found: dict[str, list[Path]] = {"FRAMES": [], "DICOM": []}
+    others = 0
+    try:
+        for path in files_in_order(folder):
+            kind = _kind(path)
+            if kind is None or path.name == "DICOMDIR":
+                others += 1
+            else:
+                found[kind].append(path)
+    except OSError as error:
+        raise VideoError(f"the folder can not be read: {error.strerror}", where=folder.name) from None
+    kinds = [kind for kind, files in found.items() if files]
+    if len(kinds) != 1:
+        raise VideoError(
+            "the folder holds frames and DICOM files at once" if kinds else "the folder holds no video",
+            hint="a folder is a video if it holds numbered JPG or PNG frames, or the DICOM files of one series",
+            where=folder.name,
+        )
+    return kinds[0], found[kinds[0]], others
+
+
+def _kind(path: Path) -> str | None:
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None
+    with path.open("rb") as file:
+        head = file.read(132)
+    if head[128:132] == b"DICM":
+        return "DICOM"
+    return next((kind for magic, kind in KINDS.items() if head.startswith(magic)), None)

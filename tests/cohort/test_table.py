@@ -1,0 +1,246 @@
+import csv
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echokit import write_video
+from echokit.cohort.absent import AbsentError
+from echokit.cohort.cohort import Cohort
+from echokit.cohort.exclusions import exclude
+from echokit.cohort.outcome import status_at
+from echokit.cohort.place import place_below
+from echokit.cohort.table import Table
+from echokit.cohort.target import TargetSettings, targets_of
+from echokit.errors import DataError
+from tests.video.make import IDENTIFIER, NAME, blobs, write_dicom
+
+TARGET = TargetSettings.model_validate({"from": "target", "positive": "died"})
+
+
+def write(folder: Path, text: str, name: str = "cases.csv") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def read(table: Path, **parameters: object) -> Cohort:
+    return Table(table=str(table), **parameters)()  # type: ignore[arg-type]
+
+
+def test_a_row_a_case_under_pseudonyms(tmp_path: Path) -> None:
+    table = write(
+        tmp_path,
+        "source,target,patient_id,split,sex,mrn\n./clips//Smith_01.avi,1,Smith,TRAIN,F,77\nclips/b,0,7,val,M,78\n",
+    )
+    cohort = read(table, covariates=("sex",))
+    assert list(cohort.cases.columns) == ["case_id", "patient_id", "source", "split", "target", "sex"]
+    assert cohort.cases["split"].tolist() == ["train", "val"]
+    assert cohort.cases["source"].tolist() == [str(tmp_path / "clips/Smith_01.avi"), str(tmp_path / "clips/b")]
+    assert targets_of(cohort, TARGET).y_true.tolist() == [1, 0]
+    shown = cohort.cases.drop(columns="source").to_csv() + str(cohort.warnings)
+    assert "Smith" not in shown
+    assert "77" not in cohort.cases.drop(columns=["source", "case_id", "patient_id"]).to_csv()
+    assert cohort.warnings == ("1 columns of the table are not kept (data.covariates names those to keep)",)
+
+
+def test_the_same_row_has_the_same_name_wherever_the_table_lies(tmp_path: Path) -> None:
+    text = "source,target,patient_id\na.avi,1,x\nb.avi,0,x\n"
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+    one, two = (read(write(tmp_path / place, text)).cases for place in ("one", "two"))
+    assert one["case_id"].tolist() == two["case_id"].tolist()
+    assert one["patient_id"].nunique() == 1
+    other = read(tmp_path / "one" / "cases.csv", name="other").cases
+    assert not {*other["case_id"], *other["patient_id"]} & {*one["case_id"], *one["patient_id"]}
+
+
+def test_sources_are_mapped_in_one_file_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
+    first = read(write(tmp_path, "source,target\na.avi,1\n"))
+    read(write(tmp_path, 'source,target\n"b,\n.avi",1\n'.replace("\n.avi", ".avi"), "more.csv"))
+    read(write(tmp_path, "source,target\na.avi,1\n"))
+    place = tmp_path / "cache" / "sources.csv"
+    assert os.stat(place).st_mode & 0o777 == 0o600
+    with place.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"] for row in rows] == [str(tmp_path / "a.avi"), str(tmp_path / "b,.avi")]
+    assert rows[0]["case_id"] == first.cases["case_id"][0]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_as_spreadsheets_write_them(tmp_path: Path, delimiter: str) -> None:
+    text = "\ufeffsource,target,site\r\na.avi,1,\r\n,,\r\nb.avi,0,4\r\n".replace(",", delimiter)
+    (tmp_path / "cases.csv").write_bytes(text.encode())
+    cases = read(tmp_path / "cases.csv", covariates=("site",)).cases
+    assert cases["target"].tolist() == [1, 0]
+    assert cases["site"].isna().tolist() == [True, False]
+    assert cases["site"].tolist()[1] == 4
+
+
+def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {"source": ["a.avi", "b.avi"], "target": [1.5, 0], "patient_id": [7, 8], "split": ["train", "test"]}
+    )
+    frame["old"] = pd.array([3, None], dtype="Int64")
+    frame.to_parquet(tmp_path / "cases.parquet")
+    frame.to_csv(tmp_path / "cases.csv", index=False)
+    tables = [read(tmp_path / f"cases.{kind}", covariates=("old",)).cases for kind in ("parquet", "csv")]
+    pd.testing.assert_frame_equal(*tables)
+    (tmp_path / "broken.parquet").write_bytes((tmp_path / "cases.parquet").read_bytes()[:200])
+    with pytest.raises(DataError, match="not a readable Parquet"):
+        read(tmp_path / "broken.parquet")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has no rows"),
+        ("source,target\n", "has no rows"),
+        ("source,tarqet\na.avi,1\n", "did you mean 'tarqet'"),
+        ("source,target,target\na.avi,1,1\n", "names a column twice"),
+        ("source,target\na.avi\n", "cases.csv:2: the row has 1 cells"),
+        ('source,target\n"a.avi,1\n', "not a readable CSV"),
+        ("source,target\na.avi,1\na.avi,0\n", "line 3: the same source as in line 2"),
+        ("source,target\na.avi,1\n./a.avi,0\n", "line 3: the same source as in line 2"),
+        ("source,target,split\na.avi,1,train\nb.avi,1,holdout\n", "line 3: the split is none of"),
+        ("source,target,patient_id\na.avi,1,\nb.avi,1,\n", r"line 2: patient_id is empty \(2 such rows\)"),
+        ("source,target,patient_id,split\na.avi,1,x,train\nb.avi,0,x,test\n", "more than one split"),
+        ("source,target\ncases.csv,1\n", "the table itself"),
+    ],
+)
+def test_a_table_that_can_not_be_used_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read(write(tmp_path, text))
+
+
+def test_no_table_at_all_lets_a_fallback_in(tmp_path: Path) -> None:
+    with pytest.raises(AbsentError):
+        read(tmp_path / "nothing.csv")
+
+
+def test_text_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_bytes("source,target\nMüller.avi,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        read(tmp_path / "cases.csv")
+
+
+@pytest.mark.parametrize("parameters", [{"covariates": ("source",)}, {"covariates": ("target",)}])
+def test_reserved_names_are_refused(tmp_path: Path, parameters: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="must differ"):
+        read(write(tmp_path, "source,target\na.avi,1\n"), **parameters)
+
+
+HOSTILE = [
+    "/etc/passwd",
+    "../secret.avi",
+    "a/../../secret.avi",
+    "C:/secret.avi",
+    "a\\b.avi",
+    ".",
+    "",
+    "out.avi",
+    "pipe",
+]
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "linked/secret.avi"])
+def test_a_source_never_leaves_the_folder_of_the_table(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    (tmp_path / "secret.avi").write_bytes(b"secret")
+    (root / "out.avi").symlink_to(tmp_path / "secret.avi")
+    (root / "linked").symlink_to(tmp_path)
+    os.mkfifo(root / "pipe")
+    with pytest.raises(DataError) as caught:
+        read(write(root, f'source,target\nfine.avi,1\n"{name}",0\n'))
+    assert "line 3: the source" in caught.value.message
+    assert "secret" not in caught.value.message
+
+
+@given(name=st.text(max_size=40) | st.lists(st.sampled_from(["..", ".", "a", "/", "\\", "\0", "~", ""])).map("/".join))
+def test_no_name_leaves_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    root = tmp_path_factory.getbasetemp() / "below"
+    root.mkdir(exist_ok=True)
+    try:
+        _, place = place_below(root, name)
+    except DataError:
+        return
+    assert Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root))
+    assert place.resolve() != root.resolve()
+
+
+def test_dicoms_are_grouped_by_the_patient_in_their_header(tmp_path: Path) -> None:
+    for name in ("a.dcm", "b.dcm"):
+        write_dicom(tmp_path / name, blobs(2))
+    write_dicom(tmp_path / "c.dcm", blobs(2), PatientID="other")
+    write_dicom(tmp_path / "d.dcm", blobs(2), PatientID=None)
+    write_video(tmp_path / "e.avi", blobs(3), 30)
+    cohort = read(
+        write(
+            tmp_path,
+            "source,target\n" + "".join(f"{n},0\n" for n in ("a.dcm", "b.dcm", "c.dcm", "d.dcm")) + "e.avi,1\n",
+        )
+    )
+    patients = cohort.cases["patient_id"].tolist()
+    assert patients[0] == patients[1]
+    assert len(set(patients)) == 4
+    assert "2 videos name no patient: each counts as a patient of its own" in cohort.warnings
+    shown = cohort.cases.to_csv() + str(cohort.warnings)
+    assert IDENTIFIER not in shown
+    assert NAME not in shown
+
+
+@pytest.mark.parametrize(
+    ("time", "event", "value", "said"),
+    [
+        ("100", "1", 1, ""),
+        ("365", "1", 1, ""),
+        ("366", "true", 0, ""),
+        ("365", "0", 0, ""),
+        ("364.5", "0", None, "followed for 364.5 of 365 days without an event"),
+        ("", "0", None, "no time"),
+        ("soon", "1", None, "not a number of days"),
+        ("-1", "1", None, "not a number of days"),
+        ("nan", "1", None, "not a number of days"),
+        ("100", "", None, "no event is given"),
+        ("100", "2", None, "neither 0 nor 1"),
+    ],
+)
+def test_the_status_at_the_horizon(time: str, event: str, value: float | None, said: str) -> None:
+    found, why = status_at(365, time, event)
+    assert said in why
+    assert found == value if value is not None else found != found
+
+
+@given(time=st.floats(0, 1e4), event=st.booleans(), horizon=st.floats(1, 1e4))
+def test_a_status_is_known_exactly_if_it_was_seen(time: float, event: bool, horizon: float) -> None:
+    value, why = status_at(horizon, repr(time), str(event))
+    seen = event or time >= horizon
+    assert (value == value) == seen == (why == "")
+    if seen:
+        assert value == float(event and time <= horizon)
+
+
+def test_an_unknown_status_is_refused_by_name_unless_excluded(tmp_path: Path) -> None:
+    table = write(tmp_path, "source,days,died\na.avi,400,0\nb.avi,100,0\nc.avi,10,1\n")
+    cohort = read(table, horizon=365, time="days", event="died")
+    unknown = cohort.cases["case_id"][1]
+    with pytest.raises(DataError, match=f"1 cases: {unknown} .line 3: followed for 100 of 365 days without an event"):
+        targets_of(cohort, TARGET)
+    listing = write(tmp_path, f"{unknown}\n", "left_out.txt")
+    assert targets_of(exclude(cohort, listing), TARGET).y_true.tolist() == [0, 1]
+
+
+def test_a_target_and_a_horizon_are_one_too_many(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="horizon makes one"):
+        read(write(tmp_path, "source,time,event,target\na.avi,1,1,1\n"), horizon=365)
+
+
+def test_a_target_that_is_no_number_names_its_row(tmp_path: Path) -> None:
+    cohort = read(write(tmp_path, "source,target\na.avi,yes\nb.avi,\n"))
+    with pytest.raises(DataError, match=r"line 2: target is not a number.*line 3: target is empty"):
+        targets_of(cohort, TARGET)
