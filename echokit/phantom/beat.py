@@ -37,15 +37,20 @@ class Beats:
 
 def beats_of(case: PhantomCase) -> Beats:
     """Return the time course of a case: beats of nearly equal length from a random first phase on."""
-    rng = random_stream(case.seed, case.index, 1)
     time = np.arange(case.frames) / case.fps
-    period = 60 / case.heart_rate
-    count = int(np.ceil(time[-1] / period)) + 3
-    lengths = period * (1 + case.rhythm_jitter * np.clip(rng.standard_normal(2 * count), -2, 2))
-    starts = np.concatenate([[0.0], np.cumsum(lengths)]) - case.first_phase * lengths[0]
+    starts, lengths = rhythm_of(case)
     beat = np.searchsorted(starts, time, side="right") - 1
     phase = (time - starts[beat]) / lengths[beat]
     return Beats(time, phase, contraction_at(case, phase), opening_at(case, phase))
+
+
+def rhythm_of(case: PhantomCase) -> tuple[Array, Array]:
+    """Return the start of each beat, in seconds from the first frame, and the length of each but the last."""
+    rng = random_stream(case.seed, case.index, 1)
+    period = 60 / case.heart_rate
+    count = int(np.ceil((case.frames - 1) / case.fps / period)) + 3
+    lengths = period * (1 + case.rhythm_jitter * np.clip(rng.standard_normal(2 * count), -2, 2))
+    return np.concatenate([[0.0], np.cumsum(lengths)]) - case.first_phase * lengths[0], lengths
 
 
 def contraction_at(case: PhantomCase, phase: Array) -> Array:

@@ -20,9 +20,9 @@ from echokit.errors import DataError, did_you_mean
 from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import Measurements, measure, phantom_frames
+from echokit.stamp import MARKER
 
 GENERATOR_VERSION = 1
-MARKER = "PHANTOM_DATA.json"
 STATEMENT = (
     "PHANTOM DATA: synthetic videos of computed hearts, written in the layout of EchoNet-Dynamic. "
     "No patient was examined; results on them say nothing about patients."

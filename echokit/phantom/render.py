@@ -12,7 +12,16 @@ from echokit.phantom.anatomy import LEAFLET, TISSUE_GRID, Grid, draw_anatomy, le
 from echokit.phantom.beat import Beats, beats_of
 from echokit.phantom.cases import PhantomCase, random_stream
 from echokit.phantom.motion import endocardium, epicardium, pose_of, to_diastole
-from echokit.phantom.scanner import BEAMS, DEPTHS, as_float32, contact_of, cut, detect, look_up, receiver_of, sector_of
+from echokit.phantom.scanner import (
+    Sector,
+    as_float32,
+    contact_of,
+    cut,
+    detect,
+    look_up,
+    receiver_of,
+    sector_of,
+)
 from echokit.phantom.ventricle import DISKS, Ventricle, ventricle_at
 
 if TYPE_CHECKING:
@@ -51,11 +60,12 @@ class Tracing:
     lines: Array
 
 
-def phantom_frames(case: PhantomCase) -> Frames:
+def phantom_frames(case: PhantomCase, sector: Sector | None = None) -> Frames:
     """Render a case.
 
     Args:
         case: From ``sample_case``.
+        sector: How the machine shows it; a square picture of ``case.size`` where none is given.
 
     Returns:
         (T, H, W) uint8 grey frames, black outside the sector.
@@ -63,19 +73,22 @@ def phantom_frames(case: PhantomCase) -> Frames:
     import cv2
 
     rng = random_stream(case.seed, case.index, 2)
-    beats, sector, receiver = beats_of(case), sector_of(case), receiver_of(case, rng)
+    sector = sector or sector_of(case)
+    beats, receiver = beats_of(case), receiver_of(case, sector, rng)
+    depths, beams, fine = sector.resolution.depths, sector.resolution.beams, sector.resolution.scatterers
     pose = pose_of(case, beats)
     anatomy = as_float32(10 ** (draw_anatomy(case, rng) / 20))
-    contact = contact_of(case, beats)
+    contact = contact_of(case, sector, beats)
     steps = _tissue_motion(case, np.linspace(0, 1, NODES))
     paths = leaflet_paths(case, beats)
     leaflets = sector.to_samples(pose.to_sector(paths.reshape(case.frames, -1, 2))).reshape(paths.shape)
     to_motion, to_tissue = MOTION_GRID.to_nodes(), TISSUE_GRID.to_nodes()
     kept = float(np.sqrt(1 - case.decorrelation))
     renewed = float(np.sqrt(case.decorrelation))
-    scatterers = cut(rng, TISSUE_GRID.count, TISSUE_GRID.count).copy()
+    scattered = TISSUE_GRID.count * fine
+    scatterers = cut(rng, scattered, scattered).copy()
 
-    frames = np.empty((case.frames, case.size, case.size), np.uint8)
+    frames = np.empty((case.frames, sector.height, sector.width), np.uint8)
     for index in range(case.frames):
         node = float(np.clip(beats.contraction[index], 0, 1)) * (NODES - 1)
         low = min(int(node), NODES - 2)
@@ -84,28 +97,29 @@ def phantom_frames(case: PhantomCase) -> Frames:
         at_motion = as_float32(cv2.transform(sector.places, to_motion @ affine))
         at_tissue = as_float32(cv2.transform(sector.places, to_tissue @ affine))
         at_tissue += look_up(motion, at_motion)
-        level = np.maximum(look_up(anatomy, at_tissue), _draw(leaflets[index]))
-        speckle = look_up(scatterers, at_tissue, mirrored=True)
+        level = np.maximum(look_up(anatomy, at_tissue), _draw(leaflets[index], sector))
+        at_scatterers = at_tissue if fine == 1 else at_tissue * np.float32(fine)
+        speckle = look_up(scatterers, at_scatterers, mirrored=True)
         cv2.multiply(speckle, cv2.merge([level, level]), speckle)
         cv2.add(speckle, receiver.clutter, speckle)
-        cv2.accumulateProduct(receiver.floor, cut(rng, DEPTHS, BEAMS), speckle)
+        cv2.accumulateProduct(receiver.floor, cut(rng, depths, beams), speckle)
         frames[index] = detect(speckle, contact[index], receiver, sector)
-        fresh = cut(rng, TISSUE_GRID.count, TISSUE_GRID.count)
+        fresh = cut(rng, scattered, scattered)
         scatterers = as_float32(cv2.addWeighted(scatterers, kept, fresh, renewed, 0))
     return frames
 
 
-def phantom_masks(case: PhantomCase) -> PhantomMasks:
+def phantom_masks(case: PhantomCase, sector: Sector | None = None) -> PhantomMasks:
     """Return the true place of the left ventricle in each frame that ``phantom_frames`` renders."""
     import cv2
 
-    beats, sector = beats_of(case), sector_of(case)
+    beats, sector = beats_of(case), sector or sector_of(case)
     heart = ventricle_at(case, np.clip(beats.contraction, 0, 1))
     pose = pose_of(case, beats)
     septal, lateral = endocardium(case, heart, np.linspace(0, 1, 48))
     inner = sector.to_pixels(pose.to_sector(np.concatenate([septal, lateral[:, ::-1]], 1)))
     outer = sector.to_pixels(pose.to_sector(epicardium(case, heart)))
-    shape = (case.frames, case.size, case.size)
+    shape = (case.frames, sector.height, sector.width)
     cavity, whole = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     for index in range(case.frames):
         cv2.fillPoly(cavity[index], [np.round(inner[index] * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
@@ -176,10 +190,11 @@ def _tissue_motion(case: PhantomCase, contractions: Array) -> list[Float32]:
     return steps
 
 
-def _draw(leaflets: Array) -> Float32:
+def _draw(leaflets: Array, sector: Sector) -> Float32:
     """Draw (4, k, 2) leaflets, in samples, as amplitude on the grid of beams."""
     import cv2
 
-    picture = np.zeros((DEPTHS, BEAMS), np.uint8)
+    shape = (sector.resolution.depths, sector.resolution.beams)
+    picture = np.zeros(shape, np.uint8)
     cv2.polylines(picture, list(np.round(leaflets * 16).astype(np.int32)), False, 255, 1, cv2.LINE_AA, 4)
     return picture * np.float32(10 ** (LEAFLET / 20) / 255)

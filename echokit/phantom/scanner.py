@@ -23,10 +23,33 @@ if TYPE_CHECKING:
 
 Float32 = npt.NDArray[np.float32]
 
-DEPTHS, BEAMS = 152, 104
-AXIAL, LATERAL, LATERAL_NEAR = 0.85, 1.35, 2.2  # SD of the point-spread function in samples
-NEAR = 40  # samples in front of the focus
 BANK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How finely a machine samples.
+
+    Attributes:
+        depths, beams: Samples along a beam, and beams.
+        axial, lateral, lateral_near: SD of the point-spread function in samples; the last one at the probe.
+        near: Samples in front of the focus.
+        scatterers: Scatterers a node of the tissue grid, along each side.
+    """
+
+    depths: int
+    beams: int
+    axial: float
+    lateral: float
+    lateral_near: float
+    near: int
+    scatterers: int
+
+
+COARSE = Resolution(152, 104, axial=0.85, lateral=1.35, lateral_near=2.2, near=40, scatterers=1)
+"""For pictures of about 112 pixels."""
+FINE = Resolution(330, 180, axial=0.9, lateral=1.25, lateral_near=2.6, near=88, scatterers=2)
+"""For pictures of about 500 pixels."""
 
 
 @cache
@@ -61,16 +84,19 @@ class Sector:
     """The sector of one case and how its picture is made.
 
     Attributes:
-        size: Height and width of the picture in pixels.
+        resolution: How finely it is sampled.
+        height, width: Of the picture in pixels.
         scale: Pixels per mm.
         tip_x, tip_y: Place of the probe in pixels.
-        places: (DEPTHS, BEAMS, 2) float32 sector mm of each sample.
-        columns: (size, size, 2) float32 (beam, depth) sample of each pixel; far outside where there is none.
-        inside: (size, size) uint8, 1 inside the sector.
+        places: (depths, beams, 2) float32 sector mm of each sample.
+        columns: (height, width, 2) float32 (beam, depth) sample of each pixel; far outside where there is none.
+        inside: (height, width) uint8, 1 inside the sector.
         depth, half_angle: Of the sector, in mm and radians.
     """
 
-    size: int
+    resolution: Resolution
+    height: int
+    width: int
     scale: float
     tip_x: float
     tip_y: float
@@ -88,24 +114,50 @@ class Sector:
         """Map (..., 2) sector mm to (beam, depth) samples."""
         radius = np.hypot(points[..., 0], points[..., 1])
         angle = np.arctan2(points[..., 0], points[..., 1])
-        beam = (angle / self.half_angle + 1) / 2 * (BEAMS - 1)
-        return np.stack([beam, radius / self.depth * (DEPTHS - 1)], -1)
+        beam = (angle / self.half_angle + 1) / 2 * (self.resolution.beams - 1)
+        return np.stack([beam, radius / self.depth * (self.resolution.depths - 1)], -1)
 
 
 def sector_of(case: PhantomCase) -> Sector:
-    """Lay out the sector: apex at the top, the full depth down to the last row."""
+    """Lay out the sector in a square picture: apex at the top, the full depth down to the last row."""
     size = case.size
     scale = (size - 0.04 * size) / case.depth
-    tip_x, tip_y = (size - 1) / 2, 0.02 * size
-    radius = np.linspace(0, case.depth, DEPTHS)[:, None]
-    angle = np.linspace(-case.half_angle, case.half_angle, BEAMS)[None]
+    return lay_out(case, COARSE, size, size, scale, (size - 1) / 2, 0.02 * size)
+
+
+def lay_out(
+    case: PhantomCase, resolution: Resolution, height: int, width: int, scale: float, tip_x: float, tip_y: float
+) -> Sector:
+    """Lay out the sector of a case in a picture.
+
+    Args:
+        case: Its depth and opening angle count.
+        resolution: How finely the machine samples.
+        height, width: Of the picture in pixels.
+        scale: Pixels per mm.
+        tip_x, tip_y: Place of the probe in pixels.
+    """
+    radius = np.linspace(0, case.depth, resolution.depths)[:, None]
+    angle = np.linspace(-case.half_angle, case.half_angle, resolution.beams)[None]
     places = np.stack([radius * np.sin(angle), radius * np.cos(angle)], -1).astype(np.float32)
-    x, y = np.meshgrid((np.arange(size) - tip_x) / scale, (np.arange(size) - tip_y) / scale)
+    x, y = np.meshgrid((np.arange(width) - tip_x) / scale, (np.arange(height) - tip_y) / scale)
     radius, angle = np.hypot(x, y), np.arctan2(x, y)
     inside = (radius <= case.depth) & (np.abs(angle) <= case.half_angle) & (radius > 3)
-    beam = (angle / case.half_angle + 1) / 2 * (BEAMS - 1)
-    columns = np.stack([beam, radius / case.depth * (DEPTHS - 1)], -1).astype(np.float32)
-    return Sector(size, scale, tip_x, tip_y, places, columns, inside.astype(np.uint8), case.depth, case.half_angle)
+    beam = (angle / case.half_angle + 1) / 2 * (resolution.beams - 1)
+    columns = np.stack([beam, radius / case.depth * (resolution.depths - 1)], -1).astype(np.float32)
+    return Sector(
+        resolution,
+        height,
+        width,
+        scale,
+        tip_x,
+        tip_y,
+        places,
+        columns,
+        inside.astype(np.uint8),
+        case.depth,
+        case.half_angle,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +165,11 @@ class Receiver:
     """Everything of one case between scatterers and grey values that does not change with time.
 
     Attributes:
-        sensitivity: (DEPTHS, BEAMS) float32 gain of each sample: loss with depth, machine gain.
-        floor: (DEPTHS, BEAMS, 2) float32 amplitude of what decorrelates at once: blood, haze, electronic noise.
-        clutter: (DEPTHS, BEAMS, 2) float32 reverberation that stands still.
+        sensitivity: (depths, beams) float32 gain of each sample: loss with depth, machine gain.
+        floor: (depths, beams, 2) float32 amplitude of what decorrelates at once: blood, haze, electronic noise.
+        clutter: (depths, beams, 2) float32 reverberation that stands still.
         dynamic_range: In dB.
-        below_skin: (DEPTHS, 1) float32 share of a shadow at each depth: none at the skin.
+        below_skin: (depths, 1) float32 share of a shadow at each depth: none at the skin.
     """
 
     sensitivity: Float32
@@ -127,10 +179,11 @@ class Receiver:
     below_skin: Float32
 
 
-def receiver_of(case: PhantomCase, rng: np.random.Generator) -> Receiver:
+def receiver_of(case: PhantomCase, sector: Sector, rng: np.random.Generator) -> Receiver:
     """Set up the machine of a case."""
-    depth = np.linspace(0, case.depth, DEPTHS)[:, None]
-    angle = np.linspace(-case.half_angle, case.half_angle, BEAMS)[None]
+    depths, beams = sector.resolution.depths, sector.resolution.beams
+    depth = np.linspace(0, case.depth, depths)[:, None]
+    angle = np.linspace(-case.half_angle, case.half_angle, beams)[None]
     edge = 7 * (np.abs(angle) / case.half_angle) ** 4
     level = case.gain - case.attenuation * depth - edge
     electronic = case.noise + 0.05 * depth
@@ -139,19 +192,19 @@ def receiver_of(case: PhantomCase, rng: np.random.Generator) -> Receiver:
     near = 10 ** ((case.clutter - 0.55 * depth) / 20) + 10 ** ((-6 - 3.0 * depth) / 20)
     return Receiver(
         sensitivity=(10 ** (level / 20)).astype(np.float32),
-        floor=np.broadcast_to(floor[..., None], (DEPTHS, BEAMS, 2)).astype(np.float32),
-        clutter=cut(rng, DEPTHS, BEAMS) * near[..., None].astype(np.float32),
+        floor=np.broadcast_to(floor[..., None], (depths, beams, 2)).astype(np.float32),
+        clutter=cut(rng, depths, beams) * near[..., None].astype(np.float32),
         dynamic_range=case.dynamic_range,
         below_skin=(1 / (1 + np.exp(-(depth - 25) / 6))).astype(np.float32),
     )
 
 
-def contact_of(case: PhantomCase, beats: Beats) -> Float32:
-    """Return how poor contact darkens each beam of each frame, in dB: (frames, BEAMS) float32.
+def contact_of(case: PhantomCase, sector: Sector, beats: Beats) -> Float32:
+    """Return how poor contact darkens each beam of each frame, in dB: (frames, beams) float32.
 
     A shadow over the lateral wall wanders slowly, and the whole picture slowly fades and returns.
     """
-    angle = np.linspace(-case.half_angle, case.half_angle, BEAMS)
+    angle = np.linspace(-case.half_angle, case.half_angle, sector.resolution.beams)
     middle = case.dropout_angle + case.dropout_drift * slow_course(case, beats, 3)
     shadow = case.dropout * np.exp(-0.5 * ((angle - middle[:, None]) / case.dropout_width) ** 2)
     return (shadow + case.fading * slow_course(case, beats, 4)[:, None]).astype(np.float32)
@@ -161,19 +214,21 @@ def detect(echo: Float32, contact: Float32, receiver: Receiver, sector: Sector) 
     """Turn scatterers on the grid of beams into one picture.
 
     Args:
-        echo: (DEPTHS, BEAMS, 2) float32 complex amplitude before the point-spread function.
-        contact: (BEAMS,) float32 dB by which poor contact darkens each beam below the skin.
+        echo: (depths, beams, 2) float32 complex amplitude before the point-spread function.
+        contact: (beams,) float32 dB by which poor contact darkens each beam below the skin.
         receiver: The machine.
         sector: The geometry.
 
     Returns:
-        (size, size) uint8, black outside the sector.
+        (height, width) uint8, black outside the sector.
     """
     import cv2
 
-    near = as_float32(cv2.sepFilter2D(echo[: NEAR + 24], -1, _kernel(LATERAL_NEAR), _kernel(AXIAL)))
-    blurred = as_float32(cv2.sepFilter2D(echo, -1, _kernel(LATERAL), _kernel(AXIAL)))
-    blurred[:NEAR] += (near[:NEAR] - blurred[:NEAR]) * _focus()
+    fineness = sector.resolution
+    axial, near = _kernel(fineness.axial), fineness.near
+    wide = as_float32(cv2.sepFilter2D(echo[: near + 24], -1, _kernel(fineness.lateral_near), axial))
+    blurred = as_float32(cv2.sepFilter2D(echo, -1, _kernel(fineness.lateral), axial))
+    blurred[:near] += (wide[:near] - blurred[:near]) * _focus(near)
     envelope = as_float32(cv2.magnitude(blurred[..., 0], blurred[..., 1]))
     envelope *= receiver.sensitivity
     envelope += np.float32(1e-6)
@@ -187,9 +242,9 @@ def detect(echo: Float32, contact: Float32, receiver: Receiver, sector: Sector) 
 
 
 @cache
-def _focus() -> Float32:
+def _focus(near: int) -> Float32:
     """Share of the wide beam in front of the focus."""
-    return np.linspace(1, 0, NEAR, dtype=np.float32)[:, None, None]
+    return np.linspace(1, 0, near, dtype=np.float32)[:, None, None]
 
 
 @cache
