@@ -43,6 +43,12 @@ def echokit_components(register: Register) -> None:
     register.objective(
         "cross_entropy", "echokit.objectives.cross_entropy:CrossEntropy", summary="tell two classes apart"
     )
+    register.objective(
+        "ef_regression", "echokit.objectives.ef_regression:EfRegression", summary="estimate the ejection fraction"
+    )
+    register.objective(
+        "multi_task", "echokit.objectives.multi_task:MultiTask", summary="the class and the ejection fraction together"
+    )
 
     register.resampler("official", "echokit.resample.official:Official", summary="the dataset's own division")
     register.resampler("holdout", "echokit.resample.holdout:Holdout", summary="one random division by patient")

@@ -170,7 +170,7 @@ def run(
 
 def _material(data: Data, preparation: Preparation) -> Material:
     rows = preparation.rows
-    targets = Targets(data.targets.y_true[rows], data.targets.value[rows], data.targets.below)
+    targets = replace(data.targets, y_true=data.targets.y_true[rows], value=data.targets.value[rows])
     return Material(data.cohort.cases.iloc[rows].reset_index(drop=True), preparation.clips, targets)
 
 

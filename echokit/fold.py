@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.cohort.cohort import SPLITS, Fold
-from echokit.errors import DataError
+from echokit.errors import DataError, EchokitError
 from echokit.models.shape import InputShape
-from echokit.objectives.objective import Targets
+from echokit.objectives.calibration import Calibration, Uncalibrated, calibration_from
+from echokit.objectives.objective import Objective, Targets, calibrator_of, initial_bias_of, threshold_of
 from echokit.recipe.recipe import Recipe
 from echokit.sampling.windows import Windows
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from echokit.training.device import Precision
     from echokit.training.keep import Kept
     from echokit.training.watch import Watch
+
+CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,18 @@ class FoldResult:
     """What a fold leaves.
 
     Attributes:
-        table: Rows of ``predictions.csv``.
-        probability: Whether the scores are probabilities.
+        table: Rows of ``predictions.csv``, with the scores as the objective gives them.
+        probability: Whether these scores are probabilities.
+        threshold: Score at and above which a case is called positive.
+        calibration: Turns these scores into probabilities, or says why there is none; None where none was asked for.
         history: One record an epoch.
         kept: The epoch whose weights were kept.
     """
 
     table: pd.DataFrame
     probability: bool
+    threshold: float
+    calibration: Calibration | Uncalibrated | None
     history: list[Mapping[str, Any]]
     kept: Kept
 
@@ -138,6 +146,7 @@ def fit_fold(
         DataError: The fold can not be learned from.
         EchokitError: The training failed in a way that the user can mend.
     """
+    from echokit.training.checkpoint import write_text
     from echokit.training.data import norm_statistics, of_cases
     from echokit.training.loop import fit
     from echokit.training.scoring import score
@@ -157,6 +166,8 @@ def fit_fold(
         "train_targets": _summary(material.targets, fold.train),
     }
     model = assemble(recipe, shapes, objective.outputs, norms, seed)
+    if bias := initial_bias_of(objective):
+        model.start_at(bias)
     result = fit(
         model,
         objective,
@@ -194,7 +205,42 @@ def fit_fold(
     import pandas as pd
 
     table = pd.concat(tables, ignore_index=True)
-    return FoldResult(table, objective.probability, list(result.history), result.kept)
+    calibration = calibrate(objective, material, fold, table)
+    if calibration is not None:
+        content = {"phantom": lock_facts.get("phantom"), "calibration": calibration.plain()}
+        write_text(directory / CALIBRATION, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return FoldResult(
+        table, objective.probability, threshold_of(objective), calibration, list(result.history), result.kept
+    )
+
+
+def calibrate(
+    objective: Objective, material: Material, fold: Fold, table: pd.DataFrame
+) -> Calibration | Uncalibrated | None:
+    """Fit the objective's calibration, if it has one, to the validation patients of a fold and to nobody else."""
+    from echokit.evaluate.predictions import Predictions
+
+    calibrator = calibrator_of(objective)
+    if calibrator is None:
+        return None
+    rows = table[table["split"] == "val"]
+    if rows.empty:
+        return Uncalibrated("there is no validation part")
+    patients = Predictions(rows.assign(target=material.targets.value[fold.val])).per_patient()
+    return calibrator(patients.y_score, patients.y_true, patients.table["target"].to_numpy(np.float64))
+
+
+def read_calibration(directory: Path) -> Calibration | Uncalibrated:
+    """Read what `fit_fold` left of a calibrated objective.
+
+    Raises:
+        EchokitError: It is missing or damaged.
+    """
+    path = directory / CALIBRATION
+    try:
+        return calibration_from(json.loads(path.read_text(encoding="utf-8"))["calibration"])
+    except (OSError, ValueError, TypeError, KeyError, EchokitError) as error:
+        raise EchokitError(f"the calibration can not be read: {error}", where=str(path)) from error
 
 
 def fold_seed(seed: int, fold: int) -> int:
@@ -203,7 +249,7 @@ def fold_seed(seed: int, fold: int) -> int:
 
 
 def _subset(targets: Targets, rows: npt.NDArray[np.int64]) -> Targets:
-    return Targets(targets.y_true[rows], targets.value[rows], targets.below)
+    return replace(targets, y_true=targets.y_true[rows], value=targets.value[rows])
 
 
 def _summary(targets: Targets, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
@@ -248,7 +294,8 @@ def _table(
             "y_score": scores,
         }
     )
-    if predictions is not None:
+    if material.targets.quantity:
         table["target"] = material.targets.value[rows]
+    if predictions is not None:
         table["prediction"] = predictions
     return table

@@ -6,21 +6,25 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from echokit.errors import EchokitError, VideoError
-from echokit.fold import assemble, targets_like
+from echokit.fold import assemble, read_calibration, targets_like
 from echokit.models.norm import Norm
 from echokit.models.shape import InputShape
+from echokit.objectives.calibration import Calibration, Uncalibrated, all_or_none
+from echokit.objectives.objective import HALF, Objective, calibrator_of, threshold_of
 from echokit.prepared import one_clip
 from echokit.run_directory import Run
 from echokit.store import prepare_video, steps_of
 
 if TYPE_CHECKING:
     from echokit.models.echo_model import EchoModel
-    from echokit.objectives.objective import Objective
+
+Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,13 @@ class Prediction:
 
     Attributes:
         case_id: Name of the case; a pseudonym for DICOM.
-        score: Mean over the folds' models, or None where the video can not be used.
+        score: Mean over the folds' models and the windows, or None where the video can not be used.
         positive: Whether the score reaches the threshold.
         frames: Frames that were used.
+        score_range: Lowest and highest score of a window, where the video has several windows; else None.
+        prediction: Estimated value of the target's column (EF in percent), or None where the run estimates none.
+        prediction_range: Lowest and highest estimate of a window, where there are several; else None.
+        windows: Windows that were averaged.
         notes: What was short, corrupt or passed through.
         damaged: Whether the file lacks frames that it should hold; the score rests on the others.
         problem: Why there is no score.
@@ -41,9 +49,22 @@ class Prediction:
     score: float | None
     positive: bool | None
     frames: int
+    score_range: tuple[float, float] | None = None
+    prediction: float | None = None
+    prediction_range: tuple[float, float] | None = None
+    windows: int = 0
     notes: tuple[str, ...] = ()
     damaged: bool = False
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One fold's model, and what turns its outputs into a score."""
+
+    model: EchoModel
+    objective: Objective
+    calibration: Calibration | Uncalibrated | None
 
 
 class Predictor:
@@ -53,11 +74,13 @@ class Predictor:
         run: A run that finished.
         device: ``auto``, ``cpu`` or ``cuda``.
 
-    Raises:
-        EchokitError: The run did not finish, or its weights can not be read.
-    """
+    Attributes:
+        probability: Whether the scores are probabilities: calibrated in every fold, or so by themselves.
+        threshold: Score at and above which a video is called positive.
 
-    threshold = 0.5
+    Raises:
+        EchokitError: The run did not finish, or its weights or its calibration can not be read.
+    """
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         from echokit.training.device import choose_device, choose_precision
@@ -69,15 +92,18 @@ class Predictor:
         self.device = choose_device(device)
         self.precision = choose_precision(self.device, self.recipe.train.precision)
         folders = sorted((run.path / "checkpoints").glob("fold-*"))
-        self.models = [self._load(folder) for folder in folders]
-        if not self.models or not run.complete:
+        if not folders or not run.complete:
             raise EchokitError(
                 "the run has not finished",
                 hint="echokit run ... --resume goes on with it",
                 where=str(run.path),
             )
+        self.members = [self._load(folder) for folder in folders]
+        self.calibrations = all_or_none([member.calibration for member in self.members])
+        self.probability = self.calibrations is not None or all(m.objective.probability for m in self.members)
+        self.threshold = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
 
-    def _load(self, folder: Path) -> tuple[EchoModel, Objective]:
+    def _load(self, folder: Path) -> Member:
         from echokit.models.weights import load_weights
         from echokit.training.checkpoint import MODEL, find_checkpoint
 
@@ -90,7 +116,8 @@ class Predictor:
         objective = self.recipe.objective.build()(targets_like(facts["train_targets"]))
         model = assemble(self.recipe, shapes, objective.outputs, norms, seed=0)
         model.load_state_dict(tensors)
-        return model.to(self.device).eval(), objective
+        calibration = read_calibration(folder) if calibrator_of(objective) else None
+        return Member(model.to(self.device).eval(), objective, calibration)
 
     def __call__(self, sources: Sequence[tuple[str, Path]]) -> Iterator[Prediction]:
         """Score videos one by one; one that can not be used costs its own row only.
@@ -111,21 +138,48 @@ class Predictor:
         clip, mask = prepare_video(path, self.steps)
         clips = one_clip(clip, mask, folder)
         windows = self.sampler(clips.lengths, "test", 0, self.recipe.seed)
-        scores: list[float] = []
-        for model, objective in self.models:
-            result: Any = score(
-                model,
-                objective,
+        scores: list[Numbers] = []
+        estimates: list[Numbers] = []
+        for index, member in enumerate(self.members):
+            result = score(
+                member.model,
+                member.objective,
                 clips,
                 windows,
                 batch_size=1,
                 device=self.device,
                 precision=self.precision,
             )
-            scores.append(float(result.score[0]))
+            calibrated = self.calibrations[index] if self.calibrations is not None else _as_it_is
+            scores.append(calibrated(np.append(result.score, result.window_score)))
+            if result.prediction is not None and result.window_prediction is not None:
+                estimates.append(np.append(result.prediction, result.window_prediction))
         notes = list(clip.notes)
         wanted = windows.frames.shape[1]
         if len(clip) < wanted:
             notes.append(f"short: {len(clip)} of {wanted} frames, padded")
-        mean = float(np.mean(scores))
-        return Prediction(case_id, mean, mean >= self.threshold, min(len(clip), wanted), tuple(notes), clip.damaged)
+        answer, score_range = _mean_and_range(scores)
+        prediction, prediction_range = _mean_and_range(estimates) if estimates else (None, None)
+        return Prediction(
+            case_id,
+            answer,
+            answer >= self.threshold,
+            min(len(clip), wanted),
+            score_range,
+            prediction,
+            prediction_range,
+            len(windows),
+            tuple(notes),
+            clip.damaged,
+        )
+
+
+def _as_it_is(score: Numbers) -> Numbers:
+    return score
+
+
+def _mean_and_range(members: Sequence[Numbers]) -> tuple[float, tuple[float, float] | None]:
+    """The mean over the folds' models of the first entry, and the range of the others, which are the windows'."""
+    mean = np.mean(members, axis=0)
+    windows = mean[1:]
+    return float(mean[0]), (float(windows.min()), float(windows.max())) if len(windows) > 1 else None

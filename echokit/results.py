@@ -7,11 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from echokit.cohort.target import TargetSettings
+from echokit.evaluate.predictions import NO_PROBABILITY
 from echokit.fold import FoldResult
 from echokit.lock import Lock
+from echokit.objectives.calibration import Uncalibrated, all_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from echokit.evaluate.predictions import Predictions
 
 
 def write_results(
@@ -34,17 +39,14 @@ def write_results(
     Raises:
         DataError: The predictions can not be evaluated.
     """
-    import pandas as pd
-
     from echokit.evaluate.assessment import assess
     from echokit.evaluate.files import write_curves, write_metrics
-    from echokit.evaluate.predictions import Predictions
     from echokit.report.plots import write_plots
     from echokit.report.summary import KeptEpoch, write_summary
 
     recipe, stamp = lock.recipe, lock.stamp
-    table = pd.concat([result.table for result in results], ignore_index=True)
-    predictions = Predictions(table, recipe.target.positive, probability=all(result.probability for result in results))
+    predictions, score = scored(results, recipe.target)
+    table = predictions.table
     write_table(table, path / "predictions.csv", stamp)
     history = [record for result in results for record in result.history]
     write_history(history, path / "history.jsonl", stamp)
@@ -77,10 +79,43 @@ def write_results(
         predictions=predictions,
         division=_division(lock),
         kept=kept,
-        facts=_facts(lock),
+        facts={"score": score, **_facts(lock)},
         notes=[*warnings, *(f"unreadable: {case_id}: {reason}" for case_id, reason in failures)],
         plots=plots,
         stamp=stamp,
+    )
+
+
+def scored(results: Sequence[FoldResult], target: TargetSettings) -> tuple[Predictions, str]:
+    """Join the folds, turn their scores into probabilities where every fold has a calibration, and say what they are.
+
+    Returns:
+        The predictions; where the score is no probability, their table says so in the columns ``score_is`` and
+        ``threshold``. What the score is, in words.
+    """
+    import pandas as pd
+
+    from echokit.evaluate.predictions import Predictions
+
+    tables = [result.table for result in results]
+    calibrations = all_or_none([result.calibration for result in results])
+    wanted = f"probability of {target.definition}"
+    if calibrations is not None:
+        tables = [
+            table.assign(y_score=calibration(table["y_score"].to_numpy()))
+            for table, calibration in zip(tables, calibrations, strict=True)
+        ]
+        joined = Predictions(pd.concat(tables, ignore_index=True), target.positive)
+        return joined, f"{wanted}: " + "; ".join(dict.fromkeys(one.definition for one in calibrations))
+    threshold = results[0].threshold
+    reasons = dict.fromkeys(r.calibration.reason for r in results if isinstance(r.calibration, Uncalibrated))
+    why = f" (not calibrated: {'; '.join(reasons)})" if reasons else ""
+    if all(result.probability for result in results):
+        return Predictions(pd.concat(tables, ignore_index=True), target.positive, threshold), wanted + why
+    table = pd.concat(tables, ignore_index=True).assign(score_is=NO_PROBABILITY, threshold=threshold)
+    return (
+        Predictions(table, target.positive, threshold, probability=False),
+        f"{NO_PROBABILITY}{why}; {target.positive} from {threshold:g} on",
     )
 
 

@@ -61,7 +61,7 @@ class Run:
             EchokitError: The run has no such metric.
         """
         for metric in self.metrics:
-            if (metric.metric, metric.split) == (name, split):
+            if (metric.metric, metric.split, metric.subgroup) == (name, split, None):
                 return metric
         raise EchokitError(f"the run has no {name} of the {split} split", where=str(self.path))
 

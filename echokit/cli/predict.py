@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from echokit.predict import Prediction
 
 
 @click.command("predict", short_help="Score new videos with a finished run.")
@@ -32,7 +36,7 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
 
     from echokit.cli.console import Screen
     from echokit.identity import case_ids
-    from echokit.predict import Prediction, Predictor
+    from echokit.predict import Predictor
     from echokit.run_directory import find_run
     from echokit.sources import expand
     from echokit.training.device import fix_threads
@@ -47,7 +51,8 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
         for row in predictor(list(zip(names, files, strict=True))):
             rows.append(row)
             advance(1)
-    positive = predictor.recipe.target.positive
+    positive, column = predictor.recipe.target.positive, predictor.recipe.target.source
+    kind = "probability" if predictor.probability else "no probability"
     stamp = f"{predictor.stamp}: this model was trained on synthetic hearts; its scores mean nothing for a patient"
     failed = [row for row in rows if row.problem]
     if as_json:
@@ -55,13 +60,16 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
             "data": predictor.stamp,
             "positive": positive,
             "definition": predictor.recipe.target.definition,
+            "probability": predictor.probability,
             "threshold": predictor.threshold,
             "predictions": [asdict(row) for row in rows],
         }
         click.echo(json.dumps(content, indent=2))
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(["case_id", "y_score", positive, "frames", "notes", "problem", "model_data"])
+        columns = ["case_id", "y_score", positive, "frames", "notes", "problem", "model_data"]
+        columns += ["score_is", "prediction", "windows", "lowest", "highest"]
+        writer.writerow(columns)
         for row in rows:
             called = "" if row.positive is None else int(row.positive)
             score = "" if row.score is None else row.score
@@ -74,13 +82,18 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
                     "; ".join(row.notes),
                     row.problem or "",
                     predictor.stamp or "",
+                    kind,
+                    "" if row.prediction is None else row.prediction,
+                    row.windows,
+                    *(row.prediction_range or row.score_range or ("", "")),
                 ]
             )
     else:
         if predictor.stamp:
             click.echo(stamp)
+        what = "probability of" if predictor.probability else "no probability; higher is more likely"
         click.echo(
-            f"score: probability of {predictor.recipe.target.definition}; called {positive} from {predictor.threshold}"
+            f"score: {what} {predictor.recipe.target.definition}; called {positive} from {predictor.threshold:g}"
         )
         width = max(len(row.case_id) for row in rows)
         for row in rows:
@@ -89,7 +102,7 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
                 continue
             called = positive if row.positive else f"not {positive}"
             notes = f"  ({'; '.join(row.notes)})" if row.notes else ""
-            click.echo(f"{row.case_id:<{width}}  {row.score:.4f}  {called}, {row.frames} frames{notes}")
+            click.echo(f"{row.case_id:<{width}}  {row.score:.4f}  {called}, {_windows(row, column)}{notes}")
     damaged = [row.case_id for row in rows if row.damaged]
     if damaged:
         click.echo(f"damaged, scored on the frames that are left: {', '.join(damaged)}", err=True)
@@ -97,3 +110,16 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
         click.echo(f"{len(failed)} of {len(rows)} videos could not be scored", err=True)
     if failed or damaged:
         raise click.exceptions.Exit(2)
+
+
+def _windows(row: Prediction, column: str) -> str:
+    """What was estimated, from how much of the video, and how far its windows disagree."""
+    estimate = "" if row.prediction is None else f"{column} {row.prediction:.1f}, "
+    if row.windows <= 1:
+        return f"{estimate}{row.frames} frames"
+    if row.prediction_range is not None:
+        low, high = (f"{value:.1f}" for value in row.prediction_range)
+    else:
+        assert row.score_range is not None
+        low, high = (f"{value:.4f}" for value in row.score_range)
+    return f"{estimate}{low} to {high} over {row.windows} windows of {row.frames} frames"

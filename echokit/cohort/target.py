@@ -82,7 +82,8 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
         positive = value >= cut["at_or_above"]
     else:
         positive = _binary(value, target.source)
-    return Targets(positive.astype(np.int64), value, next(iter(cut.values()), None))
+    below = cut.get("below", cut.get("at_or_below"))
+    return Targets(positive.astype(np.int64), value, below, quantity=bool(cut))
 
 
 def _binary(value: npt.NDArray[np.float64], column: str) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from echokit.errors import DataError, EchokitError, did_you_mean
 from echokit.evaluate.bootstrap import bootstrap_interval
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.evaluator import Evaluator, Resampled
-from echokit.evaluate.predictions import Predictions
+from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +64,8 @@ def assess(
             evaluation = evaluator(part)
             for metric in evaluation.metrics:
                 metric = replace(metric, split=split, repeat=repeat, fold=fold)
+                if not predictions.probability:
+                    metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
                 _check_finite(name, metric)
                 if metric.interval is None and metric.low is None:
                     if folds > 1:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("case_id", "patient_id", "split", "repeat", "fold", "y_true", "y_score")
+NO_PROBABILITY = "no probability"
+"""What the column ``score_is`` holds where ``y_score`` is none; the column ``threshold`` then says where it is cut."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -55,6 +55,15 @@ class EchoModel(nn.Module):
         self.head = nn.Linear(features, outputs)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+
+    def start_at(self, bias: Sequence[float]) -> None:
+        """Let the head start at given answers, such as the mean of the training values.
+
+        Args:
+            bias: One number an output.
+        """
+        with torch.no_grad():
+            self.head.bias.copy_(torch.tensor(bias, dtype=torch.float32))
 
     def forward(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
         """Answer a batch.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from echokit.objectives.objective import Calibrator
 
 
 @dataclass  # not frozen: the Objective protocol declares plain attributes
@@ -18,14 +22,18 @@ class WeightedCrossEntropy:
         probability: Whether ``score`` is a probability of class 1.
         weights: Of class 0 and class 1.
         label_smoothing: As in torch: part of the target that both classes share.
+        focal: Power of the focal factor; 0 for none.
         shift: Taken off the logit before the score.
+        calibrator: Fits a probability to the scores of the validation patients, or None.
     """
 
     outputs: int
     probability: bool
     weights: tuple[float, float]
     label_smoothing: float
+    focal: float
     shift: float
+    calibrator: Calibrator | None = None
 
     def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weighted sum of the losses and the sum of the weights: their ratio is torch's mean.
@@ -36,10 +44,8 @@ class WeightedCrossEntropy:
             value: (B,) float32; not used.
         """
         weights = torch.tensor(self.weights, dtype=torch.float32, device=outputs.device)
-        total = functional.cross_entropy(
-            self._logits(outputs), y_true, weights, reduction="sum", label_smoothing=self.label_smoothing
-        )
-        return total, weights[y_true].sum()
+        losses = cross_entropies(self._logits(outputs), y_true, weights, self.label_smoothing, self.focal)
+        return losses.sum(), weights[y_true].sum()
 
     def score(self, outputs: Tensor) -> Tensor:
         """(B, outputs) -> (B,) float32 in [0, 1]: softmax of class 1, less the shift of the class weights."""
@@ -53,3 +59,22 @@ class WeightedCrossEntropy:
     def _logits(self, outputs: Tensor) -> Tensor:
         logits = outputs.float()
         return logits if self.outputs == 2 else functional.pad(logits, (1, 0))
+
+
+def cross_entropies(
+    logits: Tensor, y_true: Tensor, weights: Tensor, label_smoothing: float = 0.0, focal: float = 0.0
+) -> Tensor:
+    """(B, 2) logits and (B,) classes to (B,) losses, each times the weight of its class.
+
+    Args:
+        logits: (B, 2) float32.
+        y_true: (B,) int64 of 0 and 1.
+        weights: (2,) float32.
+        label_smoothing: As in torch.
+        focal: Losses are multiplied by (1 - p) ** focal, p being the probability of the true class.
+    """
+    losses = functional.cross_entropy(logits, y_true, weights, reduction="none", label_smoothing=label_smoothing)
+    if focal:
+        other = functional.log_softmax(logits, 1).gather(1, (1 - y_true)[:, None])[:, 0]
+        losses = losses * torch.exp(focal * other)  # 1 - p, from its logarithm: exact where p is nearly 1
+    return losses

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from echokit.cohort.cohort import Fold
 from echokit.errors import EchokitError
-from echokit.objectives.objective import Targets
+from echokit.objectives.objective import Targets, threshold_of
 from echokit.sampling.windows import Windows
 from echokit.training.data import Batch, PreparedClips, batches, of_cases
 from echokit.training.progress import FoldFiles, Progress
 from echokit.training.schedule import learning_rate
-from echokit.training.scoring import auroc, called_positive, model_outputs, scores_of
+from echokit.training.scoring import auroc, model_outputs, scores_of
 from echokit.training.settings import TrainSettings
 from echokit.training.signals import StopRequest
 from echokit.training.step import NonFiniteLossError, Step, StepResult
@@ -105,13 +105,7 @@ class FoldTraining:
         progress.loss += result.loss
         progress.weight += result.weight
         objective = self.step.objective
-        estimate = objective.predict(result.outputs)
-        called = called_positive(
-            objective,
-            objective.score(result.outputs).double().numpy(),
-            None if estimate is None else estimate.double().numpy(),
-            self.targets.below,
-        )
+        called = objective.score(result.outputs).double().numpy() >= threshold_of(objective)
         progress.correct += int((called == (self.targets.y_true[batch.rows] == 1)).sum())
         progress.seen += len(batch.rows)
 
@@ -135,7 +129,7 @@ class FoldTraining:
         total, weight = step.objective.loss(outputs, *self._learned(windows.case, torch.device("cpu")))
         scores = scores_of(step.objective, windows, outputs)
         truth = self.targets.y_true[scores.case]
-        called = called_positive(step.objective, scores.score, scores.prediction, self.targets.below)
+        called = scores.score >= threshold_of(step.objective)
         return {
             "val_loss": float(total) / float(weight),
             "val_accuracy": float(np.mean(called == (truth == 1))),

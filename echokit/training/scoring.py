@@ -28,11 +28,17 @@ class Scores:
         case: (n,) int64 positions in the cohort, ascending.
         score: (n,) float64; higher means more likely positive.
         prediction: (n,) float64 in the unit of the objective's value, or None where it does not estimate one.
+        window: (m,) int64 index into ``case`` of each window, in the order of the windows.
+        window_score: (m,) float64, what ``score`` is the mean of.
+        window_prediction: (m,) float64, what ``prediction`` is the mean of, or None.
     """
 
     case: Integers
     score: Numbers
     prediction: Numbers | None
+    window: Integers
+    window_score: Numbers
+    window_prediction: Numbers | None
 
 
 def score(
@@ -70,11 +76,16 @@ def scores_of(objective: Objective, windows: Windows, outputs: Tensor) -> Scores
         DataError: A score is not a finite number.
     """
     case, window = np.unique(windows.case, return_inverse=True)
-    estimate = objective.predict(outputs)
+    estimates = objective.predict(outputs)
+    score = _numbers(objective.score(outputs))
+    prediction = None if estimates is None else _numbers(estimates)
     scores = Scores(
         case,
-        _mean(objective.score(outputs), window, len(case)),
-        None if estimate is None else _mean(estimate, window, len(case)),
+        _mean(score, window, len(case)),
+        None if prediction is None else _mean(prediction, window, len(case)),
+        window,
+        score,
+        prediction,
     )
     if not np.isfinite(scores.score).all():
         bad = case[~np.isfinite(scores.score)]
@@ -106,19 +117,6 @@ def model_outputs(
         model.train(mode)
 
 
-def called_positive(
-    objective: Objective, score: Numbers, prediction: Numbers | None, below: float | None
-) -> npt.NDArray[np.bool_]:
-    """Which cases count as positive for the accuracy of an epoch.
-
-    Those whose estimated value lies below the cut-off, where the score is no probability and there are both;
-    else those whose score is at least one half, the threshold of `Predictions`.
-    """
-    if not objective.probability and prediction is not None and below is not None:
-        return prediction < below
-    return score >= 0.5
-
-
 def auroc(y_true: Integers, score: Numbers) -> float | None:
     """Probability that a positive case scores above a negative one, ties half; None with one class."""
     positive, negative = score[y_true == 1], np.sort(score[y_true == 0])
@@ -128,6 +126,10 @@ def auroc(y_true: Integers, score: Numbers) -> float | None:
     return float(below.sum() / (2 * len(positive) * len(negative)))
 
 
-def _mean(values: Tensor, window: Integers, cases: int) -> Numbers:
-    sums = np.bincount(window, values.detach().double().cpu().numpy(), cases)
+def _numbers(values: Tensor) -> Numbers:
+    return values.detach().double().cpu().numpy()
+
+
+def _mean(values: Numbers, window: Integers, cases: int) -> Numbers:
+    sums = np.bincount(window, values, cases)
     return sums / np.maximum(np.bincount(window, minlength=cases), 1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torch.nn import functional
 
-from echokit.errors import DataError
+from echokit.errors import DataError, EchokitError
 from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.objective import Targets
 
@@ -143,6 +143,52 @@ def test_a_shift_that_is_left_in_is_no_probability() -> None:
     assert CrossEntropy(remove_shift=False, class_weights=(2.0, 2.0))(ECHONET).probability
 
 
+@given(logits, weights, st.floats(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_the_focal_loss_is_its_formula(rows: list[tuple[float, float]], class_weights: Any, gamma: float) -> None:
+    outputs = torch.tensor(rows, requires_grad=True)
+    y_true = torch.arange(len(rows)) % 2
+    objective: Any = CrossEntropy(class_weights=class_weights, focal=gamma)(ECHONET)
+    total, weight = objective.loss(outputs, y_true, VALUE)
+    p = outputs.detach().double().softmax(1)
+    w = torch.tensor(objective.weights).double()[y_true]
+    true, other = p[range(len(rows)), y_true], p[range(len(rows)), 1 - y_true]
+    log_true = outputs.detach().double().log_softmax(1)[range(len(rows)), y_true]
+    torch.testing.assert_close(total.double(), (-w * other**gamma * log_true).sum(), rtol=1e-4, atol=1e-6)
+    assert true.isfinite().all()
+    torch.testing.assert_close(weight.double(), w.sum())
+    torch.autograd.backward(total)
+    assert outputs.grad is not None
+    assert outputs.grad.isfinite().all()
+
+
+def test_the_focal_loss_is_that_of_torchvision() -> None:
+    from torchvision.ops import sigmoid_focal_loss
+
+    z, y_true = torch.linspace(-6, 6, 9)[:, None], torch.arange(9) % 2
+    total, weight = CrossEntropy(outputs=1, focal=2.0)(ECHONET).loss(z, y_true, VALUE)
+    expected = sigmoid_focal_loss(z[:, 0], y_true.float(), alpha=-1, gamma=2.0, reduction="mean")
+    torch.testing.assert_close(total / weight, expected)
+
+
+@pytest.mark.parametrize("changes", [{"label_smoothing": 0.1}, {"focal": 2.0}, {"focal": 2.0, "calibrate": "platt"}])
+def test_what_moves_the_score_makes_it_no_probability(changes: dict[str, Any]) -> None:
+    # The best constant answer to 25 % positive cases is not 0.25 any more.
+    cases = targets(30, 10)
+    objective = CrossEntropy(outputs=1, **changes)(cases)
+    grid = torch.linspace(-3, 3, 601)[:, None]
+    y_true = torch.from_numpy(cases.y_true)
+    losses = [float(objective.loss(z.expand(40, 1), y_true, VALUE)[0]) for z in grid]
+    best = objective.score(grid[int(np.argmin(losses))][None]).item()
+    assert abs(best - 0.25) > 0.02
+    assert not objective.probability
+
+
+def test_smoothing_and_focal_together_are_refused() -> None:
+    with pytest.raises(EchokitError, match="not defined together"):
+        CrossEntropy(label_smoothing=0.1, focal=1.0)
+
+
 @pytest.mark.parametrize(("negative", "positive"), [(5, 0), (0, 5), (0, 0)])
 def test_one_class_is_refused(negative: int, positive: int) -> None:
     with pytest.raises(DataError, match=f"{negative} negative, {positive} positive"):
@@ -162,6 +208,8 @@ def test_it_estimates_no_quantity() -> None:
         ("class_weights", "even"),
         ("label_smoothing", 1.0),
         ("label_smoothing", -0.1),
+        ("focal", -1.0),
+        ("calibrate", "isotonic"),
     ],
 )
 def test_the_annotations_refuse_what_makes_no_sense(parameter: str, bad: object) -> None:

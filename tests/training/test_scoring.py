@@ -14,7 +14,7 @@ from echokit.sampling.window import Window
 from echokit.sampling.windows import Windows
 from echokit.training.data import of_cases
 from echokit.training.device import choose_precision
-from echokit.training.scoring import auroc, called_positive, score, scores_of
+from echokit.training.scoring import auroc, score, scores_of
 
 from .blobs import CASES, Blobs, Tiny, TwoClasses
 
@@ -64,6 +64,9 @@ def test_an_estimate_is_averaged_too():
     assert scores.case.tolist() == [5, 8]
     np.testing.assert_allclose(scores.prediction, [30, 60], rtol=1e-6)
     np.testing.assert_allclose(scores.score, [-0.3, -0.6], rtol=1e-6)
+    assert scores.window.tolist() == [0, 0, 1]
+    np.testing.assert_allclose(scores.window_prediction, [20, 40, 60], rtol=1e-6)
+    np.testing.assert_allclose(scores.window_score, [-0.2, -0.4, -0.6], rtol=1e-6)
 
 
 def test_a_score_that_is_not_finite_is_an_error():
@@ -71,17 +74,6 @@ def test_a_score_that_is_not_finite_is_an_error():
     with pytest.raises(DataError, match="1 cases") as error:
         scores_of(TwoClasses(), windows, torch.tensor([[0.0, 1.0], [torch.nan, 0.0]]))
     assert "case 8" in error.value.hint
-
-
-def test_which_cases_are_called_positive():
-    values = np.array([0.4, 0.5, 0.6])
-    assert called_positive(TwoClasses(), values, None, None).tolist() == [False, True, True]
-    assert called_positive(Percent(), values, np.array([40.0, 50.0, 60.0]), 50).tolist() == [
-        True,
-        False,
-        False,
-    ]
-    assert called_positive(Percent(), values, None, 50).tolist() == [False, True, True]
 
 
 labelled = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.1, 0.2, 0.5, 0.9])), min_size=1, max_size=20)

@@ -1,0 +1,86 @@
+"""Two losses on one model: the class and the ejection fraction."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from echokit.errors import DataError
+from echokit.objectives.calibration import platt
+from echokit.objectives.cross_entropy import ClassWeights, class_weights_of
+from echokit.objectives.ef_regression import Delta, cut_and_mean
+
+if TYPE_CHECKING:
+    from echokit.objectives.objective import Objective, Targets
+
+Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class MultiTask:
+    """Learn the class and the ejection fraction together: cross entropy of one logit, and a loss of the EF.
+
+    The score is the probability of the positive class by the logit; the estimated EF is a second answer, and
+    the two may disagree. The loss of the EF is divided by what always answering the training mean costs, so 1
+    is "knows nothing" for any loss and unit. Class weights are scaled to a mean of 1 over the training cases.
+
+    Args:
+        class_weights: As in `cross_entropy`; their shift is taken off the score.
+        loss: Of the EF; as in `ef_regression`.
+        delta: Of the Huber loss, in points of EF.
+        classification: Weight of the cross entropy.
+        regression: Weight of the loss of the EF.
+        calibrate: `platt` fits the probability to the scores of the validation patients, where there are
+            enough of them; null takes the score as it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        class_weights: ClassWeights = None,
+        loss: Literal["mse", "l1", "huber"] = "mse",
+        delta: Delta = 5.0,
+        classification: Share = 1.0,
+        regression: Share = 1.0,
+        calibrate: Literal["platt"] | None = None,
+    ) -> None:
+        self.class_weights = class_weights
+        self.loss: Literal["mse", "l1", "huber"] = loss
+        self.delta = delta
+        self.classification = classification
+        self.regression = regression
+        self.calibrate = calibrate
+
+    def __call__(self, targets: Targets) -> Objective:
+        """Make the objective for one fold.
+
+        Args:
+            targets: Of the training cases.
+
+        Raises:
+            DataError: The training cases are of one class or one EF, or the target is no quantity with a cut-off that
+                the positive class lies below.
+        """
+        import torch
+
+        from echokit.objectives.regression import ClassAndValue, regression_losses
+
+        w0, w1 = class_weights_of(targets, self.class_weights)
+        _, mean = cut_and_mean(targets)
+        scale = float(np.mean(np.where(targets.y_true == 1, w1, w0)))
+        value = torch.from_numpy(targets.value)
+        nothing = float(regression_losses(torch.full_like(value, mean), value, self.loss, self.delta).mean())
+        if not nothing > 0:
+            raise DataError("every training case has the same value of the target", where="target")
+        return ClassAndValue(
+            class_weights=(w0 / scale, w1 / scale),
+            shift=math.log(w1 / w0),
+            kind=self.loss,
+            delta=self.delta,
+            classification=self.classification,
+            regression=self.regression / nothing,
+            initial_bias=(0.0, mean),
+            calibrator=platt("logit") if self.calibrate else None,
+        )

@@ -1,0 +1,122 @@
+"""The torch side of the objectives that estimate the ejection fraction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from echokit.objectives.classification import cross_entropies
+
+if TYPE_CHECKING:
+    from echokit.objectives.objective import Calibrator
+
+Loss = Literal["mse", "l1", "huber"]
+
+
+def regression_losses(estimate: Tensor, value: Tensor, loss: Loss, delta: float) -> Tensor:
+    """(B,) losses of estimates (B,) of values (B,), as in torch."""
+    if loss == "mse":
+        return functional.mse_loss(estimate, value, reduction="none")
+    if loss == "l1":
+        return functional.l1_loss(estimate, value, reduction="none")
+    return functional.huber_loss(estimate, value, reduction="none", delta=delta)
+
+
+@dataclass  # not frozen: the Objective protocol declares plain attributes
+class ValueRegression:
+    """One output: the value itself; see `echokit.objectives.ef_regression.EfRegression`.
+
+    Attributes:
+        outputs: 1.
+        probability: False: the score is a distance from the cut-off in the unit of the value.
+        threshold: 0, where the estimate is the cut-off.
+        below: The cut-off.
+        kind: Name of the loss.
+        delta: Where the Huber loss turns from a square to a line.
+        initial_bias: The mean of the training values.
+        calibrator: Fits a probability to the scores of the validation patients, or None.
+    """
+
+    below: float
+    kind: Loss
+    delta: float
+    initial_bias: tuple[float, ...]
+    calibrator: Calibrator | None
+    outputs: int = 1
+    probability: bool = False
+    threshold: float = 0.0
+
+    def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sum of the losses and the number of cases.
+
+        Args:
+            outputs: (B, 1) float32.
+            y_true: (B,) int64; not used.
+            value: (B,) float32.
+        """
+        losses = regression_losses(self.predict(outputs), value, self.kind, self.delta)
+        return losses.sum(), torch.tensor(float(len(losses)), device=losses.device)
+
+    def score(self, outputs: Tensor) -> Tensor:
+        """(B, 1) -> (B,) float32: how far the estimate lies below the cut-off."""
+        return self.below - self.predict(outputs)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """(B, 1) -> (B,) float32 in the unit of the values."""
+        return outputs.float()[:, 0]
+
+
+@dataclass
+class ClassAndValue:
+    """Two outputs, the logit of class 1 and the value; see `echokit.objectives.multi_task.MultiTask`.
+
+    Attributes:
+        outputs: 2.
+        probability: True: the shift of the class weights is taken off the score.
+        class_weights: Of class 0 and class 1; their mean over the training cases is 1.
+        shift: Taken off the logit before the score.
+        kind: Name of the loss of the value.
+        delta: Where the Huber loss turns from a square to a line.
+        classification: Weight of the cross entropy.
+        regression: Weight of the loss of the value, in the unit of that loss.
+        initial_bias: 0, and the mean of the training values.
+        calibrator: Fits a probability to the scores of the validation patients, or None.
+    """
+
+    class_weights: tuple[float, float]
+    shift: float
+    kind: Loss
+    delta: float
+    classification: float
+    regression: float
+    initial_bias: tuple[float, ...]
+    calibrator: Calibrator | None
+    outputs: int = 2
+    probability: bool = True
+
+    def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sum over the cases of both losses, weighted, and the number of cases.
+
+        Args:
+            outputs: (B, 2) float32.
+            y_true: (B,) int64 of 0 and 1.
+            value: (B,) float32.
+        """
+        logits = functional.pad(outputs.float()[:, :1], (1, 0))
+        weights = torch.tensor(self.class_weights, dtype=torch.float32, device=outputs.device)
+        classes = cross_entropies(logits, y_true, weights)
+        values = regression_losses(self.predict(outputs), value, self.kind, self.delta)
+        total = self.classification * classes.sum() + self.regression * values.sum()
+        return total, torch.tensor(float(len(values)), device=outputs.device)
+
+    def score(self, outputs: Tensor) -> Tensor:
+        """(B, 2) -> (B,) float32 in [0, 1]: the probability of class 1."""
+        return torch.sigmoid(outputs.float()[:, 0] - self.shift)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """(B, 2) -> (B,) float32 in the unit of the values."""
+        return outputs.float()[:, 1]
