@@ -19,6 +19,8 @@ COMMANDS = {
     "data": "data",
     "mask": "mask",
     "predict": "predict",
+    "bench": "bench",
+    "bench-diff": "bench_diff",
 }
 
 

@@ -1,0 +1,145 @@
+"""The columns that a suite may name: from the runs of a row, one a seed, to a number with what belongs to it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from echokit.cohort.cohort import SPLITS
+from echokit.errors import EchokitError, did_you_mean
+from echokit.evaluate.evaluation import Metric
+
+
+@dataclass(frozen=True)
+class Value:
+    """One field of a table.
+
+    Attributes:
+        number: The mean over the seeds, or None where it is undefined.
+        low, high: The interval of that mean over patients, where there is one.
+        seed_sd: Sample SD over the seeds; None with fewer than two.
+        n, events, baseline: Of the metric, where the column is one.
+        text: Shown in place of the number.
+    """
+
+    number: float | None = None
+    low: float | None = None
+    high: float | None = None
+    seed_sd: float | None = None
+    n: int | None = None
+    events: int | None = None
+    baseline: float | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The finished cells of one row.
+
+    Attributes:
+        metrics: One list a seed.
+        facts: One mapping a seed.
+        intervals: Interval over patients of the mean over seeds, by (split, metric).
+        published: The published numbers of the row by our column.
+        comparable: Whether the data are those of the published table.
+    """
+
+    metrics: Sequence[Sequence[Metric]]
+    facts: Sequence[Mapping[str, Any]]
+    intervals: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    published: Mapping[str, float] = field(default_factory=dict)
+    comparable: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its head, how it is filled, and how a number is written."""
+
+    spec: str
+    head: str
+    fill: Callable[[Cells], Value]
+    write: Callable[[float], str] = "{:.3f}".format
+
+
+FACTS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "parameters": ("parameters", lambda v: f"{v / 1e6:,.2f} M"),
+    "multiply_adds": ("multiply-adds", lambda v: f"{v / 1e9:,.2f} G"),
+    "epochs": ("epochs", "{:.0f}".format),
+    "seconds": ("seconds", "{:,.0f}".format),
+    "latency": ("CPU latency a video", lambda v: f"{v * 1000:,.0f} ms"),
+    "peak_memory": ("peak memory", lambda v: f"{v / 2**30:,.2f} GiB"),
+}
+TITLES = {"auroc": "AUROC", "auprc": "AUPRC", "accuracy": "accuracy"}
+
+
+def column_named(spec: str) -> Column:
+    """The column that a suite means: ``test.auroc``, ``latency``, ``published.test.auroc``, ``difference.test.auroc``.
+
+    Raises:
+        EchokitError: There is no such column.
+    """
+    if spec in FACTS:
+        head, write = FACTS[spec]
+        return Column(spec, head, lambda cells: _fact(cells, spec), write)
+    first, _, rest = spec.partition(".")
+    if first in SPLITS and rest:
+        return Column(spec, _title(spec), lambda cells: _metric(cells, first, rest))
+    if first == "published" and rest:
+        return Column(
+            spec, f"published: {_title(rest)}", lambda cells: Value(cells.published.get(rest)), "{:.2f}".format
+        )
+    if first == "difference" and rest:
+        return Column(
+            spec, f"ours - published: {_title(rest)}", lambda cells: _difference(cells, rest), "{:+.3f}".format
+        )
+    raise EchokitError(
+        f"there is no column {spec!r}",
+        hint=did_you_mean(spec, FACTS)
+        or f"write SPLIT.METRIC (test.auroc), published.SPLIT.METRIC, difference.SPLIT.METRIC, or {', '.join(FACTS)}",
+    )
+
+
+def _title(spec: str) -> str:
+    split, _, metric = spec.partition(".")
+    return f"{split} {TITLES.get(metric, metric.replace('_', ' '))}"
+
+
+def _fact(cells: Cells, name: str) -> Value:
+    numbers = [float(facts[name]) for facts in cells.facts if facts.get(name) is not None]
+    return _mean(numbers) if numbers else Value(text="not measured")
+
+
+def _metric(cells: Cells, split: str, name: str) -> Value:
+    chosen = [one for metrics in cells.metrics if (one := headline(metrics, split, name)) is not None]
+    if not chosen:
+        return Value(text="none")
+    numbers = [metric.value for metric in chosen if metric.value is not None]
+    if not numbers:
+        return Value(text="undefined", n=chosen[0].n, events=chosen[0].events)
+    value = _mean(numbers)
+    low, high = cells.intervals.get((split, name), (None, None))
+    if low is None and len(chosen) == 1:
+        low, high = chosen[0].low, chosen[0].high
+    return Value(value.number, low, high, value.seed_sd, chosen[0].n, chosen[0].events, chosen[0].baseline)
+
+
+def headline(metrics: Sequence[Metric], split: str, name: str) -> Metric | None:
+    """The metric of a split without folds or subgroups, else the only one there is."""
+    found = [m for m in metrics if m.metric == name and m.split == split and m.subgroup is None]
+    whole = [m for m in found if m.fold is None]
+    return whole[0] if whole else found[0] if len(found) == 1 else None
+
+
+def _difference(cells: Cells, spec: str) -> Value:
+    if not cells.comparable:
+        return Value(text="other data")
+    split, _, name = spec.partition(".")
+    ours, theirs = _metric(cells, split, name).number, cells.published.get(spec)
+    return Value(text="none") if ours is None or theirs is None else Value(ours - theirs)
+
+
+def _mean(numbers: Sequence[float]) -> Value:
+    sd = statistics.stdev(numbers) if len(numbers) > 1 else None
+    return Value(statistics.fmean(numbers), seed_sd=sd)

@@ -1,0 +1,49 @@
+"""Facts about a finished run that no metric holds: size, cost and speed of its model."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+from echokit.run_directory import Run
+
+LATENCY_REPEATS = 5
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """Measure the model of a run's first fold.
+
+    Returns:
+        ``parameters`` (trainable), ``multiply_adds`` of one clip forward, ``epochs`` trained and ``kept_epochs``
+        (a list, one a fold), ``latency``: seconds for one clip forward on the CPU, the median of five.
+    """
+    import torch
+
+    from echokit.models.cost import count_parameters, multiply_adds
+    from echokit.models.shape import InputShape
+    from echokit.models.weights import load_weights
+    from echokit.predict import Predictor
+    from echokit.training.checkpoint import MODEL, find_checkpoint
+
+    predictor = Predictor(run, device="cpu")
+    model, _ = predictor.models[0]
+    checkpoint = find_checkpoint(run.fold(0), "best")
+    assert checkpoint is not None  # the predictor has loaded it
+    _, metadata = load_weights(checkpoint / MODEL)
+    shapes = {name: InputShape(*shape) for name, shape in metadata["shapes"].items()}
+    streams = {name: torch.rand(1, s.channels, s.frames, s.height, s.width) for name, s in shapes.items()}
+    valid = {name: torch.ones(1, s.frames, dtype=torch.bool) for name, s in shapes.items()}
+    seconds = []
+    with torch.inference_mode(), predictor.precision.context(predictor.device):
+        model(streams, valid)
+        for _ in range(LATENCY_REPEATS):
+            started = time.perf_counter()
+            model(streams, valid)
+            seconds.append(time.perf_counter() - started)
+    return {
+        "parameters": count_parameters(model)[0],
+        "multiply_adds": multiply_adds(model, shapes),
+        "epochs": run.lock.recipe.train.epochs,
+        "latency": statistics.median(seconds),
+    }

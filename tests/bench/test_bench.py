@@ -1,0 +1,172 @@
+"""The benchmark suite on real files: cells, tables, what fails and what is found again."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from echokit.bench.cell import read_result
+from echokit.bench.suite import SCALES, flat_overrides, read_suite, shipped_suites
+from echokit.cli import exit_code
+from echokit.errors import EchokitError
+
+SUITE = """
+suite: trial
+title: A trial
+scales:
+  tiny: {{seeds: [0, 1], set: {{train: {{epochs: 1}}}}}}
+columns: [test.accuracy, test.auroc, parameters, epochs, published.test.auroc, difference.test.auroc]
+published: {{table: stage1_published, source: a study, columns: {{test.auroc: auroc}}}}
+rows:
+  - name: plain
+    label: Plain
+    recipe: {recipe}
+    published: {{backbone: resnet18, input_size: 56, class_weighted: false}}
+  - {{name: narrow, recipe: {recipe}, set: {{model: {{backbone: {{width: 2}}}}}}}}
+  - {{name: broken, recipe: {recipe}, set: {{data: {{root: {absent}}}}}}}
+paired:
+  - {{question: "Is wider better?", pairs: [[narrow, plain]]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Iterator[Path]:
+    """A folder with a suite that was run once; one of its rows can not work."""
+    from tests.conftest import TINY
+
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "tiny.yaml").write_text(TINY.format(root=phantom))
+    (folder / "trial.yaml").write_text(SUITE.format(recipe="tiny.yaml", absent=folder / "absent"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHOKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        assert exit_code(["bench", str(folder / "trial.yaml"), "--out", str(folder / "out")]) == 2
+        yield folder
+
+
+def table(folder: Path) -> dict[str, dict[str, object]]:
+    content = json.loads((folder / "out" / "tiny" / "trial-tiny.json").read_text())
+    return {row["name"]: row for row in content["rows"]}
+
+
+def test_a_row_has_its_mean_over_seeds_its_interval_and_the_published_number(bench: Path) -> None:
+    values = table(bench)["plain"]["values"]
+    auroc = values["test.auroc"]
+    assert auroc["seed_sd"] >= 0
+    assert auroc["low"] <= auroc["number"] <= auroc["high"]
+    assert auroc["n"] > auroc["events"] > 0
+    assert values["epochs"]["number"] == 1
+    assert values["published.test.auroc"]["number"] == 0.90
+
+
+def test_phantom_data_is_never_set_against_a_published_number(bench: Path) -> None:
+    assert table(bench)["plain"]["values"]["difference.test.auroc"]["number"] is None
+    text = (bench / "out" / "tiny" / "trial-tiny.md").read_text()
+    assert text.startswith("# PHANTOM DATA: ")
+    assert all(
+        "PHANTOM DATA" in (bench / "out" / "tiny" / f"trial-tiny.{kind}").read_text() for kind in ("csv", "json")
+    )
+
+
+def test_a_failed_cell_is_shown_and_the_table_comes_out(bench: Path) -> None:
+    rows = table(bench)
+    assert "FileList.csv" in str(rows["broken"]["problem"])
+    assert rows["narrow"]["problem"] is None
+    text = (bench / "out" / "tiny" / "trial-tiny.md").read_text()
+    assert "**failed: broken**" in text
+    assert "FileList.csv" in text
+
+
+def test_a_question_is_answered_on_the_same_patients(bench: Path) -> None:
+    content = json.loads((bench / "out" / "tiny" / "trial-tiny.json").read_text())
+    [answer] = content["answers"]
+    rows = table(bench)
+    difference = rows["plain"]["values"]["test.auroc"]["number"] - rows["narrow"]["values"]["test.auroc"]["number"]
+    assert answer["difference"] == pytest.approx(difference)
+    assert answer["low"] <= answer["difference"] <= answer["high"]
+    assert answer["seeds"] == 2
+
+
+def test_what_is_done_is_not_run_again_and_what_changed_is(bench: Path) -> None:
+    cell = bench / "out" / "tiny" / "trial" / "plain" / "seed-0"
+    before, text = read_result(cell), (bench / "out" / "tiny" / "trial-tiny.md").read_text()
+    assert before is not None
+    arguments = ["bench", str(bench / "trial.yaml"), "--out", str(bench / "out")]
+    assert exit_code(arguments) == 2
+    assert read_result(cell) == before
+    assert (bench / "out" / "tiny" / "trial-tiny.md").read_text() == text
+    suite = (bench / "trial.yaml").read_text()
+    other = bench / "other.yaml"
+    other.write_text(suite.replace("train: {epochs: 1}", "train: {epochs: 1, batch_size: 6}"))
+    assert exit_code(["bench", str(other), "--out", str(bench / "out"), "--row", "plain", "--seed", "0"]) == 0
+    after = read_result(cell)
+    assert after is not None
+    assert after.recipe_hash != before.recipe_hash
+    assert exit_code([*arguments, "--row", "plain", "--seed", "0"]) == 0
+    assert read_result(cell).recipe_hash == before.recipe_hash  # type: ignore[union-attr]
+
+
+def test_two_tables_are_compared_number_by_number(
+    bench: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = bench / "out" / "tiny" / "trial-tiny.json"
+    assert exit_code(["bench-diff", str(path), str(path)]) == 0
+    content = json.loads(path.read_text())
+    content["rows"][0]["values"]["test.auroc"]["number"] = 2.0
+    content["rows"][0]["values"]["parameters"]["number"] *= 2
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(content))
+    assert exit_code(["bench-diff", str(path), str(changed)]) == 1
+    said = capfd.readouterr().out
+    assert "moved: plain test.auroc" in said
+    assert "moved: plain parameters" in said
+    changed.write_text(json.dumps({**content, "scale": "small"}))
+    assert exit_code(["bench-diff", str(path), str(changed)]) == 2
+    changed.write_text("{}")
+    assert exit_code(["bench-diff", str(path), str(changed)]) == 2
+
+
+def test_every_mistake_in_a_suite_is_told_with_its_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(
+        "suite: bad\ntitle: Bad\nscales: {tiny: {}}\ncolumns: [test.auroc, latncy]\nrows:\n"
+        "  - {name: one, recipe: ef_28, measure: decoding}\n  - {name: one, recipe: ef_28, weights_from: nobody}\n"
+    )
+    assert exit_code(["bench", str(bad)]) == 2
+    said = capfd.readouterr().err
+    for words in ("did you mean 'latency'", "bad.yaml:6", "stands twice", "there is no row 'nobody'"):
+        assert words in said
+    bad.write_text("suite: bad\ntitel: Bad\nscales: {tiny: {}}\nrows: []\n")
+    assert exit_code(["bench", str(bad)]) == 2
+    said = capfd.readouterr().err
+    assert "did you mean 'title'" in said
+    assert "bad.yaml:2" in said
+    assert exit_code(["bench", "stage11"]) == 2
+    assert "did you mean 'stage1'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_every_shipped_suite_is_sound_at_each_of_its_scales(name: str) -> None:
+    from echokit.bench.execute import cells_of
+    from echokit.bench.measures import measure_named
+    from echokit.bench.published import published_numbers
+    from echokit.recipe.check import load_recipe
+    from echokit.recipe.compose import find_recipe
+
+    seen = 0
+    for scale in SCALES:
+        try:
+            suite = read_suite(name, scale)
+        except EchokitError as error:
+            assert "has no scale" in error.message  # noqa: PT017
+            continue
+        seen += 1
+        for cell in cells_of(suite, Path("out")).values():
+            row, work = cell.row, cell.suite.work
+            if row.measure:
+                measure_named(row.measure)
+                continue
+            values = [*flat_overrides(work.set), *flat_overrides(row.set), ("seed", cell.seed)]
+            load_recipe(find_recipe(str(row.recipe)), tuple(f"{k}={json.dumps(v)}" for k, v in values))
+            published_numbers(suite.settings.published, row)
+    assert seen
