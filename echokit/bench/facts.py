@@ -27,7 +27,7 @@ def facts_of(run: Run) -> dict[str, Any]:
     from echokit.training.checkpoint import MODEL, find_checkpoint
 
     predictor = Predictor(run, device="cpu")
-    model, _ = predictor.models[0]
+    model = predictor.members[0].model
     checkpoint = find_checkpoint(run.fold(0), "best")
     assert checkpoint is not None  # the predictor has loaded it
     _, metadata = load_weights(checkpoint / MODEL)
