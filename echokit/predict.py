@@ -19,6 +19,7 @@ from echokit.objectives.calibration import Calibration, Uncalibrated, all_or_non
 from echokit.objectives.objective import HALF, Objective, calibrator_of, threshold_of
 from echokit.prepared import one_clip
 from echokit.run_directory import Run
+from echokit.sampling.windows import PADDING
 from echokit.store import prepare_video, steps_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Prediction:
         case_id: Name of the case; a pseudonym for DICOM.
         score: Mean over the folds' models and the windows, or None where the video can not be used.
         positive: Whether the score reaches the threshold.
-        frames: Frames that were used.
+        frames: Frames of a window; fewer than the recipe's where the video is short.
         score_range: Lowest and highest score of a window, where the video has several windows; else None.
         prediction: Estimated value of the target's column (EF in percent), or None where the run estimates none.
         prediction_range: Lowest and highest estimate of a window, where there are several; else None.
@@ -156,15 +157,16 @@ class Predictor:
                 estimates.append(np.append(result.prediction, result.window_prediction))
         notes = list(clip.notes)
         wanted = windows.frames.shape[1]
-        if len(clip) < wanted:
-            notes.append(f"short: {len(clip)} of {wanted} frames, padded")
+        used = int((windows.frames != PADDING).sum(axis=1).max())
+        if used < wanted:
+            notes.append(f"short: {used} of {wanted} frames, padded")
         answer, score_range = _mean_and_range(scores)
         prediction, prediction_range = _mean_and_range(estimates) if estimates else (None, None)
         return Prediction(
             case_id,
             answer,
             answer >= self.threshold,
-            min(len(clip), wanted),
+            used,
             score_range,
             prediction,
             prediction_range,

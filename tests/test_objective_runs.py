@@ -152,6 +152,29 @@ def test_a_focal_classifier_without_calibration_is_marked(hearts: Path, tmp_path
     same_answer(made, hearts)
 
 
+def test_several_windows_are_averaged_and_predict_tells_their_range(
+    hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = run(hearts, tmp_path, "{use: ef_regression, calibrate: null}", "official", "--set", "clip.test_clips=3")
+    for answer in same_answer(made, hearts):
+        assert answer.windows == 3
+        assert answer.prediction is not None
+        assert answer.prediction_range is not None
+        assert answer.score_range is not None
+        low, high = answer.prediction_range
+        assert low < answer.prediction < high
+        assert answer.score_range == pytest.approx((50 - high, 50 - low), abs=1e-3)
+    video = str(next((hearts / "Videos").iterdir()))
+    capfd.readouterr()
+    said = []
+    for _ in range(2):
+        assert exit_code(["predict", str(made.path), video, "--json"]) == 0
+        said.append(capfd.readouterr().out)
+    assert said[0] == said[1]
+    assert exit_code(["predict", str(made.path), video]) == 0
+    assert "over 3 windows of 6 frames" in capfd.readouterr().out
+
+
 def test_a_damaged_calibration_is_said(hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     made = run(hearts, tmp_path, "ef_regression")
     (made.fold(0) / "calibration.json").write_text('{"calibration": {"slope": -1}}')

@@ -29,6 +29,9 @@ class Window:
             than a window is left out).
         period: Take every ``period``-th frame; a window then spans ``(frames - 1) * period + 1`` frames.
         clips: Windows of each case, for ``random`` and ``even``.
+        test_clips: Windows of each case wherever it is scored, spread evenly from the first to the last possible
+            start, whatever ``start`` says of training; fewer where a clip has fewer starts. null: as ``start``
+            and ``clips`` say.
 
     Raises:
         EchokitError: Parameters that contradict one another.
@@ -41,6 +44,7 @@ class Window:
         start: Literal["first", "random", "even", "all"] = "first",
         period: Annotated[int, Field(ge=1)] = 1,
         clips: Annotated[int, Field(ge=1)] = 1,
+        test_clips: Annotated[int, Field(ge=1)] | None = None,
     ) -> None:
         if frames is None and start != "first":
             raise EchokitError(
@@ -51,10 +55,17 @@ class Window:
             raise EchokitError(
                 f"clips: {clips} has no meaning with start: {start}", hint="use start: even or start: random"
             )
+        if test_clips is not None and (frames is None or start == "all"):
+            raise EchokitError(
+                f"test_clips: {test_clips} has no meaning where "
+                + ("frames is null" if frames is None else "start: all takes every window"),
+                hint="leave test_clips out, or give frames and another start",
+            )
         self.frames = frames
         self.start = start
         self.period = period
         self.clips = clips
+        self.test_clips = test_clips
 
     def __call__(self, lengths: Integers, split: str, epoch: int, seed: int) -> Windows:
         """Choose the windows of one epoch of one split.
@@ -82,6 +93,10 @@ class Window:
     def _starts(self, latest: Integers, stride: int, split: str, epoch: int, seed: int) -> tuple[Integers, Integers]:
         """Case and first frame of each window; a window may start at ``latest`` of its case and no later."""
         cases = np.arange(len(latest), dtype=np.int64)
+        if self.test_clips is not None and split == "test":
+            starts = _spread(latest, self.test_clips)
+            distinct = np.diff(starts, axis=1, prepend=-1) > 0
+            return np.repeat(cases, distinct.sum(1)), starts[distinct]
         if self.start == "first":
             return cases, np.zeros_like(latest)
         if self.start == "all" and split == "test":
@@ -91,8 +106,13 @@ class Window:
         if self.start != "even" and split == "train":
             drawn = [_draw(int(last), self.clips, (seed, epoch, row)) for row, last in enumerate(latest)]
             return np.repeat(cases, self.clips), np.array(drawn, np.int64).reshape(-1)
-        at = np.linspace(0, 1, self.clips) if self.clips > 1 else np.array([0.5])
-        return np.repeat(cases, self.clips), (latest[:, None] * at).astype(np.int64).reshape(-1)
+        return np.repeat(cases, self.clips), _spread(latest, self.clips).reshape(-1)
+
+
+def _spread(latest: Integers, count: int) -> Integers:
+    """(n, count) int64 starts, ascending: evenly from 0 to ``latest``, or the centre where there is but one."""
+    at = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
+    return (latest[:, None] * at).astype(np.int64)
 
 
 def _draw(latest: int, count: int, key: tuple[int, int, int]) -> Integers:

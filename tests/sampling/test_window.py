@@ -89,13 +89,43 @@ def test_even_windows_reach_from_the_first_frame_to_the_last():
     assert windows.frames.tolist() == [[0, 1, 2], [4, 5, 6], [8, 9, 10]]
 
 
+@given(lengths_, st.sampled_from(["first", "random", "even"]), st.integers(1, 6), st.integers(0, 9))
+@settings(max_examples=60, deadline=None)
+def test_test_clips_are_distinct_spread_and_the_same_every_time(lengths, start, count, epoch):
+    sampler = Window(frames=8, start=start, period=2, test_clips=count)
+    windows = sampler(lengths, "test", epoch, epoch)
+    again = sampler(lengths, "test", 0, 0)
+    np.testing.assert_array_equal(windows.frames, again.frames)
+    for case, length in enumerate(lengths):
+        first = windows.frames[windows.case == case, 0]
+        latest = max(int(length) - 15, 0)
+        assert len(first) == min(count, latest + 1)
+        assert np.all(np.diff(first) > 0)
+        assert (first[0], first[-1]) == ((0, latest) if len(first) > 1 else (first[0],) * 2)
+
+
+def test_test_clips_leave_training_and_validation_alone():
+    lengths = np.array([60, 20, 9])
+    for start in ("first", "random", "even"):
+        for split in ("train", "val"):
+            one, other = (Window(frames=8, start=start, test_clips=n)(lengths, split, 3, 1) for n in (None, 5))
+            np.testing.assert_array_equal(one.frames, other.frames)
+
+
 def test_no_number_of_frames_takes_all_of_the_longest_clip():
     windows = Window(period=2)(np.array([5, 2]), "train", 0, 0)
     assert windows.frames.tolist() == [[0, 2, 4], [0, PADDING, PADDING]]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"start": "random"}, {"frames": 8, "clips": 2}, {"frames": 8, "clips": 2, "start": "all"}]
+    "wrong",
+    [
+        {"start": "random"},
+        {"frames": 8, "clips": 2},
+        {"frames": 8, "clips": 2, "start": "all"},
+        {"test_clips": 3},
+        {"frames": 8, "start": "all", "test_clips": 3},
+    ],
 )
 def test_parameters_that_contradict_one_another_are_refused(wrong):
     with pytest.raises(EchokitError, match="no meaning"):
