@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from echokit.cohort.table import Table
 from echokit.errors import DataError
-from echokit.phantom.clinical.directory import write_clinical
+from echokit.phantom.clinical.directory import COVARIATES, write_clinical
 from echokit.phantom.clinical.export import file_name
 from echokit.phantom.clinical.patients import DEATHS, PATIENTS, sample_patients
 from echokit.phantom.clinical.screen import draw_screen
 from echokit.phantom.clinical.truth import read_truth
+from echokit.phantom.dataset import Phantom
 from echokit.video.reading import read_video
 
 SMALL = {"patients": 4, "deaths": 1, "frames": (12, 12), "seed": 3, "workers": 1}
@@ -120,6 +122,27 @@ def test_same_bytes_whatever_the_workers(tmp_path: Path, cohort: Path) -> None:
     videos = {name: digest for name, digest in first.items() if name.startswith(("Studies", "masks"))}
     assert videos.items() <= again.items()
     assert json.loads((cohort / "PHANTOM_DATA.json").read_text())["layout"] == "clinical"
+
+
+def test_its_table_is_read(cohort: Path) -> None:
+    data = Table(table=str(cohort / "cohort.csv"), covariates=COVARIATES)()
+    assert data.phantom
+    assert data.cases["patient_id"].nunique() == 4
+    assert set(data.cases["target"]) == {0, 1}
+    assert data.cases["ef"].between(10, 36).all()
+    later = Table(table=str(cohort / "cohort.csv"), horizon=365, target="died")()
+    assert later.cases["died"].tolist() == data.cases["target"].tolist()
+
+
+@pytest.mark.slow
+def test_a_recipe_names_it() -> None:
+    data = Phantom(layout="clinical", cases=6)()
+    assert data.phantom
+    assert data.cases["patient_id"].nunique() == 6
+    assert set(data.cases["target"]) == {0, 1}
+    assert data.cases["ef"].between(10, 36).all()
+    with pytest.raises(DataError, match="own ejection fractions"):
+        Phantom(layout="clinical", ef="wide")()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from echokit.stamp import MARKER
 
 GENERATOR_VERSION = 1
 TABLE, TRUTH, MASKS = "cohort.csv", "PhantomTruth.csv", "masks"
+COVARIATES = ("age", "sex", "ef", "heart_rate", "vendor", "fps", "frames", "depth_cm", "year")
 STATEMENT = (
     "PHANTOM DATA: synthetic clips of computed hearts, written as scanners write them. "
     "No patient was examined, every name and number is invented; results on them say nothing about patients."
