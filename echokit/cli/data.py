@@ -8,6 +8,11 @@ from typing import Literal
 import click
 
 from echokit.cli.options import overrides as with_overrides
+from echokit.phantom.layouts import LAYOUTS
+
+
+def _usual_cases() -> str:
+    return ", ".join(f"{layout.cases} {layout.counted} ({name})" for name, layout in LAYOUTS.items())
 
 
 @click.group("data", short_help="Make and prepare data.")
@@ -17,44 +22,33 @@ def command() -> None:
 
 @command.command("phantom")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option(
-    "--layout", type=click.Choice(["echonet_dynamic", "clinical"]), default="echonet_dynamic", show_default=True
-)
-@click.option("--cases", type=click.IntRange(min=1), help="Videos, or patients.  [default: 224; clinical: 34]")
+@click.option("--layout", type=click.Choice(list(LAYOUTS)), default="echonet_dynamic", show_default=True)
+@click.option("--cases", type=click.IntRange(min=1), help=f"How many.  [default: {_usual_cases()}]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--ef", type=click.Choice(["realistic", "wide"]), help="Not for clinical.  [default: realistic]")
 def phantom(
     directory: Path, layout: str, cases: int | None, seed: int, ef: Literal["realistic", "wide"] | None
 ) -> None:
-    """Write synthetic beating hearts into DIRECTORY.
+    """Write synthetic beating hearts into DIRECTORY, in the layout of a real dataset.
 
-    In the layout of EchoNet-Dynamic, or clinical: patients with an outcome, DICOM and AVI as scanners write them.
+    The layout clinical holds patients with an outcome, in DICOM and AVI as scanners write them.
 
     \b
     Example: echokit data phantom phantom --cases 100 --seed 1
+    Example: echokit data phantom phantom --layout camus
     """
     from echokit.cli.console import Screen
     from echokit.errors import DataError
     from echokit.stamp import STAMP
 
-    screen = Screen()
-    if layout == "clinical":
-        from echokit.phantom.clinical.directory import write_clinical
-        from echokit.phantom.clinical.patients import PATIENTS
-
-        if ef is not None:
-            raise DataError("the clinical phantom has its own ejection fractions, 10 to 35", where="--ef")
-        cases = cases or PATIENTS
-        with screen.task("Making phantom patients", cases) as advance:
-            write_clinical(directory, patients=cases, seed=seed, advance=advance)
-        click.echo(f"{STAMP}: {cases} synthetic patients in {directory}")
-        return
-    from echokit.phantom.layout import write_phantom
-
-    cases = cases or 224
-    with screen.task("Making phantom hearts", cases) as advance:
-        write_phantom(directory, cases=cases, seed=seed, ef=ef or "realistic", advance=advance)
-    click.echo(f"{STAMP}: {cases} synthetic videos in {directory}")
+    chosen = LAYOUTS[layout]
+    if ef is not None and chosen.own_ef:
+        raise DataError(f"the layout {layout} has its own ejection fractions", where="--ef")
+    cases = cases or chosen.cases
+    options = {} if chosen.own_ef else {"ef": ef or "realistic"}
+    with Screen().task("Making phantom hearts", cases) as advance:
+        chosen.load()(directory, **{chosen.keyword: cases}, seed=seed, advance=advance, **options)
+    click.echo(f"{STAMP}: {cases} synthetic {chosen.counted} in {directory}")
 
 
 @command.command("prepare")

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from echokit.errors import DataError, did_you_mean
 from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
+from echokit.phantom.directory import check_arguments, in_order, new_directory, write_csv
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import Measurements, measure, phantom_frames
 from echokit.stamp import MARKER
@@ -78,42 +72,27 @@ def write_phantom(
     Raises:
         DataError: An argument is out of range, or ``directory`` exists and is not empty.
     """
-    _check(cases=cases, seed=seed, ef=ef, size=size, frames=frames, workers=workers)
-    directory = Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise DataError(
-            "the phantom's directory exists and is not empty",
-            hint="name a new directory, or delete this one first",
-            where=str(directory),
-        )
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    partial_directory = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    try:
-        (partial_directory / "Videos").mkdir(parents=True)
+    check_arguments(cases=cases, seed=seed, ef=ef, size=size, frames=frames, workers=workers)
+    marker = {
+        "statement": STATEMENT,
+        "generator": "echokit.phantom",
+        "generator_version": GENERATOR_VERSION,
+        "layout": "echonet_dynamic",
+        "seed": seed,
+        "cases": cases,
+        "ef": ef,
+        "size": size,
+        "frames": list(frames) if frames else None,
+    }
+    with new_directory(directory, marker) as unfinished:
+        (unfinished / "Videos").mkdir()
         drawn = [sample_case(seed, index, ef=ef, size=size, frames=frames) for index in range(cases)]
         measured = []
-        for measurements in _write_videos(drawn, partial_directory / "Videos", workers):
+        for measurements in in_order(partial(_write_video, unfinished / "Videos"), drawn, workers):
             measured.append(measurements)
             if advance is not None:
                 advance(1)
-        _write_tables(partial_directory, drawn, measured, seed)
-        marker = {
-            "statement": STATEMENT,
-            "generator": "echokit.phantom",
-            "generator_version": GENERATOR_VERSION,
-            "layout": "echonet_dynamic",
-            "seed": seed,
-            "cases": cases,
-            "ef": ef,
-            "size": size,
-            "frames": list(frames) if frames else None,
-        }
-        (partial_directory / MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
-        if directory.exists():
-            directory.rmdir()
-        partial_directory.rename(directory)
-    finally:
-        shutil.rmtree(partial_directory, ignore_errors=True)
+        _write_tables(unfinished, drawn, measured, seed)
 
 
 def assign_splits(efs: list[float], seed: int) -> list[str]:
@@ -141,43 +120,6 @@ def assign_splits(efs: list[float], seed: int) -> list[str]:
     return splits
 
 
-def _check(*, cases: int, seed: int, ef: str, size: int, frames: tuple[int, int] | None, workers: int | None) -> None:
-    known = get_args(EjectionFractions)
-    if ef not in known:
-        hint = did_you_mean(ef, known) or f"one of {', '.join(known)}"
-        raise DataError(f"there is no distribution of ejection fractions {ef!r}", hint=hint, where="ef")
-    if cases < 1:
-        raise DataError(f"{cases} cases can not be written", hint="at least 1", where="cases")
-    if seed < 0:
-        raise DataError(f"the seed {seed} is negative", hint="a whole number from 0 on", where="seed")
-    if size < 32 or size % 2:
-        raise DataError(f"frames of {size} pixels can not be written", hint="even, at least 32", where="size")
-    if frames is not None and not 2 <= frames[0] <= frames[1]:
-        raise DataError(f"{frames} is no range of frame counts", hint="smallest, largest; at least 2", where="frames")
-    if workers is not None and workers < 1:
-        raise DataError(f"{workers} workers can not work", hint="at least 1", where="workers")
-
-
-def _write_videos(drawn: list[PhantomCase], videos: Path, workers: int | None) -> Iterator[Measurements]:
-    """Render, encode and measure each case; results come in the order of the cases."""
-    write = partial(_write_video, videos)
-    workers = min(workers or os.cpu_count() or 1, (len(drawn) + 7) // 8)
-    if workers == 1:
-        yield from map(write, drawn)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
-    try:
-        yield from pool.map(write, drawn, chunksize=4)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
 def _write_video(videos: Path, case: PhantomCase) -> Measurements:
     write_mjpeg(videos / f"{case.name}.avi", phantom_frames(case), case.fps)
     return measure(case)
@@ -186,7 +128,7 @@ def _write_video(videos: Path, case: PhantomCase) -> Measurements:
 def _write_tables(directory: Path, drawn: list[PhantomCase], measured: list[Measurements], seed: int) -> None:
     pairs = list(zip(drawn, measured, strict=True))
     splits = assign_splits([one.ef_a4c for one in measured], seed)
-    _write_csv(
+    write_csv(
         directory / "FileList.csv",
         FILE_LIST_COLUMNS,
         (
@@ -202,7 +144,7 @@ def _write_tables(directory: Path, drawn: list[PhantomCase], measured: list[Meas
             for (case, one), split in zip(pairs, splits, strict=True)
         ),
     )
-    _write_csv(
+    write_csv(
         directory / "VolumeTracings.csv",
         TRACING_COLUMNS,
         (
@@ -214,7 +156,7 @@ def _write_tables(directory: Path, drawn: list[PhantomCase], measured: list[Meas
         ),
     )
     truths = [_truth(case, one) for case, one in pairs]
-    _write_csv(directory / "PhantomTruth.csv", tuple(truths[0]), (tuple(truth.values()) for truth in truths))
+    write_csv(directory / "PhantomTruth.csv", tuple(truths[0]), (tuple(truth.values()) for truth in truths))
 
 
 def _truth(case: PhantomCase, one: Measurements) -> dict[str, Any]:
@@ -242,10 +184,3 @@ def _truth(case: PhantomCase, one: Measurements) -> dict[str, Any]:
 
 def _decimals(*values: float) -> tuple[str, ...]:
     return tuple(f"{value:.8f}" for value in values)
-
-
-def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
