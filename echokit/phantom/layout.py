@@ -14,7 +14,6 @@ from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream,
 from echokit.phantom.directory import check_arguments, in_order, new_directory, write_csv
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import Measurements, measure, phantom_frames
-from echokit.stamp import MARKER
 
 GENERATOR_VERSION = 1
 STATEMENT = (
