@@ -56,3 +56,4 @@ def echokit_components(register: Register) -> None:
     register.evaluator("accuracy", "echokit.evaluate.accuracy:Accuracy", summary="share called right")
     register.evaluator("auroc", "echokit.evaluate.auroc:Auroc", summary="area under the ROC curve")
     register.evaluator("auprc", "echokit.evaluate.auprc:Auprc", summary="average precision of the positive class")
+    register.evaluator("ef_cutoffs", "echokit.evaluate.ef_cutoffs:EfCutoffs", summary="one run at EF 35, 40, 45 and 50")

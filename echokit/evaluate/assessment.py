@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from echokit.errors import DataError, EchokitError, did_you_mean
-from echokit.evaluate.bootstrap import bootstrap_interval
+from echokit.evaluate.bootstrap import Interval, bootstrap_interval
 from echokit.evaluate.evaluation import Evaluation, Metric
-from echokit.evaluate.evaluator import Evaluator, Resampled
+from echokit.evaluate.evaluator import Evaluator, Resampled, WithIntervals
 from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def assess(
     for name, evaluator in evaluators:
         for split, repeat, fold, folds, part in parts:
             evaluation = evaluator(part)
-            for metric in evaluation.metrics:
+            own: list[Interval | None] = [None] * len(evaluation.metrics)
+            if folds == 1 and isinstance(evaluator, WithIntervals):
+                own = list(evaluator.intervals(part, level=level, seed=seed, resamples=resamples))
+            for metric, interval in zip(evaluation.metrics, own, strict=True):
                 metric = replace(metric, split=split, repeat=repeat, fold=fold)
                 if not predictions.probability:
                     metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
@@ -70,6 +73,10 @@ def assess(
                 if metric.interval is None and metric.low is None:
                     if folds > 1:
                         metric = replace(metric, interval=ONE_OF_FOLDS.format(folds=folds))
+                    elif interval is not None:
+                        metric = replace(
+                            metric, low=interval.low, high=interval.high, level=level, interval=interval.method
+                        )
                     elif len(evaluation.metrics) == 1 and isinstance(evaluator, Resampled):
                         metric = _with_interval(metric, evaluator, part, seed, resamples, level)
                     else:

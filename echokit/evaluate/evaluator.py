@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from echokit.evaluate.bootstrap import Interval
     from echokit.evaluate.evaluation import Evaluation
     from echokit.evaluate.predictions import Predictions
 
@@ -48,4 +50,13 @@ class Resampled(Protocol):
         Returns:
             (B,) float64, NaN where the metric is undefined.
         """
+        ...
+
+
+@runtime_checkable
+class WithIntervals(Protocol):
+    """What an evaluator adds whose intervals are of another kind than the bootstrap of its ``statistic``."""
+
+    def intervals(self, predictions: Predictions, /, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
+        """Make one interval for each metric that calling the evaluator gives, in the same order."""
         ...

@@ -10,9 +10,14 @@ from pathlib import Path
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import Predictions
 from echokit.report.caution import cautions
+from echokit.report.cutoffs import cutoff_rows, is_cutoff
 from echokit.report.wording import count, estimate, interval, number, select, title
 
 HEADLINE = ("auroc", "auprc", "accuracy")
+OTHER_CUTOFFS = (
+    "Nothing was trained or chosen again: the true EF was cut anew, and patients ranked by the estimated EF where the "
+    "run estimates it, else by the score that it learned for its own cut-off. `metrics.json` has each definition."
+)
 CITATIONS = (
     "Why average precision and not the trapezoid area: Davis and Goadrich, The relationship between "
     "precision-recall and ROC curves, ICML 2006.",
@@ -82,8 +87,12 @@ def write_summary(
     warned = cautions(evaluation.metrics, split)
     if warned:
         parts.append("## What these numbers do not support\n\n" + _bullets(warned))
-    parts.append("## Metrics\n\n" + _metric_table(evaluation.metrics))
-    parts.append(_definitions(evaluation.metrics))
+    own = [metric for metric in evaluation.metrics if not is_cutoff(metric)]
+    parts.append("## Metrics\n\n" + _metric_table(own))
+    parts.append(_definitions(own))
+    head, rows = cutoff_rows(evaluation.metrics, split)
+    if rows:
+        parts.append(f"## The same {split} patients at other cut-offs\n\n{OTHER_CUTOFFS}\n\n" + _table(head, rows))
     if plots:
         parts.append("## Plots\n\n" + "\n\n".join(_image(plot, path.parent) for plot in plots))
     parts.append(f"## How the data were divided\n\n{division}\n\n" + _division_table(predictions))

@@ -1,0 +1,152 @@
+"""One run at several cut-offs of the ejection fraction, and without the band in which its measurement is unsure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from echokit.errors import EchokitError
+from echokit.evaluate.accuracy import Accuracy
+from echokit.evaluate.auprc import Auprc
+from echokit.evaluate.auroc import Auroc
+from echokit.evaluate.bootstrap import Interval, bootstrap_interval
+
+if TYPE_CHECKING:
+    from echokit.evaluate.evaluation import Evaluation, Metric
+    from echokit.evaluate.predictions import Predictions
+
+Percent = Annotated[float, Field(gt=0, lt=100)]
+PREFIX = "cutoff_"
+"""Begins the name of every metric here, so that none is taken for the run's own."""
+
+
+class EfCutoffs:
+    """How well the run tells apart the hearts on both sides of other cut-offs of the ejection fraction.
+
+    Nothing is trained again: the true EF is cut anew. Where the run estimates the EF, that estimate ranks the
+    patients and is cut at the same place; where it does not, its score ranks them, which it learned for its own
+    cut-off, and there is no accuracy, as no threshold of it belongs to another cut-off. The metrics are called
+    `cutoff_auroc` and so on, and the cut-off stands in `subgroup`.
+
+    Args:
+        cutoffs: A patient is positive below each of these, in percent.
+        without: Patients with an EF from the first to the second, both included, are left out, and those
+            below the band are told from those above it: two readings of one heart differ by as much. An
+            estimate is then cut in the middle of the band. null leaves this out.
+        inclusive: Whether a patient whose EF equals a cut-off is positive.
+
+    Raises:
+        EchokitError: The ends of the band are not in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        cutoffs: tuple[Percent, ...] = (35.0, 40.0, 45.0, 50.0),
+        without: tuple[Percent, Percent] | None = (45.0, 55.0),
+        inclusive: bool = False,
+    ) -> None:
+        if without is not None and not without[0] < without[1]:
+            raise EchokitError(
+                f"without: {list(without)} is no band",
+                hint="give its lower end first, such as [45, 55]",
+                where="evaluate",
+            )
+        self.cutoffs = cutoffs
+        self.without = without
+        self.inclusive = inclusive
+
+    def __call__(self, predictions: Predictions) -> Evaluation:
+        """Compute every metric of one split at every cut-off, one row a patient."""
+        from echokit.evaluate.evaluation import Evaluation
+
+        return Evaluation(tuple(metric for part in self._parts(predictions) for metric in part.metrics()))
+
+    def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
+        """Make one interval for each metric, in the same order."""
+        return [
+            _interval(evaluator, part.predictions, level=level, seed=seed, resamples=resamples)
+            for part in self._parts(predictions)
+            for evaluator in part.evaluators
+        ]
+
+    def _parts(self, predictions: Predictions) -> Iterator[_Part]:
+        sign = "<=" if self.inclusive else "<"
+        for cutoff in self.cutoffs:
+            positive = f"EF {sign} {cutoff:g}"
+            yield self._part(predictions, cutoff, None, positive, f"all patients, positive is {positive}")
+        if self.without is not None:
+            low, high = self.without
+            positive = f"EF < {low:g}"
+            words = f"EF {low:g} to {high:g} left out, positive is {positive}"
+            yield self._part(predictions, (low + high) / 2, self.without, positive, words)
+
+    def _part(
+        self, predictions: Predictions, cutoff: float, without: tuple[float, float] | None, positive: str, words: str
+    ) -> _Part:
+        table = predictions.table
+        if "target" not in table.columns:
+            empty = replace(predictions, table=table.iloc[:0])
+            return _Part(empty, words, "the predictions hold no EF", (Auroc(), Auprc()))
+        known = table[np.isfinite(table["target"].to_numpy(np.float64))]
+        lost = len(table) - len(known)
+        ef = known["target"].to_numpy(np.float64)
+        if without is not None:
+            known = known[(ef < without[0]) | (ef > without[1])]
+            ef = known["target"].to_numpy(np.float64)
+        lower = ef <= cutoff if self.inclusive else ef < cutoff
+        known = known.assign(y_true=lower.astype(np.int64))
+        note = f"{lost} patients without an EF are left out; " if lost else ""
+        if "prediction" not in known.columns:
+            note += f"ranked by the score that was learned for {predictions.positive!r}"
+            return _Part(replace(predictions, table=known, positive=positive), words, note, (Auroc(), Auprc()))
+        known = known.assign(y_score=cutoff - known["prediction"])
+        note += f"ranked by the estimated EF; the score is {cutoff:g} minus the estimated EF"
+        changed = replace(predictions, table=known, positive=positive, threshold=0.0, probability=False)
+        return _Part(changed, words, note, (Auroc(), Auprc(), Accuracy()))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The predictions as one cut-off has them."""
+
+    predictions: Predictions
+    words: str
+    note: str
+    evaluators: tuple[Any, ...]
+
+    def metrics(self) -> Iterator[Metric]:
+        prefix = f"{self.words}, whatever class the run was trained for; {self.note}"
+        for evaluator in self.evaluators:
+            for metric in evaluator(self.predictions).metrics:
+                yield replace(
+                    metric,
+                    metric=PREFIX + metric.metric,
+                    subgroup=self.words,
+                    definition=f"{prefix}; {metric.definition}",
+                )
+
+
+def _interval(evaluator: Any, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Interval:
+    if hasattr(evaluator, "intervals"):
+        (interval,) = evaluator.intervals(predictions, level=level, seed=seed, resamples=resamples)
+        found: Interval = interval
+        return found
+    if not len(predictions):
+        return Interval(None, None, "none: no patients", 0)
+    score = predictions.y_score
+    if evaluator.thresholded:
+        score = (score >= predictions.threshold).astype(np.float64)
+    return bootstrap_interval(
+        predictions.y_true,
+        score,
+        evaluator.statistic,
+        resamples=resamples,
+        level=level,
+        stratified=evaluator.stratified,
+        seed=seed,
+    )

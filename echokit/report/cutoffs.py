@@ -1,0 +1,38 @@
+"""The table of other cut-offs in ``summary.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from echokit.evaluate.ef_cutoffs import PREFIX
+from echokit.evaluate.evaluation import Metric
+from echokit.report.wording import interval, number, title
+
+
+def is_cutoff(metric: Metric) -> bool:
+    """Whether a metric is of another cut-off than the run's own."""
+    return metric.metric.startswith(PREFIX) and metric.subgroup is not None
+
+
+def cutoff_rows(metrics: Sequence[Metric], split: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Head and rows of the table: one row a cut-off and fold, one column a metric; no rows where there is none."""
+    here = [metric for metric in metrics if is_cutoff(metric) and metric.split == split]
+    names = list(dict.fromkeys(metric.metric for metric in here))
+    folds = len({(metric.repeat, metric.fold) for metric in here}) > 1
+    groups: dict[tuple[str, int | None, int | None], dict[str, Metric]] = {}
+    for metric in here:
+        groups.setdefault((str(metric.subgroup), metric.repeat, metric.fold), {})[metric.metric] = metric
+    head = ("patients and positive class", *(("repeat", "fold") if folds else ()), "n", "events")
+    head += tuple(title(name.removeprefix(PREFIX)) for name in names)
+    rows = []
+    for (words, repeat, fold), found in groups.items():
+        first = next(iter(found.values()))
+        which = (str(repeat), str(fold)) if folds else ()
+        cells = [_cell(found[name]) if name in found else "none" for name in names]
+        rows.append((words, *which, f"{first.n:,}", f"{first.events:,}", *cells))
+    return head, rows
+
+
+def _cell(metric: Metric) -> str:
+    ends = interval(metric)
+    return f"{number(metric.value)} ({ends})" if ends else number(metric.value)
