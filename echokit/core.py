@@ -23,7 +23,8 @@ from echokit.recipe.check import with_fallback
 from echokit.recipe.recipe import Recipe
 from echokit.results import write_results, write_table
 from echokit.run_directory import Run, create_run
-from echokit.stamp import STAMP
+from echokit.stamp import PRETRAINED_STAMP, STAMP
+from echokit.starting_weights import StartingWeights, find_weights
 from echokit.store import ClipStore, Preparation, steps_of
 from echokit.workspace import workspace
 
@@ -124,6 +125,7 @@ def run(
     chosen = choose_device(device)
     compute = Compute(chosen, choose_precision(chosen, recipe.train.precision))
     data = read_data(recipe)
+    data, weights = _start(data, out, resume)
     preparation = prepare(data)
     material = _material(data, preparation)
     new = make_lock(
@@ -135,6 +137,7 @@ def run(
             "why": compute.precision.why,
             "threads": threads,
         },
+        weights.facts() if weights else None,
     )
     for change in differences(lock, new) if lock else ():
         display().say(f"differs from the lock: {change}")
@@ -154,6 +157,7 @@ def run(
             resume=resume is not None,
             watch=watch or Silent(),
             lock_facts=facts,
+            weights=weights,
         )
         for fold in folds
     ]
@@ -166,6 +170,22 @@ def run(
             failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
         )
     return current
+
+
+def _start(data: Data, out: Path, resume: Run | None) -> tuple[Data, StartingWeights | None]:
+    """Find the weights to start from; the recipe then names them so that they can not become others."""
+    settings = data.recipe.weights
+    if settings is None:
+        return data, None
+    asked = settings.use
+    before = (resume.lock.content.get("weights") or {}) if resume else {}
+    if before.get("asked") == asked:  # go on from the same run, even where a newer one has been made since
+        settings = settings.model_copy(update={"use": before["source"]})
+    weights = replace(find_weights(settings, data.recipe.backbone, out), asked=asked)
+    display().say(f"the model starts from {weights.settings.use} ({weights.content[:12]})")
+    if weights.phantom:
+        display().say(PRETRAINED_STAMP)
+    return replace(data, recipe=replace(data.recipe, weights=weights.settings)), weights
 
 
 def _material(data: Data, preparation: Preparation) -> Material:
@@ -194,8 +214,9 @@ def _data_facts(data: Data, preparation: Preparation, material: Material) -> dic
 
 
 def _checkpoint_facts(lock: Lock) -> dict[str, Any]:
-    recipe = lock.recipe
+    recipe, weights = lock.recipe, lock.content["weights"]
     return {
+        "weights": weights and {key: weights[key] for key in ("content", "phantom")},
         "recipe_hash": lock.recipe_hash,
         "phantom": lock.phantom,
         "positive": recipe.target.positive,

@@ -16,6 +16,7 @@ from echokit.errors import DataError, EchokitError
 from echokit.models.shape import InputShape
 from echokit.objectives.calibration import Calibration, Uncalibrated, calibration_from
 from echokit.objectives.objective import Objective, Targets, calibrator_of, initial_bias_of, threshold_of
+from echokit.progress import display
 from echokit.recipe.recipe import Recipe
 from echokit.sampling.windows import Windows
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
     from echokit.models.echo_model import EchoModel
     from echokit.models.norm import Norm
+    from echokit.models.transfer import WeightReport
     from echokit.prepared import PreparedClips
+    from echokit.starting_weights import StartingWeights
     from echokit.training.device import Precision
     from echokit.training.keep import Kept
     from echokit.training.watch import Watch
@@ -67,6 +70,7 @@ class FoldResult:
         calibration: Turns these scores into probabilities, or says why there is none; None where none was asked for.
         history: One record an epoch.
         kept: The epoch whose weights were kept.
+        weights: What became of the starting weights; None where the model started anew.
     """
 
     table: pd.DataFrame
@@ -75,6 +79,7 @@ class FoldResult:
     calibration: Calibration | Uncalibrated | None
     history: list[Mapping[str, Any]]
     kept: Kept
+    weights: WeightReport | None = None
 
 
 def check_fold(fold: Fold, targets: Targets, patients: npt.NDArray[Any]) -> None:
@@ -129,6 +134,7 @@ def fit_fold(
     resume: bool,
     watch: Watch,
     lock_facts: Mapping[str, Any],
+    weights: StartingWeights | None = None,
 ) -> FoldResult:
     """Train one fold and score all of its cases.
 
@@ -141,9 +147,10 @@ def fit_fold(
         resume: Go on from its last checkpoint.
         watch: Told of steps and epochs.
         lock_facts: Put into every checkpoint, so that weights explain themselves.
+        weights: To start from; None to start anew.
 
     Raises:
-        DataError: The fold can not be learned from.
+        DataError: The fold can not be learned from, or the weights have seen its test patients.
         EchokitError: The training failed in a way that the user can mend.
     """
     from echokit.training.checkpoint import write_text
@@ -158,6 +165,9 @@ def fit_fold(
     norms = norm_statistics(material.clips, of_cases(windows, fold.train))
     objective = recipe.objective.build()(_subset(material.targets, fold.train))
     shapes = shapes_of(material.clips, windows.frames.shape[1])
+    if weights is not None:
+        weights.require_apart(material.cases["patient_id"].to_numpy()[fold.test])
+        norms = weights.norms(shapes, norms)
     facts = {
         **lock_facts,
         "fold": fold.number,
@@ -168,6 +178,9 @@ def fit_fold(
     model = assemble(recipe, shapes, objective.outputs, norms, seed)
     if bias := initial_bias_of(objective):
         model.start_at(bias)
+    report = weights.put_into(model) if weights else None
+    if report is not None:
+        _tell(report, directory / "starting_weights.json")
     result = fit(
         model,
         objective,
@@ -210,7 +223,7 @@ def fit_fold(
         content = {"phantom": lock_facts.get("phantom"), "calibration": calibration.plain()}
         write_text(directory / CALIBRATION, json.dumps(content, indent=1, allow_nan=False) + "\n")
     return FoldResult(
-        table, objective.probability, threshold_of(objective), calibration, list(result.history), result.kept
+        table, objective.probability, threshold_of(objective), calibration, list(result.history), result.kept, report
     )
 
 
@@ -241,6 +254,13 @@ def read_calibration(directory: Path) -> Calibration | Uncalibrated:
         return calibration_from(json.loads(path.read_text(encoding="utf-8"))["calibration"])
     except (OSError, ValueError, TypeError, KeyError, EchokitError) as error:
         raise EchokitError(f"the calibration can not be read: {error}", where=str(path)) from error
+
+
+def _tell(report: WeightReport, path: Path) -> None:
+    for line in str(report).splitlines():
+        display().say(f"weights: {line}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report.plain(), indent=1) + "\n", encoding="utf-8")
 
 
 def fold_seed(seed: int, fold: int) -> int:

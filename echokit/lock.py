@@ -60,6 +60,12 @@ class Lock:
         return STAMP if self.phantom else None
 
     @property
+    def pretrained_stamp(self) -> str | None:
+        """What is said of starting weights that synthetic hearts have shaped, if anything."""
+        weights = self.content.get("weights")
+        return str(weights["stamp"]) if weights and weights["phantom"] else None
+
+    @property
     def recipe_hash(self) -> str:
         """Hash of the resolved recipe, its components, its data and its seed."""
         return str(self.content["recipe_hash"])
@@ -71,13 +77,16 @@ class Lock:
         path.write_text(head + text, encoding="utf-8")
 
 
-def make_lock(recipe: Recipe, data: Mapping[str, Any], compute: Mapping[str, Any]) -> Lock:
+def make_lock(
+    recipe: Recipe, data: Mapping[str, Any], compute: Mapping[str, Any], weights: Mapping[str, Any] | None = None
+) -> Lock:
     """Lock a recipe to its data and this machine.
 
     Args:
         recipe: As it runs: with its fallback already in place where the dataset was absent.
         data: ``name, phantom, fingerprint, cases`` and counts.
         compute: Device, precision and why.
+        weights: What the starting weights say of themselves, their ``content`` above all; None where all is new.
     """
     resolved = replace(recipe, fallback=None)
     components = [_component(use) for use in resolved.uses()]
@@ -85,10 +94,13 @@ def make_lock(recipe: Recipe, data: Mapping[str, Any], compute: Mapping[str, Any
         "lock": LOCK_VERSION,
         "echokit": version("echokit"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "recipe_hash": recipe_hash(resolved, components, str(data["fingerprint"])),
+        "recipe_hash": recipe_hash(
+            resolved, components, str(data["fingerprint"]), str(weights["content"]) if weights else None
+        ),
         "data": dict(data),
         "target": {"positive": recipe.target.positive, "definition": recipe.target.definition},
         "seed": recipe.seed,
+        "weights": dict(weights) if weights else None,
         "compute": dict(compute),
         "components": components,
         "environment": environment(),
@@ -97,9 +109,18 @@ def make_lock(recipe: Recipe, data: Mapping[str, Any], compute: Mapping[str, Any
     return Lock(content, resolved)
 
 
-def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: str) -> str:
-    """Hash what decides the result: no path, device, environment or time."""
+def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: str, weights: str | None = None) -> str:
+    """Hash what decides the result: no path, device, environment or time.
+
+    Args:
+        recipe: As it runs.
+        components: As a lock has them.
+        fingerprint: Of the data.
+        weights: Hash of the numbers of the starting weights, which stands for their place.
+    """
     plain = recipe.plain()
+    if recipe.weights is not None:
+        plain["model"]["weights"]["use"] = weights
     paths = {name for name, field in type(recipe.data.values).model_fields.items() if _is_path(field.json_schema_extra)}
     data = {key: value for key, value in plain["data"].items() if key not in paths | {"fallback", "exclude"}}
     if recipe.exclude is not None:
@@ -190,6 +211,13 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
             "the data are not those that the lock was made from",
             hint=f"the lock has {before['cases']} cases of {before['name']} ({before['fingerprint'][:12]}), "
             f"found {after['cases']} of {after['name']} ({after['fingerprint'][:12]})",
+        )
+    started, starts = ((lock.content.get("weights") or {}).get("content") for lock in (old, new))
+    if started != starts:
+        raise DataError(
+            "the starting weights are not those that the lock was made from",
+            hint=f"their hash was {str(started)[:12]} and is {str(starts)[:12]}",
+            where="model.weights",
         )
     known = {(part["kind"], part["name"]): part for part in old.content["components"]}
     for part in new.content["components"]:

@@ -79,8 +79,12 @@ def write_results(
         predictions=predictions,
         division=_division(lock),
         kept=kept,
-        facts={"score": score, **_facts(lock)},
-        notes=[*warnings, *(f"unreadable: {case_id}: {reason}" for case_id, reason in failures)],
+        facts={"score": score, **_facts(lock), "starting weights": _start(lock, results)},
+        notes=[
+            *_start_warnings(lock),
+            *warnings,
+            *(f"unreadable: {case_id}: {reason}" for case_id, reason in failures),
+        ],
         plots=plots,
         stamp=stamp,
     )
@@ -157,6 +161,30 @@ def _facts(lock: Lock) -> dict[str, str | int | float]:
         "recipe hash": lock.recipe_hash,
         "echokit": lock.content["echokit"],
     }
+
+
+def _start(lock: Lock, results: Sequence[FoldResult]) -> str:
+    weights, report = lock.content.get("weights"), results[0].weights
+    if weights is None or report is None:
+        return "none: everything was learned here"
+    return f"{weights['source']} ({weights['content'][:12]}): {report.headline}"
+
+
+def _start_warnings(lock: Lock) -> list[str]:
+    weights, stamp = lock.content.get("weights"), lock.pretrained_stamp
+    if weights is None:
+        return []
+    lines = [f"**{stamp}.**"] if stamp else []
+    if not weights["patients_known"]:
+        lines.append(
+            f"Which patients the weights of {weights['asked']} have seen is not known, so that none of them is in the "
+            "test part was not checked."
+        )
+    for what in ("preprocess", "clip"):
+        now = lock.recipe.plain()[what]
+        if what in weights and weights[what] != now:
+            lines.append(f"The weights were trained with another `{what}`: {weights[what]}, here {now}.")
+    return lines
 
 
 def _settings(params: Mapping[str, Any]) -> str:

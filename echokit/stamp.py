@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 STAMP = "PHANTOM DATA"
+PRETRAINED_STAMP = "PHANTOM-PRETRAINED: the starting weights were trained on synthetic hearts"
 MARKER = "PHANTOM_DATA.json"
 
 

@@ -23,6 +23,7 @@ from echokit.cli.options import overrides as with_overrides
     help="Go on with the newest or a given run.",
 )
 @click.option("--fold", type=int, default=None, help="Train one fold only.")
+@click.option("--with-dependencies", is_flag=True, help="First make the runs that it starts from, where missing.")
 @click.option("--dry-run", is_flag=True, help="Check everything, read the cohort, and stop before any video is opened.")
 def command(
     recipe: str,
@@ -31,6 +32,7 @@ def command(
     out: Path,
     resume: str | None,
     fold: int | None,
+    with_dependencies: bool,
     dry_run: bool,
 ) -> None:
     """Run a RECIPE (a path, or the name of a shipped one), or repeat a run from its lock.yaml.
@@ -45,11 +47,13 @@ def command(
     tune_allocator()  # before torch is imported
     from echokit.cli.console import Screen
     from echokit.core import read_data, run
+    from echokit.dependencies import missing_runs
     from echokit.lock import is_lock, read_lock
     from echokit.progress import shown_by
     from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
     from echokit.run_directory import find_run
+    from echokit.starting_weights import find_weights
 
     path = find_recipe(recipe)
     lock = read_lock(path, overrides) if is_lock(path) else None
@@ -57,14 +61,21 @@ def command(
     previous = None if resume is None else find_run(resume or loaded.name, out)
     screen = Screen()
     with shown_by(screen):
+        first = missing_runs(loaded, path, out) if with_dependencies else []
+        for needed in first:
+            screen.say(f"{loaded.name} starts from a run of {needed.name}, which is made first")
         if dry_run:
             data = read_data(loaded)
+            if data.recipe.weights and not first:
+                find_weights(data.recipe.weights, data.recipe.backbone, out)
             events = int(data.targets.y_true.sum())
             screen.say(
                 f"{path}: valid; {len(data.cohort)} cases of {data.cohort.name}, {events} {data.recipe.target.positive}"
             )
             return
         with screen.training():
+            for needed in first:
+                run(needed, out=out, device=device, watch=screen)
             done = run(
                 loaded,
                 out=out,

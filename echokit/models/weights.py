@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import pickle
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -18,35 +20,6 @@ from torch import Tensor, nn
 from echokit.errors import EchokitError
 
 _HEADER = "echokit"  # one key only: safetensors keeps metadata in a hash map, so two keys would have no fixed order
-
-
-@dataclass(frozen=True)
-class WeightReport:
-    """What became of every tensor, of the file and of the model.
-
-    Attributes:
-        loaded: Names copied as they are.
-        adapted: Names copied after a change, each with the change in words.
-        skipped: Names of the file that were not used, each with the reason.
-        missing: Names of the model that the file does not have; they keep their values.
-    """
-
-    loaded: tuple[str, ...]
-    adapted: Mapping[str, str]
-    skipped: Mapping[str, str]
-    missing: tuple[str, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether file and model matched tensor by tensor."""
-        return not (self.adapted or self.skipped or self.missing)
-
-    def __str__(self) -> str:
-        lines = [f"{len(self.loaded)} tensors loaded"]
-        lines += [f"adapted {name}: {how}" for name, how in self.adapted.items()]
-        lines += [f"skipped {name}: {why}" for name, why in self.skipped.items()]
-        lines += [f"missing {name}: not in the file, kept as initialised" for name in self.missing]
-        return "\n".join(lines)
 
 
 def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, object]) -> None:
@@ -118,7 +91,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (OSError, SafetensorError) as error:
         raise EchokitError(
             f"not a whole safetensors file: {error}",
-            hint="only safetensors files are read: pickles (.pt, .pth, .ckpt) can run code and are refused",
+            hint="copy it again; a file that torch.save wrote must end in .pt or .pth",
             where=str(path),
         ) from error
     if _HEADER not in entries:
@@ -136,56 +109,82 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, metadata
 
 
-def apply_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> WeightReport:
-    """Copy tensors into a model where name and shape fit, and say what became of every one.
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read weights of any origin: safetensors as `load_weights`, else a file that ``torch.save`` wrote.
 
-    A convolution that differs in its input channels only is adapted: summed over the channels of the file and
-    shared evenly over those of the model, which for a grey model equals feeding grey as every channel
-    (inflation as in Carreira and Zisserman 2017, arXiv:1705.07750).
+    The latter is unpickled with ``weights_only=True``, which builds tensors and plain data and runs no code. The
+    state dict is taken out of its wrapping (``state_dict``, ``model_state``, ...) and of the prefix ``module.`` of
+    data-parallel training: the layouts of echonet/dynamic and of most model zoos.
 
     Args:
-        model: Changed in place.
-        tensors: Named as in ``model.state_dict()``.
+        path: ``*.safetensors``, ``*.pt``, ``*.pth`` or the like.
 
     Returns:
-        The fate of every name; nothing is left out in silence.
+        The tensors on the CPU, and the metadata (none of a foreign file).
 
     Raises:
-        EchokitError: Not one tensor fits.
+        EchokitError: There is no such file, it is damaged, holds no state dict, or would have to run code.
     """
-    state = model.state_dict()
-    loaded: list[str] = []
-    adapted: dict[str, str] = {}
-    skipped: dict[str, str] = {}
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            if name not in state:
-                skipped[name] = "the model has no such tensor"
-            elif tensor.shape == state[name].shape:
-                state[name].copy_(tensor)
-                loaded.append(name)
-            elif _differ_in_channels(tensor, state[name]):
-                channels = state[name].shape[1]
-                state[name].copy_(tensor.sum(1, keepdim=True).div(channels).expand_as(state[name]))
-                adapted[name] = f"{tensor.shape[1]} input channels to {channels}"
-            else:
-                skipped[name] = f"shape {tuple(tensor.shape)} does not fit {tuple(state[name].shape)}"
-    if not loaded and not adapted:
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        return load_weights(path)
+    try:
+        with torch.serialization.safe_globals(_numbers_of_numpy()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise EchokitError("there is no such file of weights", where=str(path)) from error
+    except pickle.UnpicklingError as error:
         raise EchokitError(
-            "not one tensor of the weights fits the model",
-            hint=f"the file has {_some(tensors)}, the model {_some(state)}",
+            f"is not read, as it holds more than tensors and numbers: {_first_line(error)}",
+            hint="a pickle can run code. Where you trust it, load it where it was made and save its state_dict() "
+            "alone, best as safetensors",
+            where=str(path),
+        ) from error
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
+        raise EchokitError(f"not a whole file of weights: {_first_line(error)}", where=str(path)) from error
+    return _state_dict(content, path), {}
+
+
+def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Hash names, types, shapes and numbers of tensors: the same weights have the same hash in every file."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().contiguous()
+        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        if tensor.numel():
+            hashed.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return hashed.hexdigest()
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
+    for _ in range(2):
+        for wrapping in ("state_dict", "model_state", "model_state_dict", "model"):
+            if isinstance(content, Mapping) and isinstance(content.get(wrapping), Mapping):
+                content = content[wrapping]
+                break
+    named = content.items() if isinstance(content, Mapping) else ()
+    tensors = {str(name): tensor for name, tensor in named if isinstance(tensor, Tensor)}
+    if not tensors:
+        raise EchokitError(
+            "holds no state dict",
+            hint="expected names with tensors, alone or under 'state_dict'",
+            where=str(path),
         )
-    return WeightReport(tuple(loaded), adapted, skipped, tuple(name for name in state if name not in tensors))
+    if all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
-def _differ_in_channels(tensor: Tensor, wanted: Tensor) -> bool:
-    same_rest = tensor.shape[:1] + tensor.shape[2:] == wanted.shape[:1] + wanted.shape[2:]
-    return tensor.ndim == wanted.ndim == 5 and same_rest
+def _numbers_of_numpy() -> list[Any]:
+    # Logs in a checkpoint (echonet/dynamic: loss, R2) are numpy numbers; older numpy named their home otherwise.
+    scalar = np.float64(0).__reduce__()[0]
+    types = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "?")}
+    return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *types]
 
 
-def _some(names: Mapping[str, Tensor]) -> str:
-    first = ", ".join(repr(name) for name in list(names)[:3])
-    return f"{first}, ... ({len(names)} in all)" if names else "none"
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _plain(tensor: Tensor) -> Tensor:

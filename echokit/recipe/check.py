@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from echokit.cohort.target import TargetSettings
 from echokit.errors import EchokitError, RecipeError, did_you_mean
+from echokit.models.settings import WeightSettings
 from echokit.plugins import Installed, installed
 from echokit.recipe.compose import compose
 from echokit.recipe.recipe import Recipe, Use
@@ -119,8 +120,6 @@ class _Checker:
         values = {**DEFAULTS, **plain}
         data_own, data_rest = self.split(values.get("data"), DATA_KEYS)
         model_own, model_rest = self.split(values.get("model"), {"backbone": None, "weights": None})
-        if model_own["weights"] is not None:
-            self.problem(("model", "weights"), "a model can not start from given weights yet", "write null")
         clip = values["clip"]
         if isinstance(clip, dict) and "use" not in clip:
             clip = {"use": "window", **clip}
@@ -139,6 +138,7 @@ class _Checker:
             "backbone": self.use("backbone", model_own["backbone"], ("model", "backbone"))
             if "model" in plain
             else None,
+            "weights": self.weights(model_own["weights"]),
             "objective": self.use("objective", values["objective"], ("objective",)),
             "resample": self.use("resampler", values["resample"], ("resample",)),
             "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,
@@ -148,6 +148,7 @@ class _Checker:
             return None
         recipe = Recipe(tree=self.tree, **parts)
         self.order_of_streams(recipe)
+        self.tag_of_weights(recipe)
         return recipe
 
     def known_keys(self, plain: Mapping[str, Any], known: Mapping[str, Any], place: Place) -> None:
@@ -227,6 +228,26 @@ class _Checker:
             for problem in invalid.problems:
                 self.problem((*place, *problem.place), problem.message, problem.hint)
             return None
+
+    def weights(self, value: Any) -> WeightSettings | None:
+        if value is None:
+            return None
+        place = ("model", "weights")
+        given = {"use": value} if isinstance(value, str) else value
+        settings: WeightSettings | None = self.settings(WeightSettings, given, place)
+        return settings
+
+    def tag_of_weights(self, recipe: Recipe) -> None:
+        """A word that is no run and no file is a tag of the backbone's library."""
+        weights = recipe.weights
+        if weights is None or weights.kind != "tag":
+            return
+        if not hasattr(recipe.backbone.component.load(), "pretrained"):
+            self.problem(
+                ("model", "weights"),
+                f"{weights.use!r} is no run and no file, and no library has weights of {recipe.backbone.name!r}",
+                "name a run (run:NAME) or a file (PATH.safetensors)",
+            )
 
     def order_of_streams(self, recipe: Recipe) -> None:
         """Streams are derived last: a frame-changing step after them would leave them stale."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from echokit.cohort.target import TargetSettings
+from echokit.models.settings import WeightSettings
 from echokit.plugins import installed
 from echokit.recipe.check import DATA_KEYS, KEYS
-from echokit.schema import parameters
+from echokit.schema import parameters, summary_line
 from echokit.training.settings import TrainSettings
 
 SLOTS = {
@@ -65,7 +66,11 @@ def recipe_schema() -> dict[str, Any]:
         "seed": {"type": "integer"},
     }
     extras = {"data": {key: _DATA_EXTRA[key] for key in DATA_KEYS}}
-    extras["model"] = {"backbone": _kind("backbone"), "weights": {"type": "null"}}
+    weights = WeightSettings.model_json_schema()
+    extras["model"] = {
+        "backbone": _kind("backbone"),
+        "weights": {"anyOf": [weights, {"type": ["string", "null"]}], "description": summary_line(WeightSettings)},
+    }
     for key, kind in SLOTS.items():
         properties[key] = _kind(kind, extras.get(key), default="window" if key == "clip" else None)
     for key, kind in LISTS.items():

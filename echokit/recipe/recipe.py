@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from echokit.cohort.target import TargetSettings
+from echokit.models.settings import WeightSettings
 from echokit.recipe.tree import Node
 from echokit.registry import Component
 from echokit.training.settings import TrainSettings
@@ -61,6 +62,7 @@ class Recipe:
     augment: tuple[Use, ...]
     fusion: Use
     backbone: Use
+    weights: WeightSettings | None
     objective: Use
     resample: Use
     train: TrainSettings
@@ -74,7 +76,8 @@ class Recipe:
 
     def plain(self) -> dict[str, Any]:
         """The whole recipe with every default, as written in a lock."""
-        model = {**self.fusion.plain(), "backbone": self.backbone.plain(), "weights": None}
+        weights = self.weights and self.weights.model_dump(mode="json")
+        model = {**self.fusion.plain(), "backbone": self.backbone.plain(), "weights": weights}
         data = {
             **self.data.plain(),
             "exclude": self.exclude,

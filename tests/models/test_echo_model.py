@@ -18,7 +18,8 @@ from echokit.models.fusion import SingleStream, TwoStream
 from echokit.models.norm import Norm, raw
 from echokit.models.preact_resnet import PreActResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 from echokit.models.shape import InputShape
-from echokit.models.weights import apply_weights, load_weights, save_weights
+from echokit.models.transfer import apply_weights
+from echokit.models.weights import load_weights, save_weights
 
 SHAPES = {"video": InputShape(1, 3, 16, 16), "flow": InputShape(2, 2, 16, 16)}
 NORMS = {"video": Norm((33.0,), (50.0,)), "flow": Norm((0.1, -0.2), (1.5, 2.0))}

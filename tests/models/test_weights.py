@@ -1,4 +1,4 @@
-"""Weights survive the disk bit for bit, a kill never corrupts them, and nothing partial is silent."""
+"""Weights survive the disk bit for bit, a kill never corrupts them, and a foreign file runs no code."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from echokit.errors import EchokitError
-from echokit.models.weights import apply_weights, load_weights, save_tensors, save_weights
+from echokit.models.weights import digest_tensors, load_weights, read_weights, save_tensors, save_weights
 
 
 def small_model() -> nn.Module:
@@ -87,48 +88,70 @@ def test_a_failed_save_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> 
     assert os.listdir(tmp_path) == ["w"]
 
 
-def test_apply_loads_all_of_a_matching_file() -> None:
-    source, target = small_model(), small_model()
-    report = apply_weights(target, source.state_dict())
-    assert report.complete
-    assert set(report.loaded) == set(source.state_dict())
-    assert all(torch.equal(target.state_dict()[name], value) for name, value in source.state_dict().items())
+def test_foreign_files_are_taken_out_of_their_wrapping(tmp_path: Path) -> None:
+    """The layout that echonet/dynamic publishes: data-parallel names, and a log of numpy numbers beside them."""
+    wrapped = nn.DataParallel(small_model())
+    for name, content in {
+        "plain.pt": small_model().state_dict(),
+        "echonet.pt": {
+            "epoch": 44,
+            "state_dict": wrapped.state_dict(),
+            "best_loss": np.float64(18.2),
+            "r2": np.float32(0.8),
+            "opt_dict": torch.optim.SGD(wrapped.parameters(), 1e-4).state_dict(),
+        },
+        "zoo.pyth": {"model_state": small_model().state_dict()},
+        "nested.ckpt": {"state_dict": {"model_state": small_model().state_dict()}},
+    }.items():
+        torch.save(content, tmp_path / name)
+        tensors, metadata = read_weights(tmp_path / name)
+        assert tensors.keys() == small_model().state_dict().keys(), name
+        assert metadata == {}
+    expected = wrapped.state_dict()["module.0.weight"]
+    assert torch.equal(read_weights(tmp_path / "echonet.pt")[0]["0.weight"], expected)
 
 
-def test_apply_says_what_became_of_every_tensor() -> None:
-    tensors = {**small_model().state_dict(), "extra": torch.zeros(1)}
-    del tensors["1.bias"]
-    grey = nn.Sequential(nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.Flatten(), nn.Linear(4, 1))
-    before = {name: value.clone() for name, value in grey.state_dict().items()}
-    report = apply_weights(grey, tensors)
-    assert set(report.adapted) == {"0.weight"}
-    assert set(report.skipped) == {"3.weight", "3.bias", "extra"}
-    assert report.missing == ("1.bias",)
-    assert not report.complete
-    assert set(report.loaded) == {
-        "0.bias",
-        "1.weight",
-        "1.running_mean",
-        "1.running_var",
-        "1.num_batches_tracked",
-    }
-    assert torch.equal(grey.state_dict()["3.weight"], before["3.weight"])
-    for name in ("0.weight", "3.weight", "extra", "1.bias"):
-        assert name in str(report)
+class Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, (str(self.mark),))
 
 
-@pytest.mark.parametrize("channels", [1, 2])
-def test_an_adapted_convolution_answers_as_if_the_grey_were_every_channel(channels: int) -> None:
-    source, target = nn.Conv3d(3, 4, 3), nn.Conv3d(channels, 4, 3)
-    apply_weights(target, source.state_dict())
-    grey = torch.rand(2, 1, 4, 5, 5)
-    same = target(grey.expand(-1, channels, -1, -1, -1))
-    torch.testing.assert_close(same, source(grey.expand(-1, 3, -1, -1, -1)))
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run_it(tmp_path: Path) -> None:
+    path, mark = tmp_path / "w.pt", tmp_path / "ran"
+    torch.save({"state_dict": small_model().state_dict(), "bomb": Bomb(mark)}, path)
+    with pytest.raises(EchokitError, match="more than tensors") as caught:
+        read_weights(path)
+    assert caught.value.where == str(path)
+    assert not mark.exists()
 
 
-def test_weights_of_another_model_are_refused() -> None:
-    with pytest.raises(EchokitError, match="not one tensor"):
-        apply_weights(small_model(), {"body.weight": torch.zeros(1)})
+@pytest.mark.parametrize("damage", ["empty", "text", "truncated", "absent", "directory", "no tensors", "a list"])
+def test_a_foreign_file_without_weights_is_an_error_for_the_user(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"no tensors": {"epoch": 3}, "a list": [torch.ones(2)]}.get(damage, small_model().state_dict()), path)
+    whole = path.read_bytes()
+    if damage in ("absent", "directory"):
+        path.unlink()
+        if damage == "directory":
+            path.mkdir()
+    elif damage in ("empty", "text", "truncated"):
+        path.write_bytes({"empty": b"", "text": b"hello", "truncated": whole[: len(whole) // 2]}[damage])
+    with pytest.raises(EchokitError) as caught:
+        read_weights(path)
+    assert caught.value.where == str(path)
+
+
+def test_the_digest_is_of_the_numbers_and_not_of_the_file(tmp_path: Path) -> None:
+    model = small_model()
+    save_weights(tmp_path / "a.safetensors", model, {"seed": 1})
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "b.pt")
+    first, second = (digest_tensors(read_weights(tmp_path / name)[0]) for name in ("a.safetensors", "b.pt"))
+    assert first == second == digest_tensors(model.to(memory_format=torch.channels_last_3d).state_dict())
+    model.get_parameter("0.bias").data[0] += 1
+    assert digest_tensors(model.state_dict()) != first
 
 
 WRITER = """

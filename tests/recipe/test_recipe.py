@@ -90,7 +90,8 @@ def test_all_mistakes_at_once_with_line_and_suggestion(tmp_path: Path) -> None:
         ("preprocess=[optical_flow, {use: resize, size: 28}]", "changes the frames after"),
         ("preprocess=[{use: resize, size: 28}]", "needs the stream 'flow'"),
         ("data.root=null", "root"),
-        ("model.weights=run:ef_56", "can not start from given weights"),
+        ("model.weights=kinetics400", "no library has weights of 'resnet18'"),
+        ("model.weights=run:ef_56#2", "write run:NAME"),
     ],
 )
 def test_a_wrong_value_is_said_with_its_origin(override: str, said: str) -> None:

@@ -1,0 +1,183 @@
+"""From given weights to a model that starts from them, with a report of what became of every tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from echokit.errors import EchokitError
+
+HEAD = "head."
+MOST_CHANNELS = 4  # of a picture
+
+
+@dataclass(frozen=True)
+class WeightReport:
+    """What became of every tensor, of the file and of the model.
+
+    Attributes:
+        loaded: Names copied as they are.
+        adapted: Names copied after a change, each with the change in words.
+        skipped: Names of the file that were not used, each with the reason.
+        missing: Names of the model that the file does not have; they keep their values.
+        share: Of the model's numbers in parameters (the head's left out), how many come from the file.
+    """
+
+    loaded: tuple[str, ...]
+    adapted: Mapping[str, str]
+    skipped: Mapping[str, str]
+    missing: tuple[str, ...]
+    share: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether file and model matched tensor by tensor."""
+        return not (self.adapted or self.skipped or self.missing)
+
+    @property
+    def headline(self) -> str:
+        """The report in one line."""
+        parts = (("loaded", self.loaded), ("adapted", self.adapted), ("skipped", self.skipped))
+        counts = ", ".join(f"{len(names)} {what}" for what, names in parts)
+        return f"{counts}, {len(self.missing)} not in the file: {self.share:.1%} of the numbers below the head"
+
+    def __str__(self) -> str:
+        """The headline, then one line a reason with the first names; `plain` holds every name."""
+        lines = [self.headline]
+        for what, names in (("adapted", self.adapted), ("skipped", self.skipped)):
+            reasons: dict[str, list[str]] = {}
+            for name, reason in names.items():
+                reasons.setdefault(reason, []).append(name)
+            lines += [f"{what}, {reason}: {_some(same)}" for reason, same in reasons.items()]
+        if self.missing:
+            lines.append(f"not in the file, kept as initialised: {_some(self.missing)}")
+        return "\n".join(lines)
+
+    def plain(self) -> dict[str, Any]:
+        """Everything as JSON."""
+        return {
+            "share": self.share,
+            "loaded": list(self.loaded),
+            "adapted": dict(self.adapted),
+            "skipped": dict(self.skipped),
+            "missing": list(self.missing),
+        }
+
+
+def apply_weights(
+    model: nn.Module, tensors: Mapping[str, Tensor], leave: Mapping[str, str] | None = None
+) -> WeightReport:
+    """Copy tensors into a model where name and shape fit, and say what became of every one.
+
+    A convolution that differs in its input channels is adapted: summed over the channels of the file and shared
+    evenly over those of the model, which for a grey model equals feeding grey as every channel. A 2D kernel is
+    inflated to 3D: repeated over time and divided by the repeats, so that a still video gives what the picture gave
+    (Carreira and Zisserman 2017, arXiv:1705.07750).
+
+    Args:
+        model: Changed in place.
+        tensors: Named as in ``model.state_dict()``; see `renamed`.
+        leave: Beginnings of names that are not to be loaded, each with the reason.
+
+    Returns:
+        The fate of every name; nothing is left out in silence.
+
+    Raises:
+        EchokitError: Not one trained number of the model below its head comes from the tensors.
+    """
+    state = model.state_dict()
+    trained = {name: p.numel() for name, p in model.named_parameters() if not name.startswith(HEAD)}
+    loaded: list[str] = []
+    adapted: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            reason = next((why for start, why in (leave or {}).items() if name.startswith(start)), None)
+            if reason is not None:
+                skipped[name] = reason
+            elif name not in state:
+                skipped[name] = "the model has no such tensor"
+            elif tensor.shape == state[name].shape:
+                state[name].copy_(tensor)
+                loaded.append(name)
+            elif (change := _adapt(tensor, state[name])) is not None:
+                state[name].copy_(change[0])
+                adapted[name] = change[1]
+            else:
+                skipped[name] = f"shape {_size(tensor)} does not fit {_size(state[name])}"
+    filled = sum(trained.get(name, 0) for name in (*loaded, *adapted))
+    if not filled:
+        raise EchokitError(
+            "not one tensor of the weights fits the model",
+            hint=f"the file has {_some(tuple(tensors))}; the model has {_some(tuple(state))}",
+        )
+    missing = tuple(name for name in state if name not in tensors)
+    return WeightReport(tuple(loaded), adapted, skipped, missing, filled / max(sum(trained.values()), 1))
+
+
+def renamed(model: nn.Module, tensors: Mapping[str, Tensor], *, head: bool = False) -> dict[str, Tensor]:
+    """Name the tensors of a library's model as they are named in an echokit model.
+
+    The library's model lies somewhere inside the backbones; the part of the model whose names agree best with the
+    file's is found, in every stream alike, and gets the tensors. Names that agree nowhere stay as they are.
+
+    Args:
+        model: That shall start from them.
+        tensors: A state dict; one that names parts of ``model`` is returned as it is.
+        head: Also take the file's only linear layer of the head's shape for the head.
+    """
+    state = model.state_dict()
+    if any(name in state for name in tensors):
+        return dict(tensors)
+    prefixes = {name[: name.index(".", start) + 1] for name in state for start in _ends(name)}
+    agree = {prefix: sum(prefix + name in state for name in tensors) for prefix in prefixes}
+    most = max(agree.values(), default=0)
+    places = sorted(prefix for prefix, count in agree.items() if count == most > 0)
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        there = [prefix + name for prefix in places if prefix + name in state]
+        found.update(dict.fromkeys(there, tensor) if there else {name: tensor})
+    if head:
+        shape = state[HEAD + "weight"].shape
+        fits = [name for name, tensor in found.items() if name not in state and tensor.shape == shape]
+        if len(fits) == 1:
+            layer = fits[0].removesuffix("weight")
+            for part in ("weight", "bias"):
+                if layer + part in found:
+                    found[HEAD + part] = found.pop(layer + part)
+    return found
+
+
+def _ends(name: str) -> Iterator[int]:
+    return (place for place, letter in enumerate(name) if letter == ".")
+
+
+def _adapt(tensor: Tensor, wanted: Tensor) -> tuple[Tensor, str] | None:
+    """The tensor in the wanted shape and what was done, or None where nothing sensible makes it fit."""
+    changes = []
+    if tensor.ndim == 4 and wanted.ndim == 5:
+        times = wanted.shape[2]
+        tensor = tensor.unsqueeze(2).expand(-1, -1, times, -1, -1) / times
+        changes.append(f"2D kernel inflated over {times} frames")
+    if tensor.ndim != wanted.ndim or wanted.ndim not in (4, 5):
+        return None
+    if tensor.shape[1] != wanted.shape[1]:
+        channels = wanted.shape[1]
+        if max(tensor.shape[1], channels) > MOST_CHANNELS:
+            return None  # no stem: to mix the inner channels of another width would make nonsense
+        changes.append(f"{tensor.shape[1]} input channels to {channels}")
+        tensor = tensor.sum(1, keepdim=True).div(channels).expand(-1, channels, *[-1] * (wanted.ndim - 2))
+    return (tensor, ", ".join(changes)) if tensor.shape == wanted.shape else None
+
+
+def _size(tensor: Tensor) -> str:
+    return "x".join(str(length) for length in tensor.shape) or "scalar"
+
+
+def _some(names: Sequence[str]) -> str:
+    first = ", ".join(names[:3]) or "nothing"
+    return f"{first} and {len(names) - 3} more" if len(names) > 3 else first

@@ -1,0 +1,144 @@
+"""A model starts from given weights: what fits is taken, what nearly fits adapted, all of it is said."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from echokit.errors import EchokitError
+from echokit.models.echo_model import EchoModel, build_model
+from echokit.models.fusion import SingleStream, TwoStream
+from echokit.models.norm import raw
+from echokit.models.shape import InputShape
+from echokit.models.transfer import apply_weights, renamed
+
+
+def small_model() -> nn.Module:
+    return nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4), nn.Flatten(), nn.Linear(4, 2))
+
+
+def test_apply_loads_all_of_a_matching_file() -> None:
+    source, target = small_model(), small_model()
+    report = apply_weights(target, source.state_dict())
+    assert report.complete
+    assert set(report.loaded) == set(source.state_dict())
+    assert all(torch.equal(target.state_dict()[name], value) for name, value in source.state_dict().items())
+
+
+def test_apply_says_what_became_of_every_tensor() -> None:
+    tensors = {**small_model().state_dict(), "extra": torch.zeros(1)}
+    del tensors["1.bias"]
+    grey = nn.Sequential(nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.Flatten(), nn.Linear(4, 1))
+    before = {name: value.clone() for name, value in grey.state_dict().items()}
+    report = apply_weights(grey, tensors)
+    assert set(report.adapted) == {"0.weight"}
+    assert set(report.skipped) == {"3.weight", "3.bias", "extra"}
+    assert report.missing == ("1.bias",)
+    assert not report.complete
+    assert set(report.loaded) == {
+        "0.bias",
+        "1.weight",
+        "1.running_mean",
+        "1.running_var",
+        "1.num_batches_tracked",
+    }
+    assert torch.equal(grey.state_dict()["3.weight"], before["3.weight"])
+    for name in ("0.weight", "3.weight", "extra", "1.bias"):
+        assert name in str(report)
+    assert report.share == pytest.approx((4 * 27 * 1 + 4 + 4) / (4 * 27 + 4 + 8 + 5))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_adapted_convolution_answers_as_if_the_grey_were_every_channel(channels: int) -> None:
+    source, target = nn.Conv3d(3, 4, 3), nn.Conv3d(channels, 4, 3)
+    apply_weights(target, source.state_dict())
+    grey = torch.rand(2, 1, 4, 5, 5)
+    same = target(grey.expand(-1, channels, -1, -1, -1))
+    torch.testing.assert_close(same, source(grey.expand(-1, 3, -1, -1, -1)))
+
+
+def test_weights_of_another_model_are_refused() -> None:
+    with pytest.raises(EchokitError, match="not one tensor"):
+        apply_weights(small_model(), {"body.weight": torch.zeros(1)})
+
+
+def test_a_2d_kernel_is_inflated_so_that_a_still_video_gives_what_the_picture_gave() -> None:
+    flat, deep = nn.Conv2d(3, 4, 3), nn.Conv3d(1, 4, (5, 3, 3))
+    report = apply_weights(deep, flat.state_dict())
+    assert report.adapted == {"weight": "2D kernel inflated over 5 frames, 3 input channels to 1"}
+    assert report.loaded == ("bias",)
+    grey = torch.rand(2, 1, 6, 6)
+    still = grey.unsqueeze(2).expand(-1, -1, 5, -1, -1)
+    torch.testing.assert_close(deep(still).squeeze(2), flat(grey.expand(-1, 3, -1, -1)))
+
+
+def test_the_inner_channels_of_another_width_are_not_mixed() -> None:
+    with pytest.raises(EchokitError, match="not one tensor"):
+        apply_weights(nn.Conv3d(16, 4, 3, bias=False), nn.Conv3d(8, 4, 3, bias=False).state_dict())
+
+
+def test_counters_alone_are_not_weights() -> None:
+    """The number of batches seen is a scalar in every model: it fits any of them."""
+    with pytest.raises(EchokitError, match="not one tensor"):
+        apply_weights(nn.BatchNorm3d(4), nn.BatchNorm3d(8).state_dict())
+
+
+class Library(nn.Module):
+    """A backbone around a library's model, as those of the zoos are."""
+
+    features = 3
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv3d(shape.channels, 3, 1), nn.BatchNorm3d(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.body(x)
+        return answer.mean((2, 3, 4))
+
+
+SHAPES = {"video": InputShape(1, 3, 4, 4), "flow": InputShape(2, 2, 4, 4)}
+
+
+def library_model(fusion: TwoStream | SingleStream, outputs: int = 1) -> EchoModel:
+    return build_model(fusion, Library, SHAPES, outputs, {"video": raw(1), "flow": raw(2)}, 0)
+
+
+def zoo() -> dict[str, Tensor]:
+    return nn.Sequential(nn.Conv3d(3, 3, 1), nn.BatchNorm3d(3), nn.Linear(3, 1)).state_dict()
+
+
+def test_a_librarys_names_are_found_in_every_stream() -> None:
+    model, tensors = library_model(TwoStream()), zoo()
+    report = apply_weights(model, renamed(model, tensors))
+    for stream, channels in (("video", 1), ("flow", 2)):
+        place = f"fused.backbones.{stream}.body."
+        assert report.adapted[f"{place}0.weight"] == f"3 input channels to {channels}"
+        assert torch.equal(model.state_dict()[f"{place}1.weight"], tensors["1.weight"])
+    assert set(report.skipped) == {"2.weight", "2.bias"}
+    assert report.share == 1
+
+
+def test_a_librarys_last_layer_becomes_the_head_only_when_asked() -> None:
+    model, tensors = library_model(SingleStream()), zoo()
+    assert "head.weight" not in renamed(model, tensors)
+    report = apply_weights(model, renamed(model, tensors, head=True))
+    assert {"head.weight", "head.bias"} <= set(report.loaded)
+    assert torch.equal(model.head.weight, tensors["2.weight"])
+
+
+def test_weights_of_our_own_keep_their_names() -> None:
+    source, target = library_model(TwoStream()), library_model(SingleStream())
+    report = apply_weights(target, renamed(target, source.state_dict()), {"head.": "the head starts anew"})
+    assert report.share == 1
+    assert report.skipped["head.weight"] == "the head starts anew"
+    assert {name.split(".")[2] for name in report.skipped if name.startswith("fused.")} == {"flow"}
+
+
+def test_the_report_is_short_in_print_and_whole_as_json() -> None:
+    tensors = {f"old.{number}": torch.zeros(1) for number in range(50)} | dict(small_model().state_dict())
+    report = apply_weights(small_model(), tensors)
+    assert len(str(report).splitlines()) == 2
+    assert "50 skipped" in str(report)
+    assert len(report.plain()["skipped"]) == 50

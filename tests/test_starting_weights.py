@@ -1,0 +1,175 @@
+"""A run starts from another run's weights, end to end: found, named for ever, checked, reported, stamped."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from echokit import load_run
+from echokit.cli import exit_code
+from echokit.models.weights import load_weights, save_tensors
+from echokit.run_directory import Run
+from tests.conftest import TINY
+
+ONE = ("--set", "train.epochs=1")
+
+
+def weights_of(run: Run) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+    return load_weights(run.fold(0) / "best" / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
+    """A folder with the recipe ``tiny`` and one that starts from its run; ``--with-dependencies`` has made both."""
+    folder = tmp_path_factory.mktemp("starting")
+    (folder / "tiny.yaml").write_text(TINY.format(root=phantom))
+    (folder / "next.yaml").write_text("extends: tiny.yaml\nname: next\nmodel: {weights: run:tiny}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHOKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        arguments = ["run", str(folder / "next.yaml"), "--out", str(folder / "runs"), *ONE]
+        assert exit_code(arguments) == 2
+        assert exit_code([*arguments, "--with-dependencies"]) == 0
+    return folder
+
+
+def go(folder: Path, out: Path, *changes: str) -> Run:
+    arguments = [part for change in changes for part in ("--set", change)]
+    shutil.copytree(folder / "runs" / "tiny", out / "tiny", symlinks=True, dirs_exist_ok=True)
+    assert exit_code(["run", str(folder / "next.yaml"), "--out", str(out), *ONE, *arguments]) == 0
+    return load_run(out / "next")
+
+
+def test_a_missing_run_is_an_error_with_the_command_that_makes_it(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["run", str(folder / "next.yaml"), "--out", str(tmp_path), "--dry-run"]) == 2
+    said = capfd.readouterr().err
+    assert "echokit run tiny" in said
+    assert "--with-dependencies" in said
+
+
+def test_the_lock_names_the_run_its_fold_and_the_hash_of_its_weights(folder: Path) -> None:
+    first, second = load_run(folder / "runs/tiny"), load_run(folder / "runs/next")
+    weights = second.lock.content["weights"]
+    assert weights["asked"] == "run:tiny"
+    assert weights["source"] == f"run:tiny/{first.path.name}#fold-0"
+    assert second.lock.content["recipe"]["model"]["weights"]["use"] == weights["source"]
+    assert weights["recipe_hash"] == first.lock.recipe_hash
+    assert first.lock.content["weights"] is None
+
+
+def test_phantom_pretraining_is_said_in_lock_summary_and_checkpoint(folder: Path) -> None:
+    first, second = load_run(folder / "runs/tiny"), load_run(folder / "runs/next")
+    for name in ("lock.yaml", "summary.md"):
+        assert "PHANTOM-PRETRAINED" in (second.path / name).read_text(), name
+        assert "PHANTOM-PRETRAINED" not in (first.path / name).read_text(), name
+    metadata = weights_of(second)[1]
+    assert metadata["weights"] == {"content": second.lock.content["weights"]["content"], "phantom": True}
+
+
+def test_the_report_is_in_the_run_and_the_head_is_new(folder: Path) -> None:
+    report = json.loads((load_run(folder / "runs/next").fold(0) / "starting_weights.json").read_text())
+    assert set(report["skipped"]) == {"head.weight", "head.bias"}
+    assert report["share"] == 1
+    assert "video_mean" in report["loaded"]
+    assert report["adapted"] == {}
+    assert report["missing"] == []
+
+
+def test_a_checkpoint_says_everything_that_a_stranger_needs(folder: Path) -> None:
+    metadata = weights_of(load_run(folder / "runs/tiny"))[1]
+    assert {"norms", "clip", "preprocess", "target", "positive", "recipe_hash", "phantom", "shapes"} <= set(metadata)
+
+
+def test_the_lock_repeats_the_bits_also_after_a_newer_run_and_refuses_other_weights(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    second = go(folder, tmp_path)
+    source = load_run(tmp_path / "tiny")
+    newer = source.path.with_name("99990101-000000")
+    shutil.copytree(source.path, newer)
+    (tmp_path / "tiny" / "latest").unlink()
+    (tmp_path / "tiny" / "latest").symlink_to(newer.name)
+    lock = ["run", str(second.path / "lock.yaml"), "--out", str(tmp_path)]
+    assert exit_code(lock) == 0
+    again = load_run(tmp_path / "next")
+    assert again.path != second.path
+    assert (again.path / "predictions.csv").read_bytes() == (second.path / "predictions.csv").read_bytes()
+    assert again.lock.recipe_hash == second.lock.recipe_hash
+    assert exit_code(["run", str(folder / "next.yaml"), "--out", str(tmp_path), *ONE, "--resume"]) == 0
+
+    file = source.fold(0) / "best" / "model.safetensors"
+    tensors, metadata = load_weights(file)
+    save_tensors(file, {name: tensor + 1 for name, tensor in tensors.items()}, metadata)
+    capfd.readouterr()
+    assert exit_code(lock) == 2
+    assert "not those that the lock was made from" in capfd.readouterr().err
+
+
+def test_a_file_is_the_same_start_as_its_run_but_its_patients_are_not_known(folder: Path, tmp_path: Path) -> None:
+    file = load_run(folder / "runs/tiny").fold(0) / "best" / "model.safetensors"
+    by_file, by_run = go(folder, tmp_path, f"model.weights={file}"), load_run(folder / "runs/next")
+    assert by_file.lock.recipe_hash == by_run.lock.recipe_hash
+    assert by_file.lock.content["weights"]["phantom"]
+    assert "not known" in (by_file.path / "summary.md").read_text()
+    assert "not known" not in (by_run.path / "summary.md").read_text()
+
+
+def test_the_normalisation_comes_with_the_weights_unless_a_new_one_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    other = "preprocess=[{use: trim, frames: 12}, {use: resize, size: 20}, optical_flow]"
+    kept = go(folder, tmp_path / "kept", other, "model.weights.head=keep")
+    before = weights_of(load_run(folder / "runs/tiny"))[1]["norms"]
+    assert weights_of(kept)[1]["norms"] == before
+    assert "trained with another `preprocess`" in (kept.path / "summary.md").read_text()
+    new = go(folder, tmp_path / "new", other, "model.weights.norm=new")
+    tensors, metadata = weights_of(new)
+    assert metadata["norms"] != before
+    assert tensors["video_mean"].tolist() == pytest.approx(metadata["norms"]["video"]["mean"])
+
+
+def test_weights_that_have_seen_the_test_patients_are_refused(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "runs" / "tiny", tmp_path / "tiny", symlinks=True)
+    run = load_run(tmp_path / "tiny")
+    table = pd.read_csv(run.path / "predictions.csv")
+    table.loc[table["split"] == "test", "split"] = "train"
+    table.to_csv(run.path / "predictions.csv", index=False)
+    assert exit_code(["run", str(folder / "next.yaml"), "--out", str(tmp_path), *ONE]) == 2
+    assert "were seen by the weights" in capfd.readouterr().err
+
+
+def test_folds_must_be_chosen_and_runs_finished(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "runs" / "tiny", tmp_path / "tiny", symlinks=True)
+    run = load_run(tmp_path / "tiny")
+    arguments = ["run", str(folder / "next.yaml"), "--out", str(tmp_path), "--dry-run"]
+    shutil.copytree(run.fold(0), run.fold(2))
+    assert exit_code(arguments) == 2
+    assert "run:tiny#fold-0" in capfd.readouterr().err
+    assert exit_code([*arguments, "--set", "model.weights=run:tiny#fold-1"]) == 2
+    assert "it has fold-0, fold-2" in capfd.readouterr().err
+    assert exit_code([*arguments, "--set", "model.weights=run:tiny#fold-2"]) == 0
+    (run.path / "summary.md").unlink()
+    shutil.rmtree(run.fold(2))
+    assert exit_code(arguments) == 2
+    assert "has not finished" in capfd.readouterr().err
+
+
+def test_a_recipe_can_not_start_from_itself(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["run", str(folder / "next.yaml"), "--out", str(tmp_path), "--dry-run", "--with-dependencies"]
+    assert exit_code([*arguments, "--set", "model.weights=run:next"]) == 2
+    assert "its own run" in capfd.readouterr().err
+    assert exit_code([*arguments, "--set", "model.weights=run:unheard_of"]) == 2
+    assert "echokit run unheard_of" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "weights", ["run:", "run:tiny#2", "run:#fold-1", "''", "{use: run:a, head: old}", "kinetics400"]
+)
+def test_what_names_no_weights_is_a_mistake_in_the_recipe(folder: Path, weights: str) -> None:
+    assert exit_code(["validate", str(folder / "next.yaml"), "--set", f"model.weights={weights}"]) == 2
