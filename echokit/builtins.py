@@ -13,6 +13,12 @@ def echokit_components(register: Register) -> None:
         "echokit.cohort.echonet_dynamic:EchonetDynamic",
         summary="a directory in the layout of EchoNet-Dynamic",
     )
+    register.dataset(
+        "echonet_pediatric",
+        "echokit.cohort.echonet_pediatric:EchonetPediatric",
+        summary="a directory in the layout of EchoNet-Pediatric",
+    )
+    register.dataset("camus", "echokit.cohort.camus:Camus", summary="a directory in the layout of CAMUS")
     register.dataset("table", "echokit.cohort.table:Table", summary="a CSV or Parquet table of your own videos")
     register.dataset("phantom", "echokit.phantom.dataset:Phantom", summary="synthetic beating hearts (PHANTOM DATA)")
 

@@ -30,6 +30,7 @@ FORMAT = 1
 DECODING_LIBRARIES = (
     "av",
     "opencv-python",
+    "pillow",
     "pydicom",
     "pylibjpeg-openjpeg",
     "pylibjpeg-rle",

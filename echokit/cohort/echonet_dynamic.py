@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import SPLITS, Cohort
+from echokit.cohort.file_list import numbers_of, read_file_list, refuse_escapes, stem, untraced
 from echokit.errors import DataError
 from echokit.schema import DataPath
 from echokit.stamp import is_phantom
@@ -52,18 +53,18 @@ class EchonetDynamic:
         from echokit.fingerprint import content_hash
 
         listing = self._listing()
-        table = _read_table(listing)
+        table = read_file_list(listing, NEEDED)
         warnings: list[str] = []
-        names = [_stem(str(name)) for name in table["FileName"]]
-        _refuse_escapes(names, listing)
-        cases = _covariates(table)
+        names = [stem(str(name)) for name in table["FileName"]]
+        refuse_escapes(names, listing)
+        cases = numbers_of(table, COVARIATES)
         cases.insert(0, "case_id", names)
         cases.insert(1, "patient_id", names)
         cases.insert(2, "source", [str(self.root / "Videos" / f"{name}.avi") for name in names])
         cases.insert(3, "split", [str(split).strip().lower() for split in table["Split"]])
         _check_splits(cases, listing)
         warnings += _size_warnings(cases)
-        warnings += self._tracing_warnings(names)
+        warnings += untraced(self.root / "VolumeTracings.csv", names)
         return Cohort(
             cases.reset_index(drop=True),
             name="EchoNet-Dynamic layout",
@@ -89,64 +90,6 @@ class EchonetDynamic:
                     where="data.root",
                 )
         return listing
-
-    def _tracing_warnings(self, names: list[str]) -> list[str]:
-        import pandas as pd
-
-        tracings = self.root / "VolumeTracings.csv"
-        if not tracings.is_file():
-            return ["VolumeTracings.csv is not there (it is not needed to train)"]
-        try:
-            column = pd.read_csv(tracings, usecols=["FileName"], dtype=str, encoding_errors="replace")["FileName"]
-        except (ValueError, pd.errors.ParserError):
-            return [
-                "VolumeTracings.csv can not be read as a table with the column FileName (it is not needed to train)"
-            ]
-        traced = {_stem(str(name)) for name in column.unique()}
-        untraced = [name for name in names if name not in traced]
-        return [f"{len(untraced)} videos have no tracing, for example {untraced[0]}"] if untraced else []
-
-
-def _read_table(listing: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(listing, dtype=str, keep_default_na=False, encoding_errors="replace")
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"is not a readable CSV table: {error}", where=str(listing)) from None
-    table.columns = [str(column).strip().lstrip("\ufeff") for column in table.columns]
-    missing = [column for column in NEEDED if column not in table.columns]
-    if missing:
-        raise DataError(
-            f"lacks the columns {', '.join(missing)}",
-            hint=f"it has {', '.join(table.columns)}",
-            where=str(listing),
-        )
-    if table.empty:
-        raise DataError("has no rows", where=str(listing))
-    return table
-
-
-def _stem(name: str) -> str:
-    name = name.strip()
-    return name[:-4] if name.lower().endswith(".avi") else name
-
-
-def _refuse_escapes(names: list[str], listing: Path) -> None:
-    """A name must stay a plain name: the table may come from anywhere, and paths stay under the root."""
-    bad = [
-        (row, name) for row, name in enumerate(names, start=2) if not name or name != Path(name).name or name == ".."
-    ]
-    if bad:
-        row, name = bad[0]
-        raise DataError(f"{name!r} is not the name of a video", hint=f"{len(bad)} such rows", where=f"{listing}:{row}")
-
-
-def _covariates(table: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
-    present = {column: name for column, name in COVARIATES.items() if column in table.columns}
-    return pd.DataFrame({name: pd.to_numeric(table[column], errors="coerce") for column, name in present.items()})
 
 
 def _check_splits(cases: pd.DataFrame, listing: Path) -> None:

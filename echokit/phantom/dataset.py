@@ -7,23 +7,26 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from echokit.cohort.camus import Camus
 from echokit.cohort.cohort import Cohort
 from echokit.cohort.echonet_dynamic import EchonetDynamic
+from echokit.cohort.echonet_pediatric import EchonetPediatric
 from echokit.cohort.table import Table
 from echokit.errors import DataError
 from echokit.fingerprint import code_hash, digest
+from echokit.phantom.layouts import LAYOUTS
 from echokit.progress import display
 from echokit.workspace import workspace
-
-VIDEOS, PATIENTS = 224, 34
 
 
 class Phantom:
     """Synthetic beating hearts, made once and then read like a real dataset. Every result is stamped PHANTOM DATA.
 
     Args:
-        layout: Which dataset's layout is written. `clinical` is a hospital's table of patients; its target is death.
-        cases: Number of videos, or of patients; usually 224, and 34 of `clinical`.
+        layout: Which dataset's layout is written, and read. `clinical` is a hospital's table of patients; its target is
+            death.
+        cases: Number of videos, or of patients for `echonet_pediatric`, `camus` and `clinical`; usually as many as
+            `echokit data phantom` writes.
         ef: Distribution of the ejection fraction: as in EchoNet-Dynamic, or wide, with few near the cut-off. Not for
             `clinical`, which has its own.
         seed: Seed of the hearts; the same seed gives the same bytes.
@@ -32,13 +35,13 @@ class Phantom:
     def __init__(
         self,
         *,
-        layout: Literal["echonet_dynamic", "clinical"] = "echonet_dynamic",
+        layout: Literal["echonet_dynamic", "echonet_pediatric", "camus", "table", "clinical"] = "echonet_dynamic",
         cases: Annotated[int, Field(ge=6)] | None = None,
         ef: Literal["realistic", "wide"] = "realistic",
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         self.layout = layout
-        self.cases = cases or (PATIENTS if layout == "clinical" else VIDEOS)
+        self.cases = cases or LAYOUTS[layout].cases
         self.ef: Literal["realistic", "wide"] = ef
         self.seed = seed
 
@@ -48,23 +51,27 @@ class Phantom:
         Raises:
             DataError: ``ef`` is given for a layout that has its own.
         """
+        layout = LAYOUTS[self.layout]
+        if layout.own_ef and self.ef != "realistic":
+            raise DataError(f"the layout {self.layout} has its own ejection fractions", where="data.ef")
         key = digest([self.layout, self.cases, self.ef, self.seed, code_hash("echokit.phantom.layout")])
         root = workspace() / "phantom" / key
-        if self.layout == "clinical":
-            return self._clinical(root)
-        from echokit.phantom.layout import write_phantom
-
         if not root.exists():
+            options = {} if layout.own_ef else {"ef": self.ef}
             with display().task("Making phantom hearts", self.cases) as advance:
-                write_phantom(root, cases=self.cases, seed=self.seed, ef=self.ef, advance=advance)
-        return EchonetDynamic(root=str(root))()
+                layout.load()(root, **{layout.keyword: self.cases}, seed=self.seed, advance=advance, **options)
+        return _read(self.layout, root)
 
-    def _clinical(self, root: Path) -> Cohort:
-        from echokit.phantom.clinical.directory import COVARIATES, TABLE, write_clinical
 
-        if self.ef != "realistic":
-            raise DataError("the clinical phantom has its own ejection fractions, 10 to 35", where="data.ef")
-        if not root.exists():
-            with display().task("Making phantom patients", self.cases) as advance:
-                write_clinical(root, patients=self.cases, seed=self.seed, advance=advance)
+def _read(layout: str, root: Path) -> Cohort:
+    if layout == "echonet_pediatric":
+        return EchonetPediatric(root=str(root))()
+    if layout == "camus":
+        return Camus(root=str(root))()
+    if layout == "table":
+        return Table(table=str(root / "cases.csv"), covariates=("age", "sex", "ef"), name="table phantom")()
+    if layout == "clinical":
+        from echokit.phantom.clinical.directory import COVARIATES, TABLE
+
         return Table(table=str(root / TABLE), covariates=COVARIATES, name="clinical phantom")()
+    return EchonetDynamic(root=str(root))()

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from echokit.errors import VideoError
 from echokit.video.clip import Clip
+from echokit.video.nifti import is_nifti
 
 MAX_BYTES = 4 * 2**30
 """Most bytes of grey frames that one video may decode to."""
 
 
 def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = MAX_BYTES) -> Clip:
-    """Decode an AVI, MP4 or DICOM file, or a folder of numbered frames or of one DICOM series, to grey frames.
+    """Decode an AVI, MP4, DICOM or NIfTI file, or a folder of numbered frames or of one DICOM series, to grey frames.
 
     What the header of a file says about its length is not believed: frames are decoded and counted, and every
     difference, every frame that is corrupt or missing, is told in ``Clip.notes``.
@@ -41,13 +42,17 @@ def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = 
         from echokit.video.dicom import read_dicom
 
         return read_dicom(path, frames=frames, max_bytes=max_bytes)
+    if kind == "NIFTI":
+        from echokit.video.nifti import read_nifti
+
+        return read_nifti(path, frames=frames, max_bytes=max_bytes)
     from echokit.video.container import read_container
 
     return read_container(path, kind, frames=frames, max_bytes=max_bytes)
 
 
 def video_format(path: Path) -> str:
-    """Return ``AVI``, ``MP4`` or ``DICOM`` by the first bytes of a file; for a folder ``FRAMES`` or ``DICOM``.
+    """Tell a format by content: ``AVI``, ``MP4``, ``DICOM`` or ``NIFTI``; for a folder ``FRAMES`` or ``DICOM``.
 
     Raises:
         VideoError: The file can not be read, or is none of these.
@@ -59,7 +64,7 @@ def video_format(path: Path) -> str:
         return folder_format(path)
     try:
         with path.open("rb") as file:
-            head = file.read(132)
+            head = file.read(352)
     except FileNotFoundError:
         raise VideoError("there is no such file", hint="check the path and the data root", where=where) from None
     except (OSError, ValueError) as error:
@@ -73,8 +78,10 @@ def video_format(path: Path) -> str:
         return "MP4"
     if head[128:132] == b"DICM":
         return "DICOM"
+    if is_nifti(head):
+        return "NIFTI"
     raise VideoError(
-        "this is neither an AVI, an MP4 nor a DICOM file",
+        "this is neither an AVI, an MP4, a DICOM nor a NIfTI file",
         hint="the content counts, not the extension; convert it, or copy it again if it should be a video",
         where=where,
     )

@@ -1,0 +1,153 @@
+"""The CAMUS layout: a folder a patient with NIfTI half cycles, ``Info_*.cfg``, and ``subgroup_*.txt`` as splits.
+
+The layout is that of the public dataset (Leclerc et al., IEEE TMI 2019), with the patients and the subgroup files in
+one folder, or in ``database_nifti`` and ``database_split`` as it is distributed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from echokit.cohort.absent import AbsentError
+from echokit.cohort.cohort import Cohort
+from echokit.cohort.outcome import number
+from echokit.errors import DataError
+from echokit.schema import DataPath
+from echokit.stamp import is_phantom
+
+SUBGROUPS = {"training": "train", "validation": "val", "testing": "test"}
+NUMBERS = {"EF": "ef", "Age": "age", "FrameRate": "fps", "NbFrame": "frames", "ED": "ed_frame", "ES": "es_frame"}
+TEXTS = {"Sex": "sex", "ImageQuality": "image_quality"}
+MAX_INFO = 2**16  # bytes of a .cfg file that are read
+
+
+class Camus:
+    """Read a directory in the layout of CAMUS. A video is a half cycle, from end-diastole to end-systole.
+
+    NIfTI files need nibabel: `pip install 'echokit[camus]'`.
+
+    Args:
+        root: The directory that holds the folders patient0001 and so on, or database_nifti and database_split.
+        view: Apical four-chamber or two-chamber, or both, each a case of its own.
+    """
+
+    def __init__(self, *, root: DataPath, view: Literal["4CH", "2CH", "both"] = "4CH") -> None:
+        self.root = Path(root).expanduser()
+        self.view = view
+
+    def __call__(self) -> Cohort:
+        """Read the text files; no sequence is opened.
+
+        Raises:
+            AbsentError: The root does not exist.
+            DataError: The root does not have this layout, or a patient is in two subgroups.
+        """
+        import pandas as pd
+
+        from echokit.fingerprint import digest
+
+        folders = self._patients()
+        split, warnings = self._splits({folder.name for folder in folders})
+        views = ("2CH", "4CH") if self.view == "both" else (self.view,)
+        rows: list[dict[str, Any]] = []
+        unknown: dict[str, str] = {}
+        odd = backwards = 0
+        for folder in folders:
+            for view in views:
+                facts, strange = read_info(folder / f"Info_{view}.cfg")
+                odd += strange
+                case = f"{folder.name}_{view}"
+                found = {name: number(facts.get(key, "")) for key, name in NUMBERS.items()}
+                found |= {name: found[name] - 1 for name in ("ed_frame", "es_frame")}  # the files count from 1
+                backwards += found["ed_frame"] > found["es_frame"]
+                if math.isnan(found["ef"]):
+                    unknown[case] = f"Info_{view}.cfg gives no EF" if facts else f"Info_{view}.cfg is not there"
+                rows.append(
+                    {
+                        "case_id": case,
+                        "patient_id": folder.name,
+                        "source": str(folder / f"{case}_half_sequence.nii.gz"),
+                        "split": split.get(folder.name, ""),
+                        **found,
+                        **{name: facts.get(key, "") for key, name in TEXTS.items()},
+                        "view": view,
+                    }
+                )
+        warnings.append("the videos are half cycles: none shows a whole beat")
+        if backwards:
+            warnings.append(f"{backwards} half cycles run from end-systole to end-diastole")
+        if odd:
+            warnings.append(f"{odd} lines of the .cfg files are not of the form 'Key: value' and are not read")
+        return Cohort(
+            pd.DataFrame(rows),
+            name="CAMUS layout",
+            phantom=is_phantom(self.root),
+            warnings=tuple(warnings),
+            fingerprint=digest([[str(value) for value in row.values() if value != row["source"]] for row in rows]),
+            unknown=unknown,
+        )
+
+    def _patients(self) -> list[Path]:
+        if not self.root.exists():
+            raise AbsentError(
+                f"the dataset is not there: {self.root} does not exist",
+                hint=f"expected {self.root / 'patient0001'}",
+                where="data.root",
+            )
+        for place in (self.root, self.root / "database_nifti"):
+            folders = sorted(p for p in place.glob("patient*") if re.fullmatch(r"patient[0-9]+", p.name) and p.is_dir())
+            if folders:
+                return folders
+        raise DataError(
+            f"{self.root} is not in the layout of CAMUS: expected {self.root / 'patient0001'}",
+            hint="data.root is the folder that holds the folders of the patients",
+            where="data.root",
+        )
+
+    def _splits(self, there: set[str]) -> tuple[dict[str, str], list[str]]:
+        """Return the split of each patient, and what does not fit."""
+        split: dict[str, str] = {}
+        found = False
+        for name, part in SUBGROUPS.items():
+            places = [folder / f"subgroup_{name}.txt" for folder in (self.root, self.root / "database_split")]
+            place = next((place for place in places if place.is_file()), None)
+            if place is None:
+                continue
+            found = True
+            for patient in place.read_text(encoding="utf-8", errors="replace").split():
+                if split.get(patient, part) != part:
+                    raise DataError(f"a patient is in two subgroups: {patient!r}", where=str(place))
+                split[patient] = part
+        if not found:
+            return {}, ["there are no subgroup files: the patients have no split"]
+        warnings = []
+        if absent := sorted(set(split) - there):
+            warnings.append(f"{len(absent)} patients of the subgroup files have no folder, for example {absent[0]!r}")
+        if loose := sorted(there - set(split)):
+            warnings.append(f"{len(loose)} patients are in no subgroup, for example {loose[0]}")
+        return split, warnings
+
+
+def read_info(path: Path) -> tuple[dict[str, str], int]:
+    """Read the ``Key: value`` lines of a ``.cfg`` file.
+
+    Returns:
+        The values as text (empty where the file is not there), and how many lines have another form.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_INFO).decode("utf-8", errors="replace")
+    except OSError:
+        return {}, 0
+    facts: dict[str, str] = {}
+    strange = 0
+    for line in filter(None, map(str.strip, text.splitlines())):
+        key, colon, value = line.partition(":")
+        if colon and key.strip() not in facts:
+            facts[key.strip()] = value.strip()
+        else:
+            strange += 1
+    return facts, strange

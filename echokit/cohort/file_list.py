@@ -1,0 +1,80 @@
+"""``FileList.csv`` of the EchoNet datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from echokit.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_file_list(listing: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """Read the table as text, every cell of it.
+
+    Raises:
+        DataError: It is not a readable table, lacks a column, or has no rows.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(listing, dtype=str, keep_default_na=False, encoding_errors="replace")
+    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"is not a readable CSV table: {error}", where=str(listing)) from None
+    table.columns = [str(column).strip().lstrip("\ufeff") for column in table.columns]
+    missing = [column for column in needed if column not in table.columns]
+    if missing:
+        raise DataError(
+            f"lacks the columns {', '.join(missing)}",
+            hint=f"it has {', '.join(table.columns)}",
+            where=str(listing),
+        )
+    if table.empty:
+        raise DataError("has no rows", where=str(listing))
+    return table
+
+
+def stem(name: str) -> str:
+    """Name of a video without ``.avi``."""
+    name = name.strip()
+    return name[:-4] if name.lower().endswith(".avi") else name
+
+
+def refuse_escapes(names: list[str], listing: Path) -> None:
+    """A name must stay a plain name: the table may come from anywhere, and paths stay under the root.
+
+    Raises:
+        DataError: Names the first row that leads elsewhere.
+    """
+    bad = [
+        (row, name) for row, name in enumerate(names, start=2) if not name or name != Path(name).name or name == ".."
+    ]
+    if bad:
+        row, name = bad[0]
+        raise DataError(f"{name!r} is not the name of a video", hint=f"{len(bad)} such rows", where=f"{listing}:{row}")
+
+
+def numbers_of(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Take those of the columns that are there, under their new names, as numbers; NaN where a cell is none."""
+    import pandas as pd
+
+    present = {column: name for column, name in columns.items() if column in table.columns}
+    return pd.DataFrame({name: pd.to_numeric(table[column], errors="coerce") for column, name in present.items()})
+
+
+def untraced(tracings: Path, names: list[str]) -> list[str]:
+    """Say how many videos have no tracing; tracings are never needed to train."""
+    import pandas as pd
+
+    if not tracings.is_file():
+        return ["VolumeTracings.csv is not there (it is not needed to train)"]
+    try:
+        column = pd.read_csv(tracings, usecols=["FileName"], dtype=str, encoding_errors="replace")["FileName"]
+    except (ValueError, pd.errors.ParserError):
+        return ["VolumeTracings.csv can not be read as a table with the column FileName (it is not needed to train)"]
+    traced = {stem(str(name)) for name in column.unique()}
+    without = [name for name in names if name not in traced]
+    return [f"{len(without)} videos have no tracing, for example {without[0]}"] if without else []

@@ -1,0 +1,98 @@
+import gzip
+import struct
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from echokit import read_video
+from echokit.errors import VideoError
+from echokit.phantom.camus import write_nifti
+from echokit.video.reading import video_format
+from tests.video.make import blobs
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_frames_come_back_upright(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / "a.nii.gz"
+    write_nifti(path, blobs(), (0.5, 0.5))
+    if not packed:
+        path = tmp_path / "renamed.avi"
+        path.write_bytes(gzip.decompress((tmp_path / "a.nii.gz").read_bytes()))
+    assert video_format(path) == "NIFTI"
+    clip = read_video(path)
+    np.testing.assert_array_equal(clip.frames, blobs())
+    assert clip.spacing == (0.5, 0.5)
+    np.testing.assert_array_equal(read_video(path, frames=3).frames, blobs()[:3])
+
+
+def test_flat_pixels_are_averaged_to_squares(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "a.nii.gz", np.repeat(blobs(), 2, axis=1), (0.4, 0.2))
+    clip = read_video(tmp_path / "a.nii.gz")
+    np.testing.assert_array_equal(clip.frames, blobs())
+    assert clip.spacing == (pytest.approx(0.4), pytest.approx(0.4))
+
+
+def test_real_values_within_a_byte_are_rounded_and_others_refused(tmp_path: Path) -> None:
+    for name, top in (("fine", 1.0), ("large", 2.0)):
+        volume = nibabel.Nifti1Image(blobs().T.astype(np.float32) * top, np.eye(4))
+        nibabel.save(volume, tmp_path / f"{name}.nii.gz")
+    np.testing.assert_array_equal(read_video(tmp_path / "fine.nii.gz").frames, blobs())
+    with pytest.raises(VideoError, match=r"outside 0\.\.255"):
+        read_video(tmp_path / "large.nii.gz")
+
+
+def test_time_is_believed_only_with_its_unit(tmp_path: Path) -> None:
+    volume = nibabel.Nifti1Image(blobs().T, np.eye(4))
+    volume.header.set_zooms((1.0, 1.0, 20.0))
+    for unit, fps in (("msec", 50.0), (None, None)):
+        volume.header.set_xyzt_units("mm", unit)
+        nibabel.save(volume, tmp_path / "a.nii.gz")
+        assert read_video(tmp_path / "a.nii.gz").fps == (fps if fps is None else pytest.approx(fps))
+
+
+def forged(path: Path, where: int, value: bytes) -> Path:
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[where : where + len(value)] = value
+    path.write_bytes(gzip.compress(bytes(content)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        (42, struct.pack("<3h", 32000, 32000, 32000), "decodes to more than"),
+        (40, struct.pack("<8h", 4, 8, 8, 8, 8, 1, 1, 1), "not a sequence of pictures"),
+        (70, struct.pack("<h", 128), "of another kind"),
+        (108, struct.pack("<f", 1e9), "of another kind"),
+        (42, struct.pack("<3h", 80, 64, 200), "cut short"),
+    ],
+)
+def test_a_header_that_lies_is_refused(tmp_path: Path, where: int, value: bytes, said: str) -> None:
+    write_nifti(tmp_path / "a.nii.gz", blobs(), (1, 1))
+    with pytest.raises(VideoError, match=said):
+        read_video(forged(tmp_path / "a.nii.gz", where, value), max_bytes=2**20)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(0, 3000), flips=st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 255)), max_size=4))
+def test_broken_files_are_told_or_read_whole(tmp_path: Path, cut: int, flips: list[tuple[int, int]]) -> None:
+    whole = tmp_path / "whole.nii.gz"
+    write_nifti(whole, blobs(4), (1, 1))
+    content = bytearray(whole.read_bytes())
+    for place, change in flips:
+        content[place % len(content)] ^= change
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(content[: max(1, len(content) - cut)])
+    try:
+        clip = read_video(broken, max_bytes=2**24)
+    except VideoError as error:
+        said = str(error)
+    else:
+        said = ""
+        if not any(change for place, change in flips if place % len(content) < 10):  # those of the header mean little
+            np.testing.assert_array_equal(clip.frames, blobs(4))
+    assert str(tmp_path) not in said
