@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PLACES = {
-    "hookimpl": "echokit.plugins",
+    "hookimpl": "echokit.hooks",
     "Clip": "echokit.video.clip",
     "Stream": "echokit.video.clip",
     "Cohort": "echokit.cohort.cohort",
     "Fold": "echokit.cohort.cohort",
+    "DataPath": "echokit.schema",
+    "Section": "echokit.hooks",
     "Targets": "echokit.objectives.objective",
     "Windows": "echokit.sampling.windows",
     "Predictions": "echokit.evaluate.predictions",
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
     from echokit.evaluate.evaluation import Evaluation as Evaluation
     from echokit.evaluate.evaluation import Metric as Metric
     from echokit.evaluate.predictions import Predictions as Predictions
+    from echokit.hooks import Section as Section
+    from echokit.hooks import hookimpl as hookimpl
     from echokit.models.shape import InputShape as InputShape
     from echokit.objectives.objective import Targets as Targets
-    from echokit.plugins import hookimpl as hookimpl
     from echokit.run_directory import Run as Run
     from echokit.sampling.windows import Windows as Windows
+    from echokit.schema import DataPath as DataPath
     from echokit.video.clip import Clip as Clip
     from echokit.video.clip import Stream as Stream
     from echokit.video.reading import read_video as read_video

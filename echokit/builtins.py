@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from echokit.plugins import Register, hookimpl
+from echokit.hooks import Register, hookimpl
 
 
 @hookimpl

@@ -18,11 +18,13 @@ from echokit.fingerprint import digest
 from echokit.fold import Compute, Material, fit_fold
 from echokit.lock import Lock, differences, make_lock
 from echokit.objectives.objective import Targets
+from echokit.plugins import installed
 from echokit.progress import display
 from echokit.recipe.check import with_fallback
 from echokit.recipe.recipe import Recipe
 from echokit.results import write_results, write_table
 from echokit.run_directory import Run, create_run
+from echokit.run_hooks import HookedWatch, RunHooks
 from echokit.stamp import PRETRAINED_STAMP, STAMP
 from echokit.starting_weights import StartingWeights, find_weights
 from echokit.store import ClipStore, Preparation, steps_of
@@ -147,28 +149,31 @@ def run(
     if only_fold is not None:
         folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
     facts = _checkpoint_facts(new)
-    results = [
-        fit_fold(
-            data.recipe,
-            material,
-            fold,
-            compute,
-            current.fold(fold.number),
-            resume=resume is not None,
-            watch=watch or Silent(),
-            lock_facts=facts,
-            weights=weights,
-        )
-        for fold in folds
-    ]
-    if only_fold is None:
-        write_results(
-            current.path,
-            new,
-            results,
-            warnings=[*data.cohort.warnings, *_counted(preparation)],
-            failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
-        )
+    hooks = RunHooks(current, installed())
+    with hooks.told():
+        results = [
+            fit_fold(
+                data.recipe,
+                material,
+                fold,
+                compute,
+                current.fold(fold.number),
+                resume=resume is not None,
+                watch=HookedWatch(watch or Silent(), hooks),
+                lock_facts=facts,
+                weights=weights,
+            )
+            for fold in folds
+        ]
+        if only_fold is None:
+            write_results(
+                current.path,
+                new,
+                results,
+                warnings=[*data.cohort.warnings, *_counted(preparation)],
+                failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
+                hooks=hooks,
+            )
     return current
 
 

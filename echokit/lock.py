@@ -222,10 +222,11 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
     known = {(part["kind"], part["name"]): part for part in old.content["components"]}
     for part in new.content["components"]:
         was = known.get((part["kind"], part["name"]))
-        if was and was["code"] != part["code"]:
+        if was and any(was[key] != part[key] for key in ("plugin", "package", "version", "code")):
+            same = "" if was["version"] != part["version"] else ", with other code"
             yield (
                 f"the {part['kind']} {part['name']} has changed since the lock: "
-                f"{was['package']} {was['version']} then, {part['package']} {part['version']} now"
+                f"{was['package']} {was['version']} then, {part['package']} {part['version']} now{same}"
             )
     for name, then in old.content["environment"]["packages"].items():
         now = new.content["environment"]["packages"].get(name)

@@ -11,7 +11,7 @@ from echokit.plugins import installed
 from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Use
 from echokit.recipe.tree import Node, Origin
-from echokit.schema import InvalidParameters, parameters, validate
+from echokit.schema import InvalidParameters, validate
 from echokit.store import Step, steps_of
 
 USUAL_FPS = 30.0
@@ -47,7 +47,7 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
     for text in settings:
         tree = apply_override(tree, text)
     try:
-        values = validate(parameters(component.load()), tree.plain())
+        values = validate(component.parameters(), tree.plain())
     except InvalidParameters as invalid:
         first = invalid.problems[0]
         said = "; ".join(f"{'.'.join(map(str, p.place))}: {p.message}" for p in invalid.problems)
@@ -78,7 +78,7 @@ def _mask_one(case_id: str, path: Path, step: Step, out: Path) -> Masked:
     from echokit.video.writing import write_video
 
     before = read_video(path)
-    after = step.make(before)
+    after = step(before)
     region = mask_region(before.frames, after.frames)
     write_video(out / f"{case_id}.avi", after.frames, before.fps or USUAL_FPS)
     write_picture(out / f"{case_id}.png", before.frames, after.frames, region)

@@ -11,7 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
+
 from echokit.errors import EchokitError, did_you_mean
+from echokit.schema import parameters
+
+BUILT_IN = "echokit"
+"""Name under which echokit registers its own components."""
 
 KINDS: dict[str, str] = {
     "dataset": "reads a table of cases: () -> Cohort",
@@ -74,10 +80,29 @@ class Component:
             raise EchokitError(
                 f"the {self.kind} {self.name!r} of the plugin {self.plugin!r} can not be imported: "
                 f"{type(error).__name__}: {error}",
-                hint="mend or uninstall the plugin" if self.plugin != "echokit" else None,
+                hint="mend or uninstall the plugin" if self.plugin != BUILT_IN else None,
                 where=self.target,
             ) from error
         return loaded
+
+    def parameters(self) -> type[BaseModel]:
+        """The pydantic model of its parameters.
+
+        Raises:
+            EchokitError: The class can not be imported, or its parameters are not typed keywords.
+        """
+        target = self.load()
+        try:
+            return parameters(target)
+        except EchokitError as error:
+            raise EchokitError(self._blamed(error.message), hint=error.hint, where=error.where) from error
+        except Exception as error:  # an annotation that names nothing, a bound that does not fit its type
+            raise EchokitError(
+                self._blamed(f"the parameters can not be read: {type(error).__name__}: {error}"), where=self.target
+            ) from error
+
+    def _blamed(self, message: str) -> str:
+        return f"the {self.kind} {self.name!r} of the plugin {self.plugin!r}: {message}"
 
 
 @dataclass
@@ -132,6 +157,10 @@ class Registry:
         for (of_kind, name), components in self._components.items():
             if of_kind == kind:
                 yield from [name] if len(components) == 1 else [f"{c.plugin}:{name}" for c in components]
+
+    def claimed_twice(self) -> list[list[Component]]:
+        """Components whose name more than one plugin claims, in the order of registration."""
+        return [components for components in self._components.values() if len(components) > 1]
 
     def components(self, kinds: Iterable[str] = KINDS) -> list[Component]:
         """All components of some kinds, by kind and name."""

@@ -12,6 +12,7 @@ from echokit.evaluate.predictions import NO_PROBABILITY
 from echokit.fold import FoldResult
 from echokit.lock import Lock
 from echokit.objectives.calibration import Uncalibrated, all_or_none
+from echokit.run_hooks import RunHooks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ def write_results(
     *,
     warnings: Sequence[str],
     failures: Sequence[tuple[str, str]],
+    hooks: RunHooks,
 ) -> None:
     """Evaluate the folds together and write what a reader opens; ``summary.md`` comes last and marks the run complete.
 
@@ -35,6 +37,7 @@ def write_results(
         results: One a fold.
         warnings: About the data, in words.
         failures: (case_id, reason) of each video that could not be used.
+        hooks: Asked for the sections of plugins once the predictions and metrics are there.
 
     Raises:
         DataError: The predictions can not be evaluated.
@@ -72,6 +75,7 @@ def write_results(
         positive=recipe.target.positive,
         stamp=stamp,
     )
+    sections = hooks.sections()
     write_summary(
         path / "summary.md",
         name=recipe.name,
@@ -84,8 +88,10 @@ def write_results(
             *_start_warnings(lock),
             *warnings,
             *(f"unreadable: {case_id}: {reason}" for case_id, reason in failures),
+            *hooks.problems,
         ],
         plots=plots,
+        sections=sections,
         stamp=stamp,
     )
 

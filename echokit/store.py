@@ -24,6 +24,7 @@ from echokit.fingerprint import code_hash, content_hash, digest
 from echokit.prepared import Mask, PreparedClips, read_header, write_clip
 from echokit.progress import display
 from echokit.recipe.recipe import Use
+from echokit.registry import BUILT_IN
 from echokit.video.clip import Clip
 
 FORMAT = 1
@@ -47,12 +48,40 @@ class Step:
         make: The preprocessor.
         mask: Whether it blanks a region.
         identity: Name, parameters and code hash.
+        plugin: The plugin that it comes from.
     """
 
     name: str
     make: Any
     mask: bool
     identity: str
+    plugin: str = BUILT_IN
+
+    def __call__(self, clip: Clip) -> Clip:
+        """Apply the step.
+
+        Raises:
+            VideoError: The video can not be used.
+            EchokitError: The step is a plugin's and failed, or gave something else than a clip.
+        """
+        try:
+            made = self.make(clip)
+        except EchokitError:
+            raise
+        except Exception as error:
+            if self.plugin == BUILT_IN:
+                raise
+            said = " ".join(str(error).split())
+            raise EchokitError(
+                f"the preprocessor {self.name!r} of the plugin {self.plugin!r} failed: {type(error).__name__}: {said}",
+                hint=f"echokit plugin check {self.plugin} finds out more",
+            ) from error
+        if not isinstance(made, Clip):
+            raise EchokitError(
+                f"the preprocessor {self.name!r} of the plugin {self.plugin!r} gave {type(made).__name__}, not a Clip",
+                hint="return dataclasses.replace(clip, frames=...)",
+            )
+        return made
 
 
 @dataclass(frozen=True)
@@ -69,7 +98,7 @@ def steps_of(preprocess: Sequence[Use]) -> tuple[Step, ...]:
     for use in preprocess:
         module = use.component.target.partition(":")[0]
         identity = digest({"use": use.plain(), "plugin": use.component.plugin, "code": code_hash(module)})
-        steps.append(Step(use.name, use.build(), use.component.mask, identity))
+        steps.append(Step(use.name, use.build(), use.component.mask, identity, use.component.plugin))
     return tuple(steps)
 
 
@@ -88,7 +117,7 @@ def prepare_video(path: Path, steps: Sequence[Step]) -> tuple[Clip, Mask | None]
     mask = None
     for step in steps:
         before = clip
-        clip = step.make(clip)
+        clip = step(clip)
         if step.mask:
             mask = Mask(mask_region(before.frames, clip.frames), before.frames[len(before) // 2])
     return clip, mask

@@ -74,7 +74,10 @@ def test_a_broken_plugin_is_reported_and_skipped(site: Path, name: str, code: st
 def test_a_blocked_plugin_is_never_imported(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(site, "lab_blocked", "raise RuntimeError('imported')\n")
     monkeypatch.setenv("ECHOKIT_PLUGINS", "lab_other")
-    assert [plugin.name for plugin in discover().plugins] == ["echokit"]
+    found = discover()
+    assert [plugin.name for plugin in found.plugins if not plugin.blocked] == ["echokit"]
+    assert found.plugin("lab_blocked").problem is None
+    assert list(found.troubles()) == ["ECHOKIT_PLUGINS names the plugin 'lab_other', which is not installed"]
 
 
 def test_a_plugin_can_not_quietly_replace_a_built_in(site: Path) -> None:

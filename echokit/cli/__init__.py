@@ -21,31 +21,33 @@ COMMANDS = {
     "predict": "predict",
     "bench": "bench",
     "bench-diff": "bench_diff",
+    "plugin": "plugin",
 }
 
 
 class _Lazy(click.Group):
-    """Imports a command's file when the command is asked for."""
+    """Imports a command's file when the command is asked for; plugins' commands come after echokit's own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        from echokit.cli.plugin_commands import offered
+
+        return [*COMMANDS, *offered(COMMANDS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"echokit.cli.{COMMANDS[cmd_name]}").command
-        return command
+        if cmd_name in COMMANDS:
+            command: click.Command = importlib.import_module(f"echokit.cli.{COMMANDS[cmd_name]}").command
+            return command
+        from echokit.cli.plugin_commands import offered
+
+        return offered(COMMANDS).get(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        from echokit.errors import did_you_mean
-
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise EchokitError(
-                f"there is no command {args[0]!r}",
-                hint=did_you_mean(args[0], COMMANDS) or "see echokit --help",
-            )
+            from echokit.cli.plugin_commands import load
+
+            return args[0], load(args[0], COMMANDS), args[1:]
         return super().resolve_command(ctx, args)
 
 
@@ -66,7 +68,25 @@ def main() -> None:
 
 
 def exit_code(arguments: list[str]) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code; say in a line what is wrong with a plugin, where one was met."""
+    try:
+        return _exit_code(arguments)
+    finally:
+        _tell_of_plugins()
+
+
+def _tell_of_plugins() -> None:
+    if "echokit.plugins" not in sys.modules:  # nothing was looked up
+        return
+    from echokit.cli.plugin_commands import troubles
+    from echokit.plugins import installed
+
+    if installed.cache_info().currsize:
+        for line in troubles(COMMANDS):
+            click.echo(line, err=True)
+
+
+def _exit_code(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
@@ -91,5 +111,12 @@ def exit_code(arguments: list[str]) -> int:
         if debug or error.filename is None:
             raise
         click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        return 2
+    except Exception as error:
+        from echokit.cli.plugin_commands import blamed
+
+        if debug or (said_of := blamed(error)) is None:
+            raise
+        click.echo(f"error: {said_of}", err=True)
         return 2
     return code if isinstance(code, int) else 0  # what click.exceptions.Exit carried, or None

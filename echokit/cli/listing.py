@@ -35,9 +35,3 @@ def command(kind: str | None, as_json: bool) -> None:
             for c in (c for c in components if c.kind == of_kind):
                 origin = "" if c.plugin == "echokit" else f"  [{c.plugin}]"
                 click.echo(f"  {c.name:<{width}}  {c.summary}{origin}")
-    for plugin in known.plugins:
-        if plugin.problem:
-            click.echo(
-                f"skipped plugin {plugin.name} ({plugin.package} {plugin.version}): {plugin.problem}",
-                err=True,
-            )

@@ -20,7 +20,6 @@ def command(name: str, as_json: bool) -> None:
     from echokit.errors import EchokitError, did_you_mean
     from echokit.plugins import installed
     from echokit.recipe.json_schema import component_schema
-    from echokit.schema import parameters
 
     kind, _, bare = name.rpartition(".")
     components = installed().registry.components()
@@ -37,7 +36,7 @@ def command(name: str, as_json: bool) -> None:
         target = component.load()
         text = (inspect.getdoc(target) or "").split("\nArgs:")[0].strip()
         click.echo(f"{component.kind} {component.name}  ({component.plugin})\n\n{text}\n")
-        for parameter, field in parameters(target).model_fields.items():
+        for parameter, field in component.parameters().model_fields.items():
             default = "required" if field.is_required() else f"default {json.dumps(field.default)}"
             click.echo(f"  {parameter}: {_type(field.annotation)}, {default}\n      {field.description or ''}")
 

@@ -16,7 +16,7 @@ from echokit.plugins import Installed, installed
 from echokit.recipe.compose import compose
 from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.tree import Node, merge
-from echokit.schema import InvalidParameters, Place, parameters, validate
+from echokit.schema import InvalidParameters, Place, validate
 from echokit.training.settings import TrainSettings
 
 Made = TypeVar("Made")
@@ -202,7 +202,7 @@ class _Checker:
             return None
         try:
             component = self.installed.registry.get(kind, value["use"])
-            model = parameters(component.load())
+            model = component.parameters()
         except EchokitError as error:
             self.problem((*place, "use"), error.message, error.hint)
             return None

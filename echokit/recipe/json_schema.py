@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from echokit.cohort.target import TargetSettings
+from echokit.errors import EchokitError
 from echokit.models.settings import WeightSettings
 from echokit.plugins import installed
 from echokit.recipe.check import DATA_KEYS, KEYS
-from echokit.schema import parameters, summary_line
+from echokit.registry import BUILT_IN
+from echokit.schema import summary_line
 from echokit.training.settings import TrainSettings
 
 SLOTS = {
@@ -37,7 +39,7 @@ _DATA_EXTRA = {
 def component_schema(kind: str, name: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
     """The JSON Schema of one component as a mapping ``{use: name, ...}``."""
     component = installed().registry.get(kind, name)
-    schema = parameters(component.load()).model_json_schema()
+    schema = component.parameters().model_json_schema()
     properties = {"use": {"const": name}, **schema.get("properties", {}), **(extra or {})}
     return {
         **schema,
@@ -52,7 +54,14 @@ def _kind(kind: str, extra: dict[str, Any] | None = None, default: str | None = 
     names = installed().registry.names(kind)
     options: list[dict[str, Any]] = [{"enum": names}]
     for name in names:
-        schema = component_schema(kind, name, extra)
+        try:
+            schema = component_schema(kind, name, extra)
+        except EchokitError as error:
+            if installed().registry.get(kind, name).plugin == BUILT_IN:
+                raise
+            # A broken component of a plugin loses its parameters here, and costs nobody else anything.
+            options.append({"properties": {"use": {"const": name}}, "required": ["use"], "$comment": error.message})
+            continue
         options.append({**schema, "required": [*schema.get("required", []), *([] if name == default else ["use"])]})
     return {"anyOf": options}
 

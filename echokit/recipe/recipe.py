@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from echokit.cohort.target import TargetSettings
 from echokit.models.settings import WeightSettings
 from echokit.recipe.tree import Node
-from echokit.registry import Component
+from echokit.registry import BUILT_IN, Component
 from echokit.training.settings import TrainSettings
 
 
@@ -38,8 +38,9 @@ class Use:
         return self.values.model_dump(mode="json")
 
     def plain(self) -> dict[str, Any]:
-        """As it is written in a recipe."""
-        return {"use": self.name, **self.params}
+        """As it is written in a recipe; a plugin's component in full, so that no other can take its place."""
+        plugin = self.component.plugin
+        return {"use": self.name if plugin == BUILT_IN else f"{plugin}:{self.name}", **self.params}
 
     def build(self) -> Any:
         """Make the component."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import Predictions
+from echokit.hooks import Section
 from echokit.report.caution import cautions
 from echokit.report.cutoffs import cutoff_rows, is_cutoff
 from echokit.report.wording import count, estimate, interval, number, select, title
@@ -57,6 +58,7 @@ def write_summary(
     facts: Mapping[str, str | int | float],
     notes: Sequence[str] = (),
     plots: Sequence[Path] = (),
+    sections: Sequence[Section] = (),
     split: str = "test",
     rerun: str | None = None,
     citations: Sequence[str] = CITATIONS,
@@ -74,6 +76,7 @@ def write_summary(
         facts: What the lock says of the run, shown as a table: data, recipe hash, seed, device and the like.
         notes: Warnings and counts: files that could not be read, masks that passed a video through.
         plots: Images to show; linked relative to the summary where they lie below it.
+        sections: What plugins add, below the core's own parts.
         split: The split that the answer is about.
         rerun: The command that repeats the run; by default ``echokit run <directory of path>/lock.yaml``.
         citations: Sources of the definitions and of the data.
@@ -98,6 +101,7 @@ def write_summary(
     parts.append(f"## How the data were divided\n\n{division}\n\n" + _division_table(predictions))
     parts.append("## Which epoch was kept\n\n" + _kept_lines(kept))
     parts.append("## Notes and warnings\n\n" + (_bullets(notes) if notes else "None."))
+    parts += [f"## {section.title}\n\n{section.text.strip()}" for section in sections]
     if facts:
         rows = [(key, str(value)) for key, value in facts.items()]
         parts.append("## This run\n\n" + _table(("what", "value"), rows))

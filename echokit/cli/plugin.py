@@ -1,0 +1,119 @@
+"""``echokit plugin``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.group("plugin", short_help="List, make and check plugins.")
+def command() -> None:
+    """List, make and check plugins.
+
+    \b
+    Example: echokit plugin new mask half_mask
+    """
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_plugins(as_json: bool) -> None:
+    """Show every plugin: its package and version, what it adds, whether it was loaded, and why not.
+
+    \b
+    Examples: echokit plugin list
+              ECHOKIT_PLUGINS=sector_mask echokit plugin list
+    """
+    import json
+
+    from echokit.plugins import Plugin, installed
+    from echokit.registry import BUILT_IN
+
+    known = installed()
+    components = known.registry.components()
+
+    def adds(plugin: Plugin) -> list[str]:
+        named = [f"{c.kind} {c.name}" for c in components if c.plugin == plugin.name]
+        return named + [f"command {c.name}" for c in known.commands if c.plugin == plugin.name]
+
+    rows: list[dict[str, Any]] = []
+    for plugin in known.plugins:
+        status = "blocked by ECHOKIT_PLUGINS" if plugin.blocked else "skipped" if plugin.problem else "loaded"
+        rows.append(
+            {
+                "name": plugin.name,
+                "package": plugin.package,
+                "version": plugin.version,
+                "status": status,
+                "problem": plugin.problem,
+                "adds": adds(plugin),
+                "hooks": list(plugin.hooks),
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['name']}  {row['package']} {row['version']}  {row['status']}")
+        if row["name"] == BUILT_IN:
+            click.echo(f"    {len(row['adds'])} components (echokit list)")
+            continue
+        for what in row["adds"]:
+            click.echo(f"    {what}")
+        others = [hook for hook in row["hooks"] if hook not in ("echokit_components", "echokit_commands")]
+        if others:
+            click.echo(f"    hooks {', '.join(others)}")
+
+
+@command.command("new")
+@click.argument("kind")
+@click.argument("name")
+@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="Folder in which the package is made.")
+def new(kind: str, name: str, into: Path) -> None:
+    """Write an installable package with one component NAME of a KIND (mask, or a kind of echokit list).
+
+    It holds the component, a test that runs the conformance checks, a recipe that uses it, and a README. Nothing is
+    written over.
+
+    \b
+    Example: echokit plugin new mask half_mask
+    """
+    from echokit.scaffold import write_package
+
+    package = write_package(kind, name, into)
+    click.echo(f"{package.folder}: a {kind} named {name!r}; next:")
+    for line in package.next_steps:
+        click.echo(f"    {line}")
+
+
+@command.command("check")
+@click.argument("name")
+@click.option("-v", "--verbose", is_flag=True, help="Show the checks that passed, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(name: str, verbose: bool, as_json: bool) -> None:
+    """Run the conformance checks over everything that the plugin NAME registers.
+
+    \b
+    Example: echokit plugin check sector_mask
+    """
+    import json
+    from dataclasses import asdict
+
+    from echokit.testing import check_plugin
+
+    results = check_plugin(name)
+    if as_json:
+        click.echo(json.dumps([asdict(result) for result in results], indent=2))
+    else:
+        shown = [result for result in results if verbose or result.outcome != "passed"]
+        for result in shown:
+            detail = f": {result.detail}" if result.detail else ""
+            click.echo(f"{result.outcome:<8} {result.component}  {result.check}{detail}")
+        counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in ("passed", "failed", "skipped")}
+        components = len({result.component for result in results})
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed")
+        click.echo(f"{len(results)} checks of {components} components of {name}: {told}")
+    if any(result.outcome == "failed" for result in results):
+        raise click.exceptions.Exit(2)

@@ -1,0 +1,68 @@
+"""How the built-in components are exercised: one entry a component, and a component without one fails the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.testing.case import Case
+
+
+def _phantom(folder: Path) -> dict[str, Any]:
+    from echokit.phantom.layout import write_phantom
+
+    write_phantom(folder / "hearts", cases=6, frames=(6, 8), workers=1)
+    return {"root": str(folder / "hearts")}
+
+
+def _accuracy(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> float:
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(y, score >= 0.5))
+
+
+def _auroc(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(y, score))
+
+
+def _auprc(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> float:
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(y, score))
+
+
+NARROW = Case({"width": 4})
+
+CASES: Mapping[str, Case | Sequence[Case]] = {
+    "dataset.echonet_dynamic": Case(setup=_phantom),
+    "dataset.phantom": Case({"cases": 6}),
+    "preprocessor.trim": Case({"frames": 5}),
+    "preprocessor.resample": (Case({"fps": 17.0}), Case({"fps": 90.0})),
+    "preprocessor.resize": (Case({"size": 32}), Case({"size": 200})),
+    "preprocessor.motion_mask": (Case(), Case({"method": "dis"}), Case({"threshold": 0.5})),
+    "preprocessor.optical_flow": (Case(), Case({"method": "dis"})),
+    "sampler.window": (
+        Case({"frames": 16}),
+        Case({"frames": 16, "start": "random", "clips": 3}),
+        Case({"frames": 16, "start": "all"}),
+    ),
+    "backbone.resnet18": NARROW,
+    "backbone.resnet34": NARROW,
+    "backbone.resnet50": Case({"width": 2}),
+    "backbone.resnet101": Case({"width": 2}, meta=True),
+    "backbone.resnet152": Case({"width": 2}, meta=True),
+    "fusion.two_stream": Case(),
+    "fusion.single_stream": (Case(), Case({"stream": "flow"})),
+    "objective.cross_entropy": (Case(), Case({"class_weights": "balanced"}), Case({"outputs": 1})),
+    "resampler.official": Case(),
+    "resampler.holdout": Case(),
+    "evaluator.accuracy": Case(reference=_accuracy),
+    "evaluator.auroc": Case(reference=_auroc),
+    "evaluator.auprc": Case(reference=_auprc),
+}

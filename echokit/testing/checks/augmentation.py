@@ -1,0 +1,88 @@
+"""What an augmentation promises: (streams, generator) -> streams, on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from echokit.testing.case import Subject, require
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Streams = Mapping[str, "Tensor"]
+
+
+def _batches() -> dict[str, dict[str, Tensor]]:
+    import torch
+
+    chance = torch.Generator().manual_seed(3)
+
+    def video(batch: int, frames: int, height: int = 16, width: int = 20) -> Tensor:
+        return torch.rand((batch, 1, frames, height, width), generator=chance) * 255
+
+    def flow(batch: int, frames: int, height: int = 16, width: int = 20) -> Tensor:
+        return torch.randn((batch, 2, frames, height, width), generator=chance)
+
+    return {
+        "usual": {"video": video(3, 6), "flow": flow(3, 5)},
+        "one clip": {"video": video(1, 6), "flow": flow(1, 5)},
+        "video alone": {"video": video(2, 6)},
+        "odd": {"video": video(2, 5, 15, 13), "flow": flow(2, 4, 15, 13)},
+        "one frame": {"video": video(2, 1)},
+        "black": {"video": torch.zeros(2, 1, 6, 16, 20)},
+    }
+
+
+def _apply(subject: Subject, streams: dict[str, Tensor], seed: int = 1) -> dict[str, Tensor]:
+    import torch
+
+    made: dict[str, Tensor] = subject.make()(streams, torch.Generator().manual_seed(seed))
+    return made
+
+
+def check_keeps_streams_shapes_and_dtypes(subject: Subject) -> None:
+    """The same streams, each with the shape and dtype that it had, and only finite values."""
+    for name, streams in _batches().items():
+        made = _apply(subject, dict(streams))
+        require(set(made) == set(streams), f"{name}: it gives the streams {', '.join(sorted(made))}")
+        for stream, before in streams.items():
+            after = made[stream]
+            require(
+                after.shape == before.shape and after.dtype == before.dtype,
+                f"{name}: {stream} was {tuple(before.shape)} {before.dtype} and is {tuple(after.shape)} {after.dtype}",
+            )
+            require(bool(after.isfinite().all()), f"{name}: {stream} holds values that are not finite")
+
+
+def check_gives_the_same_for_the_same_generator(subject: Subject) -> None:
+    """A generator of the same seed gives the same bits, and the global random state does not matter."""
+    import torch
+
+    for name, streams in _batches().items():
+        first = _apply(subject, dict(streams))
+        torch.rand(1)
+        second = _apply(subject, dict(streams))
+        for stream in streams:
+            require(torch.equal(first[stream], second[stream]), f"{name}: {stream} differs")
+
+
+def check_leaves_the_global_random_state_alone(subject: Subject) -> None:
+    """It draws from the generator that it is given and from nothing else."""
+    import torch
+
+    before = torch.get_rng_state()
+    _apply(subject, dict(_batches()["usual"]))
+    require(torch.equal(before, torch.get_rng_state()), "it draws from torch's global generator")
+
+
+def check_does_not_change_its_input(subject: Subject) -> None:
+    """The streams that it was given are as before."""
+    import torch
+
+    for name, streams in _batches().items():
+        kept = {stream: values.clone() for stream, values in streams.items()}
+        _apply(subject, streams)
+        require(set(streams) == set(kept), f"{name}: it changed the mapping that it was given")
+        for stream, values in kept.items():
+            require(torch.equal(streams[stream], values), f"{name}: it wrote into {stream}")

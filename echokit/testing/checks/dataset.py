@@ -1,0 +1,43 @@
+"""What a dataset promises: () -> Cohort."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from echokit.cohort.cohort import SPLITS, Cohort
+from echokit.testing.case import Subject, require
+
+
+def check_gives_a_cohort(subject: Subject) -> None:
+    """It gives a Cohort with cases, a name and known splits."""
+    cohort = subject.make()()
+    require(isinstance(cohort, Cohort), f"it gives {type(cohort).__name__}, not a Cohort")
+    require(len(cohort), "it gives no case")
+    require(cohort.name, "the cohort has no name")
+    unknown = set(cohort.cases["split"]) - {*SPLITS, ""}
+    require(not unknown, f"unknown splits: {', '.join(map(repr, sorted(unknown)))}")
+
+
+def check_gives_the_same_twice(subject: Subject) -> None:
+    """The same files give the same table, in the same order."""
+    first, second = subject.make()(), subject.make()()
+    require(first.cases.equals(second.cases), "the tables differ")
+    require(first.fingerprint == second.fingerprint, "the fingerprints differ")
+
+
+def check_names_videos_that_are_there(subject: Subject) -> None:
+    """Every source is a file or a folder, named from a place that does not move with the working directory's files."""
+    cohort = subject.make()()
+    absent = [
+        str(case)
+        for case, source in zip(cohort.cases["case_id"], cohort.cases["source"], strict=True)
+        if not Path(source).exists()
+    ]
+    require(not absent, f"the sources of {len(absent)} cases are not there, for example {absent[:1]}")
+
+
+def check_case_ids_are_text(subject: Subject) -> None:
+    """case_id and patient_id are text: a number would lose its leading zeros in a table."""
+    cases = subject.make()().cases
+    for column in ("case_id", "patient_id"):
+        require(all(isinstance(value, str) for value in cases[column]), f"{column} is not text throughout")
