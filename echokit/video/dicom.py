@@ -6,30 +6,26 @@ fixed for each transfer syntax, and all of them are permissively licensed.
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import struct
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from echokit.errors import VideoError
 from echokit.video.clip import Clip
+from echokit.video.dicom_file import OpenDicom, open_dicom, quiet, read_elements, transfer_syntax
+from echokit.video.dicom_frames import find_stored_frames
 from echokit.video.dicom_header import frame_timing, picture_geometry
-from echokit.video.dicom_pixels import FrameDecoder, Pixels, check_pixels
-from echokit.video.fragments import Fragment, find_frames
+from echokit.video.dicom_pixels import FrameDecoder, check_pixels
 
 _JPEG = "1.2.840.10008.1.2.4."
 # Transfer syntax -> pydicom's name of the decoder; empty for uncompressed.
 _DECODERS = {
     "1.2.840.10008.1.2": "",
     "1.2.840.10008.1.2.1": "",
+    "1.2.840.10008.1.2.1.99": "",
+    "1.2.840.10008.1.2.2": "",
     "1.2.840.10008.1.2.5": "pylibjpeg",
     _JPEG + "50": "pillow",
     _JPEG + "51": "pillow",
@@ -43,7 +39,8 @@ _DECODERS = {
     _JPEG + "202": "pylibjpeg",
     _JPEG + "203": "pylibjpeg",
 }
-_SUPPORTED = "uncompressed little endian, RLE, JPEG baseline and lossless, JPEG-LS and JPEG 2000"
+_EXTENDED = _JPEG + "51"
+_SUPPORTED = "uncompressed, deflated, RLE, JPEG baseline and lossless, JPEG-LS and JPEG 2000"
 
 # Everything that is read; all else in the header, names and dates above all, is skipped.
 _ELEMENTS = [
@@ -77,8 +74,10 @@ def read_dicom(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     """
     where = path.name
     try:
-        with quiet(), path.open("rb") as file:
-            return _read(path, file, frames, max_bytes)
+        with quiet():
+            _check_syntax(transfer_syntax(path), where)
+        with open_dicom(path, _ELEMENTS) as opened:
+            return _read(opened, frames, max_bytes, where)
     except VideoError:
         raise
     except MemoryError:
@@ -102,86 +101,59 @@ def dicom_patient_id(path: str | Path) -> str | None:
     Raises:
         VideoError: The file can not be read as DICOM.
     """
-    from pydicom import dcmread
-
     path = Path(path)
     try:
-        with quiet():
-            value = dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID")
+        value = read_elements(path, ["PatientID"]).get("PatientID")
     except Exception:
         raise VideoError("this file can not be read as DICOM", where=path.name) from None
     return str(value).strip() or None if value is not None else None
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence pydicom and GDCM, whose warnings quote header values; what matters becomes a note."""
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _read(path: Path, file: BinaryIO, limit: int | None, max_bytes: int) -> Clip:
-    from pydicom import dcmread
-    from pydicom.filereader import read_file_meta_info
-    from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.uid import UID
-
-    where = path.name
-    syntax = UID(str(read_file_meta_info(path).get("TransferSyntaxUID", "")))
-    # Before anything else is read: a deflated file could unpack to any size.
+def _check_syntax(syntax: Any, where: str) -> None:
     if syntax not in _DECODERS:
         raise VideoError(
             f"the transfer syntax {_syntax_name(syntax)} is not supported",
             hint=f"export as one of: {_SUPPORTED}",
             where=where,
         )
-    header = dcmread(file, stop_before_pixels=True, specific_tags=list(_ELEMENTS))
+
+
+def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> Clip:
+    syntax, header = opened.syntax, opened.header
     pixels = check_pixels(header, max_bytes, where)
-    size = os.fstat(file.fileno()).st_size
-    pixels, places = _find_pixels(file, syntax, pixels, size, where)
-    if not places:
-        raise VideoError(
-            f"the header declares {pixels.declared} frames, but the file does not hold one",
-            hint="export or copy it again",
-            where=where,
-        )
-    if pixels.declared > _FAR_MORE * len(places):
-        raise VideoError(
-            f"the header declares {pixels.declared} frames, but the file holds {len(places)}",
-            hint="export or copy it again",
-            where=where,
-        )
-    wanted = places[: pixels.declared][:limit]
-    if len(wanted) * pixels.rows * pixels.columns > max_bytes:
+    if syntax == _EXTENDED and pixels.bits_allocated > 8:
+        raise VideoError("12-bit JPEG is not supported", hint=f"export as one of: {_SUPPORTED}", where=where)
+    stored = find_stored_frames(opened, pixels, where)
+    pixels, held = stored.pixels, stored.count
+    _check_held(pixels.declared, held, where)
+    wanted = min(held, pixels.declared, limit or pixels.declared)
+    if wanted * pixels.rows * pixels.columns > max_bytes:
         raise VideoError(
             f"the video decodes to more than {max_bytes / 2**30:.3g} GiB",
             hint="put trim first in the recipe to decode the first frames only",
             where=where,
         )
-    decode = FrameDecoder(get_decoder(syntax), _DECODERS[syntax], header, pixels)
+    decode = FrameDecoder(syntax, _DECODERS[syntax], header, pixels)
     grey, kept = [], []
-    for number, place in enumerate(wanted):
-        image = decode(_load(file, place))
+    for number in range(wanted):
+        data = stored.load(number)
+        if data is None:  # how much a deflated file holds is known only now
+            held = number
+            _check_held(pixels.declared, held, where)
+            break
+        image = decode(data)
         if image is not None:
             grey.append(image)
             kept.append(number)
+    asked = min(wanted, held)
     if not grey:
-        raise VideoError(
-            f"none of the {len(wanted)} frames can be decoded", hint="export or copy it again", where=where
-        )
+        raise VideoError(f"none of the {asked} frames can be decoded", hint="export or copy it again", where=where)
     notes = []
-    if len(kept) < len(wanted):
-        notes.append(f"left out because they are corrupt: {len(wanted) - len(kept)} of {len(wanted)} frames")
-    if len(places) > pixels.declared:
-        notes.append(f"header declares {pixels.declared} frames, file holds {len(places)}: the rest is not read")
-    if len(places) < pixels.declared and len(places) < (limit or pixels.declared):
+    if len(kept) < asked:
+        notes.append(f"left out because they are corrupt: {asked - len(kept)} of {asked} frames")
+    if held > pixels.declared and not syntax.is_deflated:
+        notes.append(f"header declares {pixels.declared} frames, file holds {held}: the rest is not read")
+    if held < pixels.declared and held < (limit or pixels.declared):
         notes.append(f"header declares {pixels.declared} frames, {len(grey)} decoded")
     damaged = bool(notes)
     if pixels.photometric.startswith("MONOCHROME") and (pixels.bits_stored != 8 or pixels.signed):
@@ -200,37 +172,15 @@ def _read(path: Path, file: BinaryIO, limit: int | None, max_bytes: int) -> Clip
     )
 
 
+def _check_held(declared: int, held: int, where: str) -> None:
+    if held and declared <= _FAR_MORE * held:
+        return
+    holds = f"the file holds {held}" if held else "the file does not hold one"
+    raise VideoError(f"the header declares {declared} frames, but {holds}", hint="export or copy it again", where=where)
+
+
 def _syntax_name(syntax: Any) -> str:
     text = str.__str__(syntax)
     if not re.fullmatch(r"[0-9.]{1,64}", text):
         return "(missing or damaged)"
     return text if syntax.name == text else f"{text} {syntax.name}"
-
-
-def _find_pixels(
-    file: BinaryIO, syntax: Any, pixels: Pixels, size: int, where: str
-) -> tuple[Pixels, list[list[Fragment]]]:
-    """Return the places of the frames that the file holds; ``file`` is at the element of the pixel data."""
-    element = file.read(8)
-    if len(element) < 8 or element[:4] != b"\xe0\x7f\x10\x00":
-        raise VideoError("this DICOM file holds no pixels", hint="leave it out, or export it again", where=where)
-    if not syntax.is_implicit_VR:
-        element = file.read(4)
-    if syntax.is_encapsulated:
-        return pixels, find_frames(file, pixels.declared, size)
-    start = file.tell()
-    (declared,) = struct.unpack("<L", element[-4:])
-    if pixels.photometric == "YBR_FULL_422" and declared >= pixels.declared * pixels.rows * pixels.columns * 3:
-        # Files exist that say so and hold all three samples of every pixel.
-        pixels = replace(pixels, photometric="YBR_FULL")
-    length = pixels.frame_bytes
-    held = min(size - start, declared) // length
-    return pixels, [[(start + number * length, length)] for number in range(held)]
-
-
-def _load(file: BinaryIO, place: list[Fragment]) -> bytes:
-    parts = []
-    for start, length in place:
-        file.seek(start)
-        parts.append(file.read(length))
-    return b"".join(parts)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from echokit.errors import VideoError
-from echokit.video.fragments import coded_size
+from echokit.video.fragments import coded_size, jpeg_may_be_rgb
 from echokit.video.grey import Grey, rgb_to_grey, stored_to_grey, studio_to_full
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-    from pydicom.pixels.decoders.base import Decoder
 
 _COLOURS = (
     "MONOCHROME1, MONOCHROME2, RGB, PALETTE COLOR, YBR_FULL, YBR_FULL_422, YBR_PARTIAL_422, YBR_PARTIAL_420, "
     "YBR_ICT, YBR_RCT"
 )
+
+MAX_PIXELS = 2**24
+"""Most pixels of a frame, four times those of the largest screens: a decoder allocates by what a header says."""
+_UNCOMPRESSED = "1.2.840.10008.1.2.1"
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
         )
     if pixels.samples == 3 and allocated != 8:
         raise VideoError("colour of more than 8 bits is not supported", where=where)
-    if pixels.rows * pixels.columns * pixels.samples > max_bytes:
+    if pixels.rows * pixels.columns > min(MAX_PIXELS, max_bytes):
         raise VideoError(f"one frame is declared as {pixels.rows}x{pixels.columns}: too large", where=where)
     return pixels
 
@@ -93,13 +97,17 @@ class FrameDecoder:
     """Decodes one frame to grey, or says that it is corrupt.
 
     Args:
-        decoder: pydicom's decoder for the transfer syntax.
-        plugin: The library it is to use; empty for uncompressed.
+        syntax: The transfer syntax.
+        plugin: The library that decodes it; empty for uncompressed pixels, which are given little-endian.
         header: The DICOM header, for the palette.
         pixels: What it says about the pixels.
     """
 
-    def __init__(self, decoder: Decoder, plugin: str, header: Dataset, pixels: Pixels) -> None:
+    def __init__(self, syntax: str, plugin: str, header: Dataset, pixels: Pixels) -> None:
+        from pydicom.pixels.decoders.base import get_decoder
+        from pydicom.uid import UID
+
+        decoder = get_decoder(UID(syntax if plugin else _UNCOMPRESSED))
         self.decoder = decoder
         self.plugin = plugin
         self.pixels = pixels
@@ -133,8 +141,11 @@ class FrameDecoder:
             coded = coded_size(data)
             if coded is not None and coded != (self.pixels.rows, self.pixels.columns):
                 return None
-            data = encapsulate([data])
         try:
+            if self.plugin == "pillow":
+                return self._jpeg(data)
+            if self.plugin:
+                data = encapsulate([data])
             array, properties = self.decoder.as_array(
                 data, index=0, raw=True, decoding_plugin=self.plugin, **self.options
             )
@@ -142,6 +153,26 @@ class FrameDecoder:
             # Each decoder has its own exceptions for damaged data; the frame is counted as corrupt.
             return None
         return self._grey(array, str(properties["photometric_interpretation"]))
+
+    def _jpeg(self, data: bytes) -> Grey:
+        """Decode 8-bit JPEG. It says itself what its components are; the DICOM header may say RGB and be wrong.
+
+        Its decoder is asked for the luma alone: that of YCbCr is taken as it is stored, and RGB is weighted.
+        """
+        from PIL import Image
+
+        image = Image.open(io.BytesIO(data), formats=("JPEG",))
+        three = image.mode == "RGB"
+        if not three and image.mode != "L":
+            raise ValueError(f"a JPEG of mode {image.mode}")
+        if three and self.palette is not None:
+            raise ValueError("a palette image in three components")
+        if three and self.pixels.photometric == "RGB" and jpeg_may_be_rgb(data):
+            image.draft("YCbCr", image.size)  # the decoder takes it for YCbCr: so it leaves the components as they are
+            return rgb_to_grey(np.asarray(image, np.uint8))
+        image.draft("L", image.size)
+        luma = np.asarray(image, np.uint8)
+        return self._grey(luma, self.pixels.photometric if self.pixels.samples == 1 else "MONOCHROME2")
 
     def _grey(self, array: np.ndarray[Any, Any], photometric: str) -> Grey:
         if photometric in ("MONOCHROME1", "MONOCHROME2"):

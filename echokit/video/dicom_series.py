@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from echokit.errors import VideoError
 from echokit.video.clip import Clip
-from echokit.video.dicom import quiet, read_dicom
+from echokit.video.dicom import read_dicom
+from echokit.video.dicom_file import quiet, read_elements
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,9 @@ def read_series(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
 
 
 def _member(path: Path, where: str) -> _Member:
-    from pydicom import dcmread
-
-    wanted = ["InstanceNumber", "NumberOfFrames", "SeriesInstanceUID", "PatientID"]
     try:
         with quiet():
-            header = dcmread(path, stop_before_pixels=True, specific_tags=list[Any](wanted))
+            header = read_elements(path, ["InstanceNumber", "NumberOfFrames", "SeriesInstanceUID", "PatientID"])
             number = header.get("InstanceNumber", None)
             return _Member(
                 path,

@@ -268,7 +268,7 @@ def test_frames_in_several_fragments(tmp_path: Path) -> None:
 def test_what_the_header_forges_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="declares 2000000000 frames, but the file holds 6"):
         read_video(write_dicom(tmp_path / "a", CLIP, declared=2_000_000_000))
-    for rows, columns, words in ((65535, 65535, "does not hold one"), (0, 64, "0x64")):
+    for rows, columns, words in ((65535, 65535, "too large"), (4000, 4000, "does not hold one"), (0, 64, "0x64")):
         with pytest.raises(VideoError, match=words):
             read_video(write_dicom(tmp_path / "b", CLIP, Rows=rows, Columns=columns))
     with pytest.raises(VideoError, match="too large"):
