@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import DataError, did_you_mean
 from echokit.evaluate.evaluation import Evaluation
-from echokit.evaluate.predictions import COLUMNS, Predictions
+from echokit.evaluate.predictions import COLUMNS, NO_PROBABILITY, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,11 @@ def write_curves(evaluation: Evaluation, path: Path, *, stamp: str | None = None
 
 
 def read_predictions(
-    path: Path | str, *, positive: str = "positive", threshold: float = 0.5, probability: bool = True
+    path: Path | str,
+    *,
+    positive: str = "positive",
+    threshold: float | None = None,
+    probability: bool | None = None,
 ) -> Predictions:
     """Read predictions.csv.
 
@@ -78,12 +82,14 @@ def read_predictions(
         path: CSV with the columns of ``COLUMNS``, and ``target, prediction`` for an EF objective; others are
             kept.
         positive: Name of the positive class.
-        threshold: Score at and above which a case is called positive.
-        probability: Whether the scores are probabilities.
+        threshold: Score at and above which a case is called positive; None for what the column ``threshold`` says,
+            and 0.5 without one.
+        probability: Whether the scores are probabilities; None for what the column ``score_is`` says, and True
+            without one.
 
     Raises:
         DataError: The file is missing, empty or no CSV; a column is missing; a number is none; a case is
-            given twice in one split and fold. The message names the cases.
+            given twice in one split and fold; the rows have several thresholds. The message names the cases.
     """
     import numpy as np
     import pandas as pd
@@ -130,6 +136,14 @@ def read_predictions(
             where=str(path),
         )
     table = table.astype(dict.fromkeys(("repeat", "fold", "y_true"), np.int64))
+    if "threshold" in table.columns:
+        table["threshold"] = _numbers(table, "threshold", path)
+        if table["threshold"].nunique() > 1 and threshold is None:
+            raise DataError("the rows have several thresholds", hint="give the one that is meant", where=str(path))
+    if threshold is None:
+        threshold = float(table["threshold"].iloc[0]) if "threshold" in table.columns else 0.5
+    if probability is None:
+        probability = "score_is" not in table.columns or not (table["score_is"] == NO_PROBABILITY).any()
     return Predictions(table, positive, threshold, probability)
 
 

@@ -154,3 +154,17 @@ def test_files_that_are_no_csv_are_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(DataError):
         read_predictions(path)
+
+
+def test_a_table_says_itself_that_its_score_is_no_probability(tmp_path):
+    path = tmp_path / "predictions.csv"
+    Predictions(table()).write(path)
+    assert (read_predictions(path).threshold, read_predictions(path).probability) == (0.5, True)
+    Predictions(table().assign(score_is="no probability", threshold=-2.5)).write(path)
+    found = read_predictions(path)
+    assert (found.threshold, found.probability) == (-2.5, False)
+    given = read_predictions(path, threshold=1.0, probability=True)
+    assert (given.threshold, given.probability) == (1.0, True)
+    Predictions(table().assign(score_is="no probability", threshold=np.arange(24))).write(path)
+    with pytest.raises(DataError, match="several thresholds"):
+        read_predictions(path)
