@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from echokit.hooks import Register, hookimpl
 
+LIBRARY_BACKBONES = (
+    ("r3d_18", "torchvision_resnet:R3D18", "torchvision's 3D ResNet, 18 layers"),
+    ("mc3_18", "torchvision_resnet:MC318", "torchvision's ResNet of mixed 3D and 2D convolutions, 18 layers"),
+    ("r2plus1d_18", "torchvision_resnet:R2Plus1D18", "torchvision's R(2+1)D, 18 layers, as in echonet/dynamic"),
+)
+
 
 @hookimpl
 def echokit_components(register: Register) -> None:
@@ -43,6 +49,8 @@ def echokit_components(register: Register) -> None:
             f"echokit.models.preact_resnet:ResNet{depth}",
             summary=f"the study's pre-activation 3D ResNet, {depth} layers",
         )
+    for name, place, summary in LIBRARY_BACKBONES:
+        register.backbone(name, f"echokit.models.{place}", summary=summary)
     register.fusion("two_stream", "echokit.models.fusion:TwoStream", summary="video and flow, features joined")
     register.fusion("single_stream", "echokit.models.fusion:SingleStream", summary="one stream alone")
 

@@ -152,6 +152,16 @@ def renamed(model: nn.Module, tensors: Mapping[str, Tensor], *, head: bool = Fal
     return found
 
 
+def fewer_channels(kernel: Tensor, channels: int) -> Tensor:
+    """The kernel of a convolution for another number of input channels: its answer to grey in all of them stays.
+
+    Args:
+        kernel: (out, in, ...).
+        channels: To take.
+    """
+    return kernel.sum(1, keepdim=True).div(channels).expand(-1, channels, *[-1] * (kernel.ndim - 2))
+
+
 def _ends(name: str) -> Iterator[int]:
     return (place for place, letter in enumerate(name) if letter == ".")
 
@@ -170,7 +180,7 @@ def _adapt(tensor: Tensor, wanted: Tensor) -> tuple[Tensor, str] | None:
         if max(tensor.shape[1], channels) > MOST_CHANNELS:
             return None  # no stem: to mix the inner channels of another width would make nonsense
         changes.append(f"{tensor.shape[1]} input channels to {channels}")
-        tensor = tensor.sum(1, keepdim=True).div(channels).expand(-1, channels, *[-1] * (wanted.ndim - 2))
+        tensor = fewer_channels(tensor, channels)
     return (tensor, ", ".join(changes)) if tensor.shape == wanted.shape else None
 
 

@@ -1,0 +1,206 @@
+"""What backbones around a library's model have in common: features, grey input, any size, trained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from echokit.errors import EchokitError
+from echokit.models.shape import InputShape
+from echokit.models.transfer import fewer_channels
+
+LONGEST, LARGEST = 64, 512  # frames and pixels up to which the smallest input is looked for
+Make = Callable[[InputShape], nn.Module]
+
+_NO_FIT = (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)
+
+
+class LibraryBackbone(nn.Module):
+    """A library's model without its head: (B, C, T, H, W) to (B, features).
+
+    Args:
+        body: Gives (B, features), or (B, features, ...) that is averaged over all that follows.
+        features: Width of the answer.
+    """
+
+    def __init__(self, body: nn.Module, features: int) -> None:
+        super().__init__()
+        self.body = body
+        self.features = features
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x)
+        return out.flatten(2).mean(2) if out.ndim > 2 else out
+
+
+def take_channels(model: nn.Module, channels: int, rgb: int = 3) -> None:
+    """Let a model of RGB pictures take another number of channels, in place.
+
+    The first convolution of three channels is replaced; its start is adapted as trained weights are.
+
+    Args:
+        model: Its modules are in the order in which they see the picture.
+        channels: To take.
+        rgb: Channels that the model takes now.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv3d | nn.Conv2d) and module.in_channels == rgb and module.groups == 1:
+            with torch.no_grad():
+                module.weight = nn.Parameter(fewer_channels(module.weight, channels).contiguous())
+            module.in_channels = channels
+            return
+    raise ValueError(f"no convolution of {rgb} channels in {type(model).__name__}")
+
+
+def fitting(make: Make, shape: InputShape, name: str) -> nn.Module:
+    """Build a backbone and make sure that it takes the clips.
+
+    It is asked and not guessed: a forward pass on shapes alone (the meta device) computes nothing. Where it fails, the
+    smallest clip that passes is looked for in the same way. A picture must also have a pixel for each halving: below
+    that, batch norms see single values, and gradients explode (1e16 in an r2plus1d_18 on 1x1 pixels).
+
+    Args:
+        make: Builds the backbone for a shape.
+        shape: Of the clips.
+        name: For the message.
+
+    Raises:
+        EchokitError: It does not take them; the message names the smallest that fits.
+    """
+    try:
+        model = make(shape)
+        if min(shape.height, shape.width) < (halvings := _halvings(make, shape)):
+            raise ValueError(f"it divides the picture by {halvings}")
+        _pass(model, shape)
+    except _NO_FIT as error:
+        raise _does_not_fit(make, shape, name, error) from None
+    return model
+
+
+def smallest_fit(make: Make, channels: int) -> InputShape | None:
+    """The fewest frames and the smallest square picture that pass through a model; None where none does.
+
+    Each is the smallest while the other is ample, and both together are tried at the end.
+    """
+
+    def fits(frames: int, side: int) -> bool:
+        shape = InputShape(channels, frames, side, side)
+        try:
+            with torch.device("meta"):
+                model = make(shape)
+            _pass(model, shape)
+        except _NO_FIT:
+            return False
+        return side >= halvings
+
+    halvings = _halvings(make, InputShape(channels, LONGEST, LARGEST, LARGEST))
+    side = _least(lambda length: fits(LONGEST, length), LARGEST)
+    frames = _least(lambda length: fits(length, LARGEST), LONGEST)
+    if side is None or frames is None:
+        return None
+    while not fits(frames, side):
+        if side >= LARGEST:
+            return None
+        side += 1
+    return InputShape(channels, frames, side, side)
+
+
+def _pass(model: nn.Module, shape: InputShape) -> None:
+    """Send two clips through a model on shapes alone; raises where they do not pass."""
+    clips = torch.empty(2, shape.channels, shape.frames, shape.height, shape.width, device="meta")
+    state = {name: torch.empty_like(tensor, device="meta") for name, tensor in model.state_dict().items()}
+    with torch.no_grad():
+        functional_call(model, state, (clips,))
+
+
+def _halvings(make: Make, shape: InputShape) -> int:
+    """By how much a picture has shrunk where a batch norm sees it smallest; 1 where there is none."""
+    sides = [LARGEST]
+
+    def see(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sides.append(inputs[0].shape[-1])
+
+    large = InputShape(shape.channels, max(shape.frames, 1), LARGEST, LARGEST)
+    with torch.device("meta"):
+        model = make(large)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            module.register_forward_pre_hook(see)
+    _pass(model, large)
+    return LARGEST // min(sides)
+
+
+def trained(name: str, tag: str, load: Mapping[str, Callable[[], Mapping[str, Tensor]]]) -> dict[str, Tensor]:
+    """Load a library's trained weights, downloading them where the network allows.
+
+    Args:
+        name: Of the backbone.
+        tag: What the recipe asks for; ``pretrained`` means the first there is.
+        load: How each tag is loaded.
+
+    Raises:
+        EchokitError: The library has no such tag, or the download fails.
+    """
+    known = next(iter(load)) if tag == "pretrained" and load else tag
+    if known not in load:
+        raise EchokitError(
+            f"there are no trained weights {tag!r} of {name}",
+            hint=f"there are {', '.join(load)}, or a run (run:NAME), or a file" if load else "name a run or a file",
+            where="model.weights",
+        )
+    try:
+        return dict(load[known]())
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; a hash that is wrong a RuntimeError
+        raise EchokitError(
+            f"the weights {known!r} of {name} can not be downloaded: {error}",
+            hint="where this machine has no network, download the file elsewhere and name it: model.weights: PATH.pth",
+            where="model.weights",
+        ) from error
+
+
+def torchvision_weights(name: str, tag: str) -> dict[str, Tensor]:
+    """Trained weights of a torchvision model; its tags in small letters, the default one first.
+
+    Raises:
+        EchokitError: As `trained`.
+    """
+    from torchvision.models import get_model_weights
+
+    enum = get_model_weights(name)
+    ordered = [enum.DEFAULT, *(weights for weights in enum if weights is not enum.DEFAULT)]
+    load = {weights.name.lower(): partial(weights.get_state_dict, check_hash=True) for weights in ordered}
+    if f"{tag}_v1" in load:  # kinetics400 means its first version
+        tag = f"{tag}_v1"
+    return trained(name, tag, load)
+
+
+def _does_not_fit(make: Make, shape: InputShape, name: str, error: Exception) -> EchokitError:
+    given = f"clips of {shape.frames} frames of {shape.height}x{shape.width} pixels"
+    least = smallest_fit(make, shape.channels)
+    if least is None or (
+        shape.frames >= least.frames and min(shape.height, shape.width) >= least.height
+    ):  # it is not the size
+        return EchokitError(f"{name} can not take {given}: {error}")
+    return EchokitError(
+        f"{given} are too small for {name}: the smallest is {least.frames} frame{'s' if least.frames > 1 else ''} of "
+        f"{least.height}x{least.width}",
+        hint="give resize a larger size, or clip more frames",
+    )
+
+
+def _least(fits: Callable[[int], bool], most: int) -> int | None:
+    """The least number from 1 to ``most`` that fits, where all larger ones do too."""
+    if not fits(most):
+        return None
+    low, high = 1, most
+    while low < high:
+        middle = (low + high) // 2
+        if fits(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
