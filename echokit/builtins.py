@@ -38,6 +38,16 @@ def echokit_components(register: Register) -> None:
         summary="blank what does not move with the heart",
     )
     register.preprocessor(
+        "sector_mask", "echokit.preprocess.sector_mask:SectorMask", mask=True, summary="blank what is not the fan"
+    )
+    register.preprocessor(
+        "random_mask",
+        "echokit.preprocess.random_mask:RandomMask",
+        mask=True,
+        summary="a control: blank all but an ellipse at a random place",
+    )
+    register.preprocessor("no_mask", "echokit.preprocess.no_mask:NoMask", mask=True, summary="a control: blank nothing")
+    register.preprocessor(
         "optical_flow", "echokit.preprocess.optical_flow:OpticalFlow", summary="derive the flow stream"
     )
 

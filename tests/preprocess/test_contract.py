@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 
 from echokit.errors import VideoError
+from echokit.plugins import installed
+from echokit.preprocess.mask_region import check_mask, mask_region
 from echokit.preprocess.motion_mask import MotionMask
+from echokit.preprocess.no_mask import NoMask
 from echokit.preprocess.optical_flow import OpticalFlow
+from echokit.preprocess.random_mask import RandomMask
 from echokit.preprocess.resample import Resample
 from echokit.preprocess.resize import Resize
+from echokit.preprocess.sector_mask import SectorMask
 from echokit.preprocess.trim import Trim
 from echokit.video.clip import Clip, Region
 
@@ -26,10 +31,17 @@ CASES: dict[str, Callable[[Clip], Clip]] = {
     "resample-faster": Resample(fps=90),
     "flow": OpticalFlow(),
     "flow-dis": OpticalFlow(method="dis"),
-    "mask": MotionMask(),
-    "mask-dis": MotionMask(method="dis"),
-    "mask-study": MotionMask(threshold=0.5),
 }
+MASKS: dict[str, Callable[[Clip], Clip]] = {
+    "mask": MotionMask(),
+    "mask-farneback": MotionMask(method="farneback"),
+    "mask-study": MotionMask(threshold=0.5),
+    "mask-sector": SectorMask(),
+    "mask-region": SectorMask(use="region"),
+    "mask-random": RandomMask(),
+    "mask-none": NoMask(),
+}
+CASES |= MASKS
 CLIPS = {
     "moving": blobs(12, 64, 80),
     "one": blobs(1, 64, 80),
@@ -64,13 +76,31 @@ def test_contract(name: str, clip: str) -> None:
         assert data.data.dtype == np.int8
 
 
-@pytest.mark.parametrize("name", ["trim", "resize-smaller", "resample-slower", "mask"])
+@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize("name", MASKS)
+def test_a_mask_only_blanks_the_same_pixels_of_every_frame(name: str, clip: str) -> None:
+    before = Clip(CLIPS[clip], regions=(Region(3, 2, 30, 30, data_type=1),))
+    after = MASKS[name](before)
+    check_mask(before.frames, after.frames)
+    assert after.frames.any() == before.frames.any()
+    region = mask_region(before.frames, after.frames)
+    np.testing.assert_array_equal(after.frames, before.frames * region)
+
+
+def test_every_registered_mask_is_tested() -> None:
+    registered = {
+        c.load() for c in installed().registry.components(["preprocessor"]) if c.mask and c.plugin == "echokit"
+    }
+    assert {type(mask) for mask in MASKS.values()} == registered
+
+
+@pytest.mark.parametrize("name", ["trim", "resize-smaller", "resample-slower", "mask", "mask-sector", "mask-random"])
 def test_frames_are_not_changed_under_a_derived_stream(name: str) -> None:
     with pytest.raises(VideoError, match="after flow was derived"):
         CASES[name](OpticalFlow()(Clip(blobs(12, 64, 80), fps=50)))
 
 
-@pytest.mark.parametrize("component", [Trim, Resize, Resample, OpticalFlow, MotionMask])
+@pytest.mark.parametrize("component", [Trim, Resize, Resample, OpticalFlow, MotionMask, SectorMask, RandomMask])
 def test_parameters_are_typed_and_described(component: type) -> None:
     hints = get_type_hints(component.__init__, include_extras=True)
     for name in set(hints) - {"return"}:

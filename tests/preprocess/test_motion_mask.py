@@ -131,3 +131,25 @@ def test_nothing_that_moves_passes_with_a_note(frames: Frames, threshold: float 
     np.testing.assert_array_equal(out.frames, frames)
     assert out.notes == ("motion_mask found nothing that moves: passed unmasked",)
     assert mask_region(frames, out.frames).all()
+
+
+@pytest.mark.parametrize("change", ["half the rate", "half the gain"])
+def test_auto_finds_the_same_part_at_any_rate_and_gain(change: str) -> None:
+    frames = real_clip("full").frames
+    other = frames[::2] if change == "half the rate" else frames // 2
+    first, second = MotionMask().region(frames), MotionMask().region(other)
+    assert first is not None
+    assert second is not None
+    assert (first & second).sum() / (first | second).sum() > 0.9
+
+
+def test_a_wide_running_trace_close_to_the_fan_is_no_tissue() -> None:
+    frames = real_clip("full").frames.copy()
+    columns = np.arange(frames.shape[2])
+    for number, frame in enumerate(frames):
+        heights = 470 - 45 * np.exp(-((((columns + 5 * number) % 70) - 35) ** 2) / 80)
+        cv2.polylines(frame, [np.stack([columns, heights], 1).astype(np.int32)], False, 220, 3)
+    region = MotionMask().region(frames)
+    assert region is not None
+    assert not region[422:].any()
+    assert region[100:380, 290:380].all()

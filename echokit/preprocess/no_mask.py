@@ -1,0 +1,13 @@
+"""NoMask: a control that keeps everything."""
+
+from __future__ import annotations
+
+from echokit.video.clip import Clip
+
+
+class NoMask:
+    """Keep every pixel: the control that masks are compared with."""
+
+    def __call__(self, clip: Clip) -> Clip:
+        """Return the clip as it is."""
+        return clip
