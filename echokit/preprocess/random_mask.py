@@ -43,4 +43,5 @@ class RandomMask:
         stretch = rng.uniform(0.7, 1.4)
         radius = np.sqrt(self.keep * height * width / np.pi)
         rows, columns = np.ogrid[:height, :width]
-        return ((rows - y) / (radius * stretch)) ** 2 + ((columns - x) / (radius / stretch)) ** 2 <= 1
+        distance = ((rows - y) / (radius * stretch)) ** 2 + ((columns - x) / (radius / stretch)) ** 2
+        return np.asarray(distance <= 1, bool)
