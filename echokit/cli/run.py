@@ -86,15 +86,17 @@ def command(
                 watch=screen,
             )
     if done.complete:
-        from echokit.report.wording import estimate
+        from echokit.report.wording import count, estimate, number
 
         if done.lock.stamp:
             click.echo(f"{done.lock.stamp}: synthetic hearts; these numbers say nothing about patients")
         for metric in done.metrics:
-            if metric.split == "test":
-                click.echo(
-                    f"test {estimate(metric)}; baseline {metric.baseline:.3f}; n {metric.n}, {metric.events} events"
-                )
+            if metric.split == "test" and metric.subgroup is None:
+                baseline = "none" if metric.baseline is None else number(metric.baseline)
+                click.echo(f"test {estimate(metric)}; baseline {baseline}; n {metric.n}, {metric.events} events")
+        apart = sum(metric.split == "test" and metric.subgroup is not None for metric in done.metrics)
+        if apart:
+            click.echo(f"test at other cut-offs or of subgroups: {count(apart, 'number')} in the summary")
         click.echo(f"summary: {done.path / 'summary.md'}")
     else:
         click.echo(f"{done.path}")

@@ -20,9 +20,11 @@ Numbers = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 PATIENTS = 20
-"""Fewest validation patients for the normal model: the relative error of their SD is then about 1 in 6."""
+"""Fewest validation patients for the normal model. Simulated with EchoNet's spread of EF and a poor model (error 12
+points): of 20 patients the worst 1 in 20 calibrations has a held-out log loss of 0.55, of 10 patients 0.63, which is
+also what always answering the prevalence has."""
 EACH_CLASS = 10
-"""Fewest validation patients of each class for Platt's model, which has two parameters to learn from them."""
+"""Fewest validation patients of each class for Platt's model: about 34 patients there, and 0.52."""
 
 
 @dataclass(frozen=True, slots=True)
