@@ -20,7 +20,7 @@ Area = npt.NDArray[np.bool_]
 
 SIDE = 256
 """Pixels of the longer side of the frames that are measured."""
-_RESTLESS = 0.3  # share of the pairs of frames in which a pixel of the fan changes
+_RESTLESS = 0.2  # share of the pairs of frames in which a pixel of the fan changes
 _LIT = 3  # grey level above which a pixel of a still picture is no background
 _GAP = 0.03  # of the longer side: narrower gaps are closed
 _THIN = 0.06  # of the longer side: what is narrower is a trace or a character, not the fan
