@@ -14,8 +14,8 @@ from echokit.preprocess.frames import replace_frames
 from echokit.video.clip import Clip, Frames
 
 # All for "auto"; lengths are shares of the height of the fan.
-SHARE = 0.15  # of the 99.5th percentile of the motion in the fan
-CHANGE_SHARE = 0.12  # of the 99th percentile of the change in brightness in the fan
+SHARE = 0.2  # of the 95th percentile of the motion in the fan
+CHANGE_SHARE = 0.2  # of the 95th percentile of the change in brightness in the fan
 STILL = 0.02  # pixels per frame of the shrunk picture: less is noise of the flow
 QUIET = 1.0  # grey levels per frame: less is noise of the picture
 PATCH = 0.1  # of the largest area that moves: a smaller one apart from it is a number, not a wall
@@ -30,10 +30,10 @@ class MotionMask:
     on the size and the rate of the frames, and keeps next to nothing of many clips.
 
     ``auto`` measures on frames shrunk to 256 pixels and only inside the fan (see ``sector_mask``), so that neither
-    text nor a running ECG trace nor a changing number counts. There a pixel moves if its motion is above 15 % of the
-    clip's 99.5th percentile and its brightness changes by more than 12 % of the clip's 99th percentile: shares, which
-    depend on neither the size of the picture, its rate nor its gain, over a floor for noise. The hull then reaches up
-    to the probe, because the apex moves least and in a weak heart hardly at all.
+    text nor a running ECG trace nor a changing number counts. There a pixel moves if its motion is above 20 % of the
+    clip's 95th percentile and so is the change of its brightness: shares, which depend on neither the size of the
+    picture, its rate nor its gain, over a floor for noise. The hull then reaches up to the probe, because the apex
+    moves least and in a weak heart hardly at all.
 
     A clip in which nothing moves passes unchanged, with a note.
 
@@ -85,8 +85,8 @@ def _moving(frames: Frames, flicker: Flicker, fan: Area, method: Method) -> Area
 
     # Flow spreads into the dark around tissue and under still text; brightness does not.
     motion = mean_magnitude(frames, method)
-    enough = max(SHARE * float(np.percentile(motion[fan], 99.5)), STILL)
-    bright = max(CHANGE_SHARE * float(np.percentile(flicker.mean[fan], 99)), QUIET)
+    enough = max(SHARE * float(np.percentile(motion[fan], 95)), STILL)
+    bright = max(CHANGE_SHARE * float(np.percentile(flicker.mean[fan], 95)), QUIET)
     rows = np.flatnonzero(fan.any(axis=1))
     height = int(rows[-1] - rows[0] + 1)
     moving = largest(thick(fan & (motion > enough) & (flicker.mean > bright), height), PATCH)
