@@ -15,9 +15,9 @@ def _usual_cases() -> str:
     return ", ".join(f"{layout.cases} {layout.counted} ({name})" for name, layout in LAYOUTS.items())
 
 
-@click.group("data", short_help="Make and prepare data.")
+@click.group("data", short_help="Make, check and prepare data.")
 def command() -> None:
-    """Make and prepare data."""
+    """Make, check and prepare data."""
 
 
 @command.command("phantom")
@@ -49,6 +49,44 @@ def phantom(
     with Screen().task("Making phantom hearts", cases) as advance:
         chosen.load()(directory, **{chosen.keyword: cases}, seed=seed, advance=advance, **options)
     click.echo(f"{STAMP}: {cases} synthetic {chosen.counted} in {directory}")
+
+
+@command.command("check")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
+@click.option("--exclusions", type=click.Path(path_type=Path), metavar="FILE", help="Write the cases to leave out.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of a table, as in data; may be repeated."
+)
+def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple[str, ...]) -> None:
+    """Examine DATASET: a directory in a known layout, or a table. Every video is decoded.
+
+    Exit code 1: something was found that would corrupt training or testing.
+
+    \b
+    Example: echokit data check EchoNet-Dynamic --exclusions left_out.txt
+    Example: echokit data check cases.csv --set target=died
+    """
+    import json
+
+    from echokit.check.account import as_json, lines, write_exclusions
+    from echokit.check.doctor import check_dataset
+    from echokit.cli.console import Screen
+    from echokit.progress import shown_by
+    from echokit.recipe.compose import apply_override
+    from echokit.recipe.tree import Node, Origin
+
+    tree = Node({}, Origin("--set"))
+    for text in settings:
+        tree = apply_override(tree, text)
+    with shown_by(Screen()):
+        checkup = check_dataset(dataset, tree.plain())
+    click.echo(json.dumps(as_json(checkup), indent=2) if in_json else "\n".join(lines(checkup)))
+    if exclusions is not None:
+        count = write_exclusions(checkup, exclusions)
+        click.echo(f"{count} cases to leave out: {exclusions} (data: {{exclude: {exclusions}}})", err=True)
+    if checkup.corrupting:
+        raise click.exceptions.Exit(1)
 
 
 @command.command("prepare")

@@ -49,7 +49,7 @@ class Camus:
 
         from echokit.fingerprint import digest
 
-        folders = self._patients()
+        folders = patient_folders(self.root)
         split, warnings = self._splits({folder.name for folder in folders})
         views = ("2CH", "4CH") if self.view == "both" else (self.view,)
         rows: list[dict[str, Any]] = []
@@ -90,30 +90,12 @@ class Camus:
             unknown=unknown,
         )
 
-    def _patients(self) -> list[Path]:
-        if not self.root.exists():
-            raise AbsentError(
-                f"the dataset is not there: {self.root} does not exist",
-                hint=f"expected {self.root / 'patient0001'}",
-                where="data.root",
-            )
-        for place in (self.root, self.root / "database_nifti"):
-            folders = sorted(p for p in place.glob("patient*") if re.fullmatch(r"patient[0-9]+", p.name) and p.is_dir())
-            if folders:
-                return folders
-        raise DataError(
-            f"{self.root} is not in the layout of CAMUS: expected {self.root / 'patient0001'}",
-            hint="data.root is the folder that holds the folders of the patients",
-            where="data.root",
-        )
-
     def _splits(self, there: set[str]) -> tuple[dict[str, str], list[str]]:
         """Return the split of each patient, and what does not fit."""
         split: dict[str, str] = {}
         found = False
         for name, part in SUBGROUPS.items():
-            places = [folder / f"subgroup_{name}.txt" for folder in (self.root, self.root / "database_split")]
-            place = next((place for place in places if place.is_file()), None)
+            place = subgroup_file(self.root, name)
             if place is None:
                 continue
             found = True
@@ -129,6 +111,36 @@ class Camus:
         if loose := sorted(there - set(split)):
             warnings.append(f"{len(loose)} patients are in no subgroup, for example {loose[0]}")
         return split, warnings
+
+
+def patient_folders(root: Path) -> list[Path]:
+    """List the folders of the patients.
+
+    Raises:
+        AbsentError: The root does not exist.
+        DataError: There are none.
+    """
+    if not root.exists():
+        raise AbsentError(
+            f"the dataset is not there: {root} does not exist",
+            hint=f"expected {root / 'patient0001'}",
+            where="data.root",
+        )
+    for place in (root, root / "database_nifti"):
+        folders = sorted(p for p in place.glob("patient*") if re.fullmatch(r"patient[0-9]+", p.name) and p.is_dir())
+        if folders:
+            return folders
+    raise DataError(
+        f"{root} is not in the layout of CAMUS: expected {root / 'patient0001'}",
+        hint="data.root is the folder that holds the folders of the patients",
+        where="data.root",
+    )
+
+
+def subgroup_file(root: Path, name: str) -> Path | None:
+    """Return ``subgroup_NAME.txt``, where it is there."""
+    places = [folder / f"subgroup_{name}.txt" for folder in (root, root / "database_split")]
+    return next((place for place in places if place.is_file()), None)
 
 
 def read_info(path: Path) -> tuple[dict[str, str], int]:

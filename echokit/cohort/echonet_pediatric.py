@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NEEDED = ("FileName", "EF", "Split")
-NUMBERS = {"EF": "ef", "Age": "age", "Weight": "weight", "Height": "height"}
+NUMBERS = {"EF": "ef", "Age": "age", "Weight": "weight_kg", "Height": "height_cm"}
 FOLDS = 10
 
 FoldNumber = Annotated[int, Field(ge=0, lt=FOLDS)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,7 +90,7 @@ class Table:
                 where="data.table",
             )
         rows = read_rows(self.table)
-        self._check_columns(rows)
+        self.check_columns(rows)
         sources = self._sources(rows)
         case_ids = [pseudonym("case", f"{self.name}\0{source.name}") for source in sources]
         patients, warnings = self._patients(rows, sources)
@@ -124,7 +124,12 @@ class Table:
         optional = tuple(column for column in ("patient_id", "split") if column in rows.columns)
         return ("source", *learned, *optional)
 
-    def _check_columns(self, rows: Rows) -> None:
+    def check_columns(self, rows: Rows) -> None:
+        """Refuse a table that lacks what the parameters name.
+
+        Raises:
+            DataError: A column is missing, or named twice.
+        """
         where = str(self.table)
         wanted = dict.fromkeys((*self._used(rows), *self.covariates))
         missing = [column for column in wanted if column not in rows.columns]
@@ -164,22 +169,43 @@ class Table:
         return found
 
     def _patients(self, rows: Rows, sources: list[_Source]) -> tuple[list[str], list[str]]:
+        named = "patient_id" in rows.columns
+        given = [row["patient_id"] for row in rows.rows] if named else None
+        found = self.patient_ids(given, [(source.name, source.path) for source in sources])
+        self._refuse(
+            (place, DataError("patient_id is empty", hint="give every row one, or leave the column out"))
+            for patient, place in zip(found, rows.places, strict=True)
+            if patient is None
+        )
+        patients = [patient or "" for patient in found]
+        alone = 0 if named else sum(self._own(source.name) == p for source, p in zip(sources, patients, strict=True))
+        return patients, [f"{alone} videos name no patient: each counts as a patient of its own"] if alone else []
+
+    def patient_ids(self, given: list[str] | None, sources: list[tuple[str, Path]]) -> list[str | None]:
+        """Name the patient of each video.
+
+        Args:
+            given: The column patient_id, or None where the table has none: then the header of a DICOM file counts, and
+                any other video is a patient of its own.
+            sources: Relative name and place of each video.
+
+        Returns:
+            Pseudonyms; None where the column is there and the cell is empty.
+        """
         from echokit.identity import pseudonym
 
-        if "patient_id" in rows.columns:
-            self._refuse(
-                (place, DataError("patient_id is empty", hint="give every row one, or leave the column out"))
-                for row, place in zip(rows.rows, rows.places, strict=True)
-                if not row["patient_id"]
-            )
-            return [pseudonym("patient", f"{self.name}\0{row['patient_id']}") for row in rows.rows], []
-        known = [_patient_in_header(source.path) for source in sources]
-        alone = sum(patient is None for patient in known)
-        warnings = [f"{alone} videos name no patient: each counts as a patient of its own"] if alone else []
+        if given is not None:
+            return [pseudonym("patient", f"{self.name}\0{patient}") if patient else None for patient in given]
+        known = [_patient_in_header(path) for _, path in sources]
         return [
-            pseudonym("patient", f"{self.name}\0{patient}" if patient else f"\0{self.name}\0{source.name}")
-            for patient, source in zip(known, sources, strict=True)
-        ], warnings
+            pseudonym("patient", f"{self.name}\0{patient}") if patient else self._own(name)
+            for patient, (name, _) in zip(known, sources, strict=True)
+        ]
+
+    def _own(self, name: str) -> str:
+        from echokit.identity import pseudonym
+
+        return pseudonym("patient", f"\0{self.name}\0{name}")
 
     def _splits(self, rows: Rows) -> list[str]:
         if "split" not in rows.columns:
@@ -195,15 +221,20 @@ class Table:
     def _targets(self, rows: Rows) -> tuple[list[float], dict[int, str]]:
         values, unknown = [], {}
         for index, row in enumerate(rows.rows):
-            if self.horizon is not None:
-                value, why = status_at(self.horizon, row[self.time], row[self.event])
-            else:
-                value = number(row[self.target])
-                why = f"{self.target} is not a number" if row[self.target] else f"{self.target} is empty"
+            value, why = self.target_of(row)
             values.append(value)
             if math.isnan(value):
                 unknown[index] = why
         return values, unknown
+
+    def target_of(self, row: Mapping[str, str]) -> tuple[float, str]:
+        """Return what is learned of a row, or NaN and why it is not known."""
+        if self.horizon is not None:
+            return status_at(self.horizon, row[self.time], row[self.event])
+        value = number(row[self.target])
+        if not math.isnan(value):
+            return value, ""
+        return value, f"{self.target} is not a number" if row[self.target] else f"{self.target} is empty"
 
     def _refuse(self, problems: Iterable[tuple[str, DataError]]) -> None:
         found = list(problems)

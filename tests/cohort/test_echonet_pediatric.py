@@ -34,7 +34,7 @@ def test_patients_come_from_names_and_splits_from_folds(root: Path) -> None:
     assert cases["split"].tolist() == ["train", "train", "val", "test"]
     assert cases["source"][3] == str(root / "A4C" / "Videos" / "CRc-CRz-000001.avi")
     assert cases["ef"].isna().tolist() == [False, False, True, False]
-    assert cases["height"].isna().sum() == 1
+    assert cases["height_cm"].isna().sum() == 1
     assert cohort.warnings == ("3 videos have no tracing, for example CRa-CRx-000002",)
 
 

@@ -1,0 +1,67 @@
+"""Which videos are the same, or nearly so.
+
+Nearly the same are videos whose perceptual hashes differ in few bits: one bit for each low frequency of the mean
+picture and of where it changes, above or below the median over the dataset. Because the median of the dataset is taken,
+what all pictures share (the fan, the layout of the screen) tells nothing. A pair of few differing bits is then
+measured: it counts only if its frequencies lie much closer to each other than those of two videos usually do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+FEWEST = 8  # videos below which there is no telling what is usual
+BITS = 32  # of 128 that may differ
+CLOSE = 0.3  # of the usual distance between two videos; benchmarks/data_check.py tells what that finds
+_ROWS = 256
+
+
+def groups(contents: Sequence[str]) -> list[list[int]]:
+    """Positions of equal, non-empty texts, for texts that occur more than once."""
+    places: dict[str, list[int]] = {}
+    for index, content in enumerate(contents):
+        if content:
+            places.setdefault(content, []).append(index)
+    return [found for found in places.values() if len(found) > 1]
+
+
+def near_pairs(looks: Mapping[int, npt.NDArray[np.float32]]) -> list[tuple[int, int, float]]:
+    """Find pairs that look the same.
+
+    Args:
+        looks: Position of a video -> its (128,) low frequencies.
+
+    Returns:
+        Positions of both, and how far apart they are: 0 for equal, about 1 for two videos of the dataset.
+    """
+    if len(looks) < FEWEST:
+        return []
+    places = np.array(sorted(looks))
+    values = np.stack([looks[int(place)] for place in places])
+    middle = np.median(values, axis=0)
+    spread = np.median(np.abs(values - middle), axis=0) * 1.4826
+    spread[spread == 0] = np.inf  # it is the same for nearly all videos and tells nothing
+    scaled = (values - middle) / spread
+    usual = _usual_distance(scaled)
+    bits = np.packbits(values > middle, axis=1).view(np.uint64)
+    found = []
+    for start in range(0, len(places), _ROWS):
+        part = bits[start : start + _ROWS]
+        apart = np.bitwise_count(part[:, None] ^ bits[None]).sum(-1, dtype=np.int64)
+        for row, column in np.argwhere(apart <= BITS):
+            one, other = start + int(row), int(column)
+            if one < other:
+                distance = float(np.abs(scaled[one] - scaled[other]).mean()) / usual
+                if distance < CLOSE:
+                    found.append((int(places[one]), int(places[other]), distance))
+    return found
+
+
+def _usual_distance(scaled: npt.NDArray[np.float64]) -> float:
+    """Median distance of neighbours in a fixed shuffle."""
+    order = np.random.Generator(np.random.Philox(7)).permutation(len(scaled))
+    distances = np.abs(scaled[order] - scaled[np.roll(order, 1)]).mean(1)
+    return float(np.median(distances)) or 1.0

@@ -1,0 +1,106 @@
+"""Survey of a hospital's table."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from echokit.check.finding import finding
+from echokit.check.survey import Listed, Survey
+from echokit.cohort.cohort import SPLITS
+from echokit.cohort.outcome import number
+from echokit.cohort.place import place_below
+from echokit.cohort.rows import read_rows
+from echokit.cohort.table import Table
+from echokit.errors import DataError, VideoError
+from echokit.stamp import is_phantom
+
+VALUES = ("ef", "esv", "edv", "fps", "frames", "age", "heart_rate")
+MEND = "mend the table; exclusions can not"
+
+
+def survey_table(dataset: Table) -> Survey:
+    """Survey a table as the dataset would read it. Cases go by its pseudonyms.
+
+    Columns that are called ef, esv, edv, fps, frames, age or heart_rate, in any case, are checked too.
+
+    Args:
+        dataset: The dataset with its parameters.
+
+    Raises:
+        DataError: The file is no readable table, or lacks a column.
+    """
+    from echokit.identity import pseudonym, remember_sources
+
+    rows = read_rows(dataset.table)
+    dataset.check_columns(rows)
+    root = dataset.table.parent
+    bad: list[tuple[str, str]] = []
+    taken: list[tuple[int, str, Path]] = []
+    first: dict[str, str] = {}
+    for index, (row, place) in enumerate(zip(rows.rows, rows.places, strict=True)):
+        try:
+            name, path = place_below(root, row["source"])
+        except DataError as error:
+            bad.append((place, error.message))
+            continue
+        if name in first:
+            bad.append((place, f"the same source as in {first[name]}"))
+            continue
+        first[name] = place
+        taken.append((index, name, path))
+    chosen = [rows.rows[index] for index, _, _ in taken]
+    given = [row["patient_id"] for row in chosen] if "patient_id" in rows.columns else None
+    patients = dataset.patient_ids(given, [(name, path) for _, name, path in taken])
+    targets = [dataset.target_of(row) for row in chosen]
+    named = {column.lower(): column for column in rows.columns}
+    listed = []
+    for (_, name, path), row, patient, (target, why) in zip(taken, chosen, patients, targets, strict=True):
+        case = pseudonym("case", f"{dataset.name}\0{name}")
+        values = {value: number(row[named[value]]) for value in VALUES if value in named}
+        split = row.get("split", "").lower()
+        listed.append(Listed(case, patient or "", split, path, values, target, why))
+    remember_sources((one.case_id, one.patient_id, one.source) for one in listed)
+    extra = [(pseudonym("case", f"{dataset.name}\0{path.relative_to(root)}"), path) for path in _extra(dataset, listed)]
+    remember_sources((case, "", path) for case, path in extra)
+    nobody = [
+        (rows.places[index], "") for (index, _, _), patient in zip(taken, patients, strict=True) if patient is None
+    ]
+    findings = (
+        finding("bad_source", "error", "rows whose source can not be used", bad, hint=MEND),
+        finding("no_patient", "error", "rows whose patient_id is empty", nobody, hint=MEND),
+        finding(
+            "extra_video",
+            "warning",
+            "videos below the table's folder that it does not list",
+            [(case, "") for case, _ in extra],
+            hint="sources.csv in the cache folder says which they are",
+        ),
+    )
+    has_split = "split" in rows.columns
+    return Survey("table", is_phantom(root), tuple(listed), findings, splits=SPLITS if has_split else ("",))
+
+
+def _extra(dataset: Table, listed: list[Listed]) -> list[Path]:
+    """Videos below the folder that no row leads to."""
+    from echokit.video.reading import video_format
+
+    root = dataset.table.parent
+    known = {os.path.normpath(one.source) for one in listed}
+    extra = []
+    for folder, inside, files in os.walk(root):
+        inside[:] = sorted(
+            n for n in inside if not n.startswith(".") and os.path.normpath(Path(folder) / n) not in known
+        )
+        for name in sorted(files):
+            path = Path(folder) / name
+            if name.startswith(".") or os.path.normpath(path) in known or path == dataset.table:
+                continue
+            if not path.is_file() or path.is_symlink():
+                continue
+            try:
+                video_format(path)
+            except (VideoError, OSError):
+                continue
+            extra.append(path)
+    return extra

@@ -1,0 +1,140 @@
+"""What the videos show: each is decoded once, in parallel, and described in a few numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.errors import VideoError
+from echokit.video.clip import Clip
+
+SIDE = 32  # pictures are shrunk to this before they are described
+CORNER = 8  # low frequencies that are kept of each, in both directions
+MOST_FRAMES = 64  # that are looked at, evenly spaced
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a decoded video shows.
+
+    Attributes:
+        problem: Why it can not be read; all else is then empty.
+        missing: Whether nothing is there.
+        frames, height, width: Of the decoded video.
+        seconds: Its length, or None where the file gives no frame rate.
+        fps: Frames per second, where the file says.
+        notes: What decoding noted.
+        damaged: Whether frames are missing or corrupt.
+        content: Hash of the decoded frames.
+        look: (2 * CORNER**2,) float32: low frequencies of the mean picture and of where it changes.
+        brightness: Highest grey value.
+        change: Mean over the pixels of the SD over time, in grey values.
+    """
+
+    problem: str = ""
+    missing: bool = False
+    frames: int = 0
+    height: int = 0
+    width: int = 0
+    seconds: float | None = None
+    fps: float | None = None
+    notes: tuple[str, ...] = ()
+    damaged: bool = False
+    content: str = ""
+    look: npt.NDArray[np.float32] | None = None
+    brightness: int = 0
+    change: float = 0.0
+
+
+def see_videos(paths: Sequence[Path], *, workers: int | None = None) -> Iterator[Seen]:
+    """Decode and describe videos in parallel; results come in the order of the paths.
+
+    Args:
+        paths: Videos.
+        workers: Processes; None for one an available core.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+
+    workers = min(workers or len(os.sched_getaffinity(0)), (len(paths) + 3) // 4)
+    if workers <= 1:
+        yield from map(see_video, paths)
+        return
+    context = get_context("forkserver")  # a fork of a process with threads can hang
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    try:
+        yield from pool.map(see_video, paths, chunksize=8)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, and the other cores to the other workers."""
+    import signal
+
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def see_video(path: Path) -> Seen:
+    """Decode one video and describe it; what is wrong with it is part of the answer."""
+    from echokit.video.reading import read_video
+
+    try:
+        clip = read_video(path)
+    except VideoError as error:
+        return Seen(problem=error.message, missing=not os.path.lexists(path))
+    except OSError as error:
+        return Seen(problem=error.strerror or "it can not be opened", missing=not os.path.lexists(path))
+    return describe(clip)
+
+
+def describe(clip: Clip) -> Seen:
+    """Describe a clip."""
+    count, height, width = clip.frames.shape
+    frames = np.ascontiguousarray(clip.frames)
+    content = hashlib.sha256(str(frames.shape).encode())
+    content.update(frames.data)
+    small = _shrunk(frames)
+    change = small.std(0)
+    seconds = None if clip.fps is None else count / clip.fps
+    if clip.times is not None and count > 1:
+        seconds = float(clip.times[-1]) * count / (count - 1)
+    return Seen(
+        frames=count,
+        height=height,
+        width=width,
+        seconds=seconds,
+        fps=clip.fps,
+        notes=clip.notes,
+        damaged=clip.damaged,
+        content=content.hexdigest()[:32],
+        look=np.concatenate([_low_frequencies(small.mean(0)), _low_frequencies(change)]),
+        brightness=int(frames.max()),
+        change=float(change.mean()),
+    )
+
+
+def _shrunk(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    import cv2
+
+    step = -(-len(frames) // MOST_FRAMES)
+    small = [cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for frame in frames[::step]]
+    return np.stack(small).astype(np.float32)
+
+
+def _low_frequencies(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The cosine transform's low corner, whatever the gain and the offset of the picture."""
+    import cv2
+
+    spread = float(picture.std())
+    flat = (picture - picture.mean()) / spread if spread > 0 else picture * 0
+    return np.asarray(cv2.dct(flat)[:CORNER, :CORNER], np.float32).ravel()
