@@ -31,8 +31,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP) -e .
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
-	$(PIP) -e ".[test]"
+$(VENV)/installed-test: $(VENV)/installed $(wildcard plugins/*/pyproject.toml)
+	$(PIP) -e ".[test]" $(patsubst %/pyproject.toml,-e %,$(wildcard plugins/*/pyproject.toml))
 	touch $@
 
 clean:

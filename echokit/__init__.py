@@ -29,6 +29,8 @@ _PLACES = {
     "RecipeError": "echokit.errors",
     "VideoError": "echokit.errors",
     "Run": "echokit.run_directory",
+    "RunModel": "echokit.run_model",
+    "ModelInput": "echokit.run_model",
     "run": "echokit.api",
     "load_run": "echokit.api",
     "read_video": "echokit.video.reading",
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from echokit.models.shape import InputShape as InputShape
     from echokit.objectives.objective import Targets as Targets
     from echokit.run_directory import Run as Run
+    from echokit.run_model import ModelInput as ModelInput
+    from echokit.run_model import RunModel as RunModel
     from echokit.sampling.windows import Windows as Windows
     from echokit.schema import DataPath as DataPath
     from echokit.video.clip import Clip as Clip

@@ -1,0 +1,132 @@
+"""A finished run as one differentiable function of a video: what saliency methods ask for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.predict import Predictor
+from echokit.prepared import one_clip
+from echokit.run_directory import Run
+from echokit.sampling.windows import PADDING, Windows
+from echokit.store import prepare_video
+from echokit.video.clip import Frames
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """A window of a video as a run's models see it.
+
+    Attributes:
+        streams: By name, (1, C, T, H, W) float32 on the device, in real units: grey 0..255, flow in pixels a frame.
+        valid: By name, (1, T) bool, False where the clip is too short.
+        empty: By name, the mean of the training clips, (1, C, 1, 1, 1): what padding looks like to the models.
+        frames: (T, H, W) uint8, the prepared frames of the window, without padding.
+        fps: Frames a second, or None where the file does not say.
+        notes: What was noted about the video.
+    """
+
+    streams: Mapping[str, Tensor]
+    valid: Mapping[str, Tensor]
+    empty: Mapping[str, Tensor]
+    frames: Frames
+    fps: float | None
+    notes: tuple[str, ...]
+
+
+class RunModel:
+    """The models of a finished run as one function that gradients can be taken of.
+
+    Args:
+        run: A run that finished.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Attributes:
+        positive: Name of the positive class.
+        definition: The positive class in words.
+        stamp: PHANTOM DATA where the run was trained on synthetic hearts, else None.
+        streams: Names of the streams that the models read.
+
+    Raises:
+        EchokitError: The run did not finish, or its weights can not be read.
+    """
+
+    def __init__(self, run: Run, device: str = "auto") -> None:
+        self._predictor = Predictor(run, device)
+        target = self._predictor.recipe.target
+        self.positive = target.positive
+        self.definition = target.definition
+        self.stamp = self._predictor.stamp
+        self.streams = self._predictor.members[0].model.streams
+
+    def read(self, video: str | Path) -> ModelInput:
+        """Prepare a video as the run prepares its own, and take the middle one of its test windows.
+
+        Raises:
+            VideoError: The video can not be read, or a step can not use it.
+        """
+        from echokit.training.data import batches
+
+        predictor = self._predictor
+        with tempfile.TemporaryDirectory(prefix="echokit-") as folder:
+            clip, mask = prepare_video(Path(video), predictor.steps)
+            clips = one_clip(clip, mask, Path(folder))
+            windows: Windows = predictor.sampler(clips.lengths, "test", 0, predictor.recipe.seed)
+            middle: npt.NDArray[np.int64] = np.array([len(windows) // 2], np.int64)
+            (batch,) = batches(clips, windows, middle, 1, predictor.device)
+        frames = windows.frames[middle[0]]
+        return ModelInput(
+            {name: batch.streams[name] for name in self.streams},
+            {name: batch.valid[name] for name in self.streams},
+            {name: self._mean(name) for name in self.streams},
+            clip.frames[frames[frames != PADDING]],
+            clip.fps,
+            clip.notes,
+        )
+
+    def _mean(self, stream: str) -> Tensor:
+        import torch
+
+        means = [member.model.get_buffer(f"{stream}_mean") for member in self._predictor.members]
+        return torch.stack(means).mean(dim=0).view(1, -1, 1, 1, 1)
+
+    def evidence(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
+        """How strongly the models say "positive": the mean over the folds of the logit of the score.
+
+        The logit, since a probability near 0 or 1 is flat and has no gradient; of a score that is no probability the
+        score itself. Computed in float32, differentiable in the streams.
+
+        Args:
+            streams: As of `ModelInput`, any batch size B.
+            valid: As of `ModelInput`, of the same batch size.
+
+        Returns:
+            (B,) float32.
+        """
+        import torch
+
+        from echokit.training.convolution import sound_gradients
+
+        answers = []
+        for member in self._predictor.members:
+            with sound_gradients(member.model, self._predictor.device):
+                score = member.objective.score(member.model(streams, valid))
+            answers.append(torch.logit(score, eps=1e-6) if member.objective.probability else score)
+        return torch.stack(answers).mean(dim=0)
+
+    def score(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> float:
+        """The uncalibrated score of one window, the mean over the folds."""
+        import torch
+
+        with torch.inference_mode():
+            members = self._predictor.members
+            return float(sum(float(m.objective.score(m.model(streams, valid))[0]) for m in members) / len(members))
