@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.cohort.cohort import SPLITS, Fold
-from echokit.errors import DataError, EchokitError
+from echokit.errors import DataError
+from echokit.fold_calibration import calibrate, keep_calibration
 from echokit.models.shape import InputShape
-from echokit.objectives.calibration import Calibration, Uncalibrated, calibration_from
-from echokit.objectives.objective import Objective, Targets, calibrator_of, initial_bias_of, threshold_of
+from echokit.objectives.calibration import Calibration, Uncalibrated
+from echokit.objectives.objective import Targets, initial_bias_of, threshold_of
 from echokit.progress import display
 from echokit.recipe.recipe import Recipe
 from echokit.sampling.windows import Windows
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from echokit.training.device import Precision
     from echokit.training.keep import Kept
     from echokit.training.watch import Watch
-
-CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,6 @@ def fit_fold(
         DataError: The fold can not be learned from, or the weights have seen its test patients.
         EchokitError: The training failed in a way that the user can mend.
     """
-    from echokit.training.checkpoint import write_text
     from echokit.training.data import norm_statistics, of_cases
     from echokit.training.loop import fit
     from echokit.training.scoring import score
@@ -218,42 +216,12 @@ def fit_fold(
     import pandas as pd
 
     table = pd.concat(tables, ignore_index=True)
-    calibration = calibrate(objective, material, fold, table)
+    calibration = calibrate(objective, table)
     if calibration is not None:
-        content = {"phantom": lock_facts.get("phantom"), "calibration": calibration.plain()}
-        write_text(directory / CALIBRATION, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        keep_calibration(directory, calibration, phantom=bool(lock_facts.get("phantom")))
     return FoldResult(
         table, objective.probability, threshold_of(objective), calibration, list(result.history), result.kept, report
     )
-
-
-def calibrate(
-    objective: Objective, material: Material, fold: Fold, table: pd.DataFrame
-) -> Calibration | Uncalibrated | None:
-    """Fit the objective's calibration, if it has one, to the validation patients of a fold and to nobody else."""
-    from echokit.evaluate.predictions import Predictions
-
-    calibrator = calibrator_of(objective)
-    if calibrator is None:
-        return None
-    rows = table[table["split"] == "val"]
-    if rows.empty:
-        return Uncalibrated("there is no validation part")
-    patients = Predictions(rows.assign(target=material.targets.value[fold.val])).per_patient()
-    return calibrator(patients.y_score, patients.y_true, patients.table["target"].to_numpy(np.float64))
-
-
-def read_calibration(directory: Path) -> Calibration | Uncalibrated:
-    """Read what `fit_fold` left of a calibrated objective.
-
-    Raises:
-        EchokitError: It is missing or damaged.
-    """
-    path = directory / CALIBRATION
-    try:
-        return calibration_from(json.loads(path.read_text(encoding="utf-8"))["calibration"])
-    except (OSError, ValueError, TypeError, KeyError, EchokitError) as error:
-        raise EchokitError(f"the calibration can not be read: {error}", where=str(path)) from error
 
 
 def _tell(report: WeightReport, path: Path) -> None:

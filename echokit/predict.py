@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import EchokitError, VideoError
-from echokit.fold import assemble, read_calibration, targets_like
+from echokit.fold import assemble, targets_like
+from echokit.fold_calibration import read_calibration
 from echokit.models.norm import Norm
 from echokit.models.shape import InputShape
 from echokit.objectives.calibration import Calibration, Uncalibrated, all_or_none

@@ -34,5 +34,6 @@ def cutoff_rows(metrics: Sequence[Metric], split: str) -> tuple[tuple[str, ...],
 
 
 def _cell(metric: Metric) -> str:
-    ends = interval(metric)
-    return f"{number(metric.value)} ({ends})" if ends else number(metric.value)
+    beside = [interval(metric), None if metric.baseline is None else f"baseline {number(metric.baseline)}"]
+    inside = "; ".join(filter(None, beside))
+    return f"{number(metric.value)} ({inside})" if inside else number(metric.value)
