@@ -53,6 +53,15 @@ def echokit_components(register: Register) -> None:
 
     register.sampler("window", "echokit.sampling.window:Window", summary="frames in a row")
 
+    register.augmentation(
+        "pad_and_crop", "echokit.sampling.pad_and_crop:PadAndCrop", summary="move the picture a little"
+    )
+    register.augmentation(
+        "rotate", "echokit.sampling.rotate:Rotate", summary="turn the picture a little, flow included"
+    )
+    register.augmentation("gain", "echokit.sampling.gain:Gain", summary="change brightness and contrast")
+    register.augmentation("speckle", "echokit.sampling.speckle:Speckle", summary="add multiplicative noise")
+
     for depth in (18, 34, 50, 101, 152):
         register.backbone(
             f"resnet{depth}",

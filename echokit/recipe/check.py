@@ -264,6 +264,15 @@ class _Checker:
                     f"{use.name!r} changes the frames after {deriving!r} has derived a stream from them",
                     f"put {use.name!r} before {deriving!r}",
                 )
+        fps = recipe.clip.params.get("fps")
+        rates = [use.params["fps"] for use in recipe.preprocess if use.name == "resample"]
+        if fps is not None and (not rates or rates[-1] != fps):
+            now = f"resample makes them {rates[-1]:g}" if rates else "each clip keeps its own rate"
+            self.problem(
+                ("clip", "fps"),
+                f"a window in seconds needs clips of {fps:g} frames per second; {now}",
+                f"put {{use: resample, fps: {fps:g}}} into preprocess",
+            )
         period = recipe.clip.params.get("period", 1)
         if "flow" in streams and period != 1:
             self.problem(

@@ -22,6 +22,8 @@ class Window:
 
     Args:
         frames: Frames of a window; null takes every frame of every clip, padded to the longest clip.
+        seconds: Length of a window instead of ``frames``; needs ``fps``.
+        fps: Frames per second of the prepared clips, which a ``resample`` step has made the same for all.
         start: Where a window begins. ``first``: at the first frame. ``random``: anywhere in training, as
             ``even`` in validation and test. ``even``: ``clips`` windows spread evenly from the first to the
             last possible start; one window lies in the centre. ``all``: as ``random`` in training, the centre
@@ -41,11 +43,17 @@ class Window:
         self,
         *,
         frames: Annotated[int, Field(ge=1)] | None = None,
+        seconds: Annotated[float, Field(gt=0)] | None = None,
+        fps: Annotated[float, Field(gt=0)] | None = None,
         start: Literal["first", "random", "even", "all"] = "first",
         period: Annotated[int, Field(ge=1)] = 1,
         clips: Annotated[int, Field(ge=1)] = 1,
         test_clips: Annotated[int, Field(ge=1)] | None = None,
     ) -> None:
+        if seconds is not None:
+            frames = _frames_of(seconds, fps, period, frames)
+        elif fps is not None:
+            raise EchokitError(f"fps: {fps:g} has no meaning without seconds", hint="give seconds, or leave fps out")
         if frames is None and start != "first":
             raise EchokitError(
                 f"start: {start} has no meaning where frames is null, as each window is then the whole clip",
@@ -113,6 +121,19 @@ def _spread(latest: Integers, count: int) -> Integers:
     """(n, count) int64 starts, ascending: evenly from 0 to ``latest``, or the centre where there is but one."""
     at = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
     return (latest[:, None] * at).astype(np.int64)
+
+
+def _frames_of(seconds: float, fps: float | None, period: int, frames: int | None) -> int:
+    if frames is not None:
+        raise EchokitError(
+            f"frames: {frames} and seconds: {seconds:g} both give the length of a window", hint="leave one out"
+        )
+    if fps is None:
+        raise EchokitError(
+            f"seconds: {seconds:g} needs fps, the frame rate that all prepared clips have",
+            hint="put {use: resample, fps: 30} into preprocess, and fps: 30 here",
+        )
+    return max(1, round(seconds * fps / period))
 
 
 def _draw(latest: int, count: int, key: tuple[int, int, int]) -> Integers:

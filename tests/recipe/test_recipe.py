@@ -87,6 +87,7 @@ def test_all_mistakes_at_once_with_line_and_suggestion(tmp_path: Path) -> None:
         ("data.fallback.cases=none", "cases"),
         ("evaluate=auroc", "list"),
         ("clip.period=2", "period"),
+        ("clip={seconds: 2, fps: 30}", "each clip keeps its own rate"),
         ("preprocess=[optical_flow, {use: resize, size: 28}]", "changes the frames after"),
         ("preprocess=[{use: resize, size: 28}]", "needs the stream 'flow'"),
         ("data.root=null", "root"),

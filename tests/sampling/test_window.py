@@ -130,3 +130,20 @@ def test_no_number_of_frames_takes_all_of_the_longest_clip():
 def test_parameters_that_contradict_one_another_are_refused(wrong):
     with pytest.raises(EchokitError, match="no meaning"):
         Window(**wrong)
+
+
+def test_a_window_in_seconds_has_the_frames_that_the_rate_gives():
+    lengths = np.array([10, 90])
+    for seconds, period in ((2.0, 1), (2.0, 2), (0.01, 1)):
+        frames = max(1, round(seconds * 30 / period))
+        by_time = Window(seconds=seconds, fps=30, period=period, start="random")
+        np.testing.assert_array_equal(
+            by_time(lengths, "train", 1, 2).frames,
+            Window(frames=frames, period=period, start="random")(lengths, "train", 1, 2).frames,
+        )
+
+
+@pytest.mark.parametrize("given", [{"seconds": 2.0}, {"fps": 30.0}, {"seconds": 2.0, "fps": 30.0, "frames": 3}])
+def test_seconds_come_with_a_rate_and_instead_of_frames(given):
+    with pytest.raises(EchokitError):
+        Window(**given)
