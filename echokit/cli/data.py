@@ -110,3 +110,51 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     click.echo(
         f"{ready} clips are ready: {made} made now, {ready - made} were there; {len(preparation.failures)} unreadable"
     )
+
+
+@command.command("convert")
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--to", "directory", type=click.Path(path_type=Path), required=True, help="Folder for the dataset.")
+@click.option(
+    "--table", type=click.Path(path_type=Path), help="Labels: source or patient_id, and any of ef, esv, edv, split."
+)
+@click.option("--size", type=click.IntRange(min=32), default=112, show_default=True, help="Of the videos, in pixels.")
+def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size: int) -> None:
+    """Turn studies (DICOM, AVI or MP4 files, or folders of them) into a dataset in the layout of EchoNet-Dynamic.
+
+    B-mode clips of the heart are masked, cut to the fan, resized and listed under pseudonyms. All else is left out,
+    with a line each that says why: stills, Doppler, contrast, M-mode, other organs, reports.
+
+    \b
+    Example: echokit data convert studies --to dataset --table measurements.csv
+    """
+    from echokit.cli.console import Screen
+    from echokit.conversion.convert import REPORT, Conversion, convert_studies
+    from echokit.sources import expand
+    from echokit.stamp import STAMP
+
+    files = expand(sources)
+    screen = Screen()
+    with screen.task("Converting clips", len(files)) as advance:
+
+        def done(row: Conversion) -> None:
+            advance(1)
+            if row.status != "converted":
+                screen.say(f"{row.case_id}: {row.status}: {row.remark}")
+            elif row.remark:
+                screen.say(f"{row.case_id}: {row.remark}")
+
+        made = convert_studies(files, directory, table=table, size=size, done=done)
+    for remark in made.remarks:
+        click.echo(remark)
+    converted, unreadable = made.count("converted"), made.count("unreadable")
+    damaged = sum(row.damaged for row in made.rows)
+    if made.phantom:
+        click.echo(f"{STAMP}: sources are synthetic, and the dataset is marked so")
+    click.echo(f"{converted} clips in {directory}; {made.count('left out')} files left out, see {REPORT} in it")
+    if unreadable:
+        click.echo(f"{unreadable} of {len(files)} files can not be read", err=True)
+    if damaged:
+        click.echo(f"{damaged} clips are damaged, the frames that are left were converted", err=True)
+    if unreadable or damaged:
+        raise click.exceptions.Exit(2)

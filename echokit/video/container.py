@@ -7,7 +7,7 @@ is converted to RGB and weighted by ITU-R BT.601.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from echokit.errors import VideoError
 from echokit.video.clip import Clip
-from echokit.video.grey import Grey, rgb_to_grey, studio_to_full
+from echokit.video.grey import Colour, Grey, rgb_to_grey, studio_to_full
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -89,6 +89,31 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
     except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError, LookupError):
         raise damaged from None
     return Clip(np.stack(grey), fps=fps, times=times, source=source, notes=(*lost, *timing), damaged=bool(lost))
+
+
+def container_colours(path: Path, numbers: Collection[int]) -> Colour | None:
+    """Decode some frames of an AVI or MP4 file in colour.
+
+    Args:
+        path: A file that ``read_container`` reads.
+        numbers: Of the frames; those that can not be decoded are left out.
+
+    Returns:
+        (k, H, W, 3) uint8 RGB, or None where the video is grey or no frame can be decoded.
+    """
+    import av
+
+    found = []
+    try:
+        with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+            for number, frame in enumerate(_Decoding(container, container.streams.video[0])):
+                if frame.format.name.startswith("gray") or number > max(numbers, default=-1):
+                    break
+                if number in numbers:
+                    found.append(frame.to_ndarray(format="rgb24"))
+        return np.stack(found) if found else None
+    except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError, LookupError):
+        return None
 
 
 class _Decoding:

@@ -7,17 +7,21 @@ fixed for each transfer syntax, and all of them are permissively licensed.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from echokit.errors import VideoError
 from echokit.video.clip import Clip
 from echokit.video.dicom_file import OpenDicom, open_dicom, quiet, read_elements, transfer_syntax
 from echokit.video.dicom_frames import find_stored_frames
 from echokit.video.dicom_header import frame_timing, picture_geometry
-from echokit.video.dicom_pixels import FrameDecoder, check_pixels
+from echokit.video.dicom_pixels import MAX_PIXELS, FrameDecoder, check_pixels
+
+Colours = npt.NDArray[np.uint8]
 
 _JPEG = "1.2.840.10008.1.2.4."
 # Transfer syntax -> pydicom's name of the decoder; empty for uncompressed.
@@ -87,6 +91,30 @@ def read_dicom(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
         raise VideoError(
             "the DICOM header of this file is damaged", hint="export or copy it again", where=where
         ) from None
+
+
+def dicom_colours(path: Path, numbers: Collection[int]) -> Colours | None:
+    """Decode some frames of a DICOM file in colour.
+
+    Args:
+        path: A file that ``read_dicom`` reads.
+        numbers: Of the frames; those that can not be decoded are left out.
+
+    Returns:
+        (k, H, W, 3) uint8 RGB, or None where the pixels are monochrome or no frame can be decoded.
+    """
+    try:
+        with open_dicom(path, _ELEMENTS) as opened:
+            pixels = check_pixels(opened.header, MAX_PIXELS, path.name)
+            stored = find_stored_frames(opened, pixels, path.name)
+            decode = FrameDecoder(opened.syntax, _DECODERS[opened.syntax], opened.header, stored.pixels)
+            wanted = [number for number in sorted(numbers) if number < stored.count]
+            loaded = [data for number in wanted if (data := stored.load(number)) is not None]
+            decoded = [image for data in loaded if (image := decode.colour(data)) is not None]
+    except Exception:
+        # A file that can be read in grey can be read in colour; any other has been refused by name.
+        return None
+    return np.stack(decoded) if decoded else None
 
 
 def dicom_patient_id(path: str | Path) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from echokit.errors import VideoError
 from echokit.video.fragments import coded_size, jpeg_may_be_rgb
-from echokit.video.grey import Grey, rgb_to_grey, stored_to_grey, studio_to_full
+from echokit.video.grey import Colour, Grey, rgb_to_grey, stored_to_grey, studio_to_full, ybr_to_rgb
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -111,6 +111,7 @@ class FrameDecoder:
         self.decoder = decoder
         self.plugin = plugin
         self.pixels = pixels
+        self.header = header
         self.palette = _grey_palette(header, pixels) if pixels.photometric == "PALETTE COLOR" else None
         self.options: dict[str, Any] = {
             "transfer_syntax_uid": decoder.UID,
@@ -135,24 +136,59 @@ class FrameDecoder:
 
     def __call__(self, data: bytes) -> Grey | None:
         """Return the (H, W) uint8 luma of one frame as it is stored, or None where it can not be decoded."""
-        from pydicom.encaps import encapsulate
-
-        if self.plugin:
-            coded = coded_size(data)
-            if coded is not None and coded != (self.pixels.rows, self.pixels.columns):
-                return None
         try:
             if self.plugin == "pillow":
-                return self._jpeg(data)
-            if self.plugin:
-                data = encapsulate([data])
-            array, properties = self.decoder.as_array(
-                data, index=0, raw=True, decoding_plugin=self.plugin, **self.options
-            )
+                return self._jpeg(self._checked(data))
+            array, photometric = self._decode(self._checked(data))
         except Exception:
             # Each decoder has its own exceptions for damaged data; the frame is counted as corrupt.
             return None
-        return self._grey(array, str(properties["photometric_interpretation"]))
+        return self._grey(array, photometric)
+
+    def colour(self, data: bytes) -> Colour | None:
+        """Return one frame as (H, W, 3) uint8 RGB, or None where it can not be decoded or has no colours."""
+        if self.pixels.samples == 1 and self.palette is None:
+            return None
+        try:
+            if self.plugin == "pillow":
+                return self._jpeg_colour(self._checked(data))
+            array, photometric = self._decode(self._checked(data))
+        except Exception:
+            return None
+        if self.palette is not None:
+            entries = _colours_of(self.header, self.pixels)
+            return np.asarray(entries[array], np.uint8)
+        if photometric.startswith("YBR"):
+            return ybr_to_rgb(array)
+        return np.asarray(array, np.uint8)
+
+    def _checked(self, data: bytes) -> bytes:
+        """Refuse an image that says it has another size: a decoder allocates by that."""
+        coded = coded_size(data) if self.plugin else None
+        if coded is not None and coded != (self.pixels.rows, self.pixels.columns):
+            raise ValueError("the image has another size than the header says")
+        return data
+
+    def _decode(self, data: bytes) -> tuple[np.ndarray[Any, Any], str]:
+        from pydicom.encaps import encapsulate
+
+        array, properties = self.decoder.as_array(
+            encapsulate([data]) if self.plugin else data,
+            index=0,
+            raw=True,
+            decoding_plugin=self.plugin,
+            **self.options,
+        )
+        return array, str(properties["photometric_interpretation"])
+
+    def _jpeg_colour(self, data: bytes) -> Colour:
+        from PIL import Image
+
+        image = Image.open(io.BytesIO(data), formats=("JPEG",))
+        if self.pixels.photometric == "RGB" and jpeg_may_be_rgb(data):
+            image.draft("YCbCr", image.size)
+            return np.asarray(image, np.uint8)
+        return np.asarray(image.convert("RGB"), np.uint8)
 
     def _jpeg(self, data: bytes) -> Grey:
         """Decode 8-bit JPEG. It says itself what its components are; the DICOM header may say RGB and be wrong.
@@ -190,10 +226,16 @@ class FrameDecoder:
 
 def _grey_palette(header: Dataset, pixels: Pixels) -> Grey:
     """Return the luma of every value that a pixel of a palette image can have."""
+    return rgb_to_grey(_colours_of(header, pixels)[None])[0]
+
+
+def _colours_of(header: Dataset, pixels: Pixels) -> Colour:
+    """Return the (n, 3) uint8 RGB of every value that a pixel of a palette image can have."""
     from pydicom.pixels.processing import apply_color_lut
 
     values = np.arange(2**pixels.bits_allocated, dtype=f"u{pixels.bits_allocated // 8}")
     colours = np.asarray(apply_color_lut(values[None], header))
     if colours.dtype == np.uint16:
         colours = colours >> 8
-    return np.asarray(rgb_to_grey(colours[..., :3].astype(np.uint8))[0], np.uint8)
+    entries: Colour = colours[0, :, :3].astype(np.uint8)
+    return entries

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Grey = npt.NDArray[np.uint8]
+Colour = npt.NDArray[np.uint8]
 
 # ITU-R BT.601 studio range: black is 16, white is 235; codes outside are over- and undershoots, cut by definition.
 _STUDIO = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
@@ -34,6 +35,17 @@ def rgb_to_grey(rgb: npt.NDArray[np.uint8]) -> Grey:
     import cv2
 
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def ybr_to_rgb(ybr: npt.NDArray[np.uint8]) -> Colour:
+    """RGB of luma, blue and red differences over the full range (ITU-R BT.601, as in JPEG).
+
+    Args:
+        ybr: (H, W, 3) uint8.
+    """
+    import cv2
+
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(ybr[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
 def stored_to_grey(stored: npt.NDArray[Any], bits: int, *, signed: bool, inverted: bool) -> Grey:

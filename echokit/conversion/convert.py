@@ -1,0 +1,287 @@
+"""From studies to a dataset in the layout of EchoNet-Dynamic."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from echokit.conversion.header import read_header
+from echokit.conversion.labels import Labels, divide
+from echokit.errors import DataError, VideoError
+from echokit.fingerprint import content_hash
+from echokit.identity import pseudonym, remember_sources
+from echokit.stamp import MARKER, STAMP, from_phantom
+
+LISTING, VIDEOS, REPORT = "FileList.csv", "Videos", "conversion.csv"
+SIZE = 112
+USUAL_FPS = 30.0
+"""Frame rate at which a clip is written whose file does not tell one; its FPS stays empty in the table."""
+COLUMNS = (
+    "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split", "PatientId",
+)  # fmt: skip
+_EXTENSIONS = (".dcm", ".dicom", ".avi", ".mp4")
+_COLOUR_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of one file.
+
+    Attributes:
+        case_id, patient_id: Pseudonyms; files that name no patient count as patients of their own.
+        status: ``converted``, ``left out`` where it does not belong into the dataset, ``unreadable`` where it may.
+        remark: Why, or what was noted on the way.
+        damaged: Whether frames are missing.
+        frames, fps: Of the video that was written.
+    """
+
+    case_id: str
+    patient_id: str
+    status: Literal["converted", "left out", "unreadable"]
+    remark: str = ""
+    damaged: bool = False
+    frames: int = 0
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A conversion as a whole.
+
+    Attributes:
+        rows: What became of each file, in their order.
+        remarks: What is to be known about labels and splits.
+        phantom: Whether a source is synthetic; the dataset then carries the mark.
+    """
+
+    rows: tuple[Conversion, ...]
+    remarks: tuple[str, ...]
+    phantom: bool
+
+    def count(self, status: str) -> int:
+        """How many files have a status."""
+        return sum(row.status == status for row in self.rows)
+
+
+def convert_studies(
+    files: Sequence[Path],
+    directory: Path,
+    *,
+    table: Path | None = None,
+    size: int = SIZE,
+    workers: int | None = None,
+    done: Callable[[Conversion], None] | None = None,
+) -> Dataset:
+    """Convert the B-mode clips of the heart among some files; ``directory`` appears whole or not at all.
+
+    It gets ``FileList.csv`` and ``Videos/CASE.avi`` as in EchoNet-Dynamic, and ``conversion.csv``, one row a file with
+    what became of it and why. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files.
+
+    Args:
+        files: DICOM, AVI and MP4 files, and whatever lies beside them.
+        directory: Must not exist, or be empty.
+        table: Labels by file or patient, see ``Labels``. Without splits, patients are divided by ``divide``.
+        size: Height and width of the videos in pixels, even.
+        workers: Processes; all available cores by default.
+        done: Called with each file's row, in order.
+
+    Raises:
+        DataError: ``directory`` is not empty, the table can not be used, a patient would be in two splits, or nothing
+            is left to convert.
+    """
+    labels = Labels(table) if table is not None else None
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise DataError("the folder exists and is not empty", hint="name a new one", where=str(directory))
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    try:
+        (unfinished / VIDEOS).mkdir(parents=True)
+        rows: list[Conversion] = []
+        patients: list[str | None] = []
+        seen: set[str] = set()
+        for row, patient in _convert_all(files, unfinished / VIDEOS, size, workers):
+            if row.case_id in seen:
+                row = Conversion(row.case_id, row.patient_id, "left out", "a copy of a file that came before")
+            seen.add(row.case_id)
+            rows.append(row)
+            patients.append(patient)
+            if done is not None:
+                done(row)
+        if not any(row.status == "converted" for row in rows):
+            raise DataError(
+                f"none of {len(rows)} files is a B-mode clip of the heart that can be converted",
+                hint=f"the first one: {rows[0].remark}" if rows else None,
+            )
+        remarks = _write_listing(unfinished / LISTING, rows, files, patients, labels, size)
+        _write_rows(
+            unfinished / REPORT,
+            ("case_id", "patient_id", "status", "remark"),
+            [(row.case_id, row.patient_id, row.status, row.remark) for row in rows],
+        )
+        phantom = any(from_phantom(path) for path in files)
+        if phantom:
+            said = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
+            (unfinished / MARKER).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        if directory.exists():
+            directory.rmdir()
+        unfinished.rename(directory)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    remember_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
+    return Dataset(tuple(rows), remarks, phantom)
+
+
+def _convert_all(
+    files: Sequence[Path], videos: Path, size: int, workers: int | None
+) -> Iterator[tuple[Conversion, str | None]]:
+    work = partial(_convert_one, videos, size)
+    workers = min(workers or len(os.sched_getaffinity(0)), (len(files) + 3) // 4)
+    if workers <= 1:
+        yield from map(work, files)
+        return
+    context = multiprocessing.get_context("forkserver")  # a fork of a process with threads can hang
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        try:
+            yield from pool.map(work, files)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str | None]:
+    """Convert one file; return what became of it, and the patient that its header names."""
+    from echokit.video.reading import video_format
+
+    try:
+        case_id = pseudonym("case", content_hash(path))
+    except OSError as error:
+        case_id = pseudonym("case", str(path.absolute()))
+        return Conversion(case_id, "", "unreadable", f"the file can not be read: {error.strerror}"), None
+    patient, alone = None, pseudonym("patient", f"\0{case_id}")
+    try:
+        kind = video_format(path)
+    except VideoError as error:
+        if path.stat().st_size and path.suffix.lower() not in _EXTENSIONS:
+            return Conversion(case_id, alone, "left out", "no video"), None
+        return Conversion(case_id, alone, "unreadable", error.message), None
+    try:
+        if kind == "DICOM":
+            header = read_header(path)
+            patient = header.patient
+            alone = pseudonym("patient", patient) if patient else alone
+            if header.unfit:
+                return Conversion(case_id, alone, "left out", header.unfit), patient
+        return _convert_clip(path, case_id, alone, videos, size), patient
+    except VideoError as error:
+        return Conversion(case_id, alone, "unreadable", error.message), patient
+
+
+def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size: int) -> Conversion:
+    import numpy as np
+
+    from echokit.conversion.picture import cut_to_fan, fan_of_clip, unfit_picture
+    from echokit.video.colours import read_colours
+    from echokit.video.reading import read_video
+    from echokit.video.writing import write_video
+
+    clip = read_video(path)
+    fan = fan_of_clip(clip)
+    numbers = {round(place) for place in np.linspace(0, len(clip) - 1, _COLOUR_FRAMES)}
+    unfit = unfit_picture(clip, fan, read_colours(path, numbers))
+    if unfit is not None or fan is None:
+        return Conversion(case_id, patient_id, "left out", unfit or "")
+    cut = cut_to_fan(clip, fan, size)
+    notes = list(clip.notes)
+    if clip.fps is None:
+        notes.append(f"written at {USUAL_FPS:g} frames/s")
+    if clip.times is not None:
+        notes.append("the frames are not evenly spaced in time: written at their mean rate")
+    write_video(videos / f"{case_id}.avi", cut.frames, clip.fps or USUAL_FPS)
+    return Conversion(case_id, patient_id, "converted", "; ".join(notes), clip.damaged, len(cut), clip.fps)
+
+
+def _write_listing(
+    place: Path,
+    rows: Sequence[Conversion],
+    files: Sequence[Path],
+    patients: Sequence[str | None],
+    labels: Labels | None,
+    size: int,
+) -> tuple[str, ...]:
+    """Write ``FileList.csv``; return what is to be said about it."""
+    kept = [
+        (row, labels.find(path, patient) if labels else None)
+        for row, path, patient in zip(rows, files, patients, strict=True)
+        if row.status == "converted"
+    ]
+    remarks = []
+    unlabelled = sum(label is None for _, label in kept)
+    if labels is not None and unlabelled:
+        remarks.append(f"{unlabelled} of {len(kept)} clips have no row in the table")
+    if labels is not None and labels.unused():
+        remarks.append(f"{labels.unused()} rows of the table have no clip that was converted")
+    without = sum(label is None or not label.values["ef"] for _, label in kept)
+    if without:
+        remarks.append(f"{without} clips have no ejection fraction: EF is empty")
+    if labels is not None and labels.has_split:
+        splits = {row.case_id: label.split if label else "" for row, label in kept}
+        _check_splits(kept, splits)
+    else:
+        divided = divide(row.patient_id for row, _ in kept)
+        splits = {row.case_id: divided[row.patient_id] for row, _ in kept}
+        remarks.append("split by patient at random in the proportions of EchoNet-Dynamic")
+    _write_rows(
+        place,
+        COLUMNS,
+        [
+            (
+                row.case_id,
+                *(label.values[name] if label else "" for name in ("ef", "esv", "edv")),
+                size,
+                size,
+                "" if row.fps is None else f"{row.fps:.6g}",
+                row.frames,
+                splits[row.case_id].upper(),
+                row.patient_id,
+            )
+            for row, label in kept
+        ],
+    )
+    return tuple(remarks)
+
+
+def _check_splits(kept: Sequence[tuple[Conversion, Any]], splits: dict[str, str]) -> None:
+    missing = sum(not split for split in splits.values())
+    if missing:
+        raise DataError(
+            f"the table gives no split for {missing} of {len(kept)} clips",
+            hint="give one for every clip, or leave the column out",
+        )
+    found: dict[str, set[str]] = {}
+    for row, _ in kept:
+        found.setdefault(row.patient_id, set()).add(splits[row.case_id])
+    crossing = sum(len(parts) > 1 for parts in found.values())
+    if crossing:
+        raise DataError(f"the table puts {crossing} patients into more than one split")
+
+
+def _write_rows(place: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    with place.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

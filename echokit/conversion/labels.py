@@ -1,0 +1,108 @@
+"""What a table says about the clips that are converted: volumes, ejection fraction and split, by file or by patient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from echokit.cohort.cohort import SPLITS
+from echokit.cohort.outcome import number
+from echokit.cohort.place import place_below
+from echokit.cohort.rows import read_rows
+from echokit.errors import DataError
+
+NUMBERS = ("ef", "esv", "edv")
+
+
+@dataclass(frozen=True)
+class Label:
+    """One row: text as the table has it, empty where it says nothing; the split is in lower case."""
+
+    values: Mapping[str, str]
+    split: str
+    place: str
+
+
+class Labels:
+    """A table with a row a file (column ``source``, relative to the table) or a row a patient (``patient_id``).
+
+    Args:
+        table: CSV or Parquet with ``source`` or ``patient_id``, and any of ``ef``, ``esv``, ``edv`` and ``split``.
+
+    Raises:
+        DataError: It can not be read, has neither column or no label, repeats a file or patient, or a value can not
+            be true. Rows are named by their line.
+    """
+
+    def __init__(self, table: Path) -> None:
+        if not table.is_file():
+            raise DataError("the table is not there", where=str(table))
+        rows = read_rows(table)
+        columns = {name.lower(): name for name in rows.columns}
+        self.by_file = "source" in columns
+        self.has_split = "split" in columns
+        known = [name for name in (*NUMBERS, "split") if name in columns]
+        if not known or not (self.by_file or "patient_id" in columns):
+            raise DataError(
+                "needs the column source or patient_id, and at least one of ef, esv, edv, split",
+                hint=f"it has {', '.join(rows.columns)}",
+                where=str(table),
+            )
+        self._labels: dict[str, Label] = {}
+        self._used: set[str] = set()
+        key_column = columns["source" if self.by_file else "patient_id"]
+        for row, place in zip(rows.rows, rows.places, strict=True):
+            where = f"{table}: {place}"
+            key = _file_key(place_below(table.parent, row[key_column])[1]) if self.by_file else row[key_column]
+            if key in self._labels:
+                what = "file" if self.by_file else "patient"
+                raise DataError(f"the same {what} as in {self._labels[key].place}", where=where)
+            cells = {name: row[columns[name]] for name in known}
+            self._labels[key] = Label(_numbers(cells, where), _split(cells, where), place)
+
+    def find(self, path: Path, patient: str | None) -> Label | None:
+        """Return the row of a file, or None where there is none."""
+        key = _file_key(path) if self.by_file else patient or ""
+        if key in self._labels:
+            self._used.add(key)
+        return self._labels.get(key)
+
+    def unused(self) -> int:
+        """How many rows no file was found for."""
+        return len(self._labels) - len(self._used)
+
+
+def divide(patients: Iterable[str]) -> dict[str, str]:
+    """Divide patients among the splits in EchoNet-Dynamic's proportions, in the order of their pseudonyms.
+
+    Pseudonyms are keyed, so their order is a random one, the same each time on one machine. Three patients or more
+    are in all splits.
+    """
+    order = sorted(set(patients))
+    apart = max(1, round(len(order) * 0.128)) if len(order) >= 3 else 0
+    return {
+        patient: "test" if rank < apart else "val" if rank < 2 * apart else "train"
+        for rank, patient in enumerate(order)
+    }
+
+
+def _file_key(path: Path) -> str:
+    return str(path.resolve())
+
+
+def _numbers(cells: Mapping[str, str], where: str) -> dict[str, str]:
+    for name in NUMBERS:
+        text = cells.get(name, "")
+        value = number(text)
+        if text and (math.isnan(value) or value < 0 or (name == "ef" and value > 100)):
+            raise DataError(f"{name} can not be true", hint="in percent" if name == "ef" else "in ml", where=where)
+    return {name: cells.get(name, "") for name in NUMBERS}
+
+
+def _split(cells: Mapping[str, str], where: str) -> str:
+    split = cells.get("split", "").lower()
+    if split and split not in SPLITS:
+        raise DataError(f"the split is none of {', '.join(SPLITS)}", where=where)
+    return split

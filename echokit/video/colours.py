@@ -1,0 +1,35 @@
+"""Some frames of a video in colour: everything else here is about grey."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.video.reading import video_format
+
+Colours = npt.NDArray[np.uint8]
+
+
+def read_colours(path: Path, numbers: Collection[int]) -> Colours | None:
+    """Decode some frames in colour.
+
+    Args:
+        path: A file that ``read_video`` reads.
+        numbers: Of the frames, from 0; those that can not be decoded are left out.
+
+    Returns:
+        (k, H, W, 3) uint8 RGB, or None where the video is monochrome or no frame can be decoded.
+
+    Raises:
+        VideoError: The file can not be read, or is of another format.
+    """
+    if video_format(path) == "DICOM":
+        from echokit.video.dicom import dicom_colours
+
+        return dicom_colours(path, numbers)
+    from echokit.video.container import container_colours
+
+    return container_colours(path, numbers)
