@@ -129,7 +129,7 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
     Example: echokit data convert studies --to dataset --table measurements.csv
     """
     from echokit.cli.console import Screen
-    from echokit.conversion.convert import REPORT, Conversion, convert_studies
+    from echokit.conversion.convert import NO_VIDEO, REPORT, Conversion, convert_studies
     from echokit.sources import expand
     from echokit.stamp import STAMP
 
@@ -139,6 +139,8 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
 
         def done(row: Conversion) -> None:
             advance(1)
+            if row.remark == NO_VIDEO:
+                return  # told by their number, and one by one in the report
             if row.status != "converted":
                 screen.say(f"{row.case_id}: {row.status}: {row.remark}")
             elif row.remark:
@@ -151,10 +153,12 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
     damaged = sum(row.damaged for row in made.rows)
     if made.phantom:
         click.echo(f"{STAMP}: sources are synthetic, and the dataset is marked so")
-    click.echo(f"{converted} clips in {directory}; {made.count('left out')} files left out, see {REPORT} in it")
+    others = sum(row.remark == NO_VIDEO for row in made.rows)
+    left_out = f"{made.count('left out') - others} left out and {others} no videos, see {REPORT} in it"
+    click.echo(f"{converted} of {len(files)} files are clips in {directory}; {left_out}")
     if unreadable:
         click.echo(f"{unreadable} of {len(files)} files can not be read", err=True)
     if damaged:
-        click.echo(f"{damaged} clips are damaged, the frames that are left were converted", err=True)
+        click.echo(f"{damaged} clips are damaged, what is left of them was used", err=True)
     if unreadable or damaged:
         raise click.exceptions.Exit(2)

@@ -23,6 +23,7 @@ from echokit.stamp import MARKER, STAMP, from_phantom
 
 LISTING, VIDEOS, REPORT = "FileList.csv", "Videos", "conversion.csv"
 SIZE = 112
+NO_VIDEO = "no video"
 USUAL_FPS = 30.0
 """Frame rate at which a clip is written whose file does not tell one; its FPS stays empty in the table."""
 COLUMNS = (
@@ -40,7 +41,7 @@ class Conversion:
         case_id, patient_id: Pseudonyms; files that name no patient count as patients of their own.
         status: ``converted``, ``left out`` where it does not belong into the dataset, ``unreadable`` where it may.
         remark: Why, or what was noted on the way.
-        damaged: Whether frames are missing.
+        damaged: Whether the file lacks frames that it should hold.
         frames, fps: Of the video that was written.
     """
 
@@ -177,8 +178,10 @@ def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str |
         kind = video_format(path)
     except VideoError as error:
         if path.stat().st_size and path.suffix.lower() not in _EXTENSIONS:
-            return Conversion(case_id, alone, "left out", "no video"), None
+            return Conversion(case_id, alone, "left out", NO_VIDEO), None
         return Conversion(case_id, alone, "unreadable", error.message), None
+    if path.name == "DICOMDIR":
+        return Conversion(case_id, alone, "left out", NO_VIDEO), None
     try:
         if kind == "DICOM":
             header = read_header(path)
@@ -204,7 +207,9 @@ def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size:
     numbers = {round(place) for place in np.linspace(0, len(clip) - 1, _COLOUR_FRAMES)}
     unfit = unfit_picture(clip, fan, read_colours(path, numbers))
     if unfit is not None or fan is None:
-        return Conversion(case_id, patient_id, "left out", unfit or "")
+        # Of a damaged clip the rest may be unfit, where the whole was not.
+        why = "; ".join([unfit or "", *(clip.notes if clip.damaged else ())])
+        return Conversion(case_id, patient_id, "left out", why, clip.damaged)
     cut = cut_to_fan(clip, fan, size)
     notes = list(clip.notes)
     if clip.fps is None:

@@ -5,6 +5,7 @@ Reasons are fixed sentences: nothing that stands in a header is repeated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +17,20 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _ELEMENTS = (
-    "Modality", "Rows", "NumberOfFrames", "ImageType", "BodyPartExamined", "StudyDescription", "SeriesDescription",
-    "ProtocolName", "ViewName", "StageName", "ContrastBolusAgent", "SequenceOfUltrasoundRegions", "PatientID",
+    "SOPClassUID", "Modality", "Rows", "NumberOfFrames", "ImageType", "BodyPartExamined", "StudyDescription",
+    "SeriesDescription", "ProtocolName", "ViewName", "StageName", "ContrastBolusAgent", "SequenceOfUltrasoundRegions",
+    "PatientID",
 )  # fmt: skip
 _DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "ViewName", "StageName", "StudyDescription")
 _CONTRAST = ("contrast", "definity", "optison", "sonovue", "lumason", "bubble", "lvo")
+# Structured reports, presentation states, encapsulated documents.
+_DOCUMENTS = tuple(f"1.2.840.10008.5.1.4.1.1.{number}" for number in (88, 11, 104))
+# Words, or beginnings of words where they end in a hyphen. Vessels near the heart are not among them.
 _ELSEWHERE = (
-    "abdom", "abdomen", "aorta", "arterial", "bladder", "breast", "carotid", "gyn", "gynecology", "hepatic", "kidney",
-    "leg", "liver", "lung", "musculoskeletal", "neck", "obstetric", "obstetrical", "ob", "pelvic", "pelvis", "prostate",
-    "renal", "scrotal", "small parts", "spleen", "tcd", "thyroid", "vascular", "venous", "vein",
+    "abdom-", "bladder", "breast", "carotid-", "gyn-", "hepat-", "kidney-", "leg", "liver", "musculo-", "obstetric-",
+    "ob", "pelvi-", "prostat-", "renal", "scrot-", "small parts", "spleen", "tcd", "thyroid-", "vascular",
 )  # fmt: skip
-_HEART = ("heart", "cardiac", "echo", "tte", "tee", "echocardiography", "echocardiogram", "epicardial")
+_HEART = ("heart", "cardi-", "tte", "tee", "transthoracic", "echocardi-", "epicardial")
 # (0008,0008) ImageType, value 4: what an ultrasound picture shows, as bits.
 _MODES = (
     (0x0010 | 0x0100, "colour Doppler"), (0x0004 | 0x0008, "spectral Doppler"), (0x0002 | 0x0020, "M-mode"),
@@ -62,9 +66,12 @@ def read_header(path: Path) -> Header:
 
 
 def _unfit(header: Dataset) -> str | None:
+    ultrasound = str(header.get("Modality", None) or "US").strip() in ("US", "IVUS")
     if "Rows" not in header:
-        return "it holds no pictures: a report or measurements"
-    if str(header.get("Modality", "US")).strip() not in ("US", "IVUS", ""):
+        document = not ultrasound or str(header.get("SOPClassUID", "")).startswith(_DOCUMENTS)
+        # Else the header breaks off, and reading the frames says so.
+        return "it holds no pictures: a report or measurements" if document else None
+    if not ultrasound:
         return "its header says it is no ultrasound"
     if int(header.get("NumberOfFrames", None) or 1) < 2:
         return "a still picture"
@@ -74,12 +81,10 @@ def _unfit(header: Dataset) -> str | None:
     words = " ".join(str(header.get(name, "") or "") for name in _DESCRIPTIONS).lower()
     if str(header.get("ContrastBolusAgent", "") or "").strip() or _any_word(words, _CONTRAST):
         return "with contrast agent, by its header"
-    place = str(header.get("BodyPartExamined", "") or "").lower()
-    if not _any_word(f"{place} {_image_type(header, 2)} {words}", _HEART):
-        # The part examined and the kind of study first: descriptions are free text.
-        for text in (place, _image_type(header, 2).lower(), words):
-            if _any_word(text, _ELSEWHERE):
-                return "not the heart, by its header"
+    kind = f"{header.get('BodyPartExamined', '') or ''} {_image_type(header, 2)}"
+    # Descriptions are free text: "abdominal aorta in a cardiac study" is a cardiac study.
+    if _any_word(kind, _ELSEWHERE) or (_any_word(words, _ELSEWHERE) and not _any_word(f"{kind} {words}", _HEART)):
+        return "not the heart, by its header"
     return None
 
 
@@ -112,7 +117,6 @@ def _image_type(header: Dataset, index: int) -> str:
 
 
 def _any_word(text: str, words: Sequence[str]) -> bool:
-    """Whether one of the words is in a text, as a word of its own."""
-    import re
-
-    return any(re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z])", text.lower()) for word in words)
+    """Whether one of the words is in a text as a word of its own, or with a hyphen as the beginning of one."""
+    patterns = (re.escape(word[:-1]) if word.endswith("-") else rf"{re.escape(word)}(?![a-z])" for word in words)
+    return any(re.search(rf"(?<![a-z]){pattern}", text.lower()) for pattern in patterns)

@@ -226,7 +226,7 @@ class FrameDecoder:
 
 def _grey_palette(header: Dataset, pixels: Pixels) -> Grey:
     """Return the luma of every value that a pixel of a palette image can have."""
-    return rgb_to_grey(_colours_of(header, pixels)[None])[0]
+    return np.asarray(rgb_to_grey(_colours_of(header, pixels)[None])[0], np.uint8)
 
 
 def _colours_of(header: Dataset, pixels: Pixels) -> Colour:

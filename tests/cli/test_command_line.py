@@ -17,7 +17,7 @@ def test_every_command_has_help_with_an_example(command: str, capsys: pytest.Cap
     assert "Example" in said or command == "data"
 
 
-@pytest.mark.parametrize("command", ["phantom", "check", "prepare"])
+@pytest.mark.parametrize("command", ["phantom", "check", "prepare", "convert"])
 def test_every_data_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["data", command, "--help"]) == 0
     assert "Example" in capsys.readouterr().out

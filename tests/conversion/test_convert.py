@@ -1,0 +1,221 @@
+"""From a study to a dataset: what is taken, what is left out and why, and that nobody is named."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pydicom.examples
+import pytest
+from pydicom.data import get_testdata_file
+
+from echokit.cli import exit_code
+from echokit.cohort.echonet_dynamic import EchonetDynamic
+from echokit.conversion.convert import Conversion, convert_studies
+from echokit.conversion.labels import divide
+from echokit.conversion.picture import cut_to_fan, fan_of_clip
+from echokit.errors import DataError
+from echokit.phantom.clinical.directory import write_clinical
+from echokit.phantom.clinical.truth import read_truth
+from echokit.sources import expand
+from echokit.video.clip import Clip
+from echokit.video.reading import read_video
+from tests.video.make import IDENTIFIER, NAME, write_dicom
+from tests.video.test_fuzz import mutate
+
+from .make import fan_clip, write_study
+
+
+@pytest.fixture(scope="module")
+def clinical(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("clinical") / "cohort"
+    write_clinical(root, patients=6, deaths=2, frames=(14, 14), seed=5, workers=2)
+    return root
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def by_name(files: list[Path], converted: tuple[Conversion, ...]) -> dict[str, Conversion]:
+    return {path.name: row for path, row in zip(files, converted, strict=True)}
+
+
+def test_what_is_left_out_and_why(tmp_path: Path) -> None:
+    expected = write_study(tmp_path / "study")
+    files = expand([str(tmp_path / "study")])
+    made = convert_studies(files, tmp_path / "data", workers=1)
+    said = by_name(files, made.rows)
+    assert {name for name, row in said.items() if row.status == "converted"} == {"copy", "good.dcm"}
+    for name, reason in expected.items():
+        assert said[name].status == "left out", name
+        assert reason in said[name].remark, name
+    report = rows(tmp_path / "data" / "conversion.csv")
+    assert len(report) == len(files)
+    assert [row["remark"] for row in report] == [row.remark for row in made.rows]
+    assert all(row["remark"] for row in report if row["status"] != "converted")
+
+
+def test_the_dataset_is_read_as_it_is(tmp_path: Path, clinical: Path) -> None:
+    files = expand([str(clinical / "Studies")])
+    made = convert_studies(files, tmp_path / "data", workers=1)
+    assert made.count("converted") == len(files)
+    cohort = EchonetDynamic(root=str(tmp_path / "data"))()
+    assert cohort.phantom
+    assert len(cohort) == len(files)
+    assert cohort.cases["fps"].between(30, 60).all()
+    listing = rows(tmp_path / "data" / "FileList.csv")
+    patients = {path.parts[-3] for path in files}
+    dicom = {row["PatientId"] for row, path in zip(listing, files, strict=True) if path.suffix != ".avi"}
+    assert len(dicom) == len({path.parts[-3] for path in files if path.suffix != ".avi"}) < len(patients)
+    splits: dict[str, set[str]] = {}
+    for row in listing:
+        splits.setdefault(row["PatientId"], set()).add(row["Split"])
+        clip = read_video(tmp_path / "data" / "Videos" / f"{row['FileName']}.avi")
+        assert clip.frames.shape == (14, 112, 112)
+        assert clip.frames.max() > 120
+    assert all(len(parts) == 1 for parts in splits.values())
+    assert set().union(*splits.values()) == {"TRAIN", "VAL", "TEST"}
+
+
+def test_the_fan_and_nothing_else_is_kept(clinical: Path) -> None:
+    for known in rows(clinical / "PhantomTruth.csv"):
+        clip, truth = read_video(clinical / known["source"]), read_truth(clinical / known["masks"])
+        fan = fan_of_clip(clip)
+        assert fan is not None
+        assert not (fan & (truth.text | truth.scale | truth.ecg | truth.number | truth.panel)).any()
+        assert (fan & truth.ventricle.any(0)).sum() >= 0.99 * truth.ventricle.any(0).sum()
+
+
+def test_the_real_clips(tmp_path: Path) -> None:
+    files = [Path(pydicom.examples.get_path("ybr_color"))]
+    full = get_testdata_file("color3d_jpeg_baseline.dcm", download=False)
+    files += [Path(str(full))] if full else []
+    made = convert_studies(files, tmp_path / "data", workers=1)
+    assert made.count("converted") == len(files)
+    assert not made.phantom
+    for row in made.rows:
+        frames = read_video(tmp_path / "data" / "Videos" / f"{row.case_id}.avi").frames
+        assert frames.shape == (row.frames, 112, 112)
+        assert frames[:, :60, :20].max() < 30  # beside the tip there was interface text
+
+
+def test_labels_by_file_and_by_patient(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    for index, patient in enumerate(("A-1", "A-1", "B-2")):
+        write_dicom(study / f"{index}.dcm", fan_clip(index), PatientID=patient)
+    files = expand([str(study)])
+    table = tmp_path / "labels.csv"
+    table.write_text("patient_id,EF,Split\nA-1,41.5,TRAIN\nB-2,60,test\nC-3,55,val\n")
+    made = convert_studies(files, tmp_path / "one", table=table, workers=1)
+    assert made.remarks == ("1 rows of the table have no clip that was converted",)
+    listing = rows(tmp_path / "one" / "FileList.csv")
+    assert [(row["EF"], row["Split"]) for row in listing] == [("41.5", "TRAIN"), ("41.5", "TRAIN"), ("60", "TEST")]
+    table.write_text("source,ef,esv,edv\nstudy/0.dcm,30,70,100\nstudy/2.dcm,,,\n")
+    made = convert_studies(files, tmp_path / "two", table=table, workers=1)
+    listing = rows(tmp_path / "two" / "FileList.csv")
+    assert [(row["EF"], row["ESV"], row["EDV"]) for row in listing] == [("30", "70", "100"), ("", "", ""), ("", "", "")]
+    assert any("1 of 3 clips have no row" in remark for remark in made.remarks)
+    assert any("2 clips have no ejection fraction" in remark for remark in made.remarks)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("patient_id,ef\nA,101\n", "ef can not be true"),
+        ("patient_id,split\nA,all\n", "the split is none of"),
+        ("patient_id,ef\nA,50\nA,51\n", "the same patient as in line 2"),
+        ("name,ef\nA,50\n", "needs the column source or patient_id"),
+        ("patient_id,age\nA,50\n", "needs the column"),
+        ("source,ef\n../a,50\n", "has '..' in it"),
+        ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,\n", "gives no split for 1 of 2"),
+        ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,test\n", "1 patients into more than one split"),
+    ],
+)
+def test_a_table_that_can_not_be_used(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "study").mkdir()
+    for index in range(2):
+        write_dicom(tmp_path / "study" / f"{index}.dcm", fan_clip(index, 10))
+    (tmp_path / "labels.csv").write_text(text)
+    files = expand([str(tmp_path / "study")])
+    with pytest.raises(DataError, match=message):
+        convert_studies(files, tmp_path / "data", table=tmp_path / "labels.csv", workers=1)
+    assert not (tmp_path / "data").exists()
+    assert not list(tmp_path.glob(".data*"))
+
+
+def test_squares_stay_squares() -> None:
+    """A picture with pixels twice as tall as wide, cut and resized, has the proportions of the body."""
+    fan = np.zeros((60, 100), bool)
+    fan[10:40, 20:80] = True
+    clip = Clip(np.full((12, 60, 100), 200, np.uint8), spacing=(2.0, 1.0))
+    cut = cut_to_fan(clip, fan, 60)
+    assert cut.frames.shape == (12, 60, 60)
+    assert (cut.frames == 200).all()
+    assert cut.spacing == (1.0, 1.0)
+    wide = cut_to_fan(Clip(clip.frames), fan, 60).frames
+    assert (wide[:, 15:45] == 200).all()
+    assert not wide[:, :15].any()
+    assert not wide[:, 45:].any()
+
+
+def test_division_by_patient() -> None:
+    names = [f"patient-{number:03d}" for number in range(200)]
+    parts = divide(names * 2)
+    assert list(parts.values()).count("test") == list(parts.values()).count("val") == 26
+    assert set(divide(names[:3]).values()) == {"train", "val", "test"}
+    assert set(divide(names[:2]).values()) == {"train"}
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tmp_path / NAME
+    write_study(study)
+    (study / "broken.dcm").write_bytes((study / "good").read_bytes()[:300])
+    asked = ["data", "convert", str(study), "--to", str(tmp_path / "data")]
+    assert exit_code(asked) == 2
+    said = capsys.readouterr()
+    assert "2 of 22 files are clips in" in said.out
+    assert "1 no videos" in said.out
+    assert "1 of 22 files can not be read" in said.err
+    told = (
+        said.out
+        + said.err
+        + "".join(
+            str(path.relative_to(tmp_path / "data")) + (path.read_text() if path.suffix == ".csv" else "")
+            for path in (tmp_path / "data").rglob("*")
+            if path.is_file()
+        )
+    )
+    for secret in (*NAME.split("^"), IDENTIFIER, "SonoVue", "doppler-picture", "broken"):
+        assert secret not in told.replace(str(tmp_path / "data"), ""), secret
+    assert exit_code(asked) == 2
+    assert "not empty" in capsys.readouterr().err
+
+
+def test_nothing_to_convert(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "still", fan_clip()[:1])
+    with pytest.raises(DataError, match="none of 1 files"):
+        convert_studies([path], tmp_path / "data", workers=1)
+
+
+@pytest.mark.slow
+def test_a_hundred_mutants_are_listed_with_their_reasons(tmp_path: Path) -> None:
+    clip = fan_clip()
+    sources = [
+        write_dicom(tmp_path / "a", clip),
+        write_dicom(tmp_path / "b", np.repeat(clip[..., None], 3, axis=3), photometric="RGB"),
+    ]
+    (tmp_path / "mutants").mkdir()
+    for seed in range(100):
+        data = mutate(sources[seed % 2].read_bytes(), 5000 + seed)
+        (tmp_path / "mutants" / f"{seed:03d}.dcm").write_bytes(data)
+    files = expand([str(tmp_path / "mutants"), str(tmp_path / "a")])
+    made = convert_studies(files, tmp_path / "data", workers=2)
+    assert len(made.rows) == 101
+    assert all(row.remark for row in made.rows if row.status != "converted")
+    assert all(row.remark for row in made.rows if row.damaged)
+    assert sum(row.damaged or row.status == "unreadable" for row in made.rows) > 30
+    assert made.count("converted") > 20
