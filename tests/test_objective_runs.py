@@ -102,6 +102,17 @@ def test_a_regression_is_calibrated_on_validation_and_predict_follows(lamps: Pat
     same_answer(made, lamps)
 
 
+def test_the_same_recipe_gives_the_same_bits_and_the_same_calibration(lamps: Path, tmp_path: Path) -> None:
+    settings = ("--set", "clip.test_clips=2")
+    made = [run(lamps, tmp_path, "ef_regression", "official", *settings) for _ in range(2)]
+    again = run(lamps, tmp_path, "ef_regression", "official", *settings, "--resume")
+    assert made[0].path != made[1].path
+    assert again.path == made[1].path
+    for name in ("predictions.csv", "metrics.json", "checkpoints/fold-0/calibration.json"):
+        first, *others = [(one.path / name).read_bytes() for one in (*made, again)]
+        assert all(other == first for other in others), name
+
+
 def test_a_calibration_never_sees_another_part() -> None:
     rng = np.random.default_rng(0)
     ef = rng.uniform(20, 80, 90)
