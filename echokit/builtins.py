@@ -8,6 +8,20 @@ LIBRARY_BACKBONES = (
     ("r3d_18", "torchvision_resnet:R3D18", "torchvision's 3D ResNet, 18 layers"),
     ("mc3_18", "torchvision_resnet:MC318", "torchvision's ResNet of mixed 3D and 2D convolutions, 18 layers"),
     ("r2plus1d_18", "torchvision_resnet:R2Plus1D18", "torchvision's R(2+1)D, 18 layers, as in echonet/dynamic"),
+    ("s3d", "torchvision_s3d:S3D", "torchvision's separable inception network"),
+    ("mvit_v2_s", "torchvision_transformers:MViTV2S", "torchvision's multiscale transformer v2, small"),
+    ("swin3d_t", "torchvision_transformers:Swin3DT", "torchvision's transformer of shifted windows, tiny"),
+    ("slow_r50", "pytorchvideo_resnet:SlowR50", "pytorchvideo's Slow, 50 layers"),
+    ("c2d_r50", "pytorchvideo_resnet:C2DR50", "pytorchvideo's frame-by-frame ResNet, 50 layers"),
+    ("i3d_r50", "pytorchvideo_resnet:I3DR50", "pytorchvideo's I3D, 50 layers"),
+    ("csn_r101", "pytorchvideo_resnet:CSNR101", "pytorchvideo's channel-separated network, 101 layers"),
+    ("r2plus1d_r50", "pytorchvideo_resnet:R2Plus1DR50", "pytorchvideo's R(2+1)D, 50 layers"),
+    ("slowfast_r50", "pytorchvideo_slowfast:SlowFastR50", "pytorchvideo's SlowFast, 50 layers"),
+    ("x3d_xs", "pytorchvideo_x3d:X3DXS", "pytorchvideo's X3D-XS"),
+    ("x3d_s", "pytorchvideo_x3d:X3DS", "pytorchvideo's X3D-S"),
+    ("x3d_m", "pytorchvideo_x3d:X3DM", "pytorchvideo's X3D-M"),
+    ("x3d_l", "pytorchvideo_x3d:X3DL", "pytorchvideo's X3D-L"),
+    ("mvit", "pytorchvideo_mvit:MViT", "pytorchvideo's multiscale transformer, base"),
 )
 
 

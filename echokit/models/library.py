@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from echokit.models.transfer import fewer_channels
 LONGEST, LARGEST = 64, 512  # frames and pixels up to which the smallest input is looked for
 Make = Callable[[InputShape], nn.Module]
 
+_BATCH_NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
 _NO_FIT = (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)
 
 
@@ -60,8 +60,8 @@ def fitting(make: Make, shape: InputShape, name: str) -> nn.Module:
     """Build a backbone and make sure that it takes the clips.
 
     It is asked and not guessed: a forward pass on shapes alone (the meta device) computes nothing. Where it fails, the
-    smallest clip that passes is looked for in the same way. A picture must also have a pixel for each halving: below
-    that, batch norms see single values, and gradients explode (1e16 in an r2plus1d_18 on 1x1 pixels).
+    smallest clip that passes is looked for in the same way. A picture must also have two pixels left to halve each
+    time: below that, batch norms see single values, and gradients explode (1e16 in an r2plus1d_18 on 1x1 pixels).
 
     Args:
         make: Builds the backbone for a shape.
@@ -73,8 +73,9 @@ def fitting(make: Make, shape: InputShape, name: str) -> nn.Module:
     """
     try:
         model = make(shape)
-        if min(shape.height, shape.width) < (halvings := _halvings(make, shape)):
-            raise ValueError(f"it divides the picture by {halvings}")
+        normed = any(isinstance(module, _BATCH_NORMS) for module in model.modules())
+        if normed and (shrinks := _shrinks(make, shape)) >= 2 * min(shape.height, shape.width):
+            raise ValueError(f"it shrinks pictures {shrinks} times")
         _pass(model, shape)
     except _NO_FIT as error:
         raise _does_not_fit(make, shape, name, error) from None
@@ -82,31 +83,23 @@ def fitting(make: Make, shape: InputShape, name: str) -> nn.Module:
 
 
 def smallest_fit(make: Make, channels: int) -> InputShape | None:
-    """The fewest frames and the smallest square picture that pass through a model; None where none does.
-
-    Each is the smallest while the other is ample, and both together are tried at the end.
-    """
+    """The smallest square picture that passes through a model, and the fewest frames of it; None where none does."""
 
     def fits(frames: int, side: int) -> bool:
         shape = InputShape(channels, frames, side, side)
         try:
-            with torch.device("meta"):
-                model = make(shape)
-            _pass(model, shape)
+            _pass(_sketch(make, shape), shape)
         except _NO_FIT:
             return False
-        return side >= halvings
+        return 2 * side > shrinks
 
-    halvings = _halvings(make, InputShape(channels, LONGEST, LARGEST, LARGEST))
-    side = _least(lambda length: fits(LONGEST, length), LARGEST)
-    frames = _least(lambda length: fits(length, LARGEST), LONGEST)
-    if side is None or frames is None:
+    shrinks = _shrinks(make, InputShape(channels, LONGEST, LARGEST, LARGEST))
+    least = shrinks // 2 + 1
+    side = least if fits(LONGEST, least) else _least(lambda length: fits(LONGEST, length), LARGEST)
+    if side is None:
         return None
-    while not fits(frames, side):
-        if side >= LARGEST:
-            return None
-        side += 1
-    return InputShape(channels, frames, side, side)
+    frames = _least(lambda length: fits(length, side), LONGEST)
+    return None if frames is None else InputShape(channels, frames, side, side)
 
 
 def _pass(model: nn.Module, shape: InputShape) -> None:
@@ -117,18 +110,27 @@ def _pass(model: nn.Module, shape: InputShape) -> None:
         functional_call(model, state, (clips,))
 
 
-def _halvings(make: Make, shape: InputShape) -> int:
-    """By how much a picture has shrunk where a batch norm sees it smallest; 1 where there is none."""
+def _sketch(make: Make, shape: InputShape) -> nn.Module:
+    """Build a model without its numbers."""
+    try:
+        with torch.device("meta"):
+            return make(shape)
+    except (RuntimeError, NotImplementedError):  # its builder computes with tensors
+        with torch.random.fork_rng(devices=[]):
+            return make(shape).to("meta")
+
+
+def _shrinks(make: Make, shape: InputShape) -> int:
+    """How many times a picture has shrunk where a batch norm sees it smallest; 1 where there is no batch norm."""
     sides = [LARGEST]
 
     def see(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         sides.append(inputs[0].shape[-1])
 
     large = InputShape(shape.channels, max(shape.frames, 1), LARGEST, LARGEST)
-    with torch.device("meta"):
-        model = make(large)
+    model = _sketch(make, large)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+        if isinstance(module, _BATCH_NORMS):
             module.register_forward_pre_hook(see)
     _pass(model, large)
     return LARGEST // min(sides)
@@ -145,7 +147,7 @@ def trained(name: str, tag: str, load: Mapping[str, Callable[[], Mapping[str, Te
     Raises:
         EchokitError: The library has no such tag, or the download fails.
     """
-    known = next(iter(load)) if tag == "pretrained" and load else tag
+    known = next(iter(load), tag) if tag == "pretrained" else tag if tag in load else f"{tag}_v1"
     if known not in load:
         raise EchokitError(
             f"there are no trained weights {tag!r} of {name}",
@@ -162,20 +164,19 @@ def trained(name: str, tag: str, load: Mapping[str, Callable[[], Mapping[str, Te
         ) from error
 
 
-def torchvision_weights(name: str, tag: str) -> dict[str, Tensor]:
-    """Trained weights of a torchvision model; its tags in small letters, the default one first.
+def zoo_weights(file: str) -> Mapping[str, Tensor]:
+    """Download one file of pytorchvideo's model zoo; nothing in it is run."""
+    url = f"https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/{file}"
+    content = torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True)
+    tensors: Mapping[str, Tensor] = content["model_state"]
+    return tensors
 
-    Raises:
-        EchokitError: As `trained`.
-    """
-    from torchvision.models import get_model_weights
 
-    enum = get_model_weights(name)
-    ordered = [enum.DEFAULT, *(weights for weights in enum if weights is not enum.DEFAULT)]
-    load = {weights.name.lower(): partial(weights.get_state_dict, check_hash=True) for weights in ordered}
-    if f"{tag}_v1" in load:  # kinetics400 means its first version
-        tag = f"{tag}_v1"
-    return trained(name, tag, load)
+def patches(shape: InputShape, step: Sequence[int]) -> tuple[int, int, int]:
+    """Into how many patches along time, height and width a clip is cut, the last ones padded."""
+    lengths = (shape.frames, shape.height, shape.width)
+    frames, height, width = (-(-length // one) for length, one in zip(lengths, step, strict=True))
+    return frames, height, width
 
 
 def _does_not_fit(make: Make, shape: InputShape, name: str, error: Exception) -> EchokitError:
@@ -194,9 +195,11 @@ def _does_not_fit(make: Make, shape: InputShape, name: str, error: Exception) ->
 
 def _least(fits: Callable[[int], bool], most: int) -> int | None:
     """The least number from 1 to ``most`` that fits, where all larger ones do too."""
+    if fits(1):
+        return 1
     if not fits(most):
         return None
-    low, high = 1, most
+    low, high = 2, most
     while low < high:
         middle = (low + high) // 2
         if fits(middle):

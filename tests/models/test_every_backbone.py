@@ -39,9 +39,23 @@ CASES = {
     "resnet50": Case((1, 16), {"width": 2}),
     "resnet101": Case((1, 16), {"width": 2}),
     "resnet152": Case((1, 16), {"width": 2}),
-    "r3d_18": Case((1, 16)),
-    "mc3_18": Case((1, 16)),
-    "r2plus1d_18": Case((1, 16)),
+    "r3d_18": Case((1, 9)),
+    "mc3_18": Case((1, 9)),
+    "r2plus1d_18": Case((1, 9)),
+    "s3d": Case((5, 17)),
+    "mvit_v2_s": Case((1, 1)),
+    "swin3d_t": Case((1, 1)),
+    "slow_r50": Case((1, 17), {"width": 8}),
+    "c2d_r50": Case((2, 17), {"width": 8}),
+    "i3d_r50": Case((2, 17), {"width": 8}),
+    "csn_r101": Case((1, 17), {"width": 8}),
+    "r2plus1d_r50": Case((1, 17), {"width": 8}),
+    "slowfast_r50": Case((1, 17), {"width": 8}),
+    "x3d_xs": Case((1, 17), {"depth_factor": 1.0}),
+    "x3d_s": Case((1, 17), {"depth_factor": 1.0}),
+    "x3d_m": Case((1, 17), {"depth_factor": 1.0}),
+    "x3d_l": Case((1, 17), {"depth_factor": 1.0}),
+    "mvit": Case((1, 1), {"width": 8}),
 }
 NORMS = {"video": Norm((33.0,), (50.0,)), "flow": Norm((0.0, 0.0), (1.0, 1.0))}
 EACH = [pytest.param(name, id=name, marks=[pytest.mark.slow] if case.slow else []) for name, case in CASES.items()]
@@ -51,7 +65,7 @@ def backbone(name: str) -> Any:
     return installed().registry.get("backbone", name).load()(**CASES[name].params)
 
 
-def clips(shape: InputShape, batch: int = 2) -> torch.Tensor:
+def clips(shape: InputShape, batch: int = 4) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(batch, shape.channels, shape.frames, shape.height, shape.width, generator=generator)
 
@@ -69,13 +83,13 @@ def test_it_learns_in_two_streams_at_its_smallest_clip(name: str) -> None:
     model = build_model(TwoStream(), backbone(name), shapes, 2, NORMS, seed=0)
     assert model.head.in_features == 2 * model.fused.backbones["flow"].features
     streams = {stream: 40 * clips(shape) for stream, shape in shapes.items()}
-    valid = {stream: torch.ones(2, shape.frames, dtype=torch.bool) for stream, shape in shapes.items()}
+    valid = {stream: torch.ones(4, shape.frames, dtype=torch.bool) for stream, shape in shapes.items()}
     before = {part: parameter.detach().clone() for part, parameter in model.named_parameters()}
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
     with sound_gradients(model, torch.device("cpu")):
         for _ in range(2):
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(streams, valid), torch.tensor([0, 1]))
+            loss = nn.functional.cross_entropy(model(streams, valid), torch.tensor([0, 1, 0, 1]))
             torch.autograd.backward(loss)
             for part, parameter in model.named_parameters():
                 assert parameter.grad is not None, part
@@ -100,7 +114,7 @@ def test_it_takes_odd_sizes_and_either_memory_format(name: str) -> None:
     with torch.no_grad():
         plain = body(clip)
         last = body(clip.contiguous(memory_format=torch.channels_last_3d))
-    assert plain.shape == (2, body.features)
+    assert plain.shape == (4, body.features)
     assert plain.isfinite().all()
     torch.testing.assert_close(last, plain, rtol=1e-3, atol=1e-4)
 
