@@ -38,20 +38,13 @@ def pseudonym(kind: str, value: str) -> str:
 def case_ids(paths: Sequence[Path]) -> list[str]:
     """Name the cases of some files, all differently.
 
-    A DICOM is named by a pseudonym of its content, any other file by its stem; equal stems get a number. The
-    pseudonyms are noted in the table of sources.
+    An AVI or MP4 is named by its stem; equal stems get a number. A DICOM, and a file that may be one but can not be
+    read, is named by a pseudonym of its content, which is noted in the table of sources.
     """
-    from echokit.video.reading import video_format
-
     names: list[str] = []
     hidden: list[tuple[str, str, Path]] = []
     for path in paths:
-        name = path.stem
-        try:
-            if video_format(path) == "DICOM":
-                name = pseudonym("case", content_hash(path))
-        except (VideoError, OSError):
-            pass  # it can not be read: the reader says so under the name that the user gave
+        name = path.stem if _may_be_named(path) else _hidden_name(path)
         number = 2
         unique = name
         while unique in names:
@@ -61,6 +54,23 @@ def case_ids(paths: Sequence[Path]) -> list[str]:
             hidden.append((unique, "", path))
     remember_sources(hidden)
     return names
+
+
+def _may_be_named(path: Path) -> bool:
+    """Whether a file is called what its user calls it: the names of DICOM files, whole or broken, name patients."""
+    from echokit.video.reading import video_format
+
+    try:
+        return video_format(path) != "DICOM"
+    except (VideoError, OSError):
+        return path.suffix.lower() in (".avi", ".mp4")
+
+
+def _hidden_name(path: Path) -> str:
+    try:
+        return pseudonym("case", content_hash(path))
+    except OSError:
+        return pseudonym("case", str(path.absolute()))
 
 
 def remember_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
