@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from echokit.video.clip import Clip
 
 
@@ -9,5 +11,5 @@ class NoMask:
     """Keep every pixel: the control that masks are compared with."""
 
     def __call__(self, clip: Clip) -> Clip:
-        """Return the clip as it is."""
-        return clip
+        """Return the clip with a note that nothing was masked."""
+        return replace(clip, notes=(*clip.notes, "no_mask: passed unmasked"))

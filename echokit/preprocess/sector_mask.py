@@ -37,6 +37,8 @@ class SectorMask:
         if region is None:
             missing = "no fan" if self.use == "fan" else "no region of tissue in the file"
             return replace(clip, notes=(*clip.notes, f"sector_mask found {missing}: passed unmasked"))
+        if region.all():
+            return replace(clip, notes=(*clip.notes, "sector_mask: the sector fills the picture, passed unmasked"))
         return replace_frames(clip, clip.frames * region, by="sector_mask")
 
     def region(self, clip: Clip) -> Area | None:

@@ -60,4 +60,5 @@ def test_the_random_mask_is_as_large_as_asked_and_moves_with_seed_and_clip() -> 
     assert mask_region(clip.frames, RandomMask(keep=0.2)(clip).frames).tolist() == regions[0].tolist()
     other = Clip(blobs(6, 100, 120)[1:] | 1)
     assert (RandomMask(keep=0.2).region(other) != regions[0]).any()
-    assert NoMask()(clip) is clip
+    assert NoMask()(clip).frames is clip.frames
+    assert NoMask()(clip).notes == ("no_mask: passed unmasked",)
