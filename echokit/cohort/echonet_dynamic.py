@@ -34,7 +34,8 @@ COVARIATES = {
 class EchonetDynamic:
     """Read a directory in the layout of EchoNet-Dynamic.
 
-    The layout has no patient identifiers: each video counts as a patient of its own.
+    The layout has no patient identifiers: each video counts as a patient of its own. A dataset that `echokit data
+    convert` made has a column `PatientId`, which groups them.
 
     Args:
         root: The directory that holds FileList.csv and Videos.
@@ -59,7 +60,7 @@ class EchonetDynamic:
         refuse_escapes(names, listing)
         cases = numbers_of(table, COVARIATES)
         cases.insert(0, "case_id", names)
-        cases.insert(1, "patient_id", names)
+        cases.insert(1, "patient_id", list(table["PatientId"]) if "PatientId" in table.columns else names)
         cases.insert(2, "source", [str(self.root / "Videos" / f"{name}.avi") for name in names])
         cases.insert(3, "split", [str(split).strip().lower() for split in table["Split"]])
         _check_splits(cases, listing)

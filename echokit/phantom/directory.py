@@ -52,21 +52,24 @@ def new_directory(directory: Path, marker: Mapping[str, Any]) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def in_order(work: Callable[[Item], Result], items: Sequence[Item], workers: int | None) -> Iterator[Result]:
+def in_order(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int | None, *, worth: int = 8
+) -> Iterator[Result]:
     """Do some work on every item in parallel; results come in the order of the items.
 
     Args:
         work: A function that another process can import.
         items: What it is done on.
         workers: Processes; None for one a core, but no more than the items are worth.
+        worth: Items that are worth a process.
     """
-    workers = min(workers or os.cpu_count() or 1, (len(items) + 7) // 8)
+    workers = min(workers or os.cpu_count() or 1, -(-len(items) // worth))
     if workers <= 1:
         yield from map(work, items)
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
     try:
-        yield from pool.map(work, items, chunksize=4)
+        yield from pool.map(work, items, chunksize=max(worth // 2, 1))
     finally:
         pool.shutdown(cancel_futures=True)
 

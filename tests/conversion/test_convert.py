@@ -66,6 +66,7 @@ def test_the_dataset_is_read_as_it_is(tmp_path: Path, clinical: Path) -> None:
     assert cohort.phantom
     assert len(cohort) == len(files)
     assert cohort.cases["fps"].between(30, 60).all()
+    assert cohort.cases["patient_id"].nunique() < len(cohort)
     listing = rows(tmp_path / "data" / "FileList.csv")
     patients = {path.parts[-3] for path in files}
     dicom = {row["PatientId"] for row, path in zip(listing, files, strict=True) if path.suffix != ".avi"}

@@ -116,7 +116,7 @@ def test_many_damaged_files(tmp_path: Path, index: int, count: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [
     "examples_jpeg2k.dcm", "SC_rgb_rle_2frame.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm", "SC_rgb_jls_lossy_sample.dcm",
-    "SC_rgb_jpeg_dcmtk.dcm", "OBXXXX1A_rle_2frame.dcm",
+    "SC_rgb_jpeg_dcmtk.dcm", "OBXXXX1A_rle_2frame.dcm", "image_dfl.dcm", "SC_rgb_expb.dcm", "gdcm-US-ALOKA-16.dcm",
 ])  # fmt: skip
 def test_damaged_files_of_every_decoder(tmp_path: Path, name: str) -> None:
     from pydicom.data import get_testdata_file

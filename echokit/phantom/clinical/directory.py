@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +13,9 @@ from echokit.phantom.clinical.export import file_name, write_clip
 from echokit.phantom.clinical.patients import PATIENTS, Patient, sample_patients
 from echokit.phantom.clinical.screen import draw_screen
 from echokit.phantom.clinical.truth import truth_of, write_truth
+from echokit.phantom.clinical.vendors import HEIGHT
+from echokit.phantom.directory import check_arguments, in_order, new_directory, write_csv
 from echokit.phantom.render import Measurements, measure
-from echokit.stamp import MARKER
 
 GENERATOR_VERSION = 1
 TABLE, TRUTH, MASKS = "cohort.csv", "PhantomTruth.csv", "masks"
@@ -59,79 +54,35 @@ def write_clinical(
     Raises:
         DataError: An argument is out of range, or ``directory`` exists and is not empty.
     """
-    _check(patients, deaths, seed, frames, workers)
-    directory = Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise DataError(
-            "the phantom's directory exists and is not empty",
-            hint="name a new directory, or delete this one first",
-            where=str(directory),
-        )
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    partial_directory = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    try:
-        (partial_directory / MASKS).mkdir(parents=True)
-        drawn = sample_patients(seed, patients=patients, deaths=deaths, frames=frames)
+    check_arguments(cases=patients, seed=seed, ef="realistic", size=HEIGHT, frames=frames, workers=workers)
+    if patients < 2:
+        raise DataError(f"{patients} patients are no cohort", hint="at least 2", where="cases")
+    if deaths is not None and not 0 < deaths < patients:
+        raise DataError(f"{deaths} of {patients} patients can not die", hint="at least 1, not all", where="deaths")
+    drawn = sample_patients(seed, patients=patients, deaths=deaths, frames=frames)
+    marker = {
+        "statement": STATEMENT,
+        "generator": "echokit.phantom.clinical",
+        "generator_version": GENERATOR_VERSION,
+        "layout": "clinical",
+        "seed": seed,
+        "cases": patients,
+        "deaths": sum(patient.died for patient in drawn),
+        "frames": list(frames) if frames else None,
+    }
+    with new_directory(directory, marker) as unfinished:
+        (unfinished / MASKS).mkdir()
         measured = []
-        for measurements in _write_patients(drawn, partial_directory, workers):
+        for measurements in in_order(partial(_write_patient, unfinished), drawn, workers, worth=2):
             measured.append(measurements)
             if advance is not None:
                 advance(1)
-        _write_tables(partial_directory, drawn, measured)
-        marker = {
-            "statement": STATEMENT,
-            "generator": "echokit.phantom.clinical",
-            "generator_version": GENERATOR_VERSION,
-            "layout": "clinical",
-            "seed": seed,
-            "cases": patients,
-            "deaths": sum(patient.died for patient in drawn),
-            "frames": list(frames) if frames else None,
-        }
-        (partial_directory / MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
-        if directory.exists():
-            directory.rmdir()
-        partial_directory.rename(directory)
-    finally:
-        shutil.rmtree(partial_directory, ignore_errors=True)
+        _write_tables(unfinished, drawn, measured)
 
 
 def masks_name(patient: Patient, clip: int) -> str:
     """Return where the truth about a clip lies below the data set's directory."""
     return f"{MASKS}/patient-{patient.number:02d}-clip-{clip + 1}.npz"
-
-
-def _check(patients: int, deaths: int | None, seed: int, frames: tuple[int, int] | None, workers: int | None) -> None:
-    if patients < 2:
-        raise DataError(f"{patients} patients are no cohort", hint="at least 2", where="cases")
-    if deaths is not None and not 0 < deaths < patients:
-        raise DataError(f"{deaths} of {patients} patients can not die", hint="at least 1, not all", where="deaths")
-    if seed < 0:
-        raise DataError(f"the seed {seed} is negative", hint="a whole number from 0 on", where="seed")
-    if frames is not None and not 2 <= frames[0] <= frames[1]:
-        raise DataError(f"{frames} is no range of frame counts", hint="smallest, largest; at least 2", where="frames")
-    if workers is not None and workers < 1:
-        raise DataError(f"{workers} workers can not work", hint="at least 1", where="workers")
-
-
-def _write_patients(drawn: list[Patient], directory: Path, workers: int | None) -> Iterator[list[Measurements]]:
-    """Write the clips and the truth of each patient, in order."""
-    write = partial(_write_patient, directory)
-    workers = min(workers or os.cpu_count() or 1, (len(drawn) + 3) // 4)
-    if workers == 1:
-        yield from map(write, drawn)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
-    try:
-        yield from pool.map(write, drawn)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
 
 
 def _write_patient(directory: Path, patient: Patient) -> list[Measurements]:
@@ -150,8 +101,9 @@ def _write_tables(directory: Path, drawn: list[Patient], measured: list[list[Mea
         for patient, measurements in zip(drawn, measured, strict=True)
         for clip, one in enumerate(measurements)
     ]
-    _write_csv(directory / TABLE, [_row(patient, clip, one) for patient, clip, one in clips])
-    _write_csv(directory / TRUTH, [_truth(patient, clip, one) for patient, clip, one in clips])
+    for name, make in ((TABLE, _row), (TRUTH, _truth)):
+        rows = [make(patient, clip, one) for patient, clip, one in clips]
+        write_csv(directory / name, tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
 def _row(patient: Patient, clip: int, one: Measurements) -> dict[str, Any]:
@@ -201,11 +153,3 @@ def _truth(patient: Patient, clip: int, one: Measurements) -> dict[str, Any]:
         "foreshortening": f"{one.foreshortening:.8f}",
         **flat,
     }
-
-
-def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    rows = list(rows)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, tuple(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
