@@ -22,6 +22,7 @@ LIBRARY_BACKBONES = (
     ("x3d_m", "pytorchvideo_x3d:X3DM", "pytorchvideo's X3D-M"),
     ("x3d_l", "pytorchvideo_x3d:X3DL", "pytorchvideo's X3D-L"),
     ("mvit", "pytorchvideo_mvit:MViT", "pytorchvideo's multiscale transformer, base"),
+    ("timm", "timm_frames:Timm", "any image model of timm, frame by frame"),
 )
 
 

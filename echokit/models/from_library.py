@@ -16,10 +16,10 @@ class FromLibrary(ABC):
     """A backbone around a library's model, without its head and for any number of channels.
 
     Attributes:
-        name: In the registry.
+        called: Name in the registry.
     """
 
-    name: ClassVar[str]
+    called: ClassVar[str]
 
     def __call__(self, shape: InputShape) -> nn.Module:
         """Build the backbone for one stream.
@@ -35,7 +35,7 @@ class FromLibrary(ABC):
         """
         from echokit.models.library import fitting
 
-        return fitting(self.make, shape, self.name)
+        return fitting(self.make, shape, self.title)
 
     def pretrained(self, tag: str) -> dict[str, Tensor]:
         """Load trained weights of the library, in its names.
@@ -48,7 +48,12 @@ class FromLibrary(ABC):
         """
         from echokit.models.library import trained
 
-        return trained(self.name, tag, self.tags())
+        return trained(self.title, tag, self.tags())
+
+    @property
+    def title(self) -> str:
+        """Name in messages."""
+        return self.called
 
     @abstractmethod
     def make(self, shape: InputShape) -> nn.Module:
@@ -60,7 +65,7 @@ class FromLibrary(ABC):
 
 
 class FromTorchvision(FromLibrary):
-    """A video model of torchvision; ``name`` is its name there."""
+    """A video model of torchvision; ``called`` is its name there too."""
 
     def tags(self) -> Mapping[str, Callable[[], Mapping[str, Tensor]]]:
         """The weights that torchvision lists, such as ``kinetics400_v1``."""
@@ -68,7 +73,7 @@ class FromTorchvision(FromLibrary):
 
         from torchvision.models import get_model_weights
 
-        every = get_model_weights(self.name)
+        every = get_model_weights(self.called)
         ordered = [every.DEFAULT, *(weights for weights in every if weights is not every.DEFAULT)]
         return {weights.name.lower(): partial(weights.get_state_dict, check_hash=True) for weights in ordered}
 

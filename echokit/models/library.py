@@ -11,6 +11,7 @@ from torch.func import functional_call
 from echokit.errors import EchokitError
 from echokit.models.shape import InputShape
 from echokit.models.transfer import fewer_channels
+from echokit.models.weights import first_line
 
 LONGEST, LARGEST = 64, 512  # frames and pixels up to which the smallest input is looked for
 Make = Callable[[InputShape], nn.Module]
@@ -98,6 +99,10 @@ def smallest_fit(make: Make, channels: int) -> InputShape | None:
     side = least if fits(LONGEST, least) else _least(lambda length: fits(LONGEST, length), LARGEST)
     if side is None:
         return None
+    while side % 2 == 0 and fits(
+        LONGEST, side // 2
+    ):  # a picture that is cut into patches may need an even number of them
+        side //= 2
     frames = _least(lambda length: fits(length, side), LONGEST)
     return None if frames is None else InputShape(channels, frames, side, side)
 
@@ -156,9 +161,9 @@ def trained(name: str, tag: str, load: Mapping[str, Callable[[], Mapping[str, Te
         )
     try:
         return dict(load[known]())
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; a hash that is wrong a RuntimeError
+    except Exception as error:  # every library has its own for a network that is not there
         raise EchokitError(
-            f"the weights {known!r} of {name} can not be downloaded: {error}",
+            f"the weights {known!r} of {name} can not be downloaded: {first_line(error)}",
             hint="where this machine has no network, download the file elsewhere and name it: model.weights: PATH.pth",
             where="model.weights",
         ) from error
@@ -185,7 +190,7 @@ def _does_not_fit(make: Make, shape: InputShape, name: str, error: Exception) ->
     if least is None or (
         shape.frames >= least.frames and min(shape.height, shape.width) >= least.height
     ):  # it is not the size
-        return EchokitError(f"{name} can not take {given}: {error}")
+        return EchokitError(f"{name} can not take {given}: {first_line(error)}")
     return EchokitError(
         f"{given} are too small for {name}: the smallest is {least.frames} frame{'s' if least.frames > 1 else ''} of "
         f"{least.height}x{least.width}",

@@ -28,7 +28,7 @@ class MViT(FromPytorchvideo):
         stochastic_depth: Rate at which the last block is left out in training; earlier ones proportionally less.
     """
 
-    name = "mvit"
+    called = "mvit"
     zoo = (
         ("kinetics400", "kinetics/MVIT_B_16x4.pyth"),
         ("kinetics400_32x3", "kinetics/MVIT_B_32x3_f294077834.pyth"),

@@ -44,7 +44,7 @@ class SlowR50(BottleneckResNet):
     Source: Feichtenhofer et al. 2019, SlowFast, arXiv:1812.03982.
     """
 
-    name = "slow_r50"
+    called = "slow_r50"
     zoo = (("kinetics400", "kinetics/SLOW_8x8_R50.pyth"),)
 
     def network(self, **size: int) -> Any:
@@ -60,7 +60,7 @@ class C2DR50(BottleneckResNet):
     Source: Wang et al. 2018, Non-local neural networks, arXiv:1711.07971, where it is the baseline.
     """
 
-    name = "c2d_r50"
+    called = "c2d_r50"
     zoo = (("kinetics400", "kinetics/C2D_8x8_R50.pyth"),)
 
     def network(self, **size: int) -> Any:
@@ -82,7 +82,7 @@ class I3DR50(BottleneckResNet):
     Source: Carreira and Zisserman 2017, Quo vadis, action recognition?, arXiv:1705.07750.
     """
 
-    name = "i3d_r50"
+    called = "i3d_r50"
     zoo = (("kinetics400", "kinetics/I3D_8x8_R50.pyth"),)
 
     def network(self, **size: int) -> Any:
@@ -105,7 +105,7 @@ class CSNR101(BottleneckResNet):
     Source: Tran et al. 2019, Video classification with channel-separated convolutional networks, arXiv:1904.02811.
     """
 
-    name = "csn_r101"
+    called = "csn_r101"
     zoo = (("kinetics400", "kinetics/CSN_32x2_R101.pyth"),)
 
     def network(self, **size: int) -> Any:
@@ -122,7 +122,7 @@ class R2Plus1DR50(BottleneckResNet):
     Source: Tran et al. 2018, A closer look at spatiotemporal convolutions for action recognition, arXiv:1711.11248.
     """
 
-    name = "r2plus1d_r50"
+    called = "r2plus1d_r50"
     zoo = (("kinetics400", "kinetics/R2PLUS1D_16x4_R50.pyth"),)
 
     def network(self, **size: int) -> Any:

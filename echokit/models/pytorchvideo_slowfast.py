@@ -24,7 +24,7 @@ class SlowFastR50(FromPytorchvideo):
         width: Filters of the slow path's stem; the fast path has an eighth. Trained weights have 64.
     """
 
-    name = "slowfast_r50"
+    called = "slowfast_r50"
     zoo = (("kinetics400", "kinetics/SLOWFAST_8x8_R50.pyth"),)
 
     def __init__(

@@ -53,28 +53,28 @@ class X3D(FromPytorchvideo):
 class X3DXS(X3D):
     """pytorchvideo's X3D-XS: 2048 features, 3 million parameters a stream."""
 
-    name = "x3d_xs"
+    called = "x3d_xs"
     zoo = (("kinetics400", "kinetics/X3D_XS.pyth"),)
 
 
 class X3DS(X3D):
     """pytorchvideo's X3D-S: 2048 features, 3 million parameters a stream."""
 
-    name = "x3d_s"
+    called = "x3d_s"
     zoo = (("kinetics400", "kinetics/X3D_S.pyth"),)
 
 
 class X3DM(X3D):
     """pytorchvideo's X3D-M: 2048 features, 3 million parameters a stream."""
 
-    name = "x3d_m"
+    called = "x3d_m"
     zoo = (("kinetics400", "kinetics/X3D_M.pyth"),)
 
 
 class X3DL(X3D):
     """pytorchvideo's X3D-L: 2048 features, 5 million parameters a stream."""
 
-    name = "x3d_l"
+    called = "x3d_l"
     zoo = (("kinetics400", "kinetics/X3D_L.pyth"),)
 
     def __init__(

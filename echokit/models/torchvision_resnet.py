@@ -25,7 +25,7 @@ class VideoResNet(FromTorchvision):
 
         from echokit.models.library import LibraryBackbone, take_channels
 
-        body = get_model(self.name, weights=None)
+        body = get_model(self.called, weights=None)
         features = body.fc.in_features
         body.fc = nn.Identity()
         take_channels(body, shape.channels)
@@ -35,16 +35,16 @@ class VideoResNet(FromTorchvision):
 class R3D18(VideoResNet):
     """torchvision's 3D ResNet with 18 layers: 512 features, 33 million parameters a stream."""
 
-    name = "r3d_18"
+    called = "r3d_18"
 
 
 class MC318(VideoResNet):
     """torchvision's mixed ResNet, 3D early and 2D later: 512 features, 11 million parameters a stream."""
 
-    name = "mc3_18"
+    called = "mc3_18"
 
 
 class R2Plus1D18(VideoResNet):
     """torchvision's R(2+1)D with 18 layers, the backbone of echonet/dynamic: 512 features, 31 million parameters."""
 
-    name = "r2plus1d_18"
+    called = "r2plus1d_18"

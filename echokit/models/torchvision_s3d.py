@@ -19,7 +19,7 @@ class S3D(FromTorchvision):
     move by 0.1 a step; with torchvision's 0.001 they would still hold a third of their start after 1000 steps.
     """
 
-    name = "s3d"
+    called = "s3d"
 
     def make(self, shape: InputShape) -> nn.Module:
         """Build it; the shape's channels fix the weights."""

@@ -24,7 +24,7 @@ class MViTV2S(FromTorchvision):
         stochastic_depth: Rate at which the last block is left out in training; earlier ones proportionally less.
     """
 
-    name = "mvit_v2_s"
+    called = "mvit_v2_s"
 
     def __init__(self, *, stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.2) -> None:
         self.stochastic_depth = stochastic_depth
@@ -54,7 +54,7 @@ class Swin3DT(FromTorchvision):
         stochastic_depth: Rate at which the last block is left out in training; earlier ones proportionally less.
     """
 
-    name = "swin3d_t"
+    called = "swin3d_t"
 
     def __init__(self, *, stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.1) -> None:
         self.stochastic_depth = stochastic_depth

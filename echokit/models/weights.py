@@ -135,13 +135,13 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise EchokitError("there is no such file of weights", where=str(path)) from error
     except pickle.UnpicklingError as error:
         raise EchokitError(
-            f"is not read, as it holds more than tensors and numbers: {_first_line(error)}",
+            f"is not read, as it holds more than tensors and numbers: {first_line(error)}",
             hint="a pickle can run code. Where you trust it, load it where it was made and save its state_dict() "
             "alone, best as safetensors",
             where=str(path),
         ) from error
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
-        raise EchokitError(f"not a whole file of weights: {_first_line(error)}", where=str(path)) from error
+        raise EchokitError(f"not a whole file of weights: {first_line(error)}", where=str(path)) from error
     return _state_dict(content, path), {}
 
 
@@ -182,7 +182,8 @@ def _numbers_of_numpy() -> list[Any]:
     return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *types]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

@@ -56,6 +56,7 @@ CASES = {
     "x3d_m": Case((1, 17), {"depth_factor": 1.0}),
     "x3d_l": Case((1, 17), {"depth_factor": 1.0}),
     "mvit": Case((1, 1), {"width": 8}),
+    "timm": Case((1, 17), {"name": "test_resnet"}),
 }
 NORMS = {"video": Norm((33.0,), (50.0,)), "flow": Norm((0.0, 0.0), (1.0, 1.0))}
 EACH = [pytest.param(name, id=name, marks=[pytest.mark.slow] if case.slow else []) for name, case in CASES.items()]

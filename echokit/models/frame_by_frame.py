@@ -1,0 +1,73 @@
+"""The torch module behind image models: every frame alone, then one vector for the clip."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class FrameByFrame(nn.Module):
+    """(B, C, T, H, W) to (B, F), or (B, hidden) with an LSTM.
+
+    Args:
+        image: Maps (N, C, H, W) to (N, F).
+        pool: Maps (B, T, F) to (B, F) or (B, hidden).
+    """
+
+    def __init__(self, image: nn.Module, pool: nn.Module) -> None:
+        super().__init__()
+        self.image = image.to(memory_format=torch.channels_last)
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames = self.image(x.transpose(1, 2).flatten(0, 1))
+        out: Tensor = self.pool(frames.unflatten(0, (len(x), x.shape[2])))
+        return out
+
+
+class MeanOverTime(nn.Module):
+    """The mean of the frames."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return frames.mean(1)
+
+
+class MaxOverTime(nn.Module):
+    """The largest value of each feature."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return frames.amax(1)
+
+
+class AttentionOverTime(nn.Module):
+    """The mean of the frames, weighted by how much each says (Ilse et al. 2018, arXiv:1802.04712, without the gate).
+
+    Args:
+        features: Of a frame.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        hidden = max(features // 4, 1)
+        self.score = nn.Sequential(nn.Linear(features, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        weights: Tensor = self.score(frames).softmax(1)
+        return (weights * frames).sum(1)
+
+
+class LstmOverTime(nn.Module):
+    """The last state of an LSTM that reads the frames in their order.
+
+    Args:
+        features: Of a frame.
+        hidden: Of the state.
+    """
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(features, hidden, batch_first=True)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        last: Tensor = self.lstm(frames)[1][0]
+        return last[-1]

@@ -1,0 +1,54 @@
+"""Image models on every frame: the ways of pooling, sizes of transformers, and names that timm does not have."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from echokit.errors import EchokitError
+from echokit.models.shape import InputShape
+from echokit.models.timm_frames import Timm
+
+SHAPE = InputShape(2, 5, 32, 48)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "ordered", "width"), [("mean", 0, 96), ("max", 0, 96), ("attention", 0, 96), ("lstm", 1, 7)]
+)
+def test_only_the_lstm_reads_the_order_of_the_frames(pooling: str, ordered: bool, width: int) -> None:
+    torch.manual_seed(0)
+    model = Timm(name="test_resnet", pooling=pooling, hidden=7)(SHAPE).eval()  # type: ignore[arg-type]
+    clip = torch.randn(2, 2, 5, 32, 48)
+    with torch.no_grad():
+        forward, backward = model(clip), model(clip.flip(2))
+    assert model.features == width
+    assert forward.shape == (2, width)
+    assert torch.allclose(forward, backward, atol=1e-5) != ordered
+
+
+def test_a_still_video_gives_what_its_picture_gives() -> None:
+    model = Timm(name="test_resnet")(SHAPE).eval()
+    picture = torch.randn(1, 2, 1, 32, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(model(picture.expand(-1, -1, 5, -1, -1)), model.body.image(picture[:, :, 0]))
+
+
+def test_a_transformer_is_built_for_the_size_of_the_clips() -> None:
+    with torch.no_grad():
+        assert Timm(name="test_vit")(SHAPE).eval()(torch.zeros(1, 2, 3, 32, 48)).shape == (1, 64)
+    with pytest.raises(EchokitError, match="divisible by patch size"):
+        Timm(name="test_vit")(InputShape(1, 3, 40, 40))
+    with pytest.raises(EchokitError, match="the smallest is 1 frame of 16x16"):
+        Timm(name="test_vit")(InputShape(1, 3, 12, 12))
+
+
+def test_a_name_that_timm_does_not_have_is_an_error_with_a_suggestion() -> None:
+    with pytest.raises(EchokitError) as caught:
+        Timm(name="resnet81")(SHAPE)
+    assert "did you mean 'resnet" in str(caught.value)
+
+
+def test_a_tag_that_the_library_does_not_have_is_an_error_that_lists_them() -> None:
+    with pytest.raises(EchokitError) as caught:
+        Timm().pretrained("imagenet")
+    assert "a1_in1k" in str(caught.value)
