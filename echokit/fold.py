@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from echokit.cohort.cohort import SPLITS, Fold
 from echokit.errors import DataError
+from echokit.fingerprint import code_hash, digest
 from echokit.fold_calibration import calibrate, keep_calibration
 from echokit.models.shape import InputShape
 from echokit.objectives.calibration import Calibration, Uncalibrated
@@ -20,6 +21,7 @@ from echokit.objectives.objective import Targets, initial_bias_of, threshold_of
 from echokit.progress import display
 from echokit.recipe.recipe import Recipe
 from echokit.sampling.windows import Windows
+from echokit.workspace import workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,6 +155,7 @@ def fit_fold(
         EchokitError: The training failed in a way that the user can mend.
     """
     from echokit.training.data import norm_statistics, of_cases
+    from echokit.training.features import FeatureCache
     from echokit.training.loop import fit
     from echokit.training.scoring import score
 
@@ -195,6 +198,8 @@ def fit_fold(
         augment=[use.build() for use in recipe.augment],
         case_ids=material.cases["case_id"].tolist(),
         metadata=facts,
+        from_weights=weights is not None,
+        cache=FeatureCache(workspace() / "features", _features_identity(recipe)),
     )
     batch_size = recipe.train.eval_batch_size or recipe.train.batch_size
     tables = []
@@ -229,6 +234,12 @@ def _tell(report: WeightReport, path: Path) -> None:
         display().say(f"weights: {line}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report.plain(), indent=1) + "\n", encoding="utf-8")
+
+
+def _features_identity(recipe: Recipe) -> str:
+    """What features depend on beside weights, clips and windows: the components that compute them, and their code."""
+    uses = (recipe.fusion, recipe.backbone, *recipe.augment)
+    return digest([[use.plain(), code_hash(use.component.target.partition(":")[0])] for use in uses])
 
 
 def fold_seed(seed: int, fold: int) -> int:

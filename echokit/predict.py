@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import EchokitError, VideoError
-from echokit.fold import assemble, targets_like
+from echokit.fold import assemble, fold_seed, targets_like
 from echokit.fold_calibration import read_calibration
 from echokit.models.norm import Norm
 from echokit.models.shape import InputShape
@@ -21,6 +21,7 @@ from echokit.objectives.objective import HALF, Objective, calibrator_of, thresho
 from echokit.prepared import one_clip
 from echokit.run_directory import Run
 from echokit.sampling.windows import PADDING
+from echokit.starting_weights import find_weights
 from echokit.store import prepare_video, steps_of
 
 if TYPE_CHECKING:
@@ -108,16 +109,23 @@ class Predictor:
     def _load(self, folder: Path) -> Member:
         from echokit.models.weights import load_weights
         from echokit.training.checkpoint import MODEL, find_checkpoint
+        from echokit.training.progress import put_weights
 
         checkpoint = find_checkpoint(folder, "best")
         if checkpoint is None:
             raise EchokitError("there are no trained weights", where=str(folder))
-        tensors, facts = load_weights(checkpoint / MODEL)
+        _, facts = load_weights(checkpoint / MODEL)
         shapes = {name: InputShape(*shape) for name, shape in facts["shapes"].items()}
         norms = {name: Norm(tuple(norm["mean"]), tuple(norm["std"])) for name, norm in facts["norms"].items()}
         objective = self.recipe.objective.build()(targets_like(facts["train_targets"]))
-        model = assemble(self.recipe, shapes, objective.outputs, norms, seed=0)
-        model.load_state_dict(tensors)
+        # The seed of the fold: where only the head was kept, its frozen backbone is made again as it was.
+        seed = fold_seed(self.recipe.seed, facts["fold"])
+        model = assemble(self.recipe, shapes, objective.outputs, norms, seed)
+        backbone = facts.get("backbone_hash")
+        if backbone is not None and self.recipe.weights is not None:
+            out = checkpoint.parents[4]  # OUT/NAME/STAMP/checkpoints/fold-0/best
+            find_weights(self.recipe.weights, self.recipe.backbone, out).put_into(model)
+        put_weights(model, checkpoint, backbone)
         calibration = read_calibration(folder) if calibrator_of(objective) else None
         return Member(model.to(self.device).eval(), objective, calibration)
 

@@ -79,6 +79,10 @@ class PreparedClips:
         chosen.headers = [self.headers[row] for row in rows]
         return chosen
 
+    def identity(self, case: int) -> str:
+        """Hash of what the clip was made from and how: the name of its file in the store."""
+        return self.paths[case].stem
+
     def read(self, case: int, frames: npt.NDArray[np.int64]) -> dict[str, tuple[npt.NDArray[Any], float]]:
         """Read some frames of one clip.
 

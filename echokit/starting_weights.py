@@ -132,6 +132,12 @@ def find_weights(settings: WeightSettings, backbone: Use, out: Path) -> Starting
     if settings.kind == "run":
         run, fold = _run_and_fold(settings, out)
         tensors, metadata = read_weights(_checkpoint(run, fold))
+        if metadata.get("backbone_hash"):
+            raise EchokitError(
+                f"the run {settings.run!r} trained a head on a frozen backbone and keeps the head alone",
+                hint="start from the weights that it started from",
+                where="model.weights",
+            )
         trained_on = _patients_seen(run, fold)
         pinned = settings.model_copy(update={"use": f"{RUN}{_name(run, out)}#fold-{fold}"})
     elif settings.kind == "file":

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from echokit.errors import EchokitError
-from echokit.models.weights import load_weights, save_tensors, save_weights
+from echokit.models.weights import load_weights, save_tensors
 
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 
@@ -27,7 +27,7 @@ def save_checkpoint(
     directory: Path,
     name: str,
     *,
-    model: nn.Module,
+    model: Mapping[str, Tensor],
     state: Mapping[str, object],
     metadata: Mapping[str, object],
     optimizer: Mapping[str, Tensor] | None = None,
@@ -37,7 +37,7 @@ def save_checkpoint(
     Args:
         directory: Where checkpoints live; made where needed.
         name: ``last`` or ``best``.
-        model: Its weights and buffers are kept.
+        model: Weights and buffers by name.
         state: Strict JSON for ``state.json``.
         metadata: Strict JSON that is embedded in the weights.
         optimizer: Its tensors by name; None to keep the weights only.
@@ -50,7 +50,7 @@ def save_checkpoint(
         _settle(directory, name)
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        save_weights(draft / MODEL, model, metadata)
+        save_tensors(draft / MODEL, model, metadata)
         if optimizer is not None:
             save_tensors(draft / OPTIMIZER, optimizer, {})
         write_text(draft / STATE, _seal(state))

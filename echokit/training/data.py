@@ -37,6 +37,10 @@ class PreparedClips(Protocol):
     @property
     def size(self) -> tuple[int, int]: ...
 
+    def identity(self, case: int) -> str:
+        """A hash of the clip's content, the same wherever it lies."""
+        ...
+
     def read(self, case: int, frames: Integers) -> dict[str, tuple[npt.NDArray[Any], float]]:
         """Read the streams of a window, compactly: real values are ``data * scale``.
 
@@ -56,7 +60,7 @@ class Batch:
     """Windows on the device, in real units, not yet normalised.
 
     Attributes:
-        streams: For each stream (B, C, T', H, W) float32.
+        streams: For each stream (B, C, T', H, W) float32; or ``features`` (B, features) of a frozen backbone.
         valid: For each stream (B, T') bool, False where it is padding.
         rows: The case of each window.
     """

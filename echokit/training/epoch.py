@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,55 +16,86 @@ from torch import Tensor
 from echokit.cohort.cohort import Fold
 from echokit.errors import EchokitError
 from echokit.objectives.objective import Targets, threshold_of
-from echokit.sampling.windows import Windows
-from echokit.training.data import Batch, PreparedClips, batches, of_cases
-from echokit.training.progress import FoldFiles, Progress
+from echokit.training.data import Batch
+from echokit.training.parts import evaluating, set_mode
+from echokit.training.phases import Phase, is_done, records_of
+from echokit.training.progress import Progress
+from echokit.training.samples import Samples, Source
 from echokit.training.schedule import learning_rate
-from echokit.training.scoring import auroc, model_outputs, scores_of
+from echokit.training.scoring import auroc, scores_of_cases
 from echokit.training.settings import TrainSettings
 from echokit.training.signals import StopRequest
 from echokit.training.step import NonFiniteLossError, Step, StepResult
 from echokit.training.watch import Watch
 
 Integers = npt.NDArray[np.int64]
-Sampler = Callable[[Integers, str, int, int], Windows]
+
+
+class Keeper(Protocol):
+    """Told of what must not be lost; see `echokit.training.keeper.Keeper`."""
+
+    def epoch(self, progress: Progress, record: Mapping[str, Any]) -> None:
+        """An epoch was done; ``progress`` is the position after it."""
+        ...
+
+    def stop(self, progress: Progress) -> None:
+        """The training stops at a position, to go on from there another time."""
+        ...
 
 
 @dataclass(frozen=True)
-class FoldTraining:
-    """What stays the same through a training; `Progress` is what changes."""
+class PhaseTraining:
+    """What stays the same through a phase; `Progress` is what changes."""
 
+    phase: Phase
     step: Step
-    clips: PreparedClips
+    source: Source
     targets: Targets
     fold: Fold
-    sampler: Sampler
     seed: int
-    files: FoldFiles
     watch: Watch
     case_ids: tuple[str, ...]
+    epochs: int
+    keeper: Keeper
+
+    def run(self, progress: Progress, stop: StopRequest) -> Progress:
+        """Train from a position to the end of the phase.
+
+        Raises:
+            Interrupted: A stop was asked for; the position is saved.
+        """
+        while not is_done(self.phase, progress.history):
+            with memory_told(self.step.settings):
+                self.train_epoch(progress, stop)
+                record = self.finish_epoch(progress, stop)
+            progress = progress.next_epoch(record)
+            self.keeper.epoch(progress, record)
+            self.watch.epoch(record)
+        return progress
 
     def train_epoch(self, progress: Progress, stop: StopRequest) -> None:
         """Do the steps of the epoch that are not done yet."""
-        settings, device = self.step.settings, self.step.device
-        windows = of_cases(self.sampler(self.clips.lengths, "train", progress.epoch, self.seed), self.fold.train)
+        settings = self.step.settings
+        samples = self.source.train(progress.epoch)
         key = (self.seed, self.fold.number, progress.epoch)
-        order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(windows))
-        steps = -(-len(windows) // settings.batch_size)
+        order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(samples.case))
+        steps = -(-len(order) // settings.batch_size)
+        earlier = len(records_of(self.phase, progress.history))
         rest = order[progress.step * settings.batch_size :]
         started, before, seen = time.perf_counter(), progress.seconds, progress.seen
-        self.step.model.train()
-        for batch in batches(self.clips, windows, rest, settings.batch_size, device):
-            done = (progress.epoch - 1 + progress.step / steps) / settings.epochs
-            lr = learning_rate(settings.schedule, settings.optimizer.lr, done)
+        set_mode(self.step.model, self.phase.parts, self.phase.bn)
+        for batch in samples.batches(rest, settings.batch_size):
+            done = (earlier + progress.step / steps) / self.phase.epochs
+            lr = learning_rate(settings.schedule, self.phase.lr, done)
             result = self._step(batch, lr, progress)
             progress.step += 1
+            progress.lr = lr
             self._count(batch, result, progress)
             elapsed = time.perf_counter() - started
             progress.seconds = before + elapsed
             self.watch.step(
                 progress.epoch,
-                settings.epochs,
+                self.epochs,
                 progress.step,
                 steps,
                 progress.loss / progress.weight,
@@ -78,10 +109,11 @@ class FoldTraining:
         record: dict[str, Any] = {
             "fold": self.fold.number,
             "epoch": progress.epoch,
+            "phase": self.phase.name,
             "train_loss": progress.loss / progress.weight,
             "train_accuracy": progress.correct / progress.seen,
             **self._validate(progress, stop),
-            "lr": self.step.optimizer.param_groups[0]["lr"],
+            "lr": progress.lr,
         }
         record["seconds"] = progress.seconds + time.perf_counter() - started
         record["clips_per_second"] = progress.seen / progress.seconds
@@ -112,22 +144,14 @@ class FoldTraining:
     def _validate(self, progress: Progress, stop: StopRequest) -> dict[str, Any]:
         if not len(self.fold.val):
             return {"val_loss": None, "val_accuracy": None, "val_auroc": None}
-        step, settings = self.step, self.step.settings
-        windows = of_cases(self.sampler(self.clips.lengths, "val", progress.epoch, self.seed), self.fold.val)
+        step, samples = self.step, self.source.val(progress.epoch)
         chunks = []
-        for chunk in model_outputs(
-            step.model,
-            self.clips,
-            windows,
-            batch_size=settings.eval_batch_size or settings.batch_size,
-            device=step.device,
-            precision=step.precision,
-        ):
+        for chunk in self._outputs(samples):
             chunks.append(chunk)
             self._stop_if_asked(progress, stop)
         outputs = torch.cat(chunks)
-        total, weight = step.objective.loss(outputs, *self._learned(windows.case, torch.device("cpu")))
-        scores = scores_of(step.objective, windows, outputs)
+        total, weight = step.objective.loss(outputs, *self._learned(samples.case, torch.device("cpu")))
+        scores = scores_of_cases(step.objective, samples.case, outputs)
         truth = self.targets.y_true[scores.case]
         called = scores.score >= threshold_of(step.objective)
         return {
@@ -136,6 +160,16 @@ class FoldTraining:
             "val_auroc": auroc(truth, scores.score),
         }
 
+    def _outputs(self, samples: Samples) -> Iterator[Tensor]:
+        """Outputs (B, outputs) float32 on the CPU in evaluation mode, in the order of the samples."""
+        step = self.step
+        size = step.settings.eval_batch_size or step.settings.batch_size
+        with evaluating(step.model):
+            for batch in samples.batches(np.arange(len(samples.case)), size):
+                with torch.inference_mode(), step.precision.context(step.device):
+                    outputs = step.forward(batch)
+                yield outputs.float().cpu()
+
     def _learned(self, rows: Integers, device: torch.device) -> tuple[Tensor, Tensor]:
         """y_true (B,) int64 and value (B,) float32 of the cases."""
         value = self.targets.value[rows].astype(np.float32)
@@ -143,7 +177,7 @@ class FoldTraining:
 
     def _stop_if_asked(self, progress: Progress, stop: StopRequest) -> None:
         if stop:
-            self.files.save_last(self.step, progress)
+            self.keeper.stop(progress)
             raise stop.interrupted()
 
 

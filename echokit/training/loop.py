@@ -20,13 +20,17 @@ from echokit.objectives.objective import Objective, Targets
 from echokit.training.convolution import sound_gradients
 from echokit.training.data import PreparedClips
 from echokit.training.device import Precision, choose_precision, fix_threads, reproducible
-from echokit.training.epoch import FoldTraining, Sampler, memory_told
+from echokit.training.epoch import PhaseTraining, memory_told
+from echokit.training.features import Augmentation, FeatureCache, backbone_hash
 from echokit.training.keep import Kept, kept_epoch, require_validation
-from echokit.training.optimizer import build_optimizer, conv_kernels, trained_parameters
-from echokit.training.progress import FoldFiles, Progress
+from echokit.training.keeper import Keeper
+from echokit.training.parts import require_parts
+from echokit.training.phases import current_phase, plan_phases
+from echokit.training.progress import FoldFiles, Progress, Saved
+from echokit.training.samples import ClipSource, Sampler, Source, feature_source
 from echokit.training.settings import TrainSettings
 from echokit.training.signals import stop_on_signal
-from echokit.training.step import Augmentation, Step
+from echokit.training.step import make_step
 from echokit.training.watch import Watch
 
 Integers = npt.NDArray[np.int64]
@@ -68,6 +72,8 @@ def fit(
     case_ids: Sequence[str],
     augment: Sequence[Augmentation] = (),
     metadata: Mapping[str, Any] | None = None,
+    from_weights: bool = False,
+    cache: FeatureCache | None = None,
 ) -> FitResult:
     """Train a model on one fold.
 
@@ -92,29 +98,21 @@ def fit(
         case_ids: One a case of the cohort, for messages.
         augment: Called with the streams of a batch and a generator on the device; gives streams.
         metadata: Strict JSON that is embedded in the weights (clip policy, label definition, recipe hash).
+        from_weights: Whether the model starts from given weights: batch norm then stays as it is in a small cohort.
+        cache: Where the features of a frozen backbone are kept; None keeps none.
 
     Raises:
-        EchokitError: A loss that is not finite, too little memory, a keep rule without validation cases,
-            a checkpoint that is damaged or of another training.
+        EchokitError: A loss that is not finite, too little memory, a keep rule without validation cases, a phase
+            of a part that the model lacks, a checkpoint that is damaged or of another training.
         Interrupted: SIGINT or SIGTERM came; the position is saved.
     """
     require_validation(settings.keep, len(fold.val))
     _require_clips(clips.lengths, fold, case_ids)
+    plan = plan_phases(settings, from_weights=from_weights, cases=len(fold.train))
+    require_parts(model, [part for planned in plan for part in planned.parts], "train.phases")
+    require_parts(model, settings.l1.on if settings.l1 else (), "train.l1.on")
     precision = choose_precision(device, settings.precision)
     model.to(device)
-    parameters = trained_parameters(model)
-    step = Step(
-        model=model,
-        objective=objective,
-        optimizer=build_optimizer(parameters, settings.optimizer),
-        scaler=torch.amp.GradScaler(device.type, enabled=precision.scaler),
-        parameters=parameters,
-        kernels=conv_kernels(model),
-        settings=settings,
-        precision=precision,
-        device=device,
-        augment=augment,
-    )
     threads = fix_threads()
     computed = {
         "device": device.type,
@@ -127,7 +125,10 @@ def fit(
     if not resume:
         files.require_empty()
     directory.mkdir(parents=True, exist_ok=True)
-    training = FoldTraining(step, clips, targets, fold, sampler, seed, files, watch, tuple(case_ids))
+    clip_source = ClipSource(clips, sampler, fold, seed, device)
+    # A backbone that is still as it was found need not be written again and again: its hash names it.
+    found = backbone_hash(model) if plan[0].head_only else None
+    untrained = found if all(phase.head_only for phase in plan) else None
     gpus = [device] if device.type == "cuda" else []
     with (
         reproducible(device, settings.deterministic),
@@ -135,23 +136,29 @@ def fit(
         torch.random.fork_rng(gpus),
         stop_on_signal() as stop,
     ):
-        progress = files.resume(step, settings.epochs, watch) if resume else Progress()
+        saved = files.resume(model, plan, watch) if resume else Saved(Progress())
+        progress = saved.progress
         files.write_history(progress.history)
-        while progress.epoch <= settings.epochs:
-            with memory_told(settings):
-                training.train_epoch(progress, stop)
-                record = training.finish_epoch(progress, stop)
-            progress = progress.next_epoch(record)
-            kept = kept_epoch(settings.keep, progress.history)
-            done = progress.epoch > settings.epochs
-            if kept.epoch == record["epoch"] and (done or settings.keep != "last"):
-                files.save_best(step, record)
-            if not done:
-                files.save_last(step, progress)
-            files.write_history(progress.history)
-            watch.epoch(record)
+        while (phase := current_phase(plan, progress.history)) is not None:
+            before = plan[: plan.index(phase)]
+            untouched = found if all(earlier.head_only for earlier in before) else None
+            step = make_step(model, objective, settings, phase, precision, device, augment)
+            source: Source = clip_source
+            if phase.head_only:
+                with memory_told(settings):
+                    source = feature_source(
+                        step, clip_source, phase, augment, cache or FeatureCache(None, ""), untouched
+                    )
+            if saved.phase == phase.name:
+                saved.restore(step)
+            untouched = untouched if phase.head_only else None
+            keeper = Keeper(files, step, plan, phase, settings.keep, untouched, untrained)
+            training = PhaseTraining(
+                phase, step, source, targets, fold, seed, watch, tuple(case_ids), settings.epochs, keeper
+            )
+            progress = training.run(progress, stop)
     kept = kept_epoch(settings.keep, progress.history)
-    best = files.load_best(step, kept.epoch)
+    best = files.load_best(model, kept.epoch)
     files.finish()
     if kept.note:
         watch.note(kept.note)

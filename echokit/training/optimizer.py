@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
+from echokit.training.parts import in_part
 from echokit.training.settings import OptimizerSettings
 
 
@@ -29,6 +30,12 @@ def conv_kernels(model: nn.Module) -> list[Tensor]:
     convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
     weights = (m.weight for m in model.modules() if isinstance(m, convolutions))
     return [w for w in weights if w.requires_grad]
+
+
+def sparse_weights(model: nn.Module, parts: Sequence[str]) -> list[Tensor]:
+    """Weights (tensors of two or more dimensions: no biases, no norms) of some parts that are trained."""
+    named = ((name, p) for name, p in model.named_parameters() if p.requires_grad and p.ndim > 1)
+    return [p for name, p in named if any(in_part(name, part) for part in parts)]
 
 
 def build_optimizer(parameters: Mapping[str, nn.Parameter], settings: OptimizerSettings) -> torch.optim.Optimizer:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor, nn
 
 from echokit.errors import EchokitError
 from echokit.training.checkpoint import (
@@ -20,7 +22,10 @@ from echokit.training.checkpoint import (
     save_checkpoint,
     write_text,
 )
+from echokit.training.features import backbone_hash
 from echokit.training.optimizer import restore_state, state_tensors
+from echokit.training.parts import head_state, in_part
+from echokit.training.phases import Phase, current_phase
 from echokit.training.step import Step
 from echokit.training.watch import Watch
 
@@ -35,6 +40,7 @@ class Progress:
         epoch: Number of the epoch under way, from 1; one more than the epochs once all are done.
         step: Its steps that are done.
         loss, weight, correct, seen: Sums over these steps.
+        lr: Learning rate of the last of them.
         seconds: Time spent on this epoch.
         history: The records of the epochs before.
     """
@@ -45,12 +51,67 @@ class Progress:
     weight: float = 0.0
     correct: int = 0
     seen: int = 0
+    lr: float = 0.0
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def next_epoch(self, record: dict[str, Any]) -> Progress:
         """The start of the epoch after the one that ``record`` tells of."""
         return Progress(epoch=self.epoch + 1, history=[*self.history, record])
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A position that was found on disk; its weights are in the model already.
+
+    Attributes:
+        progress: The position.
+        checkpoint: Where the optimizer's state lies; None at the start and at the end of a training.
+        phase: The phase that this state belongs to.
+        scaler: State of the loss scaler.
+    """
+
+    progress: Progress
+    checkpoint: Path | None = None
+    phase: str | None = None
+    scaler: Mapping[str, Any] = field(default_factory=dict)
+
+    def restore(self, step: Step) -> None:
+        """Put back the optimizer.
+
+        Raises:
+            EchokitError: The checkpoint is damaged.
+        """
+        if self.checkpoint is None:
+            return
+        try:
+            restore_state(step.optimizer, step.parameters, load_tensors(self.checkpoint, OPTIMIZER))
+            step.scaler.load_state_dict(dict(self.scaler))
+        except (KeyError, RuntimeError) as error:
+            raise damaged(self.checkpoint, str(error)) from error
+
+
+def put_weights(model: nn.Module, checkpoint: Path, backbone: str | None) -> None:
+    """Put the weights of a checkpoint into a model; where it holds a head alone, only with the backbone it is for.
+
+    Raises:
+        EchokitError: The weights do not fit, or the backbone is another one.
+    """
+    tensors = load_tensors(checkpoint, MODEL)
+    try:
+        missing, _ = model.load_state_dict(tensors, strict=backbone is None)
+    except RuntimeError as error:  # load_state_dict names what does not fit
+        raise damaged(checkpoint, str(error)) from error
+    if backbone is None:
+        return
+    if any(in_part(name, "head") for name in missing):
+        raise damaged(checkpoint, "it lacks a part of the head")
+    if (found := backbone_hash(model)) != backbone:
+        raise EchokitError(
+            f"the head was trained on another backbone ({backbone[:12]}) than the one given ({found[:12]})",
+            hint="use the weights and the version of torch that the run was made with",
+            where=str(checkpoint),
+        )
 
 
 @dataclass(frozen=True)
@@ -82,23 +143,48 @@ class FoldFiles:
                 where=str(self.directory),
             )
 
-    def save_last(self, step: Step, progress: Progress) -> None:
-        """Keep the exact position of the training."""
-        optimizer = state_tensors(step.optimizer, step.parameters)
+    def save_last(self, step: Step, progress: Progress, phase: str, backbone: str | None) -> None:
+        """Keep the exact position of the training.
+
+        Args:
+            step: Model, optimizer and scaler.
+            progress: The position.
+            phase: The phase that the optimizer belongs to.
+            backbone: Hash of a backbone that is still as the training found it: only the head is then written.
+        """
         state = {
             **asdict(progress),
+            "phase": phase,
+            "backbone": backbone,
             "scaler": step.scaler.state_dict(),
             "identity": dict(self.identity),
             "computed": dict(self.computed),
         }
         save_checkpoint(
-            self.directory, LAST, model=step.model, state=state, metadata=self.metadata, optimizer=optimizer
+            self.directory,
+            LAST,
+            model=head_state(step.model) if backbone else step.model.state_dict(),
+            state=state,
+            metadata=self.metadata,
+            optimizer=state_tensors(step.optimizer, step.parameters),
         )
 
-    def save_best(self, step: Step, record: Mapping[str, Any]) -> None:
-        """Keep the weights of an epoch for the predictions."""
-        state = {"record": dict(record), "identity": dict(self.identity), "metadata": dict(self.metadata)}
-        save_checkpoint(self.directory, BEST, model=step.model, state=state, metadata=self.metadata)
+    def save_best(self, tensors: Mapping[str, Tensor], record: Mapping[str, Any], backbone: str | None) -> None:
+        """Keep the weights of an epoch for the predictions.
+
+        Args:
+            tensors: Of the whole model, or of its head where the backbone is given.
+            record: Of the epoch.
+            backbone: Hash of the backbone that the head belongs to, which is not written.
+        """
+        facts = {"identity": dict(self.identity), "metadata": dict(self.metadata)}
+        save_checkpoint(
+            self.directory,
+            BEST,
+            model=tensors,
+            state={"record": dict(record), "backbone": backbone, **facts},
+            metadata={**self.metadata, "backbone_hash": backbone} if backbone else self.metadata,
+        )
 
     def write_history(self, history: list[dict[str, Any]]) -> None:
         """Write one line an epoch, the whole file at once, so that no line is ever doubled or halved."""
@@ -112,34 +198,33 @@ class FoldFiles:
         """The checkpoint of the kept epoch, if there is one yet."""
         return find_checkpoint(self.directory, BEST)
 
-    def resume(self, step: Step, epochs: int, watch: Watch) -> Progress:
-        """Restore the position of the training; of a finished one, only its history.
+    def resume(self, model: nn.Module, plan: Sequence[Phase], watch: Watch) -> Saved:
+        """Find the position of the training and put its weights into the model; of a finished one, only its history.
 
         Raises:
             EchokitError: The checkpoint is damaged, or was made by another training.
         """
         if best := self.best():
             self._require_same(best, load_state(best))
-        if best and (finished := self._finished(epochs)):
-            return Progress(epoch=epochs + 1, history=finished)
+        if best and (finished := self._finished(plan)):
+            return Saved(Progress(epoch=len(finished) + 1, history=finished))
         checkpoint = find_checkpoint(self.directory, LAST)
         if checkpoint is None:
-            return Progress()
+            return Saved(Progress())
         state = load_state(checkpoint)
         self._require_same(checkpoint, state)
         try:
-            step.model.load_state_dict(load_tensors(checkpoint, MODEL))
-            restore_state(step.optimizer, step.parameters, load_tensors(checkpoint, OPTIMIZER))
-            step.scaler.load_state_dict(state["scaler"])
+            put_weights(model, checkpoint, state["backbone"])
             progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
             changed = [k for k, v in self.computed.items() if state["computed"].get(k) != v]
-        except (KeyError, RuntimeError) as error:  # RuntimeError: load_state_dict names what does not fit
+            saved = Saved(progress, checkpoint, state["phase"], state["scaler"])
+        except KeyError as error:
             raise damaged(checkpoint, str(error)) from error
         if changed:
             watch.note(f"resumed with another {' and '.join(changed)}: the last bits of a result can differ")
-        return progress
+        return saved
 
-    def load_best(self, step: Step, epoch: int) -> Path:
+    def load_best(self, model: nn.Module, epoch: int) -> Path:
         """Put the kept weights into the model.
 
         Raises:
@@ -152,13 +237,10 @@ class FoldFiles:
         self._require_same(checkpoint, state)
         if state["record"]["epoch"] != epoch:
             raise damaged(checkpoint, f"it holds epoch {state['record']['epoch']}, and epoch {epoch} was to be kept")
-        try:
-            step.model.load_state_dict(load_tensors(checkpoint, MODEL))
-        except RuntimeError as error:
-            raise damaged(checkpoint, str(error)) from error
+        put_weights(model, checkpoint, state.get("backbone"))
         return checkpoint
 
-    def _finished(self, epochs: int) -> list[dict[str, Any]]:
+    def _finished(self, plan: Sequence[Phase]) -> list[dict[str, Any]]:
         """The history of a training that was done to its end; else empty."""
         path = self.directory / HISTORY
         try:
@@ -167,7 +249,7 @@ class FoldFiles:
             return []
         except ValueError as error:
             raise EchokitError(f"the history is damaged: {error}", where=str(path)) from error
-        return history if len(history) == epochs else []
+        return history if current_phase(plan, history) is None else []
 
     def _require_same(self, checkpoint: Path, state: Mapping[str, Any]) -> None:
         made_by = state.get("identity")

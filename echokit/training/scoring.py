@@ -15,6 +15,7 @@ from echokit.objectives.objective import Objective
 from echokit.sampling.windows import Windows
 from echokit.training.data import PreparedClips, batches
 from echokit.training.device import Precision
+from echokit.training.parts import evaluating
 
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -70,12 +71,17 @@ def score(
 
 
 def scores_of(objective: Objective, windows: Windows, outputs: Tensor) -> Scores:
-    """Turn the outputs (n, outputs) for windows into one score a case.
+    """Turn the outputs (n, outputs) for windows into one score a case; see `scores_of_cases`."""
+    return scores_of_cases(objective, windows.case, outputs)
+
+
+def scores_of_cases(objective: Objective, cases: Integers, outputs: Tensor) -> Scores:
+    """Turn the outputs (n, outputs) for samples of the cases (n,) into one score a case.
 
     Raises:
         DataError: A score is not a finite number.
     """
-    case, window = np.unique(windows.case, return_inverse=True)
+    case, window = np.unique(cases, return_inverse=True)
     estimates = objective.predict(outputs)
     score = _numbers(objective.score(outputs))
     prediction = None if estimates is None else _numbers(estimates)
@@ -106,15 +112,11 @@ def model_outputs(
     precision: Precision,
 ) -> Iterator[Tensor]:
     """Yield the outputs (B, outputs) float32 on the CPU, a batch at a time, in the order of the windows."""
-    mode = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         for batch in batches(clips, windows, np.arange(len(windows)), batch_size, device):
             with torch.inference_mode(), precision.context(device):
                 outputs = model(batch.streams, batch.valid)
             yield outputs.float().cpu()
-    finally:
-        model.train(mode)
 
 
 def auroc(y_true: Integers, score: Numbers) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Strict(BaseModel):
@@ -49,10 +49,59 @@ class OneCycleSchedule(_Strict):
 Schedule = Annotated[ConstantSchedule | OneCycleSchedule, Field(discriminator="use")]
 
 
+BatchNormRule = Literal["frozen", "adapt", "train"]
+EPOCHS = 7
+_Parts = Annotated[
+    tuple[str, ...],
+    Field(min_length=1, strict=False, description="head, backbone, or modules inside the backbone (stages.3)."),
+]
+
+
+class PhaseSettings(_Strict):
+    """A stretch of a training: which parts learn, for how long, at what rate."""
+
+    name: str = Field(min_length=1, description="Name in the history; no two phases have the same.")
+    train: _Parts = Field(
+        ("head", "backbone"),
+        description="What learns: head, backbone, or modules inside the backbone by name (stages.3). All else is "
+        "frozen: its weights stay, its batch norm does not move, its dropout is off.",
+    )
+    epochs: int = Field(ge=1, description="Times that the training cases are seen.")
+    lr: float | None = Field(None, gt=0, description="Learning rate of the phase; null: that of the optimizer.")
+    bn: BatchNormRule | None = Field(None, description="Batch norm of what learns; null: as train.bn.")
+    copies: int = Field(
+        1,
+        ge=1,
+        description="Where the head alone learns, features are computed once, from this many fixed copies of every "
+        "training sample, each with its own window and augmentation; the epochs take them in turn.",
+    )
+
+
+class L1Settings(_Strict):
+    """L1 penalty on weights."""
+
+    strength: float = Field(gt=0, description="Its product with the sum of the absolute weights is minimised too.")
+    on: _Parts = Field(("head",), description="Parts whose weights (not biases, not norms) it pulls towards 0.")
+
+
 class TrainSettings(_Strict):
     """How a model is trained and which of its epochs is kept."""
 
-    epochs: int = Field(7, ge=1, description="Times that the training cases are seen.")
+    epochs: int = Field(
+        EPOCHS, ge=1, description="Times that the training cases are seen; with phases, the sum of theirs."
+    )
+    phases: tuple[PhaseSettings, ...] | None = Field(
+        None,
+        min_length=1,
+        strict=False,
+        description="Stretches of the training, one after the other; null: everything learns throughout.",
+    )
+    bn: BatchNormRule | None = Field(
+        None,
+        description="Batch norm of what learns. frozen: statistics, scale and shift stay as they are; adapt: only the "
+        "statistics follow the data; train: all of it learns. null: frozen where training starts from given weights "
+        "with fewer than 500 training cases, else train.",
+    )
     batch_size: int = Field(16, ge=1, description="Clips in a step of the optimizer.")
     eval_batch_size: int | None = Field(
         None, ge=1, description="Clips in a batch of validation and test; null: as batch_size."
@@ -70,6 +119,9 @@ class TrainSettings(_Strict):
         "is added to what is minimised, not to the loss that is reported. The study used one and did not "
         "publish its value.",
     )
+    l1: L1Settings | None = Field(
+        None, description="L1 penalty on the weights of some parts, as l2_conv not in the loss that is reported."
+    )
     clip_gradients: float | None = Field(
         None, gt=0, description="Largest norm of the gradient of all weights together; null: not limited."
     )
@@ -86,3 +138,18 @@ class TrainSettings(_Strict):
         True,
         description="Use only operations that give the same bits twice, wherever the device offers them.",
     )
+
+    @model_validator(mode="after")
+    def _phases_add_up(self) -> TrainSettings:
+        if self.phases is None:
+            return self
+        names, total = [phase.name for phase in self.phases], sum(phase.epochs for phase in self.phases)
+        if len(set(names)) < len(names):
+            raise ValueError(f"two phases have the same name: {', '.join(names)}")
+        if "epochs" not in self.model_fields_set:
+            vars(self)["epochs"] = total  # frozen for others; here it is still being made
+        elif self.epochs != total:
+            raise ValueError(
+                f"epochs is {self.epochs} and the phases have {total} in all: leave epochs out or write {total}"
+            )
+        return self

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from echokit.objectives.objective import Objective
 from echokit.training.data import Batch
 from echokit.training.device import Precision
+from echokit.training.features import Augmentation
+from echokit.training.optimizer import build_optimizer, conv_kernels, sparse_weights, trained_parameters
+from echokit.training.parts import set_trained
+from echokit.training.phases import Phase
 from echokit.training.settings import TrainSettings
-
-Augmentation = Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]]
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -41,12 +44,14 @@ class Step:
     """Forward, backward, update.
 
     Attributes:
-        model: Normalises, then computes; on ``device``.
+        model: What is trained; on ``device``.
+        forward: From a batch to (B, outputs): the whole model, or its head alone on features.
         objective: Gives the loss.
         optimizer: Holds ``parameters``.
         scaler: Scales the loss where float16 needs it; passes it through elsewhere.
         parameters: What is trained, by name.
         kernels: Convolution kernels that ``l2_conv`` pulls towards 0.
+        sparse: Weights that ``l1`` pulls towards 0.
         settings: Clipping and penalty.
         precision: Number format.
         device: Where all of this is.
@@ -54,11 +59,13 @@ class Step:
     """
 
     model: nn.Module
+    forward: Callable[[Batch], Tensor]
     objective: Objective
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     parameters: Mapping[str, nn.Parameter]
     kernels: Sequence[Tensor]
+    sparse: Sequence[Tensor]
     settings: TrainSettings
     precision: Precision
     device: torch.device
@@ -83,7 +90,7 @@ class Step:
         for augment in self.augment:
             streams = augment(streams, generator)
         with self.precision.context(self.device):
-            outputs = self.model(streams, batch.valid)
+            outputs = self.forward(replace(batch, streams=streams))
         outputs = outputs.float()
         total, weight = self.objective.loss(outputs, y_true, value)
         torch.autograd.backward(self.scaler.scale(total / weight))
@@ -97,14 +104,57 @@ class Step:
     def _update(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        if self.settings.l2_conv or self.settings.clip_gradients:
+        settings = self.settings
+        if settings.l2_conv or settings.l1 or settings.clip_gradients:
             self.scaler.unscale_(self.optimizer)
-        if self.settings.l2_conv:
+        if settings.l2_conv:
             for kernel in self.kernels:
                 if kernel.grad is not None:  # the gradient of l2 * sum(kernel ** 2)
-                    kernel.grad.add_(kernel.detach(), alpha=2 * self.settings.l2_conv)
-        if self.settings.clip_gradients:
-            nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip_gradients)
+                    kernel.grad.add_(kernel.detach(), alpha=2 * settings.l2_conv)
+        if settings.l1:
+            for weight in self.sparse:
+                if weight.grad is not None:  # the gradient of l1 * sum(|weight|)
+                    weight.grad.add_(weight.detach().sign(), alpha=settings.l1.strength)
+        if settings.clip_gradients:
+            nn.utils.clip_grad_norm_(self.parameters.values(), settings.clip_gradients)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+
+
+def make_step(
+    model: nn.Module,
+    objective: Objective,
+    settings: TrainSettings,
+    phase: Phase,
+    precision: Precision,
+    device: torch.device,
+    augment: Sequence[Augmentation],
+) -> Step:
+    """The step of a phase, with a fresh optimizer of what learns in it; the model's parameters are told so."""
+    set_trained(model, phase.parts, phase.bn)
+    parameters = trained_parameters(model)
+    encoder: Any = model
+
+    def of_clips(batch: Batch) -> Tensor:
+        outputs: Tensor = model(batch.streams, batch.valid)
+        return outputs
+
+    def of_features(batch: Batch) -> Tensor:
+        outputs: Tensor = encoder.answer(batch.streams["features"])
+        return outputs
+
+    return Step(
+        model=model,
+        forward=of_features if phase.head_only else of_clips,
+        objective=objective,
+        optimizer=build_optimizer(parameters, settings.optimizer),
+        scaler=torch.amp.GradScaler(device.type, enabled=precision.scaler),
+        parameters=parameters,
+        kernels=conv_kernels(model),
+        sparse=sparse_weights(model, settings.l1.on if settings.l1 else ()),
+        settings=settings,
+        precision=precision,
+        device=device,
+        augment=() if phase.head_only else augment,
+    )

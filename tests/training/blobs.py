@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,6 +41,9 @@ class Blobs:
         ]
         return (np.array(frames) * 180 + rng.integers(0, 20, (len(frames), SIZE, SIZE))).astype(np.uint8)
 
+    def identity(self, case: int) -> str:
+        return f"blob {case} {zlib.crc32(self.videos[case].tobytes())}"
+
     def read(self, case: int, frames: np.ndarray) -> dict[str, tuple[np.ndarray, float]]:
         real = frames != PADDING
         video = np.where(real[:, None, None], self.videos[case][frames], 0).astype(np.uint8)
@@ -61,10 +65,15 @@ class Tiny(nn.Module):
         self.head = nn.Linear(8, 2)
 
     def forward(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
+        return self.answer(self.encode(streams, valid))
+
+    def answer(self, features: Tensor) -> Tensor:
+        return self.head(self.dropout(features))
+
+    def encode(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
         video = self.video(streams["video"] / 100)
         flow = self.norm(self.flow(streams["flow"] / 50))
-        features = torch.cat([s.relu().mean((2, 3, 4)) for s in (video, flow)], 1)
-        return self.head(self.dropout(features))
+        return torch.cat([s.relu().mean((2, 3, 4)) for s in (video, flow)], 1)
 
 
 class TwoClasses:
@@ -103,7 +112,7 @@ def train(directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD,
     """Fit the tiny model for three epochs of five steps; ``changes`` go to the settings or to `fit`."""
     arguments: dict = {
         "seed": 7, "device": torch.device("cpu"), "directory": directory, "resume": False, "watch": Silent(),
-        "case_ids": NAMES, "augment": (shake,), "metadata": {"recipe": "blobs"},
+        "case_ids": NAMES, "augment": (shake,), "metadata": {"recipe": "blobs"}, "cache": None,
         "clips": Blobs(CASES), "targets": targets(), "objective": TwoClasses(),
         "sampler": Window(frames=6, start="random"),
     }  # fmt: skip

@@ -29,7 +29,9 @@ def save(directory, number):
     model = nn.Linear(2, 2)
     nn.init.constant_(model.weight, number)
     optimizer = {"mean": torch.full((3,), float(number))}
-    save_checkpoint(directory, "last", model=model, state={"n": number}, metadata={"n": number}, optimizer=optimizer)
+    save_checkpoint(
+        directory, "last", model=model.state_dict(), state={"n": number}, metadata={"n": number}, optimizer=optimizer
+    )
 
 
 def number_of(directory):
@@ -98,5 +100,5 @@ def test_a_disk_that_refuses_is_said(tmp_path):
 
 def test_a_state_that_is_no_json_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        save_checkpoint(tmp_path, "best", model=nn.Linear(1, 1), state={"loss": float("nan")}, metadata={})
+        save_checkpoint(tmp_path, "best", model={}, state={"loss": float("nan")}, metadata={})
     assert find_checkpoint(tmp_path, "best") is None

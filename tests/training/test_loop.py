@@ -174,7 +174,7 @@ def test_the_running_sums_of_the_history_are_those_of_the_steps(tmp_path):
     assert [r["epoch"] for r in watch.epochs] == [1, 2, 3]
     assert list(result.history) == watch.epochs
     assert set(watch.epochs[0]) == CLOCK | {
-        "fold", "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_auroc", "lr"
+        "fold", "epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_auroc", "lr"
     }  # fmt: skip
 
 

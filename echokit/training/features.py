@@ -1,0 +1,194 @@
+"""Features of a frozen backbone: computed once, kept on disk by content, and all that a head needs to learn.
+
+A backbone that does not learn gives the same features in every epoch and every fold. So they are computed once
+for each window (augmented ones in a number of fixed copies), and a head then trains in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from echokit.errors import EchokitError
+from echokit.fingerprint import digest
+from echokit.models.weights import load_weights, save_tensors
+from echokit.sampling.windows import Windows
+from echokit.training.data import Batch, Integers, PreparedClips, batches
+from echokit.training.device import Precision
+from echokit.training.parts import evaluating, in_part
+
+Augmentation = Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]]
+FORMAT = 1
+"""Raised when the same key would mean other features."""
+
+
+class Encoder(Protocol):
+    """A model in two parts, as `echokit.models.echo_model.EchoModel` is."""
+
+    def encode(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
+        """Give (B, features)."""
+        ...
+
+    def answer(self, features: Tensor) -> Tensor:
+        """(B, features) to (B, outputs)."""
+        ...
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """Where features are kept, and what they depend on beside weights, clips and windows.
+
+    Attributes:
+        folder: Of the files; None keeps nothing.
+        identity: Of the code that computes: backbone, fusion and augmentations with their parameters.
+    """
+
+    folder: Path | None
+    identity: str
+
+
+@dataclass(frozen=True)
+class FeatureSamples:
+    """Samples whose features are known.
+
+    Attributes:
+        case: (n,) int64 case of each.
+        values: (n, features) float32 on the device.
+    """
+
+    case: Integers
+    values: Tensor
+
+    def batches(self, order: Integers, batch_size: int) -> Iterator[Batch]:
+        """Batches in an order; see `echokit.training.data.Samples`."""
+        for start in range(0, len(order), batch_size):
+            part = order[start : start + batch_size]
+            yield Batch({"features": self.values[torch.from_numpy(part).to(self.values.device)]}, {}, self.case[part])
+
+
+def backbone_hash(model: nn.Module) -> str:
+    """Hash everything of a model but its head: names, shapes and bits, normalisation included."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        if not in_part(name, "head"):
+            plain = tensor.detach().cpu().contiguous()
+            hashed.update(f"{name} {plain.dtype} {tuple(plain.shape)}\0".encode())
+            hashed.update(plain.reshape(-1).view(torch.uint8).numpy().data if plain.numel() else b"")
+    return hashed.hexdigest()
+
+
+def compute_features(
+    model: nn.Module,
+    clips: PreparedClips,
+    windows: Windows,
+    *,
+    backbone: str,
+    cache: FeatureCache,
+    device: torch.device,
+    precision: Precision,
+    batch_size: int,
+    augment: Sequence[Augmentation] = (),
+    seed: int = 0,
+    copy: int = 0,
+) -> npt.NDArray[np.float32]:
+    """Features (n, features) float32 of windows, from the cache where they were computed before.
+
+    Args:
+        model: An `Encoder` on ``device``; its modes are put back.
+        clips: Where windows are read.
+        windows: What features are made of.
+        backbone: From `backbone_hash`: many calls share one.
+        cache: Where to look first, and to keep the answer.
+        device: Where the model is.
+        precision: Number format of the forward pass.
+        batch_size: Windows at a time.
+        augment: Applied to every window with a generator that follows from (seed, copy, case) alone.
+        seed: Of the augmentation.
+        copy: Number of the augmented copy; without augmentation it changes nothing.
+    """
+    if not len(windows):
+        return np.zeros((0, 0), np.float32)
+    key = digest(
+        {
+            "format": FORMAT,
+            "backbone": backbone,
+            "code": cache.identity,
+            "clips": [clips.identity(int(case)) for case in windows.case],
+            "windows": hashlib.blake2b(windows.frames.astype("<i8").tobytes(), digest_size=16).hexdigest(),
+            "augmented": [seed, copy, windows.case.tolist()] if augment else None,
+            "computed": [device.type, str(precision.dtype), str(torch.__version__)],
+        }
+    )
+    path = cache.folder / key[:2] / f"{key}.safetensors" if cache.folder is not None else None
+    if path is not None and path.is_file():
+        try:
+            return load_weights(path)[0]["features"].numpy()
+        except (EchokitError, KeyError):  # damaged: it is made again
+            path.unlink(missing_ok=True)
+    chunks = _encoded(model, clips, windows, device, precision, batch_size, augment, (seed, copy))
+    values = torch.cat(list(chunks))
+    if path is not None:
+        save_tensors(path, {"features": values}, {})
+    return values.numpy()
+
+
+def _encoded(
+    model: nn.Module,
+    clips: PreparedClips,
+    windows: Windows,
+    device: torch.device,
+    precision: Precision,
+    batch_size: int,
+    augment: Sequence[Augmentation],
+    key: tuple[int, int],
+) -> Iterator[Tensor]:
+    encoder: Encoder = model  # type: ignore[assignment]
+    occurrence = _occurrences(windows.case)
+    done = 0
+    with evaluating(model):
+        for batch in batches(clips, windows, np.arange(len(windows)), batch_size, device):
+            streams = batch.streams
+            if augment:
+                part = slice(done, done + len(batch.rows))
+                keys = [(*key, int(case), int(nth)) for case, nth in zip(batch.rows, occurrence[part], strict=True)]
+                streams = _augmented(streams, augment, keys, device)
+            with torch.no_grad(), precision.context(device):
+                features = encoder.encode(streams, batch.valid)
+            done += len(batch.rows)
+            yield features.float().cpu()
+
+
+def _augmented(
+    streams: Mapping[str, Tensor],
+    augment: Sequence[Augmentation],
+    keys: Sequence[tuple[int, ...]],
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """Augment sample by sample, so that neither batch size nor order changes what becomes of one."""
+    samples = []
+    for index, key in enumerate(keys):
+        number = np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1)
+        generator = torch.Generator(device).manual_seed(int(number))
+        sample = {name: stream[index : index + 1] for name, stream in streams.items()}
+        for change in augment:
+            sample = change(sample, generator)
+        samples.append(sample)
+    return {name: torch.cat([sample[name] for sample in samples]) for name in samples[0]}
+
+
+def _occurrences(case: Integers) -> Integers:
+    """Which window of its case each is, from 0."""
+    seen: dict[int, int] = {}
+    numbers = np.empty(len(case), np.int64)
+    for position, row in enumerate(case.tolist()):
+        numbers[position] = seen.get(row, 0)
+        seen[row] = numbers[position] + 1
+    return numbers

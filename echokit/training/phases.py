@@ -1,0 +1,76 @@
+"""Phases: the stretches of a training, resolved, and where in them a history ends; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from echokit.training.settings import BatchNormRule, PhaseSettings, TrainSettings
+
+SMALL_COHORT = 500
+"""Fewer training cases than this can not estimate batch-norm statistics better than given weights hold them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A phase with nothing left open.
+
+    Attributes:
+        name: In the history.
+        parts: What learns.
+        epochs: How many epochs, at most.
+        lr: Peak learning rate.
+        bn: What batch norm does in the parts that learn.
+        copies: Fixed copies of every training sample, where the head alone learns.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    epochs: int
+    lr: float
+    bn: BatchNormRule
+    copies: int
+
+    @property
+    def head_only(self) -> bool:
+        """Whether the backbone is frozen as a whole, so that its features never change."""
+        return self.parts == ("head",)
+
+
+def plan_phases(settings: TrainSettings, *, from_weights: bool, cases: int) -> tuple[Phase, ...]:
+    """The phases of a training.
+
+    Args:
+        settings: The recipe's.
+        from_weights: Whether the model starts from given weights.
+        cases: Training cases of the fold.
+    """
+    usual: BatchNormRule = "frozen" if from_weights and cases < SMALL_COHORT else "train"
+    whole = PhaseSettings(name="all", epochs=settings.epochs)
+    return tuple(
+        Phase(
+            phase.name,
+            tuple(dict.fromkeys(phase.train)),
+            phase.epochs,
+            phase.lr or settings.optimizer.lr,
+            phase.bn or settings.bn or usual,
+            phase.copies,
+        )
+        for phase in settings.phases or (whole,)
+    )
+
+
+def current_phase(plan: Sequence[Phase], history: Sequence[Mapping[str, Any]]) -> Phase | None:
+    """The phase that the epoch after a history belongs to; None where all are done."""
+    return next((phase for phase in plan if not is_done(phase, history)), None)
+
+
+def is_done(phase: Phase, history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a phase has come to its end."""
+    return len(records_of(phase, history)) >= phase.epochs
+
+
+def records_of(phase: Phase, history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The records of one phase."""
+    return [record for record in history if record["phase"] == phase.name]

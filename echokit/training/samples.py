@@ -1,0 +1,161 @@
+"""Samples: what an epoch is made of, read from clips or, where the backbone is frozen, from its features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from echokit.cohort.cohort import Fold
+from echokit.sampling.windows import Windows
+from echokit.training.data import Batch, Integers, PreparedClips, batches, of_cases
+from echokit.training.features import (
+    Augmentation,
+    FeatureCache,
+    FeatureSamples,
+    backbone_hash,
+    compute_features,
+)
+from echokit.training.phases import Phase
+from echokit.training.step import Step
+
+Sampler = Callable[[Integers, str, int, int], Windows]
+
+
+class Samples(Protocol):
+    """The samples of one part of an epoch."""
+
+    @property
+    def case(self) -> Integers:
+        """(n,) int64 case of each sample."""
+        ...
+
+    def batches(self, order: Integers, batch_size: int) -> Iterator[Batch]:
+        """Batches of samples in an order, on the device.
+
+        Args:
+            order: (m,) int64 positions of samples.
+            batch_size: Samples of a batch; the last one has what is left.
+        """
+        ...
+
+
+class Source(Protocol):
+    """Where the samples of every epoch come from."""
+
+    def train(self, epoch: int) -> Samples:
+        """Those that are learned from."""
+        ...
+
+    def val(self, epoch: int) -> Samples:
+        """Those that an epoch is judged by."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClipSamples:
+    """Samples that are read from prepared clips."""
+
+    clips: PreparedClips
+    windows: Windows
+    device: torch.device
+
+    @property
+    def case(self) -> Integers:
+        """(n,) int64 case of each sample."""
+        return self.windows.case
+
+    def batches(self, order: Integers, batch_size: int) -> Iterator[Batch]:
+        """Batches in an order; see `Samples`."""
+        return batches(self.clips, self.windows, order, batch_size, self.device)
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Clips of one fold, windowed anew in every epoch."""
+
+    clips: PreparedClips
+    sampler: Sampler
+    fold: Fold
+    seed: int
+    device: torch.device
+
+    def train(self, epoch: int) -> ClipSamples:
+        """Windows of the training cases."""
+        return self._samples("train", epoch, self.fold.train)
+
+    def val(self, epoch: int) -> ClipSamples:
+        """Windows of the validation cases."""
+        return self._samples("val", epoch, self.fold.val)
+
+    def windows(self, split: str, epoch: int, cases: Integers) -> Windows:
+        """The windows of some cases."""
+        return of_cases(self.sampler(self.clips.lengths, split, epoch, self.seed), cases)
+
+    def _samples(self, split: str, epoch: int, cases: Integers) -> ClipSamples:
+        return ClipSamples(self.clips, self.windows(split, epoch, cases), self.device)
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """Features of one fold, in fixed copies that the epochs take in turn.
+
+    Attributes:
+        copies: The training samples, once a copy.
+        validation: The validation samples.
+    """
+
+    copies: tuple[FeatureSamples, ...]
+    validation: FeatureSamples
+
+    def train(self, epoch: int) -> FeatureSamples:
+        """The copy whose turn it is."""
+        return self.copies[(epoch - 1) % len(self.copies)]
+
+    def val(self, epoch: int) -> FeatureSamples:
+        """The same in every epoch."""
+        return self.validation
+
+
+def feature_source(
+    step: Step,
+    source: ClipSource,
+    phase: Phase,
+    augment: Sequence[Augmentation],
+    cache: FeatureCache,
+    backbone: str | None,
+) -> FeatureSource:
+    """Compute the features of a fold, or find them.
+
+    Args:
+        step: Holds the model, its device and number format.
+        source: The clips.
+        phase: How many copies.
+        augment: Applied to every copy of a training sample.
+        cache: Where features are kept.
+        backbone: Hash of the backbone, where it is known.
+    """
+    settings = step.settings
+    backbone = backbone or backbone_hash(step.model)
+
+    def features(windows: Windows, copy: int, augment: Sequence[Augmentation]) -> FeatureSamples:
+        values = compute_features(
+            step.model,
+            source.clips,
+            windows,
+            backbone=backbone,
+            cache=cache,
+            device=step.device,
+            precision=step.precision,
+            batch_size=settings.eval_batch_size or settings.batch_size,
+            augment=augment,
+            seed=source.seed,
+            copy=copy,
+        )
+        return FeatureSamples(windows.case, torch.from_numpy(values).to(step.device))
+
+    train = (source.windows("train", copy, source.fold.train) for copy in range(1, phase.copies + 1))
+    copies = tuple(features(windows, copy, augment) for copy, windows in enumerate(train, 1))
+    return FeatureSource(copies, features(source.windows("val", 1, source.fold.val), 0, ()))
