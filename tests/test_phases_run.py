@@ -1,0 +1,79 @@
+"""A run in phases, end to end: a head on frozen weights is kept alone, predicts as it scored, and repeats itself."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from echokit import load_run
+from echokit.cli import exit_code
+from echokit.models.weights import load_weights
+from echokit.predict import Predictor
+from echokit.run_directory import Run
+from tests.conftest import TINY
+
+FROZEN = """
+extends: tiny.yaml
+name: frozen
+model: {weights: run:tiny}
+augment: [{use: gain}]
+train: {epochs: 4, phases: [{name: head, train: [head], epochs: 4, lr: 0.01, copies: 2}], keep: best_val_auroc}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
+    folder = tmp_path_factory.mktemp("phases")
+    (folder / "tiny.yaml").write_text(TINY.format(root=phantom).replace("epochs: 2", "epochs: 1"))
+    (folder / "frozen.yaml").write_text(FROZEN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHOKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        arguments = ["run", str(folder / "frozen.yaml"), "--out", str(folder / "runs"), "--with-dependencies"]
+        assert exit_code(arguments) == 0
+    return folder
+
+
+def frozen(folder: Path) -> Run:
+    return load_run(folder / "runs" / "frozen")
+
+
+def test_the_head_alone_is_kept_with_the_hash_of_its_backbone(folder: Path) -> None:
+    tensors, facts = load_weights(frozen(folder).fold(0) / "best" / "model.safetensors")
+    assert set(tensors) == {"head.weight", "head.bias"}
+    assert len(str(facts["backbone_hash"])) == 32
+
+
+def test_predict_puts_backbone_and_head_together(folder: Path, phantom: Path) -> None:
+    run = frozen(folder)
+    row = run.predictions.iloc[-1]
+    video = phantom / "Videos" / f"{row['case_id']}.avi"
+    [answer] = Predictor(run)([(str(row["case_id"]), video)])
+    assert answer.score == pytest.approx(row["y_score"], abs=1e-6)
+
+
+def test_the_same_recipe_gives_the_same_scores_with_features_found_or_made(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder / "runs" / "tiny", tmp_path / "tiny", symlinks=True)
+    for cache in (None, tmp_path / "cache"):
+        if cache:
+            monkeypatch.setenv("ECHOKIT_CACHE", str(cache))
+        assert exit_code(["run", str(folder / "frozen.yaml"), "--out", str(tmp_path)]) == 0
+        again = (load_run(tmp_path / "frozen").path / "predictions.csv").read_bytes()
+        assert again == (frozen(folder).path / "predictions.csv").read_bytes()
+
+
+def test_a_run_of_heads_is_nothing_to_start_from(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    recipe = folder / "further.yaml"
+    recipe.write_text("extends: tiny.yaml\nname: further\nmodel: {weights: run:frozen}\n")
+    assert exit_code(["run", str(recipe), "--out", str(folder / "runs")]) == 2
+    assert "keeps the head alone" in capfd.readouterr().err
+
+
+def test_wrong_phases_are_told_with_their_place(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["validate", str(folder / "frozen.yaml"), "--set", "train.epochs=9"]) == 2
+    assert "the phases have 4 in all" in capfd.readouterr().err
+    wrong = "train.phases=[{name: a, train: [stage.9], epochs: 1}]"
+    changes = ["--set", wrong, "--set", "train.epochs=1"]
+    assert exit_code(["run", str(folder / "frozen.yaml"), "--out", str(folder / "runs"), *changes]) == 2
+    assert "no part 'stage.9'" in capfd.readouterr().err
