@@ -20,7 +20,8 @@ from torch import Tensor
 from echokit.errors import EchokitError
 from echokit.models.weights import load_weights, save_tensors
 
-MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+MODEL, OPTIMIZER, AVERAGE = "model.safetensors", "optimizer.safetensors", "average.safetensors"
+STATE = "state.json"
 
 
 def save_checkpoint(
@@ -31,6 +32,7 @@ def save_checkpoint(
     state: Mapping[str, object],
     metadata: Mapping[str, object],
     optimizer: Mapping[str, Tensor] | None = None,
+    average: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Write a checkpoint in place of the one of the same name.
 
@@ -41,6 +43,7 @@ def save_checkpoint(
         state: Strict JSON for ``state.json``.
         metadata: Strict JSON that is embedded in the weights.
         optimizer: Its tensors by name; None to keep the weights only.
+        average: Of the weights over steps, by name; None where there is none.
 
     Raises:
         EchokitError: The disk refuses.
@@ -53,6 +56,8 @@ def save_checkpoint(
         save_tensors(draft / MODEL, model, metadata)
         if optimizer is not None:
             save_tensors(draft / OPTIMIZER, optimizer, {})
+        if average is not None:
+            save_tensors(draft / AVERAGE, average, {})
         write_text(draft / STATE, _seal(state))
         os.rename(draft, fresh)
         _sync(directory)

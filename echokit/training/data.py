@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -90,7 +90,25 @@ def batches(
         batch_size: Windows of a batch; the last batch has what is left.
         device: Where the batch is to be.
     """
-    parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return read_batches(clips, windows, in_batches(order, batch_size), device)
+
+
+def in_batches(order: Integers, batch_size: int) -> list[Integers]:
+    """Cut an order into batches; the last one has what is left."""
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def read_batches(
+    clips: PreparedClips, windows: Windows, parts: Sequence[Integers], device: torch.device
+) -> Iterator[Batch]:
+    """Read batches of windows, the next one in the background while the present one is used.
+
+    Args:
+        clips: Where windows are read.
+        windows: Which frames each sample is.
+        parts: For each batch, (B,) int64 positions in ``windows``.
+        device: Where the batches are to be.
+    """
     if not parts:
         return
     with ThreadPoolExecutor(1, thread_name_prefix="echokit-read") as reader:

@@ -1,11 +1,12 @@
-"""The epochs of one fold: steps, running sums, validation."""
+"""The epochs of one phase: steps, running sums, validation."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,16 +17,16 @@ from torch import Tensor
 from echokit.cohort.cohort import Fold
 from echokit.errors import EchokitError
 from echokit.objectives.objective import Targets, threshold_of
-from echokit.training.data import Batch
+from echokit.training.data import in_batches
+from echokit.training.memory import memory_told
 from echokit.training.parts import evaluating, set_mode
 from echokit.training.phases import Phase, is_done, records_of
 from echokit.training.progress import Progress
 from echokit.training.samples import Samples, Source
-from echokit.training.schedule import learning_rate
+from echokit.training.schedule import Place, learning_rate
 from echokit.training.scoring import auroc, scores_of_cases
-from echokit.training.settings import TrainSettings
 from echokit.training.signals import StopRequest
-from echokit.training.step import NonFiniteLossError, Step, StepResult
+from echokit.training.step import NonFiniteLossError, Piece, Step, StepResult
 from echokit.training.watch import Watch
 
 Integers = npt.NDArray[np.int64]
@@ -65,7 +66,7 @@ class PhaseTraining:
             Interrupted: A stop was asked for; the position is saved.
         """
         while not is_done(self.phase, progress.history):
-            with memory_told(self.step.settings):
+            with memory_told(self.step.settings.batch_size, self._try_batch):
                 self.train_epoch(progress, stop)
                 record = self.finish_epoch(progress, stop)
             progress = progress.next_epoch(record)
@@ -75,29 +76,32 @@ class PhaseTraining:
 
     def train_epoch(self, progress: Progress, stop: StopRequest) -> None:
         """Do the steps of the epoch that are not done yet."""
-        settings = self.step.settings
+        settings, processes = self.step.settings, self.step.processes
         samples = self.source.train(progress.epoch)
         key = (self.seed, self.fold.number, progress.epoch)
         order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(samples.case))
-        steps = -(-len(order) // settings.batch_size)
-        earlier = len(records_of(self.phase, progress.history))
-        rest = order[progress.step * settings.batch_size :]
+        of_a_step = settings.batch_size * settings.accumulate * processes.count
+        whole = [order[start : start + of_a_step] for start in range(0, len(order), of_a_step)]
+        rest = [shares(part, settings.batch_size, processes.count) for part in whole[progress.step :]]
+        own = [[row[processes.index] for row in rows] for rows in rest]
+        records = records_of(self.phase, progress.history)
         started, before, seen = time.perf_counter(), progress.seconds, progress.seen
         set_mode(self.step.model, self.phase.parts, self.phase.bn)
-        for batch in samples.batches(rest, settings.batch_size):
-            done = (earlier + progress.step / steps) / self.phase.epochs
-            lr = learning_rate(settings.schedule, self.phase.lr, done)
-            result = self._step(batch, lr, progress)
+        pieces = self._pieces(samples, own, [part[:1] for part in whole[progress.step :]], progress)
+        for part, rows in zip(whole[progress.step :], own, strict=True):
+            place = Place(len(records), self.phase.epochs, progress.step, len(whole), records)
+            lr = learning_rate(settings.schedule, self.phase.lr, place)
+            result = self._step(islice(pieces, len(rows)), len(part), lr, samples.case[np.concatenate(rows)], progress)
             progress.step += 1
             progress.lr = lr
-            self._count(batch, result, progress)
+            self._count(result, progress)
             elapsed = time.perf_counter() - started
             progress.seconds = before + elapsed
             self.watch.step(
                 progress.epoch,
                 self.epochs,
                 progress.step,
-                steps,
+                len(whole),
                 progress.loss / progress.weight,
                 (progress.seen - seen) / elapsed,
             )
@@ -118,38 +122,58 @@ class PhaseTraining:
         record["seconds"] = progress.seconds + time.perf_counter() - started
         record["clips_per_second"] = progress.seen / progress.seconds
         _require_finite(record, progress.epoch)
-        return record
+        return self.step.processes.agree(record)  # type: ignore[no-any-return]
 
-    def _step(self, batch: Batch, lr: float, progress: Progress) -> StepResult:
-        key = np.random.SeedSequence((self.seed, self.fold.number, progress.epoch, progress.step))
+    def _pieces(
+        self, samples: Samples, own: Sequence[Sequence[Integers]], stand_ins: Sequence[Integers], progress: Progress
+    ) -> Iterator[Piece]:
+        """The pieces of this process, step after step, read ahead of their use."""
+        index, count = self.step.processes.index, self.step.processes.count
+        first = progress.step
+        places = [(step, number) for step, rows in enumerate(own) for number in range(len(rows))]
+        parts = [own[step][number] if len(own[step][number]) else stand_ins[step] for step, number in places]
+        for (step, number), batch in zip(places, samples.batches(parts), strict=True):
+            key = (self.seed, self.fold.number, progress.epoch, first + step, number * count + index)
+            yield Piece(
+                batch,
+                *self._learned(batch.rows, self.step.device),
+                _seed_of(np.random.SeedSequence(key)),
+                counted=len(own[step][number]) > 0,
+            )
+
+    def _step(self, pieces: Iterator[Piece], clips: int, lr: float, rows: Integers, progress: Progress) -> StepResult:
         try:
-            return self.step(batch, *self._learned(batch.rows, self.step.device), lr, _seed_of(key))
+            return self.step(pieces, clips, lr)
         except NonFiniteLossError as error:
-            names = ", ".join(self.case_ids[row] for row in batch.rows)
+            names = ", ".join(self.case_ids[row] for row in rows)
             raise EchokitError(
                 f"{error} in epoch {progress.epoch}, step {progress.step + 1}, on the cases {names}",
                 hint="look at these cases; else try a lower train.optimizer.lr, train.clip_gradients or "
                 "train.precision: float32",
             ) from error
 
-    def _count(self, batch: Batch, result: StepResult, progress: Progress) -> None:
+    def _count(self, result: StepResult, progress: Progress) -> None:
         """Add a step to the running sums of the epoch, as the study's framework reports them."""
         progress.loss += result.loss
         progress.weight += result.weight
-        objective = self.step.objective
-        called = objective.score(result.outputs).double().numpy() >= threshold_of(objective)
-        progress.correct += int((called == (self.targets.y_true[batch.rows] == 1)).sum())
-        progress.seen += len(batch.rows)
+        counts = torch.zeros(2, dtype=torch.float64)
+        if result.rows:
+            objective = self.step.objective
+            called = objective.score(result.outputs).double().numpy() >= threshold_of(objective)
+            truth = self.targets.y_true[list(result.rows)] == 1
+            counts += torch.tensor([(called == truth).sum(), len(truth)])
+        counts = counts.to(self.step.device)
+        self.step.processes.add(counts)
+        correct, seen = counts.tolist()
+        progress.correct += int(correct)
+        progress.seen += int(seen)
 
     def _validate(self, progress: Progress, stop: StopRequest) -> dict[str, Any]:
         if not len(self.fold.val):
             return {"val_loss": None, "val_accuracy": None, "val_auroc": None}
         step, samples = self.step, self.source.val(progress.epoch)
-        chunks = []
-        for chunk in self._outputs(samples):
-            chunks.append(chunk)
-            self._stop_if_asked(progress, stop)
-        outputs = torch.cat(chunks)
+        with step.averaged():
+            outputs = self._outputs(samples, progress, stop)
         total, weight = step.objective.loss(outputs, *self._learned(samples.case, torch.device("cpu")))
         scores = scores_of_cases(step.objective, samples.case, outputs)
         truth = self.targets.y_true[scores.case]
@@ -160,25 +184,63 @@ class PhaseTraining:
             "val_auroc": auroc(truth, scores.score),
         }
 
-    def _outputs(self, samples: Samples) -> Iterator[Tensor]:
-        """Outputs (B, outputs) float32 on the CPU in evaluation mode, in the order of the samples."""
-        step = self.step
+    def _outputs(self, samples: Samples, progress: Progress, stop: StopRequest) -> Tensor:
+        """Outputs (n, outputs) float32 on the CPU in evaluation mode; each process computes its share."""
+        step, processes = self.step, self.step.processes
         size = step.settings.eval_batch_size or step.settings.batch_size
+        own = np.array_split(np.arange(len(samples.case)), processes.count)[processes.index]
+        chunks = [torch.empty(0, step.objective.outputs)]
         with evaluating(step.model):
-            for batch in samples.batches(np.arange(len(samples.case)), size):
+            for batch in samples.batches(in_batches(own, size)):
                 with torch.inference_mode(), step.precision.context(step.device):
                     outputs = step.forward(batch)
-                yield outputs.float().cpu()
+                chunks.append(outputs.float().cpu())
+                if processes.count == 1:
+                    self._stop_if_asked(progress, stop, averaged=True)
+        return torch.cat(processes.gather(torch.cat(chunks)))
 
     def _learned(self, rows: Integers, device: torch.device) -> tuple[Tensor, Tensor]:
         """y_true (B,) int64 and value (B,) float32 of the cases."""
         value = self.targets.value[rows].astype(np.float32)
         return torch.from_numpy(self.targets.y_true[rows]).to(device), torch.from_numpy(value).to(device)
 
-    def _stop_if_asked(self, progress: Progress, stop: StopRequest) -> None:
-        if stop:
+    def _stop_if_asked(self, progress: Progress, stop: StopRequest, *, averaged: bool = False) -> None:
+        """Save and stop, if a signal came to any of the processes.
+
+        Args:
+            progress: Where the training is.
+            stop: Whether one came to this process.
+            averaged: Whether the model has its averaged weights at the moment.
+        """
+        signum = next((came for came in self.step.processes.gather(stop.signum) if came is not None), None)
+        if signum is None:
+            return
+        stop.signum = signum
+        with self.step.averaged() if averaged else nullcontext():  # averaged twice is as trained
             self.keeper.stop(progress)
-            raise stop.interrupted()
+        raise stop.interrupted()
+
+    def _try_batch(self, clips: int) -> None:
+        """Compute the gradients of so many training clips, to see whether memory allows it."""
+        samples = self.source.train(1)
+        rows = np.resize(np.arange(len(samples.case)), clips)
+        [batch] = samples.batches([rows])
+        spare = [torch.zeros_like(p) for p in self.step.parameters.values() for _ in range(2)]  # the optimizer's state
+        self.step.learn(Piece(batch, *self._learned(batch.rows, self.step.device), 0), clips)
+        self.step.optimizer.zero_grad(set_to_none=True)
+        del spare
+
+
+def shares(part: Integers, batch_size: int, processes: int) -> list[list[Integers]]:
+    """Deal the clips of one step to processes, in pieces of at most ``batch_size``.
+
+    Returns:
+        One row for each time that clips go through the model, with one piece a process. All processes have equally
+        many rows, and pieces differ by one clip at most; with fewer clips than processes, some are empty.
+    """
+    rows = -(-len(part) // (batch_size * processes))
+    pieces = np.array_split(part, rows * processes)
+    return [pieces[row * processes : (row + 1) * processes] for row in range(rows)]
 
 
 def _seed_of(key: np.random.SeedSequence) -> int:
@@ -192,19 +254,3 @@ def _require_finite(record: Mapping[str, Any], epoch: int) -> None:
                 f"{name} is {value} after epoch {epoch}",
                 hint="a lower train.optimizer.lr, train.clip_gradients or precision: float32",
             )
-
-
-@contextmanager
-def memory_told(settings: TrainSettings) -> Iterator[None]:
-    """Say in one sentence that memory ran out, which each allocator says in its own way."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        if not short:
-            raise
-        raise EchokitError(
-            f"there is not enough memory for batches of {settings.batch_size} clips",
-            hint="a smaller train.batch_size (or train.eval_batch_size, if it is larger)",
-            where="train.batch_size",
-        ) from error

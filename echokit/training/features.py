@@ -67,10 +67,9 @@ class FeatureSamples:
     case: Integers
     values: Tensor
 
-    def batches(self, order: Integers, batch_size: int) -> Iterator[Batch]:
-        """Batches in an order; see `echokit.training.data.Samples`."""
-        for start in range(0, len(order), batch_size):
-            part = order[start : start + batch_size]
+    def batches(self, parts: Sequence[Integers]) -> Iterator[Batch]:
+        """Batches; see `echokit.training.samples.Samples`."""
+        for part in parts:
             yield Batch({"features": self.values[torch.from_numpy(part).to(self.values.device)]}, {}, self.case[part])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,11 +17,12 @@ from echokit.training.epoch import PhaseTraining
 from echokit.training.features import FeatureSamples
 from echokit.training.keep import Kept, kept_epoch, require_validation
 from echokit.training.phases import current_phase, plan_phases
+from echokit.training.processes import ALONE
 from echokit.training.progress import Progress
 from echokit.training.samples import FeatureSource
 from echokit.training.settings import TrainSettings
 from echokit.training.signals import stop_on_signal
-from echokit.training.step import make_step
+from echokit.training.step import Step, make_step
 from echokit.training.watch import Watch
 
 
@@ -113,16 +114,17 @@ def fit_head(
     )
     precision = choose_precision(device, "float32")
     progress = Progress()
-    keeper = _InMemory(head, settings)
+    best: dict[str, Tensor] = {}
     gpus = [device] if device.type == "cuda" else []
     with reproducible(device, settings.deterministic), torch.random.fork_rng(gpus), stop_on_signal() as stop:
         while (phase := current_phase(plan, progress.history)) is not None:
-            step = make_step(head, objective, settings, phase, precision, device, ())
+            step = make_step(head, objective, settings, phase, precision, device, (), ALONE)
+            keeper = _InMemory(step, settings, best)
             training = PhaseTraining(
                 phase, step, source, targets, fold, seed, watch, tuple(case_ids), settings.epochs, keeper
             )
             progress = training.run(progress, stop)
-    head.load_state_dict(keeper.best)
+    head.load_state_dict(best)
     return HeadFit(tuple(progress.history), kept_epoch(settings.keep, progress.history))
 
 
@@ -130,13 +132,14 @@ def fit_head(
 class _InMemory:
     """Keeps the best weights of a head; see `echokit.training.keeper.Keeper`."""
 
-    head: nn.Module
+    step: Step
     settings: TrainSettings
-    best: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor]
 
     def epoch(self, progress: Progress, record: Mapping[str, Any]) -> None:
         if kept_epoch(self.settings.keep, progress.history).epoch == record["epoch"]:
-            self.best = {name: tensor.detach().clone() for name, tensor in self.head.state_dict().items()}
+            with self.step.averaged():
+                self.best |= {name: tensor.detach().clone() for name, tensor in self.step.model.state_dict().items()}
 
     def stop(self, progress: Progress) -> None:
         pass

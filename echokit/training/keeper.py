@@ -51,7 +51,10 @@ class Keeper:
         done = current_phase(self.plan, progress.history) is None
         kept = kept_epoch(self.rule, progress.history)
         if kept.epoch == record["epoch"] and (done or self.rule != "last"):
-            self._best = (self._weights(), record)
+            with self.step.averaged():
+                self._best = (self._weights(), record)
+                if not self.phase.head_only:
+                    self._write_best()
         if self.phase.head_only and not is_done(self.phase, progress.history):
             return
         self._write_best()

@@ -20,12 +20,14 @@ from echokit.objectives.objective import Objective, Targets
 from echokit.training.convolution import sound_gradients
 from echokit.training.data import PreparedClips
 from echokit.training.device import Precision, choose_precision, fix_threads, reproducible
-from echokit.training.epoch import PhaseTraining, memory_told
+from echokit.training.epoch import PhaseTraining
 from echokit.training.features import Augmentation, FeatureCache, backbone_hash
 from echokit.training.keep import Kept, kept_epoch, require_validation
 from echokit.training.keeper import Keeper
+from echokit.training.memory import memory_told
 from echokit.training.parts import require_parts
 from echokit.training.phases import current_phase, plan_phases
+from echokit.training.processes import processes
 from echokit.training.progress import FoldFiles, Progress, Saved
 from echokit.training.samples import ClipSource, Sampler, Source, feature_source
 from echokit.training.settings import TrainSettings
@@ -107,6 +109,12 @@ def fit(
         Interrupted: SIGINT or SIGTERM came; the position is saved.
     """
     require_validation(settings.keep, len(fold.val))
+    if settings.early_stop and not len(fold.val):
+        raise EchokitError(
+            "an early stop follows the validation part, and this fold has none",
+            hint="leave early_stop out, or give the resampler a validation part (val: 0.2)",
+            where="train.early_stop",
+        )
     _require_clips(clips.lengths, fold, case_ids)
     plan = plan_phases(settings, from_weights=from_weights, cases=len(fold.train))
     require_parts(model, [part for planned in plan for part in planned.parts], "train.phases")
@@ -125,6 +133,7 @@ def fit(
     if not resume:
         files.require_empty()
     directory.mkdir(parents=True, exist_ok=True)
+    together = processes()
     clip_source = ClipSource(clips, sampler, fold, seed, device)
     # A backbone that is still as it was found need not be written again and again: its hash names it.
     found = backbone_hash(model) if plan[0].head_only else None
@@ -142,10 +151,10 @@ def fit(
         while (phase := current_phase(plan, progress.history)) is not None:
             before = plan[: plan.index(phase)]
             untouched = found if all(earlier.head_only for earlier in before) else None
-            step = make_step(model, objective, settings, phase, precision, device, augment)
+            step = make_step(model, objective, settings, phase, precision, device, augment, together)
             source: Source = clip_source
             if phase.head_only:
-                with memory_told(settings):
+                with memory_told(settings.eval_batch_size or settings.batch_size):
                     source = feature_source(
                         step, clip_source, phase, augment, cache or FeatureCache(None, ""), untouched
                     )

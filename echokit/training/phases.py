@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from echokit.training.settings import BatchNormRule, PhaseSettings, TrainSettings
+from echokit.training.settings import BatchNormRule, EarlyStopSettings, PhaseSettings, TrainSettings
 
 SMALL_COHORT = 500
 """Fewer training cases than this can not estimate batch-norm statistics better than given weights hold them."""
@@ -23,6 +23,7 @@ class Phase:
         lr: Peak learning rate.
         bn: What batch norm does in the parts that learn.
         copies: Fixed copies of every training sample, where the head alone learns.
+        early_stop: When it ends before its time.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Phase:
     lr: float
     bn: BatchNormRule
     copies: int
+    early_stop: EarlyStopSettings | None = None
 
     @property
     def head_only(self) -> bool:
@@ -56,6 +58,7 @@ def plan_phases(settings: TrainSettings, *, from_weights: bool, cases: int) -> t
             phase.lr or settings.optimizer.lr,
             phase.bn or settings.bn or usual,
             phase.copies,
+            settings.early_stop,
         )
         for phase in settings.phases or (whole,)
     )
@@ -68,7 +71,21 @@ def current_phase(plan: Sequence[Phase], history: Sequence[Mapping[str, Any]]) -
 
 def is_done(phase: Phase, history: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a phase has come to its end."""
-    return len(records_of(phase, history)) >= phase.epochs
+    records = records_of(phase, history)
+    return len(records) >= phase.epochs or (phase.early_stop is not None and _is_stale(phase.early_stop, records))
+
+
+def _is_stale(rule: EarlyStopSettings, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last epochs brought nothing better; an epoch in which the metric is undefined did not."""
+    sign = -1.0 if rule.metric == "val_loss" else 1.0
+    best, since = float("-inf"), 0
+    for record in records:
+        value = record[rule.metric]
+        if value is not None and sign * value > best + rule.by:
+            best, since = sign * value, 0
+        else:
+            since += 1
+    return since >= rule.patience
 
 
 def records_of(phase: Phase, history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from echokit.errors import EchokitError
 from echokit.training.checkpoint import (
+    AVERAGE,
     MODEL,
     OPTIMIZER,
     damaged,
@@ -23,7 +24,7 @@ from echokit.training.checkpoint import (
     write_text,
 )
 from echokit.training.features import backbone_hash
-from echokit.training.optimizer import restore_state, state_tensors
+from echokit.training.optimizer import restore_state, state_numbers, state_tensors
 from echokit.training.parts import head_state, in_part
 from echokit.training.phases import Phase, current_phase
 from echokit.training.step import Step
@@ -68,16 +69,20 @@ class Saved:
         progress: The position.
         checkpoint: Where the optimizer's state lies; None at the start and at the end of a training.
         phase: The phase that this state belongs to.
+        numbers: What is no tensor in the optimizer's state.
         scaler: State of the loss scaler.
+        averaged: Steps in the average of the weights.
     """
 
     progress: Progress
     checkpoint: Path | None = None
     phase: str | None = None
+    numbers: Mapping[str, Any] = field(default_factory=dict)
     scaler: Mapping[str, Any] = field(default_factory=dict)
+    averaged: int = 0
 
     def restore(self, step: Step) -> None:
-        """Put back the optimizer.
+        """Put back the optimizer and the average of the weights.
 
         Raises:
             EchokitError: The checkpoint is damaged.
@@ -85,8 +90,10 @@ class Saved:
         if self.checkpoint is None:
             return
         try:
-            restore_state(step.optimizer, step.parameters, load_tensors(self.checkpoint, OPTIMIZER))
+            restore_state(step.optimizer, step.parameters, load_tensors(self.checkpoint, OPTIMIZER), self.numbers)
             step.scaler.load_state_dict(dict(self.scaler))
+            if step.ema is not None:
+                step.ema.restore(load_tensors(self.checkpoint, AVERAGE), self.averaged)
         except (KeyError, RuntimeError) as error:
             raise damaged(self.checkpoint, str(error)) from error
 
@@ -157,6 +164,8 @@ class FoldFiles:
             "phase": phase,
             "backbone": backbone,
             "scaler": step.scaler.state_dict(),
+            "optimizer": state_numbers(step.optimizer, step.parameters),
+            "averaged": step.ema.steps if step.ema else 0,
             "identity": dict(self.identity),
             "computed": dict(self.computed),
         }
@@ -167,6 +176,7 @@ class FoldFiles:
             state=state,
             metadata=self.metadata,
             optimizer=state_tensors(step.optimizer, step.parameters),
+            average=step.ema.average if step.ema else None,
         )
 
     def save_best(self, tensors: Mapping[str, Tensor], record: Mapping[str, Any], backbone: str | None) -> None:
@@ -217,7 +227,7 @@ class FoldFiles:
             put_weights(model, checkpoint, state["backbone"])
             progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
             changed = [k for k, v in self.computed.items() if state["computed"].get(k) != v]
-            saved = Saved(progress, checkpoint, state["phase"], state["scaler"])
+            saved = Saved(progress, checkpoint, state["phase"], state["optimizer"], state["scaler"], state["averaged"])
         except KeyError as error:
             raise damaged(checkpoint, str(error)) from error
         if changed:

@@ -10,7 +10,7 @@ import torch
 
 from echokit.cohort.cohort import Fold
 from echokit.sampling.windows import Windows
-from echokit.training.data import Batch, Integers, PreparedClips, batches, of_cases
+from echokit.training.data import Batch, Integers, PreparedClips, of_cases, read_batches
 from echokit.training.features import (
     Augmentation,
     FeatureCache,
@@ -32,12 +32,11 @@ class Samples(Protocol):
         """(n,) int64 case of each sample."""
         ...
 
-    def batches(self, order: Integers, batch_size: int) -> Iterator[Batch]:
-        """Batches of samples in an order, on the device.
+    def batches(self, parts: Sequence[Integers]) -> Iterator[Batch]:
+        """Batches of samples, on the device.
 
         Args:
-            order: (m,) int64 positions of samples.
-            batch_size: Samples of a batch; the last one has what is left.
+            parts: For each batch, (B,) int64 positions of samples.
         """
         ...
 
@@ -67,9 +66,9 @@ class ClipSamples:
         """(n,) int64 case of each sample."""
         return self.windows.case
 
-    def batches(self, order: Integers, batch_size: int) -> Iterator[Batch]:
-        """Batches in an order; see `Samples`."""
-        return batches(self.clips, self.windows, order, batch_size, self.device)
+    def batches(self, parts: Sequence[Integers]) -> Iterator[Batch]:
+        """Batches, read ahead; see `Samples`."""
+        return read_batches(self.clips, self.windows, parts, self.device)
 
 
 @dataclass(frozen=True)

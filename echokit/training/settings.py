@@ -2,33 +2,112 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from echokit.errors import EchokitError, did_you_mean
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-_Beta = Annotated[float, Field(ge=0, lt=1)]
+class _ByName(BaseModel):
+    """Settings of something that a library has under a name: its own parameters are fields too, filled in and checked.
+
+    What is in ``LIGHT`` is checked from this table, so that the usual recipe is validated without torch; any other
+    name imports its library.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+    LIGHT: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    use: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The parameters of the named thing, lists as tuples."""
+        extra = self.model_extra or {}
+        return {name: tuple(v) if isinstance(v, list) else v for name, v in extra.items()}
+
+    @classmethod
+    def known(cls, use: str) -> Mapping[str, Any]:
+        """Parameters of a name and their defaults.
+
+        Raises:
+            ValueError: The libraries have no such name.
+        """
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _check_options(self) -> Self:
+        known = self.LIGHT[self.use] if self.use in self.LIGHT else self.known(self.use)
+        extra = self.model_extra
+        assert extra is not None  # extra="allow"
+        for name, value in extra.items():
+            if name not in known:
+                hint = did_you_mean(name, known) or f"it takes {', '.join(known) or 'no parameters of its own'}"
+                raise ValueError(f"{self.use} has no parameter {name!r} ({hint})")
+            if not _fits(value, known[name]):
+                raise ValueError(f"{name} of {self.use} is a value like {known[name]!r}, not {value!r}")
+        complete = {name: extra.get(name, _plain(default)) for name, default in known.items()}
+        extra.clear()
+        extra.update({name: value for name, value in complete.items() if value is not None})
+        return self
 
 
-class OptimizerSettings(_Strict):
-    """How the weights follow their gradients."""
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value is of the kind of a default; a default of None says nothing of its kind."""
+    if isinstance(default, bool) or isinstance(value, bool):
+        return default is None or (isinstance(default, bool) and isinstance(value, bool))
+    if isinstance(default, int | float):
+        return isinstance(value, int | float)
+    if isinstance(default, list | tuple):
+        return isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value)
+    return default is None or isinstance(value, type(default))
 
-    use: Literal["adam", "adamw"] = Field(
+
+def _plain(default: Any) -> Any:
+    return list(default) if isinstance(default, tuple) else default
+
+
+class OptimizerSettings(_ByName):
+    """How the weights follow their gradients: an optimizer of torch or timm, with its own parameters beside these."""
+
+    LIGHT = {
+        "adam": {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False},
+        "adamw": {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False},
+        "sgd": {"momentum": 0.0, "dampening": 0.0, "nesterov": False},
+    }
+    use: str = Field(
         "adam",
-        description="adam: weight decay is added to the gradient; adamw: it shrinks the weights directly.",
+        description="Name in torch.optim, else in timm.optim, in lower case. adam: weight decay is added to the "
+        "gradient; adamw: it shrinks the weights directly.",
     )
-    lr: float = Field(1e-4, gt=0, description="Learning rate; with one_cycle, its peak.")
+    lr: float = Field(1e-4, gt=0, description="Learning rate; where the schedule has a peak, that.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay on every parameter that is trained.")
-    betas: tuple[_Beta, _Beta] = Field(
-        (0.9, 0.999),
-        strict=False,  # a list in YAML
-        description="Decay of the running means of the gradient and of its square.",
-    )
-    eps: float = Field(1e-8, gt=0, description="Added to the denominator of the update.")
+
+    @classmethod
+    def known(cls, use: str) -> Mapping[str, Any]:
+        """Parameters of an optimizer and their defaults."""
+        from echokit.training.by_name import optimizer_parameters
+
+        return optimizer_parameters(use)
+
+    @model_validator(mode="after")
+    def _tried(self) -> Self:
+        if self.use not in self.LIGHT:
+            from echokit.training.by_name import try_optimizer
+
+            try_optimizer(self.use, {"lr": self.lr, **self.options})
+        return self
+
+    @model_validator(mode="after")
+    def _betas(self) -> Self:
+        if any(not 0 <= beta < 1 for beta in self.options.get("betas", ())):
+            raise ValueError(f"betas lie between 0 and 1, not {self.options['betas']!r}")
+        return self
 
 
 class ConstantSchedule(_Strict):
@@ -46,7 +125,47 @@ class OneCycleSchedule(_Strict):
     end_factor: float = Field(4e-6, ge=0, le=1, description="Last learning rate, as a fraction of the peak.")
 
 
-Schedule = Annotated[ConstantSchedule | OneCycleSchedule, Field(discriminator="use")]
+class NamedSchedule(_ByName):
+    """A schedule of torch or timm, with its own parameters beside these."""
+
+    use: str = Field(
+        description="In torch.optim.lr_scheduler without LR (cosine_annealing, step, exponential, ...), else in "
+        "timm.scheduler (cosine, tanh, poly, ...); plateau lowers the rate when the validation loss stays.",
+    )
+    unit: Literal["epoch", "step"] = Field("epoch", description="What its parameters count.")
+
+    @classmethod
+    def known(cls, use: str) -> Mapping[str, Any]:
+        """Parameters of a schedule and their defaults; what is the length of the training is filled in later."""
+        from echokit.training.by_name import schedule_parameters
+
+        return schedule_parameters(use)
+
+    @model_validator(mode="after")
+    def _tried(self) -> Self:
+        from echokit.training.by_name import PLATEAU, plateau_rate, schedule_curve
+
+        try:
+            if self.use == PLATEAU:
+                plateau_rate(self.options, 1.0, (1.0,))
+            else:
+                schedule_curve(self.use, tuple(self.options.items()), 1.0, 4)
+        except EchokitError as error:
+            raise ValueError(error.message) from None
+        return self
+
+
+def _schedule_kind(value: Any) -> str:
+    use = value.get("use") if isinstance(value, Mapping) else getattr(value, "use", None)
+    return str(use) if use in ("constant", "one_cycle") else "named"
+
+
+Schedule = Annotated[
+    Annotated[ConstantSchedule, Tag("constant")]
+    | Annotated[OneCycleSchedule, Tag("one_cycle")]
+    | Annotated[NamedSchedule, Tag("named")],
+    Discriminator(_schedule_kind),
+]
 
 
 BatchNormRule = Literal["frozen", "adapt", "train"]
@@ -84,6 +203,20 @@ class L1Settings(_Strict):
     on: _Parts = Field(("head",), description="Parts whose weights (not biases, not norms) it pulls towards 0.")
 
 
+class EmaSettings(_Strict):
+    """Exponential moving average of the weights: validated, kept and scored in place of the weights themselves."""
+
+    decay: float = Field(0.999, gt=0, lt=1, description="Part of the average that a step keeps; less in the beginning.")
+
+
+class EarlyStopSettings(_Strict):
+    """End of a phase that no longer gets better."""
+
+    patience: int = Field(ge=1, description="Epochs without a better value after which the phase ends.")
+    metric: Literal["val_loss", "val_accuracy", "val_auroc"] = Field("val_loss", description="What should get better.")
+    by: float = Field(0.0, ge=0, description="Better means by more than this.")
+
+
 class TrainSettings(_Strict):
     """How a model is trained and which of its epochs is kept."""
 
@@ -102,7 +235,13 @@ class TrainSettings(_Strict):
         "statistics follow the data; train: all of it learns. null: frozen where training starts from given weights "
         "with fewer than 500 training cases, else train.",
     )
-    batch_size: int = Field(16, ge=1, description="Clips in a step of the optimizer.")
+    batch_size: int = Field(16, ge=1, description="Clips that go through the model at a time, on each device.")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="Batches whose gradients make one step: a step is of batch_size x accumulate clips, times the "
+        "processes of a parallel training.",
+    )
     eval_batch_size: int | None = Field(
         None, ge=1, description="Clips in a batch of validation and test; null: as batch_size."
     )
@@ -110,8 +249,17 @@ class TrainSettings(_Strict):
         default_factory=OptimizerSettings, description="How the weights follow their gradients."
     )
     schedule: Schedule = Field(
-        default_factory=ConstantSchedule, description="How the learning rate changes: constant or one_cycle."
+        default_factory=ConstantSchedule,
+        description="How the learning rate changes in a phase: constant, one_cycle, or a name of torch or timm.",
     )
+    layer_decay: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Layer-wise decay: each layer below the head learns at this times the rate of the one above it.",
+    )
+    ema: EmaSettings | None = Field(None, description="Average of the weights over steps; null: none.")
+    early_stop: EarlyStopSettings | None = Field(None, description="When a phase ends before its time; null: never.")
     l2_conv: float = Field(
         0.0,
         ge=0,
@@ -133,6 +281,9 @@ class TrainSettings(_Strict):
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number format of the arithmetic; auto: the fastest that the device really has."
+    )
+    compile: bool = Field(
+        False, description="Compile the training step with torch.compile: a minute first, other last bits, some speed."
     )
     deterministic: bool = Field(
         True,

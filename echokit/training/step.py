@@ -1,22 +1,25 @@
-"""One step of the optimizer, a pure function of weights, batch, learning rate and seed."""
+"""One step of the optimizer, a pure function of weights, batches, learning rate and seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from echokit.objectives.objective import Objective
 from echokit.training.data import Batch
 from echokit.training.device import Precision
+from echokit.training.ema import Ema, follow
 from echokit.training.features import Augmentation
 from echokit.training.optimizer import build_optimizer, conv_kernels, sparse_weights, trained_parameters
 from echokit.training.parts import set_trained
 from echokit.training.phases import Phase
+from echokit.training.processes import Processes
 from echokit.training.settings import TrainSettings
 
 
@@ -25,23 +28,44 @@ class NonFiniteLossError(ArithmeticError):
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A batch of a step: what goes through the model at a time.
+
+    Attributes:
+        batch: B windows on the device.
+        y_true: (B,) int64 on the device.
+        value: (B,) float32 on the device.
+        seed: Decides augmentation and dropout, alone: no generator's state outlives it.
+        counted: False for a stand-in, where a process has nothing to do in a step: it teaches nothing.
+    """
+
+    batch: Batch
+    y_true: Tensor
+    value: Tensor
+    seed: int
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What a step tells.
 
     Attributes:
-        loss: Weighted sum of the losses of the batch.
+        loss: Weighted sum of the losses of all clips of the step, in all processes.
         weight: Sum of the weights.
-        outputs: (B, outputs) float32 on the CPU, from before the update.
+        outputs: (B, outputs) float32 on the CPU, of the counted pieces of this process, from before the update.
+        rows: Their cases.
     """
 
     loss: float
     weight: float
     outputs: Tensor
+    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Step:
-    """Forward, backward, update.
+    """Forward and backward over the pieces, then one update.
 
     Attributes:
         model: What is trained; on ``device``.
@@ -52,10 +76,12 @@ class Step:
         parameters: What is trained, by name.
         kernels: Convolution kernels that ``l2_conv`` pulls towards 0.
         sparse: Weights that ``l1`` pulls towards 0.
-        settings: Clipping and penalty.
+        ema: Average of the weights, where one is asked for.
+        settings: Clipping and penalties.
         precision: Number format.
         device: Where all of this is.
         augment: Applied in order, before the model normalises.
+        processes: Who trains together.
     """
 
     model: nn.Module
@@ -66,44 +92,71 @@ class Step:
     parameters: Mapping[str, nn.Parameter]
     kernels: Sequence[Tensor]
     sparse: Sequence[Tensor]
+    ema: Ema | None
     settings: TrainSettings
     precision: Precision
     device: torch.device
     augment: Sequence[Augmentation]
+    processes: Processes
 
-    def __call__(self, batch: Batch, y_true: Tensor, value: Tensor, lr: float, seed: int) -> StepResult:
-        """Train on one batch.
+    def __call__(self, pieces: Iterable[Piece], clips: int, lr: float) -> StepResult:
+        """Train on the pieces of one step.
+
+        The loss is the weighted sum over all clips of all processes, divided by the sum of their weights. As that sum
+        is known at the end only, gradients are first divided by the number of clips, and put right then.
 
         Args:
-            batch: B windows on the device.
-            y_true: (B,) int64 on the device.
-            value: (B,) float32 on the device.
-            lr: Learning rate of this step.
-            seed: Decides augmentation and dropout of this step, alone: no generator's state outlives a step.
+            pieces: Those of this process.
+            clips: Clips of the step, in all processes.
+            lr: Learning rate.
 
         Raises:
             NonFiniteLossError: The loss is NaN or infinite.
         """
-        torch.manual_seed(seed)
-        generator = torch.Generator(self.device).manual_seed(seed)
-        streams = batch.streams
-        for augment in self.augment:
-            streams = augment(streams, generator)
-        with self.precision.context(self.device):
-            outputs = self.forward(replace(batch, streams=streams))
-        outputs = outputs.float()
-        total, weight = self.objective.loss(outputs, y_true, value)
-        torch.autograd.backward(self.scaler.scale(total / weight))
-        loss = float(total.detach())  # waits for the device: only now that the backward pass is under way too
-        if not np.isfinite(loss):
+        sums = torch.zeros(2, dtype=torch.float64)
+        outputs: list[Tensor] = []
+        rows: list[int] = []
+        for piece in pieces:
+            answer, total, weight = self.learn(piece, clips)
+            if piece.counted:
+                sums += torch.stack((total, weight)).cpu()  # waits for the device: the backward pass is under way
+                outputs.append(answer.cpu())
+                rows += piece.batch.rows.tolist()
+        sums = sums.to(self.device)
+        self.processes.add(sums)
+        loss, weights = sums.tolist()
+        if not math.isfinite(loss):
             self.optimizer.zero_grad(set_to_none=True)
             raise NonFiniteLossError(f"the loss is {loss}")
+        self.processes.add_gradients(self.parameters.values())
+        if clips != weights:
+            torch._foreach_mul_([p.grad for p in self.parameters.values() if p.grad is not None], clips / weights)
         self._update(lr)
-        return StepResult(loss, float(weight.detach()), outputs.detach().cpu())
+        return StepResult(loss, weights, torch.cat(outputs) if outputs else torch.empty(0), tuple(rows))
+
+    def learn(self, piece: Piece, clips: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Add the gradients of one piece; return its outputs (float32), weighted loss and weight (float64)."""
+        torch.manual_seed(piece.seed)
+        streams = piece.batch.streams
+        if self.augment:
+            generator = torch.Generator(self.device).manual_seed(piece.seed)
+            for augment in self.augment:
+                streams = augment(streams, generator)
+        with self.precision.context(self.device):
+            outputs = self.forward(replace(piece.batch, streams=streams))
+        outputs = outputs.float()
+        total, weight = self.objective.loss(outputs, piece.y_true, piece.value)
+        share = total if piece.counted else total * 0.0
+        torch.autograd.backward(self.scaler.scale(share / clips))
+        return outputs.detach(), total.detach().double(), weight.detach().double()
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the model have the averaged weights inside the block, where there is an average."""
+        return self.ema.applied() if self.ema is not None else nullcontext()
 
     def _update(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["lr_scale"]
         settings = self.settings
         if settings.l2_conv or settings.l1 or settings.clip_gradients:
             self.scaler.unscale_(self.optimizer)
@@ -120,6 +173,8 @@ class Step:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.ema is not None:
+            self.ema.update()
 
 
 def make_step(
@@ -130,14 +185,16 @@ def make_step(
     precision: Precision,
     device: torch.device,
     augment: Sequence[Augmentation],
+    processes: Processes,
 ) -> Step:
     """The step of a phase, with a fresh optimizer of what learns in it; the model's parameters are told so."""
     set_trained(model, phase.parts, phase.bn)
     parameters = trained_parameters(model)
     encoder: Any = model
+    computed = torch.compile(model) if settings.compile and not phase.head_only else model
 
     def of_clips(batch: Batch) -> Tensor:
-        outputs: Tensor = model(batch.streams, batch.valid)
+        outputs: Tensor = (computed if model.training else model)(batch.streams, batch.valid)
         return outputs
 
     def of_features(batch: Batch) -> Tensor:
@@ -148,13 +205,15 @@ def make_step(
         model=model,
         forward=of_features if phase.head_only else of_clips,
         objective=objective,
-        optimizer=build_optimizer(parameters, settings.optimizer),
+        optimizer=build_optimizer(parameters, settings.optimizer, settings.layer_decay),
         scaler=torch.amp.GradScaler(device.type, enabled=precision.scaler),
         parameters=parameters,
         kernels=conv_kernels(model),
         sparse=sparse_weights(model, settings.l1.on if settings.l1 else ()),
+        ema=follow(model, settings.ema.decay, head_only=phase.head_only) if settings.ema else None,
         settings=settings,
         precision=precision,
         device=device,
         augment=() if phase.head_only else augment,
+        processes=processes,
     )

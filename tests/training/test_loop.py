@@ -18,6 +18,7 @@ from echokit.errors import DataError, EchokitError
 from echokit.models.weights import load_weights
 from echokit.sampling.window import Window
 from echokit.training.device import choose_precision
+from echokit.training.optimizer import layer_scales
 from echokit.training.scoring import auroc, score
 from echokit.training.signals import Interrupted
 from echokit.training.watch import Silent
@@ -216,14 +217,17 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_cases(tmp_path):
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
-def test_too_little_memory_is_said(tmp_path, error):
+@pytest.mark.parametrize(("fits", "hint"), [(0, "smaller"), (1, "1 clip fits"), (3, "3 clips fits"), (6, "6 clips")])
+def test_too_little_memory_is_said_with_the_batch_that_fits(tmp_path, error, fits, hint):
     class Large(Tiny):
         def forward(self, streams, valid):
-            raise error
+            if len(streams["video"]) > fits:
+                raise error
+            return super().forward(streams, valid)
 
-    with pytest.raises(EchokitError, match="memory for batches of 4") as told:
-        train(tmp_path, model=Large())
-    assert "smaller" in told.value.hint
+    with pytest.raises(EchokitError, match="memory for batches of 8") as told:
+        train(tmp_path, model=Large(), batch_size=8)
+    assert hint in told.value.hint
 
 
 def test_the_allocator_of_the_cpu_is_understood(tmp_path):
@@ -328,3 +332,126 @@ def test_bfloat16_trains_and_keeps_float32_weights(tmp_path):
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     other = train(tmp_path / "float32", precision="float32", epochs=1)
     assert result.history[0]["train_loss"] != other.history[0]["train_loss"]
+
+
+EVERYTHING = {
+    "optimizer": {"use": "sgd", "lr": 0.02, "momentum": 0.9}, "schedule": {"use": "cosine", "unit": "step"},
+    "ema": {"decay": 0.9}, "accumulate": 2, "batch_size": 2, "layer_decay": 0.8,
+    "l1": {"strength": 1e-4}, "early_stop": {"patience": 3},
+}  # fmt: skip
+
+
+OPTIMIZERS = ("sgd", "lamb", "lion", "adan", "muon", "nadam", "rprop", "nesterovw", "madgrad", "radam")
+
+
+@pytest.mark.parametrize("use", OPTIMIZERS)
+def test_every_kind_of_optimizer_resumes_with_the_same_bits(tmp_path, use):
+    changes = {"optimizer": {"use": use, "lr": 0.01}, "epochs": 2, "keep": "last"}
+    if use == "muon":
+        with pytest.raises(EchokitError, match="only supports 2D"):
+            train(tmp_path / "whole", **changes)
+        return
+    train(tmp_path / "whole", **changes)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "stopped", watch=Remembering(7), **changes)
+    train(tmp_path / "stopped", resume=True, model=Tiny(seed=9), **changes)
+    assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("changes", [EVERYTHING, {**EVERYTHING, "optimizer": {"use": "lamb", "lr": 0.02}}])
+@pytest.mark.parametrize("at", [1, 5, 7, 12])
+def test_everything_at_once_resumes_with_the_same_bits(tmp_path, changes, at):
+    train(tmp_path / "whole", **changes)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "stopped", watch=Remembering(at), **changes)
+    train(tmp_path / "stopped", resume=True, model=Tiny(seed=9), **changes)
+    assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
+
+
+def without_chance(seed: int = 0) -> Tiny:
+    """No dropout, and batch norm that does not look at the batch."""
+    model = Tiny(seed)
+    model.dropout.p = 0.0
+    return model
+
+
+def test_accumulated_batches_are_one_batch_of_all(tmp_path):
+    """Weighted losses, a last step that is not full, and pieces of different sizes included."""
+    options = {"keep": "last", "augment": (), "bn": "frozen", "optimizer": {"use": "sgd", "lr": 0.1}}
+    one, many = without_chance(), without_chance()
+    a = train(tmp_path / "one", model=one, batch_size=7, **options)
+    b = train(tmp_path / "many", model=many, batch_size=3, accumulate=3, **options)
+    c = train(tmp_path / "nine", model=(nine := without_chance()), batch_size=9, **options)
+    for first, second in zip(nine.parameters(), many.parameters(), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-7)
+    assert [r["train_loss"] for r in b.history] == pytest.approx([r["train_loss"] for r in c.history], rel=1e-5)
+    assert a.history[-1]["train_loss"] != pytest.approx(b.history[-1]["train_loss"], rel=1e-5)
+
+
+def test_the_average_is_validated_kept_and_scored_and_the_weights_go_on(tmp_path):
+    options = {"keep": "last", "epochs": 2, "optimizer": {"use": "sgd", "lr": 0.05}}
+    plain, averaged = Tiny(), Tiny()
+    a = train(tmp_path / "plain", model=plain, **options)
+    b = train(tmp_path / "averaged", model=averaged, ema={"decay": 0.5}, **options)
+    assert [r["train_loss"] for r in a.history] == [r["train_loss"] for r in b.history]
+    assert [r["val_loss"] for r in a.history] != [r["val_loss"] for r in b.history]
+    weights = Remembered()
+    train(tmp_path / "steps", model=weights.model, watch=weights, **options)
+    expected = Tiny().head.weight.detach()
+    for n, after in enumerate(weights.seen, 1):
+        keep = min(0.5, (1 + n) / (10 + n))
+        expected = keep * expected + (1 - keep) * after
+    torch.testing.assert_close(averaged.head.weight.detach(), expected)
+
+
+class Remembered(Silent):
+    """A watch that copies the head after every step."""
+
+    def __init__(self) -> None:
+        self.model, self.seen = Tiny(), []
+
+    def step(self, *told):
+        self.seen.append(self.model.head.weight.detach().clone())
+
+
+def test_a_phase_that_gets_no_better_ends_early(tmp_path):
+    stuck = {"optimizer": {"use": "sgd", "lr": 1e-12}, "epochs": 9}
+    result = train(tmp_path, early_stop={"patience": 2, "by": 0.01}, keep="last", **stuck)
+    assert len(result.history) == 3
+    assert result.kept.epoch == 3
+    again = train(tmp_path, early_stop={"patience": 2, "by": 0.01}, keep="last", resume=True, **stuck)
+    assert again == result
+    empty = replace(FOLD, val=np.array([], np.int64))
+    with pytest.raises(EchokitError, match="early stop"):
+        train(tmp_path / "b", early_stop={"patience": 2}, keep="last", fold=empty)
+
+
+def test_layers_below_learn_more_slowly():
+    names = [
+        f"fused.backbones.{stream}.{layer}.weight"
+        for stream in ("video", "flow")
+        for layer in ("stem.conv", "stages.0.0.conv", "stages.0.1.conv", "stages.1.0.conv", "last.norm")
+    ]
+    scales = layer_scales([*names, "head.weight"], 0.5)
+    for stream in ("video", "flow"):
+        own = [scales[name] for name in names if stream in name]
+        assert own == [0.5**5, 0.5**4, 0.5**3, 0.5**2, 0.5]
+    assert scales["head.weight"] == 1.0
+
+
+def test_layer_decay_scales_the_steps_of_the_optimizer(tmp_path):
+    model = Tiny()
+    one = {"epochs": 1, "batch_size": 64, "keep": "last", "l2_conv": 0.0, "clip_gradients": None, "augment": ()}
+    train(tmp_path, model=model, optimizer={"lr": 1e-3}, layer_decay=0.5, **one)
+    moved = [(a - b).detach().abs().max() for a, b in zip(model.parameters(), Tiny().parameters(), strict=True)]
+    # Adam's first step is of the size of its rate: layers are video, flow, norm, and the head.
+    assert [float(m) for m in moved] == pytest.approx([1.25e-4] * 2 + [2.5e-4] * 2 + [5e-4] * 2 + [1e-3] * 2, rel=0.02)
+
+
+def test_a_compiled_step_learns_the_same(tmp_path, monkeypatch):
+    """That the option reaches torch.compile; the compiler itself is torch's to test, and takes a minute."""
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda model: compiled.append(model) or model)
+    model = Tiny()
+    train(tmp_path / "a", model=model, compile=True, epochs=1)
+    assert compiled == [model]

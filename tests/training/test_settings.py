@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
+import torch
 from pydantic import BaseModel, ValidationError
 
-from echokit.training.schedule import learning_rate
-from echokit.training.settings import ConstantSchedule, OneCycleSchedule, OptimizerSettings, TrainSettings
+from echokit.errors import EchokitError
+from echokit.training.by_name import optimizer_parameters
+from echokit.training.schedule import Place, learning_rate
+from echokit.training.settings import (
+    ConstantSchedule,
+    NamedSchedule,
+    OneCycleSchedule,
+    OptimizerSettings,
+    TrainSettings,
+)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"epochs": 0}, {"epochs": "7"}, {"epochs": 7.0}, {"epochs": True}, {"batch_size": 0}, {"unknown": 1},
-        {"optimizer": {"use": "sgd"}}, {"optimizer": {"lr": "1e-4"}}, {"optimizer": {"lr": float("inf")}},
-        {"optimizer": {"betas": [0.9]}}, {"optimizer": {"betas": [0.9, 1.0]}},
+        {"optimizer": {"use": "sgdd"}}, {"optimizer": {"use": "sgd", "betas": [0.9, 0.9]}},
+        {"optimizer": {"lr": "1e-4"}}, {"optimizer": {"lr": float("inf")}},
+        {"optimizer": {"betas": 0.9}}, {"optimizer": {"use": "lion", "beta": 1}}, {"optimizer": {"use": "lbfgs"}},
+        {"optimizer": {"use": "nadam", "eps": -1.0}}, {"schedule": {"use": "cosine", "warm_up": 3}},
+        {"schedule": {"use": "cosin"}}, {"optimizer": {"betas": [0.9, 1.0]}},
         {"optimizer": {"betas": ["0.9", 0.9]}},
         {"schedule": {"use": "constant", "warmup": 0.1}}, {"schedule": {"use": "step"}}, {"keep": "best"},
         {"precision": "half"}, {"deterministic": 1}, {"clip_gradients": 0}, {"l2_conv": -1.0},
@@ -37,7 +50,7 @@ def test_a_recipe_as_yaml_gives_it():
             "schedule": {"use": "one_cycle"},
         }
     )
-    assert settings.optimizer.betas == (0.8, 0.9)
+    assert settings.optimizer.options == {"betas": (0.8, 0.9), "eps": 1e-8, "amsgrad": False}
     assert isinstance(settings.schedule, OneCycleSchedule)
     assert TrainSettings.model_validate(settings.model_dump(mode="json")) == settings
 
@@ -61,7 +74,7 @@ def test_settings_and_their_like_import_nothing_heavy():
 
 def test_one_cycle_rises_to_the_peak_and_falls():
     schedule = OneCycleSchedule(warmup=0.25, start_factor=0.1, end_factor=0.01)
-    rates = [learning_rate(schedule, 2.0, n / 100) for n in range(101)]
+    rates = [learning_rate(schedule, 2.0, Place(n // 10, 10, n % 10, 10)) for n in range(101)]
     assert rates[0] == pytest.approx(0.2)
     assert rates[25] == max(rates) == 2.0
     assert rates[100] == pytest.approx(0.02)
@@ -70,5 +83,60 @@ def test_one_cycle_rises_to_the_peak_and_falls():
 
 
 def test_no_warmup_and_no_schedule():
-    assert learning_rate(OneCycleSchedule(warmup=0.0), 2.0, 0.0) == 2.0
-    assert {learning_rate(ConstantSchedule(), 2.0, t) for t in (0.0, 0.5, 1.0)} == {2.0}
+    assert learning_rate(OneCycleSchedule(warmup=0.0), 2.0, Place(0, 1, 0, 5)) == 2.0
+    assert {learning_rate(ConstantSchedule(), 2.0, Place(0, 1, n, 2)) for n in (0, 1, 2)} == {2.0}
+
+
+@pytest.mark.parametrize(
+    ("use", "options"),
+    [
+        ("cosine_annealing", {"eta_min": 1e-3}), ("linear", {}), ("exponential", {"gamma": 0.9}),
+        ("polynomial", {"power": 2.0}), ("step", {"step_size": 2}), ("multi_step", {"milestones": [2, 4]}),
+    ],
+)  # fmt: skip
+def test_named_schedules_are_those_of_torch(use, options):
+    schedule = TrainSettings.model_validate({"schedule": {"use": use, "unit": "step", **options}}).schedule
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    name = {"cosine_annealing": "CosineAnnealingLR", "multi_step": "MultiStepLR"}.get(use, f"{use.title()}LR")
+    length = {"cosine_annealing": {"T_max": 6}, "linear": {"total_iters": 6}, "polynomial": {"total_iters": 6}}
+    theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, **length.get(use, {}), **options)
+    for n in range(6):
+        assert learning_rate(schedule, 0.5, Place(n // 3, 2, n % 3, 3)) == optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        theirs.step()
+
+
+def test_a_schedule_of_timm_counts_epochs_or_steps():
+    epochs = NamedSchedule(use="cosine", warmup_t=2, warmup_lr_init=1e-4)
+    rates = [learning_rate(epochs, 1e-2, Place(epoch, 6, step, 4)) for epoch in range(6) for step in (0, 3)]
+    assert rates[0:2] == [1e-4, 1e-4]
+    assert rates[2] == pytest.approx((1e-4 + 1e-2) / 2)
+    assert len(set(rates)) == 6
+    steps = NamedSchedule(use="cosine", unit="step")
+    rates = [learning_rate(steps, 1e-2, Place(epoch, 2, step, 4)) for epoch in range(2) for step in range(4)]
+    assert rates == sorted(rates, reverse=True)
+    assert len(set(rates)) == 8
+
+
+def test_plateau_lowers_the_rate_when_the_validation_loss_stays():
+    schedule = NamedSchedule(use="plateau", patience=1, factor=0.5)
+    losses = [1.0, 0.8, 0.8, 0.8, 0.8, 0.8]
+    records = [{"val_loss": loss} for loss in losses]
+    rates = [learning_rate(schedule, 1.0, Place(n, 9, 0, 4, records[:n])) for n in range(7)]
+    assert rates == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
+    with pytest.raises(EchokitError, match="validation loss"):
+        learning_rate(schedule, 1.0, Place(1, 9, 0, 4, [{"val_loss": None}]))
+
+
+@pytest.mark.parametrize("use", ["adam", "adamw", "sgd", "nadam", "rmsprop", "lion", "lamb", "adan"])
+def test_a_lock_repeats_every_parameter_of_an_optimizer(use):
+    settings = TrainSettings.model_validate({"optimizer": {"use": use}})
+    plain = json.loads(json.dumps(settings.model_dump(mode="json")))
+    assert TrainSettings.model_validate_json(json.dumps(plain), strict=True) == settings
+    assert set(plain["optimizer"]) >= {"use", "lr", "weight_decay"}
+    assert len(plain["optimizer"]) > 3
+
+
+def test_the_usual_names_are_described_as_torch_has_them():
+    for use, known in OptimizerSettings.LIGHT.items():
+        assert known.items() <= {**optimizer_parameters(use)}.items()

@@ -1,0 +1,122 @@
+"""Processes that train one model together, as ``accelerate launch`` and ``torchrun`` start them; usually there is one.
+
+Each process takes its share of every batch; gradients are summed over all. What is drawn, read and decided is the same
+in all of them, and only the first one writes and speaks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes of this training.
+
+    Attributes:
+        index: Number of this one, from 0.
+        count: How many there are.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes and speaks."""
+        return self.index == 0
+
+    def add(self, *tensors: Tensor) -> None:
+        """Replace tensors by their sums over all processes."""
+        if self.count > 1:
+            for tensor in tensors:
+                torch.distributed.all_reduce(tensor)
+
+    def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Replace gradients by their sums over all processes; one that is missing here counts as zero."""
+        if self.count == 1:
+            return
+        trained = list(parameters)
+        for parameter in trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        for bucket in _buckets([p.grad for p in trained if p.grad is not None]):
+            flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
+            torch.distributed.all_reduce(flat)
+            parts = torch.split(flat, [gradient.numel() for gradient in bucket])
+            for gradient, part in zip(bucket, parts, strict=True):
+                gradient.copy_(part.view(gradient.shape))
+
+    def gather(self, value: Any) -> list[Any]:
+        """What each process has, in their order."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        torch.distributed.all_gather_object(values, value)
+        return values
+
+    def agree(self, value: Any) -> Any:
+        """What the first process has."""
+        if self.count == 1:
+            return value
+        values = [value]
+        torch.distributed.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def wait(self) -> None:
+        """Wait until all processes have come here."""
+        if self.count > 1:
+            torch.distributed.barrier()
+
+
+ALONE = Processes()
+
+
+def asked_for() -> int:
+    """How many processes a launcher started."""
+    number = os.environ.get("WORLD_SIZE", "1")
+    return int(number) if number.isdigit() else 1
+
+
+def join(device: torch.device) -> tuple[Processes, torch.device]:
+    """Join the other processes, if a launcher has started some.
+
+    Args:
+        device: Kind of device that was chosen.
+
+    Returns:
+        The processes, and the device of this one.
+    """
+    if asked_for() == 1:
+        return ALONE, device
+    from accelerate import PartialState
+
+    state = PartialState(cpu=device.type == "cpu")
+    own = state.device if device.type == "cuda" else device
+    return Processes(state.process_index, state.num_processes), own
+
+
+def processes() -> Processes:
+    """The processes that were joined."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return ALONE
+    return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size())
+
+
+def _buckets(tensors: Sequence[Tensor], elements: int = 25_000_000) -> list[list[Tensor]]:
+    """Tensors of one dtype in groups of at most so many elements (or a single larger one)."""
+    buckets: list[list[Tensor]] = [[]]
+    size = 0
+    for tensor in tensors:
+        if buckets[-1] and (size + tensor.numel() > elements or tensor.dtype != buckets[-1][0].dtype):
+            buckets.append([])
+            size = 0
+        buckets[-1].append(tensor)
+        size += tensor.numel()
+    return [bucket for bucket in buckets if bucket]
