@@ -5,6 +5,7 @@ Each arrow is one function with one input and one output, and each output is a f
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ from echokit.fold import Compute, Material, fit_fold
 from echokit.lock import Lock, differences, make_lock
 from echokit.objectives.objective import Targets
 from echokit.plugins import installed
-from echokit.progress import display
+from echokit.progress import Silent as Nothing
+from echokit.progress import display, shown_by
 from echokit.recipe.check import with_fallback
 from echokit.recipe.recipe import Recipe
 from echokit.results import write_results, write_table
@@ -121,14 +123,19 @@ def run(
         EchokitError: Anything that the user can mend.
     """
     from echokit.training.device import choose_device, choose_precision, fix_threads
+    from echokit.training.processes import join
+    from echokit.training.track import require_trackers, tracked
     from echokit.training.watch import Silent
 
+    require_trackers(recipe.track)
     threads = fix_threads()
-    chosen = choose_device(device)
+    together, chosen = join(choose_device(device))
+    first = together.first
     compute = Compute(chosen, choose_precision(chosen, recipe.train.precision))
-    data = read_data(recipe)
-    data, weights = _start(data, out, resume)
-    preparation = prepare(data)
+    with shown_by(display() if first else Nothing()), together.first_alone():
+        data = read_data(recipe)
+        data, weights = _start(data, out, resume)
+        preparation = prepare(data)
     material = _material(data, preparation)
     new = make_lock(
         data.recipe,
@@ -138,19 +145,24 @@ def run(
             "precision": str(compute.precision.dtype).removeprefix("torch."),
             "why": compute.precision.why,
             "threads": threads,
+            "processes": together.count,
         },
         weights.facts() if weights else None,
     )
-    for change in differences(lock, new) if lock else ():
+    for change in differences(lock, new) if lock and first else ():
         display().say(f"differs from the lock: {change}")
-    current = _open(new, out, resume)
-    write_table(material.cases.drop(columns="source"), current.path / "cohort.csv", new.stamp)
+    opened = _open(new, out, resume).path if first or resume else None
+    current = Run(together.agree(opened))
+    if first:
+        write_table(material.cases.drop(columns="source"), current.path / "cohort.csv", new.stamp)
     folds = list(data.recipe.resample.build()(replace(data.cohort, cases=material.cases), data.recipe.seed))
     if only_fold is not None:
         folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
     facts = _checkpoint_facts(new)
     hooks = RunHooks(current, installed())
-    with hooks.told():
+    told = HookedWatch(watch or Silent(), hooks) if first else Silent()
+    names = data.recipe.track if first else ()
+    with hooks.told() if first else nullcontext(), tracked(told, names, *_tracked_as(new, current)) as following:
         results = [
             fit_fold(
                 data.recipe,
@@ -159,13 +171,13 @@ def run(
                 compute,
                 current.fold(fold.number),
                 resume=resume is not None,
-                watch=HookedWatch(watch or Silent(), hooks),
+                watch=following,
                 lock_facts=facts,
                 weights=weights,
             )
             for fold in folds
         ]
-        if only_fold is None:
+        if only_fold is None and first:
             write_results(
                 current.path,
                 new,
@@ -174,7 +186,26 @@ def run(
                 failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
                 hooks=hooks,
             )
+    together.wait()
     return current
+
+
+def _tracked_as(lock: Lock, run: Run) -> tuple[str, Path, dict[str, Any]]:
+    """Name, folder and facts of a run for trackers: plain values, no path and nothing of a case."""
+    recipe = lock.recipe
+    facts = {
+        "data": lock.stamp or lock.content["data"]["name"],
+        "recipe_hash": lock.recipe_hash,
+        "seed": recipe.seed,
+        "fusion": recipe.fusion.name,
+        "backbone": recipe.backbone.name,
+        "objective": recipe.objective.name,
+        "optimizer": recipe.train.optimizer.use,
+        "lr": recipe.train.optimizer.lr,
+        "epochs": recipe.train.epochs,
+        "batch_size": recipe.train.batch_size,
+    }
+    return recipe.name, run.path, facts
 
 
 def _start(data: Data, out: Path, resume: Run | None) -> tuple[Data, StartingWeights | None]:

@@ -157,6 +157,7 @@ def fit_fold(
     from echokit.training.data import norm_statistics, of_cases
     from echokit.training.features import FeatureCache
     from echokit.training.loop import fit
+    from echokit.training.processes import processes
     from echokit.training.scoring import score
 
     check_fold(fold, material.targets, material.cases["patient_id"].to_numpy())
@@ -180,7 +181,7 @@ def fit_fold(
     if bias := initial_bias_of(objective):
         model.start_at(bias)
     report = weights.put_into(model) if weights else None
-    if report is not None:
+    if report is not None and processes().first:
         _tell(report, directory / "starting_weights.json")
     result = fit(
         model,
@@ -222,7 +223,7 @@ def fit_fold(
 
     table = pd.concat(tables, ignore_index=True)
     calibration = calibrate(objective, table)
-    if calibration is not None:
+    if calibration is not None and processes().first:
         keep_calibration(directory, calibration, phantom=bool(lock_facts.get("phantom")))
     return FoldResult(
         table, objective.probability, threshold_of(objective), calibration, list(result.history), result.kept, report

@@ -54,6 +54,7 @@ def command(
     from echokit.recipe.compose import find_recipe
     from echokit.run_directory import find_run
     from echokit.starting_weights import find_weights
+    from echokit.training.processes import processes
 
     path = find_recipe(recipe)
     lock = read_lock(path, overrides) if is_lock(path) else None
@@ -85,6 +86,8 @@ def command(
                 only_fold=fold,
                 watch=screen,
             )
+    if not processes().first:
+        return
     if done.complete:
         from echokit.report.wording import count, estimate, number
 

@@ -18,6 +18,7 @@ from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.tree import Node, merge
 from echokit.schema import InvalidParameters, Place, validate
 from echokit.training.settings import TrainSettings
+from echokit.training.track import TRACKERS
 
 Made = TypeVar("Made")
 
@@ -34,6 +35,7 @@ KEYS = {
     "resample": "How the cohort is divided.",
     "train": "How the model is trained.",
     "evaluate": "What is measured.",
+    "track": "Who follows the training: tensorboard, mlflow, wandb; history.jsonl is written in any case.",
 }
 DATA_KEYS = {"exclude": None, "fallback": None, "max_unreadable": 0.02}
 DEFAULTS: dict[str, Any] = {
@@ -44,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "objective": "cross_entropy",
     "resample": "official",
     "evaluate": ["accuracy", "auroc", "auprc"],
+    "track": [],
 }
 
 
@@ -143,6 +146,7 @@ class _Checker:
             "resample": self.use("resampler", values["resample"], ("resample",)),
             "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,
             "evaluate": self.uses("evaluator", values["evaluate"], ("evaluate",)),
+            "track": self.trackers(values["track"]),
         }
         if self.problems:
             return None
@@ -214,6 +218,16 @@ class _Checker:
             self.problem(place, f"expected a list of {kind}s, not {values!r}")
             return ()
         return tuple(self.use(kind, value, (*place, index)) for index, value in enumerate(values))
+
+    def trackers(self, values: Any) -> tuple[str, ...]:
+        if not isinstance(values, list):
+            self.problem(("track",), f"expected a list of trackers, not {values!r}", f"of {', '.join(TRACKERS)}")
+            return ()
+        for index, value in enumerate(values):
+            if value not in TRACKERS:
+                hint = did_you_mean(str(value), TRACKERS) or f"the trackers are {', '.join(TRACKERS)}"
+                self.problem(("track", index), f"there is no tracker {value!r}", hint)
+        return tuple(dict.fromkeys(values))
 
     def settings(self, model: type[BaseModel], value: Any, place: Place) -> Any:
         if not isinstance(value, dict):

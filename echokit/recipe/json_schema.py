@@ -12,6 +12,7 @@ from echokit.recipe.check import DATA_KEYS, KEYS
 from echokit.registry import BUILT_IN
 from echokit.schema import summary_line
 from echokit.training.settings import TrainSettings
+from echokit.training.track import TRACKERS
 
 SLOTS = {
     "data": "dataset",
@@ -84,6 +85,7 @@ def recipe_schema() -> dict[str, Any]:
         properties[key] = _kind(kind, extras.get(key), default="window" if key == "clip" else None)
     for key, kind in LISTS.items():
         properties[key] = {"type": "array", "items": _kind(kind)}
+    properties["track"] = {"type": "array", "items": {"enum": list(TRACKERS)}}
     for key, model in (("target", TargetSettings), ("train", TrainSettings)):
         schema = model.model_json_schema(by_alias=True)
         definitions.update(schema.pop("$defs", {}))

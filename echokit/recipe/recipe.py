@@ -68,6 +68,7 @@ class Recipe:
     resample: Use
     train: TrainSettings
     evaluate: tuple[Use, ...]
+    track: tuple[str, ...]
     tree: Node
 
     def uses(self) -> Iterator[Use]:
@@ -98,4 +99,5 @@ class Recipe:
             "resample": self.resample.plain(),
             "train": self.train.model_dump(mode="json"),
             "evaluate": [use.plain() for use in self.evaluate],
+            "track": list(self.track),
         }

@@ -128,12 +128,16 @@ def fit(
         "threads": threads,
         "torch": str(torch.__version__),
     }
+    together = processes()
+    if together.count > 1 and device.type == "cuda":
+        convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm  # in place, names and values kept
+        convert(model)
     metadata = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))
     files = FoldFiles(directory, _identity(model, fold, settings, seed, metadata), metadata, computed)
     if not resume:
         files.require_empty()
+    together.wait()
     directory.mkdir(parents=True, exist_ok=True)
-    together = processes()
     clip_source = ClipSource(clips, sampler, fold, seed, device)
     # A backbone that is still as it was found need not be written again and again: its hash names it.
     found = backbone_hash(model) if plan[0].head_only else None
@@ -183,6 +187,7 @@ def _identity(
     return {
         "settings": settings.model_dump(mode="json"),
         "seed": seed,
+        "processes": processes().count,
         "fold": fold.number,
         "training cases": zlib.crc32(fold.train.astype("<i8").tobytes()),
         "validation cases": zlib.crc32(fold.val.astype("<i8").tobytes()),

@@ -6,9 +6,12 @@ in all of them, and only the first one writes and speaks.
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -69,6 +72,26 @@ class Processes:
         torch.distributed.broadcast_object_list(values, src=0)
         return values[0]
 
+    def average_buffers(self, model: torch.nn.Module) -> None:
+        """Give all processes the mean of their floating-point buffers: the running statistics of batch norm."""
+        if self.count == 1:
+            return
+        buffers = [b for b in model.buffers() if b.is_floating_point()]
+        flat = torch.cat([b.reshape(-1).double() for b in buffers]) if buffers else torch.zeros(1, dtype=torch.float64)
+        torch.distributed.all_reduce(flat)
+        parts = torch.split(flat / self.count, [b.numel() for b in buffers]) if buffers else ()
+        for buffer, part in zip(buffers, parts, strict=True):
+            buffer.copy_(part.view(buffer.shape))
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """Let the first process do the block before the others do, so that they find what it made."""
+        if not self.first:
+            self.wait()
+        yield
+        if self.first:
+            self.wait()
+
     def wait(self) -> None:
         """Wait until all processes have come here."""
         if self.count > 1:
@@ -97,7 +120,9 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
         return ALONE, device
     from accelerate import PartialState
 
-    state = PartialState(cpu=device.type == "cpu")
+    # The first process prepares every video while the others wait for it: that takes longer than the usual limit.
+    state = PartialState(cpu=device.type == "cpu", timeout=timedelta(days=2))
+    atexit.register(state.destroy_process_group)
     own = state.device if device.type == "cuda" else device
     return Processes(state.process_index, state.num_processes), own
 

@@ -27,6 +27,7 @@ from echokit.training.features import backbone_hash
 from echokit.training.optimizer import restore_state, state_numbers, state_tensors
 from echokit.training.parts import head_state, in_part
 from echokit.training.phases import Phase, current_phase
+from echokit.training.processes import processes
 from echokit.training.step import Step
 from echokit.training.watch import Watch
 
@@ -123,7 +124,7 @@ def put_weights(model: nn.Module, checkpoint: Path, backbone: str | None) -> Non
 
 @dataclass(frozen=True)
 class FoldFiles:
-    """The files of one fold: ``last/``, ``best/`` and ``history.jsonl``.
+    """The files of one fold: ``last/``, ``best/`` and ``history.jsonl``. Of several processes, the first one writes.
 
     Attributes:
         directory: Where they live.
@@ -159,6 +160,8 @@ class FoldFiles:
             phase: The phase that the optimizer belongs to.
             backbone: Hash of a backbone that is still as the training found it: only the head is then written.
         """
+        if not processes().first:
+            return
         state = {
             **asdict(progress),
             "phase": phase,
@@ -187,6 +190,8 @@ class FoldFiles:
             record: Of the epoch.
             backbone: Hash of the backbone that the head belongs to, which is not written.
         """
+        if not processes().first:
+            return
         facts = {"identity": dict(self.identity), "metadata": dict(self.metadata)}
         save_checkpoint(
             self.directory,
@@ -198,11 +203,14 @@ class FoldFiles:
 
     def write_history(self, history: list[dict[str, Any]]) -> None:
         """Write one line an epoch, the whole file at once, so that no line is ever doubled or halved."""
-        write_text(self.directory / HISTORY, "".join(json.dumps(r, allow_nan=False) + "\n" for r in history))
+        if processes().first:
+            write_text(self.directory / HISTORY, "".join(json.dumps(r, allow_nan=False) + "\n" for r in history))
 
     def finish(self) -> None:
         """Remove what only a resume would need."""
-        remove_checkpoint(self.directory, LAST)
+        processes().wait()  # all of them have read what is there
+        if processes().first:
+            remove_checkpoint(self.directory, LAST)
 
     def best(self) -> Path | None:
         """The checkpoint of the kept epoch, if there is one yet."""
@@ -240,6 +248,7 @@ class FoldFiles:
         Raises:
             EchokitError: They are damaged, or of another epoch.
         """
+        processes().wait()  # until the first one has written it
         checkpoint = self.best()
         if checkpoint is None:
             raise damaged(self.directory / BEST, "it is missing")

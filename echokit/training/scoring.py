@@ -16,6 +16,7 @@ from echokit.sampling.windows import Windows
 from echokit.training.data import PreparedClips, batches
 from echokit.training.device import Precision
 from echokit.training.parts import evaluating
+from echokit.training.processes import processes
 
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -54,6 +55,8 @@ def score(
 ) -> Scores:
     """Score cases in evaluation mode: the same clip gets the same score in every call.
 
+    Processes that train together score a share each, and all get all scores.
+
     Args:
         model: On ``device``; its training mode is put back afterwards.
         objective: What turns outputs into a score.
@@ -66,8 +69,12 @@ def score(
     Raises:
         DataError: A score is not a finite number.
     """
-    chunks = model_outputs(model, clips, windows, batch_size=batch_size, device=device, precision=precision)
-    return scores_of(objective, windows, torch.cat([torch.empty(0, objective.outputs), *chunks]))
+    together = processes()
+    own = np.array_split(np.arange(len(windows)), together.count)[together.index]
+    share = Windows(windows.case[own], windows.frames[own])
+    chunks = model_outputs(model, clips, share, batch_size=batch_size, device=device, precision=precision)
+    outputs = together.gather(torch.cat([torch.empty(0, objective.outputs), *chunks]))
+    return scores_of(objective, windows, torch.cat(outputs))
 
 
 def scores_of(objective: Objective, windows: Windows, outputs: Tensor) -> Scores:

@@ -173,6 +173,7 @@ class Step:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        self.processes.average_buffers(self.model)
         if self.ema is not None:
             self.ema.update()
 
