@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from echokit.errors import DataError
+from echokit.errors import DataError, VideoError
 
 
 def expand(sources: Sequence[str]) -> list[Path]:
-    """List the files that are meant: a folder stands for all files below it, in sorted order.
+    """List the videos that are meant: a folder stands for all files below it, in sorted order.
+
+    A folder of numbered JPG or PNG frames, named or below one that is named, is one video.
 
     Raises:
         DataError: A source is not there, or a folder is empty; all of them are told at once.
@@ -19,7 +21,7 @@ def expand(sources: Sequence[str]) -> list[Path]:
     for source in sources:
         path = Path(source).expanduser()
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+            inside = _below(path)
             files += inside
             if not inside:
                 missing.append(f"{source} (an empty folder)")
@@ -29,4 +31,22 @@ def expand(sources: Sequence[str]) -> list[Path]:
             missing.append(source)
     if missing:
         raise DataError(f"not there: {', '.join(missing)}", hint="give AVI, MP4 or DICOM files, or folders of them")
+    return files
+
+
+def _below(folder: Path) -> list[Path]:
+    from echokit.video.reading import video_format
+
+    try:
+        if video_format(folder) == "FRAMES":
+            return [folder]
+    except VideoError:
+        pass  # a folder of videos
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    files = []
+    for path in inside:
+        if path.is_dir() and not path.is_symlink():
+            files += _below(path)
+        elif path.is_file():
+            files.append(path)
     return files

@@ -82,8 +82,8 @@ def _duplicates(survey: Survey, everyone: Pairs) -> Iterator[Finding]:
         if len(targets) > 1:
             against.append((names, "targets " + ", ".join(f"{target:g}" for target in sorted(targets))))
             left_out["against"] += [one.case_id for one in same]
-        elif len({one.split for one in same}) > 1:
-            across.append((names, ", ".join(one.split for one in same)))
+        elif any(_apart(same[0], one) for one in same):
+            across.append((names, ", ".join(one.split or one.patient_id for one in same)))
             left_out["across"] += others
         else:
             within.append((names, ""))
@@ -91,7 +91,7 @@ def _duplicates(survey: Survey, everyone: Pairs) -> Iterator[Finding]:
     yield finding(
         "duplicate_across_splits",
         "error",
-        "videos that are frame by frame the same in several splits",
+        "videos that are frame by frame the same in several splits, or of several patients where there is no split",
         across,
         hint="exclude all but one: a model that has seen a test video is not tested",
         exclude=left_out["across"],
@@ -114,6 +114,11 @@ def _duplicates(survey: Survey, everyone: Pairs) -> Iterator[Finding]:
     )
 
 
+def _apart(one: Listed, other: Listed) -> bool:
+    """Whether one may be trained on and the other tested: in two splits, or, where there are none, of two patients."""
+    return one.split != other.split or (not one.split and one.patient_id != other.patient_id)
+
+
 def _kept(same: Sequence[Listed]) -> Listed:
     """Which of several copies stays: that of the test part, so that results stay comparable with others'."""
     order = {"test": 0, "val": 1, "train": 2}
@@ -130,15 +135,16 @@ def _near(survey: Survey, everyone: Pairs) -> Finding:
     pairs, left_out = [], []
     for first, second, distance in near_pairs(looks):
         one, other = everyone[first][0], everyone[second][0]
-        if one.split == other.split or everyone[first][1].content == everyone[second][1].content:
+        if not _apart(one, other) or everyone[first][1].content == everyone[second][1].content:
             continue
-        pairs.append((f"{one.case_id} ~ {other.case_id}", f"{one.split} and {other.split}, distance {distance:.2f}"))
+        where = f"{one.split} and {other.split}" if one.split else "two patients"
+        pairs.append((f"{one.case_id} ~ {other.case_id}", f"{where}, distance {distance:.2f}"))
         kept = _kept([one, other])
         left_out += [one.case_id if kept is other else other.case_id]
     return finding(
         "near_duplicate_across_splits",
         "error",
-        "videos of different splits that look the same: cut, scaled or compressed anew, perhaps",
+        "videos of different splits (or patients, without splits) that look the same: cut or compressed anew, perhaps",
         pairs,
         hint="look at them; exclude one of each pair if they are the same recording",
         exclude=left_out,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from echokit.check.finding import finding
+from echokit.check.finding import Finding, finding
 from echokit.check.survey import Listed, Survey
 from echokit.cohort.cohort import SPLITS
 from echokit.cohort.outcome import number
@@ -67,6 +67,7 @@ def survey_table(dataset: Table) -> Survey:
         (rows.places[index], "") for (index, _, _), patient in zip(taken, patients, strict=True) if patient is None
     ]
     findings = (
+        _headers(dataset, listed, given is not None),
         finding("bad_source", "error", "rows whose source can not be used", bad, hint=MEND),
         finding("no_patient", "error", "rows whose patient_id is empty", nobody, hint=MEND),
         finding(
@@ -79,6 +80,24 @@ def survey_table(dataset: Table) -> Survey:
     )
     has_split = "split" in rows.columns
     return Survey("table", is_phantom(root), tuple(listed), findings, splits=SPLITS if has_split else ("",))
+
+
+def _headers(dataset: Table, listed: list[Listed], named: bool) -> Finding:
+    """Compare the patients of the table with those in the headers of its DICOM files."""
+    tables: dict[str, set[str]] = {}
+    if named:
+        places = [(one.case_id, one.source) for one in listed]
+        for one, header in zip(listed, dataset.patient_ids(None, places), strict=True):
+            if header and one.patient_id:
+                tables.setdefault(header, set()).add(one.patient_id)
+    torn = [(" = ".join(sorted(patients)), "") for patients in tables.values() if len(patients) > 1]
+    return finding(
+        "patient_under_two_names",
+        "error",
+        "patients of the table that are one patient in the headers of their DICOM files",
+        torn,
+        hint="give all videos of a patient one patient_id",
+    )
 
 
 def _extra(dataset: Table, listed: list[Listed]) -> list[Path]:

@@ -2,19 +2,23 @@
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from echokit import read_video, write_video
 from echokit.check.doctor import Checkup, check_dataset
 from echokit.check.survey import Listed, Survey
 from echokit.check.tables import check_tables
+from echokit.check.videos import see_videos
 from echokit.cli import exit_code
 from echokit.cohort.echonet_dynamic import EchonetDynamic
 from echokit.cohort.exclusions import exclude
@@ -429,3 +433,78 @@ def test_names_that_a_plain_list_can_not_hold_are_written_as_json(root: Path, tm
     listing = tmp_path / "list.txt"
     assert write_exclusions(check(root), listing) == 1
     assert json.loads(listing.read_text()) == ["a # b"]
+
+
+def test_copies_without_a_split_count_if_they_are_of_two_patients(others: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(others / "table", tmp_path / "data")
+    rows = [{key: value for key, value in row.items() if key != "split"} for row in read(root / "cases.csv")]
+    avis = [row for row in rows if row["source"].endswith(".avi")]
+    shutil.copy(root / avis[0]["source"], root / avis[1]["source"])
+    avis[1]["target"] = avis[0]["target"]
+    write(root / "cases.csv", rows)
+    assert found(check(root))["duplicate_across_splits"] == 1
+    avis[1]["patient_id"] = avis[0]["patient_id"]
+    write(root / "cases.csv", rows)
+    assert found(check(root))["duplicate_video"] == 1
+
+
+def test_a_patient_under_two_names_is_found_by_the_headers(others: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(others / "table", tmp_path / "data")
+    rows = read(root / "cases.csv")
+    twice = next(
+        (one, other)
+        for one in rows
+        for other in rows
+        if one is not other and one["patient_id"] == other["patient_id"] and Path(root / one["source"]).suffix == ".dcm"
+    )
+    shutil.rmtree(root / twice[1]["source"], ignore_errors=True)
+    (root / twice[1]["source"]).unlink(missing_ok=True)
+    shutil.copy(root / twice[0]["source"], root / twice[1]["source"])
+    twice[1]["patient_id"] = "MRN-9999"
+    write(root / "cases.csv", rows)
+    checkup = check(root)
+    assert found(checkup)["patient_under_two_names"] == 1
+    assert checkup.corrupting
+
+
+class Deadly(PosixPath):
+    """A video that takes down the process that it is handed to, as a crashing decoder does."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (9,)
+
+
+def test_a_decoder_that_crashes_costs_its_video_only(clean: Path) -> None:
+    paths: list[Path] = [*sorted((clean / "Videos").iterdir())]
+    paths[2] = Deadly(paths[2])
+    paths[9] = Deadly(paths[9])
+    seen = list(see_videos(paths, workers=2))
+    assert [index for index, what in enumerate(seen) if what.problem] == [2, 9]
+    assert seen[2].problem == "decoding it crashes the decoder"
+    assert len(seen) == 16
+
+
+CELLS = st.text(max_size=8) | st.sampled_from(["0XA", "0XA.avi", "50", "1e400", "nan", "inf", "-1", "TRAIN", "../a"])
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    table=st.lists(st.lists(CELLS, min_size=9, max_size=9), max_size=4),
+    traced=st.lists(st.lists(CELLS, min_size=6, max_size=6)),
+)
+def test_whatever_the_tables_hold_is_told_and_never_a_traceback(
+    tmp_path: Path, clean: Path, table: list[list[str]], traced: list[list[str]]
+) -> None:
+    root = tmp_path / "wild"
+    (root / "Videos").mkdir(parents=True, exist_ok=True)
+    for place, rows in (("FileList.csv", table), ("VolumeTracings.csv", traced)):
+        with (clean / place).open(newline="") as file:
+            first = list(csv.reader(file))[:2]
+        with (root / place).open("w", newline="", encoding="utf-8", errors="replace") as file:
+            csv.writer(file).writerows([*first, *rows])
+    try:
+        checkup = check(root)
+    except DataError:
+        return
+    assert checkup.corrupting
+    json.dumps([one.examples for one in checkup.findings])

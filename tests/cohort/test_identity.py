@@ -1,0 +1,58 @@
+"""Who a patient is stays in the table, in its paths and in one file for the owner: no run, error or list repeats it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from echokit import load_run
+from echokit.cli import exit_code
+from echokit.identity import remember_sources
+from echokit.phantom.table import NAMES, write_table
+
+RECIPE = """
+name: hospital
+data: {{use: table, table: {table}, covariates: [age, sex], max_unreadable: 0.2}}
+target: {{from: target, positive: reduced}}
+preprocess: [{{use: trim, frames: 12}}, {{use: resize, size: 16}}]
+clip: {{frames: 12}}
+model: {{use: single_stream, backbone: {{use: resnet18, width: 4}}}}
+train: {{epochs: 1, batch_size: 4, optimizer: {{lr: 1.0e-3}}, keep: last}}
+"""
+SECRETS = (*NAMES, "MRN", "visit")
+
+
+def test_no_run_of_a_table_names_a_patient(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "data"
+    write_table(root, cases=24, seed=1, ef="wide", size=32, frames=(20, 24), workers=1)
+    broken = next((root / "clips").glob("*/*.avi"))
+    broken.write_bytes(b"RIFF\0\0\0\0AVI ")
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(table=root / "cases.csv"))
+    assert exit_code(["run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "runs")]) == 0
+    said = capsys.readouterr()
+    run = load_run(tmp_path / "runs" / "hospital")
+    assert run.predictions["case_id"].str.startswith("case-").all()
+    assert "PHANTOM DATA" in (run.path / "summary.md").read_text()
+    texts = [said.out, said.err]
+    for path in run.path.rglob("*"):
+        assert not any(secret in path.name for secret in SECRETS)
+        if path.is_file() and path.suffix not in (".png", ".safetensors"):
+            texts.append(path.read_text(errors="replace"))
+    for text in texts:
+        assert not [secret for secret in SECRETS if secret in text]
+    assert "unreadable: case-" in said.err
+
+
+def test_many_processes_may_note_sources_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
+    children = []
+    for child in range(4):
+        if not (pid := os.fork()):
+            for number in range(10):
+                remember_sources([(f"case-{child}-{number}", "patient", Path(f"/data/{child}/{number}.avi"))])
+            os._exit(0)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4
+    lines = (tmp_path / "cache" / "sources.csv").read_text().splitlines()
+    assert len(lines) == 41
+    assert len(set(lines)) == 41
