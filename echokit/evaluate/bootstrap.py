@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Statistic = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.number]], npt.NDArray[np.float64]]
+from echokit.evaluate.evaluation import Interval
+
+Statistic = Callable[[npt.NDArray[Any], npt.NDArray[np.float64], npt.NDArray[np.number]], npt.NDArray[np.float64]]
 
 # Weights of one chunk: small enough to stay in a core's cache, which is also what makes it fast.
 CHUNK_ELEMENTS = 160_000
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A bootstrap interval.
-
-    Attributes:
-        low, high: Its ends, or None when every resample is undefined.
-        method: How it was made, in words, including how many resamples were undefined.
-        undefined: Resamples in which the statistic is undefined; they are left out.
-    """
-
-    low: float | None
-    high: float | None
-    method: str
-    undefined: int
-
-
 def bootstrap_interval(
-    y: npt.NDArray[np.int64],
+    y: npt.NDArray[Any],
     score: npt.NDArray[np.float64],
     statistic: Statistic,
     *,
@@ -44,7 +30,7 @@ def bootstrap_interval(
     """Percentile bootstrap over patients (Efron and Tibshirani, 1993, chapter 13).
 
     Args:
-        y: (n,) int64 of 0 and 1, one entry a patient.
+        y: (n,) int64 of 0 and 1, one entry a patient; or (n,) float64 of a quantity, without ``stratified``.
         score: (n,) float64.
         statistic: ``(y, score, weights (B, n)) -> (B,)`` float64, NaN where undefined.
         resamples: Number of resamples.
@@ -80,7 +66,7 @@ def bootstrap_interval(
 
 
 def resample_weights(
-    y: npt.NDArray[np.int64], *, resamples: int, stratified: bool, seed: int, chunk: int
+    y: npt.NDArray[Any], *, resamples: int, stratified: bool, seed: int, chunk: int
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Yield how often each patient is drawn, in chunks of (<= chunk, n) int64; every row sums to n.
 

@@ -12,7 +12,8 @@ class Metric:
     """One number and what it means.
 
     Attributes:
-        metric: Name of the evaluator.
+        metric: Name of the metric. Over folds it says how the folds were joined: ``auroc_fold_mean``,
+            ``auroc_fold_sd``, ``auroc_within_fold``, ``auroc_pooled``.
         definition: Exact definition in words: positive class, averaging, threshold and where it was chosen.
         value: The number, or None where it is undefined (a class is missing). Undefined is not zero.
         low, high: Ends of the interval, or None where there is none.
@@ -21,6 +22,10 @@ class Metric:
         n: Patients counted.
         events: Patients of the positive class among them.
         baseline: What a model without any information scores (majority accuracy, 0.5, chance average precision).
+        split: Which part of the data.
+        repeat, fold: Which fold, or None for a number over all folds.
+        subgroup: ``sex = F``, or None for the whole split.
+        threshold: Score at and above which a patient is called positive, where the metric needs one.
         unit: Empty for a pure number.
     """
 
@@ -40,6 +45,22 @@ class Metric:
     level: float | None = None
     interval: str | None = None
     unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes:
+        low, high: Its ends, or None where there is none.
+        method: How it was made, in words, or why there is none.
+        undefined: Resamples in which the statistic is undefined and which were left out.
+    """
+
+    low: float | None
+    high: float | None
+    method: str
+    undefined: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,7 @@ class Predictions:
             ``target, prediction``. ``y_true`` 1 is the positive class.
         positive: Name of the positive class (``reduced``).
         threshold: Score at and above which a case is called positive; fixed before the test data is seen.
+        threshold_origin: Where the threshold is from, in words that follow "the threshold was".
         probability: Whether ``y_score`` is a probability of the positive class.
 
     Raises:
@@ -39,6 +40,7 @@ class Predictions:
     positive: str = "positive"
     threshold: float = 0.5
     probability: bool = True
+    threshold_origin: str = "fixed before the test data was seen"
 
     def __post_init__(self) -> None:
         missing = [column for column in COLUMNS if column not in self.table.columns]
@@ -68,6 +70,8 @@ class Predictions:
     def per_patient(self) -> Predictions:
         """Average the scores of each patient within split, repeat and fold: metrics count patients, not videos.
 
+        Of any other column (a covariate) the first value of the patient is kept.
+
         Raises:
             DataError: The cases of one patient disagree about ``y_true``.
         """
@@ -81,9 +85,10 @@ class Predictions:
                 hint="give one outcome for each patient, or leave patient_id out to count videos",
             )
         numeric = [c for c in ("y_true", "y_score", "target", "prediction") if c in self.table.columns]
-        table = groups.agg({"case_id": "first", **dict.fromkeys(numeric, "mean")}).reset_index()
+        others = [c for c in self.table.columns if c not in (*keys, *numeric)]
+        table = groups.agg({**dict.fromkeys(others, "first"), **dict.fromkeys(numeric, "mean")}).reset_index()
         table["y_true"] = table["y_true"].astype(np.int64)
-        return Predictions(table, self.positive, self.threshold, self.probability)
+        return replace(self, table=table)
 
     def write(self, path: Path) -> None:
         """Write the table as CSV with every digit of the scores."""
