@@ -25,6 +25,26 @@ LIBRARY_BACKBONES = (
     ("timm", "timm_frames:Timm", "any image model of timm, frame by frame"),
 )
 
+EVALUATORS = (
+    ("balanced_accuracy", "BalancedAccuracy", "mean of sensitivity and specificity"),
+    ("sensitivity", "Sensitivity", "share of the positive patients that are found"),
+    ("specificity", "Specificity", "share of the negative patients that are left alone"),
+    ("ppv", "Ppv", "how often a positive call is right"),
+    ("npv", "Npv", "how often a negative call is right"),
+    ("f1", "F1", "harmonic mean of precision and recall"),
+    ("mcc", "Mcc", "Matthews correlation coefficient"),
+    ("brier", "Brier", "mean squared error of the probability"),
+    ("log_loss", "LogLoss", "mean surprise of the probability"),
+    ("calibration", "Calibration", "observed over expected events, slope, intercept, curve"),
+    ("net_benefit", "NetBenefit", "worth of acting on the calls, decision curve"),
+    ("confusion", "Confusion", "the four counts of the confusion matrix"),
+    ("mae", "Mae", "mean absolute error of the estimate"),
+    ("rmse", "Rmse", "root mean squared error of the estimate"),
+    ("r2", "R2", "share of the variance that the estimate explains"),
+    ("bland_altman", "BlandAltman", "bias and limits of agreement of the estimate"),
+    ("study_compat", "StudyCompat", "the study's three conventions of AUPRC"),
+)
+
 
 @hookimpl
 def echokit_components(register: Register) -> None:
@@ -104,4 +124,6 @@ def echokit_components(register: Register) -> None:
     register.evaluator("accuracy", "echokit.evaluate.accuracy:Accuracy", summary="share called right")
     register.evaluator("auroc", "echokit.evaluate.auroc:Auroc", summary="area under the ROC curve")
     register.evaluator("auprc", "echokit.evaluate.auprc:Auprc", summary="average precision of the positive class")
+    for name, place, summary in EVALUATORS:
+        register.evaluator(name, f"echokit.evaluate.{name}:{place}", summary=summary)
     register.evaluator("ef_cutoffs", "echokit.evaluate.ef_cutoffs:EfCutoffs", summary="one run at EF 35, 40, 45 and 50")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from echokit.errors import DataError, EchokitError, did_you_mean
-from echokit.evaluate.bootstrap import Interval, bootstrap_interval
-from echokit.evaluate.evaluation import Evaluation, Metric
+from echokit.evaluate.bootstrap import bootstrap_interval
+from echokit.evaluate.evaluation import Evaluation, Interval, Metric
 from echokit.evaluate.evaluator import Evaluator, Resampled, WithIntervals
 from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
 

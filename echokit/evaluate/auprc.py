@@ -2,57 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from echokit.evaluate.bootstrap import bootstrap_interval
+from echokit.evaluate.chance import chance_average_precision, permutation_p, shuffled_average_precision
+from echokit.evaluate.evaluation import Interval
+from echokit.evaluate.predictions import Predictions
 from echokit.evaluate.ranking import operating_points, rank
+from echokit.evaluate.scores import Floats, ScoreMetric
 
-if TYPE_CHECKING:
-    from echokit.evaluate.evaluation import Evaluation
-    from echokit.evaluate.predictions import Predictions
+ENOUGH_EVENTS = 20
 
 
-class Auprc:
+class Auprc(ScoreMetric):
     """Average precision of the positive class.
 
     The step-wise sum over thresholds of (R_k - R_{k-1}) P_k, tied scores taken together. Not the trapezoid
     area, which is optimistic (Davis and Goadrich, 2006), and not the average over both classes. Undefined
     when a class is missing. The baseline is the expected average precision of a random ranking, which lies
-    above the prevalence in small cohorts. The curve ``pr`` holds ``recall, precision, threshold``, highest
-    threshold first.
+    above the prevalence in small cohorts. Below 20 events no interval is known that covers, so the permutation
+    null stands in its place. The curve ``pr`` holds ``recall, precision, threshold``, highest threshold first.
     """
 
-    stratified: ClassVar[bool] = False
-    thresholded: ClassVar[bool] = False
+    metric: ClassVar[str] = "auprc"
+    definition: ClassVar[str] = (
+        "average precision of the positive class ({positive}) only: the step-wise sum over thresholds of "
+        "(R_k - R_{{k-1}}) P_k with recall R and precision P, tied scores taken together; not the trapezoid area and "
+        "not a macro average over both classes; the baseline is the expected average precision of a random ranking of "
+        "these patients"
+    )
 
-    def __call__(self, predictions: Predictions) -> Evaluation:
-        """Compute the average precision of one split, one row a patient."""
-        from echokit.evaluate.evaluation import Evaluation, Metric
+    def baseline(self, y: npt.NDArray[np.int64]) -> float:
+        """Expected average precision of a random ranking."""
+        return chance_average_precision(int(y.sum()), len(y))
 
-        y, score = predictions.y_true, predictions.y_score
-        n, events = len(y), int(y.sum())
-        defined = 0 < events < n
-        metric = Metric(
-            metric="auprc",
-            definition=(
-                f"average precision of the positive class ({predictions.positive!r}) only: the step-wise sum "
-                "over thresholds of (R_k - R_{k-1}) P_k with recall R and precision P, tied scores taken "
-                "together; not the trapezoid area and not a macro average over both classes; the baseline is "
-                "the expected average precision of a random ranking of these patients"
-            ),
-            value=float(self.statistic(y, score, np.ones((1, n)))[0]) if defined else None,
-            n=n,
-            events=events,
-            baseline=chance_average_precision(events, n) if defined else None,
-            interval=None if defined else f"undefined: only one class among {n} patients",
-        )
-        return Evaluation((metric,), {"pr": _pr(y, score)} if defined else {})
-
-    def statistic(
-        self, y: npt.NDArray[np.int64], score: npt.NDArray[np.float64], weights: npt.NDArray[np.number]
-    ) -> npt.NDArray[np.float64]:
+    def statistic(self, y: npt.NDArray[Any], score: Floats, weights: npt.NDArray[np.number]) -> Floats:
         """Weighted average precision.
 
         Args:
@@ -75,31 +63,39 @@ class Auprc:
         np.divide(total, ranking.positives, out=value, where=defined)
         return value
 
+    def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
+        """Make a bootstrap interval from 20 events on; below, say what shuffled classes score."""
+        reason = self.undefined(predictions)
+        if reason:
+            return (Interval(None, None, f"undefined: {reason}"),)
+        y, score = predictions.y_true, predictions.y_score
+        events = int(y.sum())
+        if events >= ENOUGH_EVENTS:
+            interval = bootstrap_interval(
+                y,
+                score,
+                self.statistic,
+                resamples=resamples,
+                level=level,
+                stratified=False,
+                seed=seed,
+            )
+            return (interval,)
+        null = shuffled_average_precision(score, events, shuffles=resamples, seed=seed)
+        value = float(self.statistic(y, score, np.ones((1, len(y))))[0])
+        words = (
+            f"none below {ENOUGH_EVENTS} events; permutation null of {resamples:,} shuffles: mean {null.mean():.3f}, "
+            f"95th percentile {np.quantile(null, 0.95):.3f}, p = {permutation_p(value, null):.4f}"
+        )
+        return (Interval(None, None, words),)
 
-def chance_average_precision(events: int, n: int) -> float:
-    """Expected average precision of a random ranking without ties of n patients, ``events`` of them positive.
-
-    At rank i the i-th patient is positive with probability events/n; given that, the i - 1 before it hold on
-    average (i - 1)(events - 1)/(n - 1) more. Exact; it nears the prevalence only from about 600 patients.
-
-    Args:
-        events: Patients of the positive class, at least 1.
-        n: Patients, at least ``events``.
-
-    Raises:
-        ValueError: ``events`` is not between 1 and n.
-    """
-    if not 1 <= events <= n:
-        raise ValueError(f"average precision needs 1 to n = {n} events, not {events}")
-    ranks = np.arange(1, n + 1, dtype=np.float64)
-    found = 1 + (ranks - 1) * (events - 1) / max(n - 1, 1)
-    return float(np.mean(found / ranks))
-
-
-def _pr(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> dict[str, list[float]]:
-    threshold, tp, fp = operating_points(y, score)
-    return {
-        "recall": (tp / tp[-1]).tolist(),
-        "precision": (tp / (tp + fp)).tolist(),
-        "threshold": threshold.tolist(),
-    }
+    def curves(self, predictions: Predictions) -> dict[str, Any]:
+        """The precision-recall curve."""
+        threshold, tp, fp = operating_points(predictions.y_true, predictions.y_score)
+        return {
+            "pr": {
+                "recall": (tp / tp[-1]).tolist(),
+                "precision": (tp / (tp + fp)).tolist(),
+                "threshold": threshold.tolist(),
+            }
+        }

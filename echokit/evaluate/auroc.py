@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from echokit.evaluate.delong import delong_interval
+from echokit.evaluate.evaluation import Interval, Metric
+from echokit.evaluate.predictions import Predictions
 from echokit.evaluate.ranking import operating_points, rank
-
-if TYPE_CHECKING:
-    from echokit.evaluate.evaluation import Evaluation
-    from echokit.evaluate.predictions import Predictions
+from echokit.evaluate.scores import Floats, ScoreMetric
 
 
-class Auroc:
+class Auroc(ScoreMetric):
     """Probability that a random positive patient scores higher than a random negative one; ties count half.
 
-    Undefined when a class is missing. The baseline is 0.5. The curve ``roc`` holds ``fpr, tpr, threshold``,
-    highest threshold first; the first threshold is null (above every score).
+    Undefined when a class is missing. The baseline is 0.5. The interval is DeLong's on the logit scale. The curve
+    ``roc`` holds ``fpr, tpr, threshold``, highest threshold first; the first threshold is null (above every score).
     """
 
+    metric: ClassVar[str] = "auroc"
+    definition: ClassVar[str] = (
+        "area under the ROC curve (Mann-Whitney): the probability that a random patient of the positive class "
+        "({positive}) scores higher than a random patient of the other class, ties counting half; needs no threshold; "
+        "the baseline is a random ranking"
+    )
     stratified: ClassVar[bool] = True
-    thresholded: ClassVar[bool] = False
 
-    def __call__(self, predictions: Predictions) -> Evaluation:
-        """Compute the AUROC of one split, one row a patient."""
-        from echokit.evaluate.evaluation import Evaluation, Metric
+    def baseline(self, y: npt.NDArray[np.int64]) -> float:
+        """A random ranking."""
+        return 0.5
 
-        y, score = predictions.y_true, predictions.y_score
-        n, events = len(y), int(y.sum())
-        defined = 0 < events < n
-        metric = Metric(
-            metric="auroc",
-            definition=(
-                "area under the ROC curve (Mann-Whitney): the probability that a random patient of the "
-                f"positive class ({predictions.positive!r}) scores higher than a random patient of the other "
-                "class, ties counting half; needs no threshold"
-            ),
-            value=float(self.statistic(y, score, np.ones((1, n)))[0]) if defined else None,
-            n=n,
-            events=events,
-            baseline=0.5 if defined else None,
-            interval=None if defined else f"undefined: only one class among {n} patients",
-        )
-        return Evaluation((metric,), {"roc": _roc(y, score)} if defined else {})
-
-    def statistic(
-        self, y: npt.NDArray[np.int64], score: npt.NDArray[np.float64], weights: npt.NDArray[np.number]
-    ) -> npt.NDArray[np.float64]:
+    def statistic(self, y: npt.NDArray[Any], score: Floats, weights: npt.NDArray[np.number]) -> Floats:
         """Weighted AUROC.
 
         Args:
@@ -67,11 +53,26 @@ class Auroc:
         np.divide(pairs - lost, pairs, out=value, where=pairs > 0)
         return value
 
+    def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
+        """Make DeLong's interval."""
+        reason = self.undefined(predictions)
+        if reason:
+            return (Interval(None, None, f"undefined: {reason}"),)
+        return (delong_interval(predictions.y_true, predictions.y_score, level),)
 
-def _roc(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> dict[str, list[float | None]]:
-    threshold, tp, fp = operating_points(y, score)
-    return {
-        "fpr": [0.0, *(fp / fp[-1]).tolist()],
-        "tpr": [0.0, *(tp / tp[-1]).tolist()],
-        "threshold": [None, *threshold.tolist()],
-    }
+    def across_folds(self, folds: Sequence[Predictions], *, level: float) -> Sequence[Metric]:
+        """Weigh the folds by their pairs, with an approximate interval; and pool the scores, with its bias noted."""
+        from echokit.evaluate.cross_validation import joined_auroc
+
+        return joined_auroc(folds, level=level)
+
+    def curves(self, predictions: Predictions) -> dict[str, Any]:
+        """The ROC curve."""
+        threshold, tp, fp = operating_points(predictions.y_true, predictions.y_score)
+        return {
+            "roc": {
+                "fpr": [0.0, *(fp / fp[-1]).tolist()],
+                "tpr": [0.0, *(tp / tp[-1]).tolist()],
+                "threshold": [None, *threshold.tolist()],
+            }
+        }

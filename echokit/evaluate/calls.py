@@ -70,8 +70,8 @@ def ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=value, where=np.asarray(below) > 0)
 
 
-class CallMetric(ABC):
-    """A metric of calls.
+class Called:
+    """What calls patients positive.
 
     Args:
         threshold: Score at and above which a patient is called positive; or `youden`, `sensitivity_at_0.90` or
@@ -79,15 +79,19 @@ class CallMetric(ABC):
             default the threshold of the predictions, which is 0.5.
     """
 
+    def __init__(self, *, threshold: Threshold | None = None) -> None:
+        self.threshold_rule = threshold
+
+
+class CallMetric(Called, ABC):
+    """A metric of calls that follows from the four counts."""
+
     metric: ClassVar[str]
     definition: ClassVar[str]
     undefined: ClassVar[str] = "no patients"
     baseline_is: ClassVar[str] = AS_MANY_AT_RANDOM
     stratified: ClassVar[bool] = False
     thresholded: ClassVar[bool] = True
-
-    def __init__(self, *, threshold: Threshold | None = None) -> None:
-        self.threshold_rule = threshold
 
     @abstractmethod
     def formula(self, counts: Counts) -> Floats:
@@ -109,7 +113,9 @@ class CallMetric(ABC):
             events=int(predictions.y_true.sum()),
             baseline=baseline,
             threshold=float(predictions.threshold),
-            interval=None if value is not None else f"undefined: {self.undefined if len(predictions) else 'no patients'}",
+            interval=None
+            if value is not None
+            else f"undefined: {self.undefined if len(predictions) else 'no patients'}",
         )
         return Evaluation((metric,), self.curves(predictions))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from echokit.evaluate.calls import Threshold, call_words, confusion_of
+from echokit.evaluate.calls import Called, call_words, confusion_of
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import Predictions
 
@@ -16,21 +16,13 @@ _CELLS = {
 }
 
 
-class Confusion:
+class Confusion(Called):
     """Four counts: ``confusion_tn``, ``confusion_fp``, ``confusion_fn`` and ``confusion_tp``.
 
     The baseline of each is its expectation when as many patients are called positive at random.
-
-    Args:
-        threshold: Score at and above which a patient is called positive; or `youden`, `sensitivity_at_0.90` or
-            `specificity_at_0.90`: the rule that chooses it on the validation part, never on the test part. By
-            default the threshold of the predictions, which is 0.5.
     """
 
     metric: ClassVar[str] = "confusion"
-
-    def __init__(self, *, threshold: Threshold | None = None) -> None:
-        self.threshold_rule = threshold
 
     def __call__(self, predictions: Predictions) -> Evaluation:
         """Count the calls of one split, one row a patient."""

@@ -13,7 +13,8 @@ from echokit.errors import EchokitError
 from echokit.evaluate.accuracy import Accuracy
 from echokit.evaluate.auprc import Auprc
 from echokit.evaluate.auroc import Auroc
-from echokit.evaluate.bootstrap import Interval, bootstrap_interval
+from echokit.evaluate.bootstrap import bootstrap_interval
+from echokit.evaluate.evaluation import Interval
 
 if TYPE_CHECKING:
     from echokit.evaluate.evaluation import Evaluation, Metric

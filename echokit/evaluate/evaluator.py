@@ -56,9 +56,7 @@ class Resampled(Protocol):
 class WithIntervals(Protocol):
     """What an evaluator adds whose intervals are of another kind than the bootstrap of its ``statistic``."""
 
-    def intervals(
-        self, predictions: Predictions, /, *, level: float, seed: int, resamples: int
-    ) -> Sequence[Interval]:
+    def intervals(self, predictions: Predictions, /, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
         """Make one interval for each metric that calling the evaluator gives, in the same order."""
         ...
 

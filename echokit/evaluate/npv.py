@@ -11,7 +11,10 @@ class Npv(Proportion):
     """Share of the patients called negative that are. Holds at the prevalence of these patients only."""
 
     metric: ClassVar[str] = "npv"
-    definition: ClassVar[str] = "share of the patients called negative that are of the negative class (negative predictive value), at the prevalence of these patients"
+    definition: ClassVar[str] = (
+        "share of the patients called negative that are of the negative class (negative predictive value), at the "
+        "prevalence of these patients"
+    )
     undefined: ClassVar[str] = "nobody is called negative"
     stratified: ClassVar[bool] = False
 

@@ -11,7 +11,10 @@ class Ppv(Proportion):
     """Share of the patients called positive that are (precision). Holds at the prevalence of these patients only."""
 
     metric: ClassVar[str] = "ppv"
-    definition: ClassVar[str] = "share of the patients called positive that are of the positive class (positive predictive value, precision), at the prevalence of these patients"
+    definition: ClassVar[str] = (
+        "share of the patients called positive that are of the positive class (positive predictive value, precision), "
+        "at the prevalence of these patients"
+    )
     undefined: ClassVar[str] = "nobody is called positive"
     stratified: ClassVar[bool] = False
 

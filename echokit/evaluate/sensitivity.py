@@ -11,7 +11,9 @@ class Sensitivity(Proportion):
     """Share of the patients of the positive class that are called positive (recall). Undefined without any."""
 
     metric: ClassVar[str] = "sensitivity"
-    definition: ClassVar[str] = "share of the patients of the positive class that are called positive (sensitivity, recall)"
+    definition: ClassVar[str] = (
+        "share of the patients of the positive class that are called positive (sensitivity, recall)"
+    )
     undefined: ClassVar[str] = "no patient of the positive class"
     stratified: ClassVar[bool] = True
 

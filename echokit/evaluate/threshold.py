@@ -1,4 +1,4 @@
-"""Where a patient is called positive: a threshold fixed beforehand, or chosen by a rule on data that is not tested on."""
+"""Where a patient is called positive: fixed beforehand, or chosen by a rule on data that is not tested on."""
 
 from __future__ import annotations
 

@@ -81,5 +81,9 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "evaluator.accuracy": Case(reference=_accuracy),
     "evaluator.auroc": Case(reference=_auroc),
     "evaluator.auprc": Case(reference=_auprc),
+    **{f"evaluator.{name}": Case() for name in ("balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "f1")},
+    **{f"evaluator.{name}": Case() for name in ("mcc", "brier", "log_loss", "calibration", "net_benefit")},
+    **{f"evaluator.{name}": Case() for name in ("mae", "rmse", "r2", "bland_altman", "study_compat")},
+    "evaluator.confusion": (Case(), Case({"threshold": 0.3}), Case({"threshold": "youden"})),
     "evaluator.ef_cutoffs": (Case(), Case({"cutoffs": [40.0], "without": None, "inclusive": True})),
 }

@@ -1,0 +1,180 @@
+"""Whether probabilities mean what they say: observed against expected events, slope, intercept and curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.evaluate.evaluation import Evaluation, Interval, Metric
+from echokit.evaluate.log_loss import edge_words, off_the_edge
+from echokit.evaluate.predictions import Predictions
+from echokit.evaluate.proportion import wilson, z_of
+
+Floats = npt.NDArray[np.float64]
+ENOUGH = 100
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A logistic regression of the class on the logit of the probability.
+
+    Attributes:
+        value: The coefficient that is asked for, or None where the fit does not exist.
+        error: Its standard error, from the information matrix.
+    """
+
+    value: float | None
+    error: float | None
+
+
+class Calibration:
+    """Observed over expected events; from 100 events and 100 non-events on also slope, intercept and curve.
+
+    ``calibration_oe`` is events over the sum of the probabilities, 1 when right on average. ``calibration_slope`` is
+    1 when the probabilities are neither too extreme (below 1) nor too timid; ``calibration_intercept`` is 0 when they
+    are right on average at that slope of 1 (Van Calster et al., BMC Medicine 2019). The curve ``calibration`` has ten
+    bins of equally many patients, each with the band that a calibrated model would show. No expected calibration
+    error: at small n its value is mostly noise.
+    """
+
+    metric: ClassVar[str] = "calibration"
+
+    def __call__(self, predictions: Predictions) -> Evaluation:
+        """Compute the calibration of one split, one row a patient."""
+        reason, enough = _undefined(predictions), _enough(predictions)
+        n, events = len(predictions), int(predictions.y_true.sum())
+        expected = 0.0 if reason else float(predictions.y_score.sum())
+        whose = f"of the positive class ({predictions.positive!r})"
+        rows = [
+            (
+                "oe",
+                f"events {whose} over the sum of their probabilities; 1 is right on average, below 1 the "
+                "probabilities are too high",
+                None if reason else events / expected,
+                reason,
+            )
+        ]
+        too_few = reason or (None if enough else f"fewer than {ENOUGH} events or non-events")
+        for name, words in _LINES.items():
+            value = None if too_few else _fit(name, predictions).value
+            why = too_few or (None if value is not None else "the classes are separated by the score")
+            held = "" if reason else edge_words(predictions.y_score)
+            rows.append((name, f"{words} {whose}{held}", value, why))
+        metrics = tuple(
+            Metric(
+                metric=f"{self.metric}_{name}",
+                definition=words,
+                value=value,
+                n=n,
+                events=events,
+                baseline=None if value is None else (1.0 if name == "oe" else 0.0),
+                interval=f"undefined: {why}" if why else None,
+            )
+            for name, words, value, why in rows
+        )
+        return Evaluation(metrics, {} if reason or not enough else {"calibration": _curve(predictions)})
+
+    def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
+        """Wilson's interval of the events over the expected ones; Wald's of slope and intercept."""
+        reason = _undefined(predictions)
+        if reason:
+            return (Interval(None, None, f"undefined: {reason}"),) * (1 + len(_LINES))
+        n, events = len(predictions), int(predictions.y_true.sum())
+        share = float(predictions.y_score.mean())
+        ends = wilson(events, n, level)
+        words = f"{ends.method} of the observed share, over the expected one"
+        low, high = (None if end is None else end / share for end in (ends.low, ends.high))
+        intervals = [Interval(low, high, words)]
+        for name in _LINES:
+            fit = _fit(name, predictions) if _enough(predictions) else Line(None, None)
+            if fit.value is None or fit.error is None:
+                intervals.append(Interval(None, None, "undefined"))
+                continue
+            half = z_of(level) * fit.error
+            intervals.append(Interval(fit.value - half, fit.value + half, "Wald, from the information matrix"))
+        return intervals
+
+
+_LINES = {
+    "slope": "slope of the logistic regression of the class on the logit of the probability; 1 is right; the baseline "
+    "is a probability that says nothing; the class is",
+    "intercept": "intercept of that regression with its slope fixed at 1 (calibration in the large); 0 is right; the "
+    "class is",
+}
+
+
+def logistic(y: npt.NDArray[np.integer], columns: Floats, offset: Floats) -> tuple[Floats, Floats] | None:
+    """Fit a logistic regression by Newton's method.
+
+    Args:
+        y: (n,) of 0 and 1.
+        columns: (n, p) float64 of the design, the constant included.
+        offset: (n,) float64 added to the linear predictor.
+
+    Returns:
+        (p,) coefficients and (p, p) covariance, or None where the likelihood has no maximum (separated classes).
+    """
+    beta = np.zeros(columns.shape[1])
+    for _ in range(100):
+        eta = np.clip(offset + columns @ beta, -700, 700)
+        p = 1 / (1 + np.exp(-eta))
+        information = columns.T @ (columns * (p * (1 - p))[:, None])
+        try:
+            step = np.linalg.solve(information, columns.T @ (y - p))
+        except np.linalg.LinAlgError:
+            return None
+        beta = beta + step
+        if not np.isfinite(beta).all() or np.abs(beta).max() > 1e4:
+            return None
+        if np.abs(step).max() < 1e-12 * (1 + np.abs(beta).max()):
+            return beta, np.linalg.inv(information)
+    return None
+
+
+def _fit(name: str, predictions: Predictions) -> Line:
+    p = off_the_edge(predictions.y_score)
+    logit = np.log(p) - np.log1p(-p)
+    one, zero = np.ones((len(p), 1)), np.zeros(len(p))
+    if name == "slope":
+        fit = logistic(predictions.y_true, np.column_stack([logit, one[:, 0]]), zero)
+    else:
+        fit = logistic(predictions.y_true, one, logit)
+    if fit is None:
+        return Line(None, None)
+    beta, covariance = fit
+    return Line(float(beta[0]), math.sqrt(covariance[0, 0]))
+
+
+def _undefined(predictions: Predictions) -> str | None:
+    score = predictions.y_score
+    if not len(score):
+        return "no patients"
+    if not predictions.probability or ((score < 0) | (score > 1)).any():
+        return "the scores are no probabilities"
+    return "every probability is 0" if not score.sum() > 0 else None
+
+
+def _enough(predictions: Predictions) -> bool:
+    events = int(predictions.y_true.sum())
+    return min(events, len(predictions) - events) >= ENOUGH
+
+
+def _curve(predictions: Predictions) -> dict[str, list[float]]:
+    """Mean probability and observed share of ten bins, with the 95 % band of a calibrated model."""
+    from scipy.stats import binom
+
+    order = np.argsort(predictions.y_score, kind="stable")
+    bins: dict[str, list[float]] = {name: [] for name in ("expected", "observed", "n", "null_low", "null_high")}
+    for rows in np.array_split(order, BINS):
+        p, n = float(predictions.y_score[rows].mean()), len(rows)
+        low, high = (float(binom.ppf(q, n, p)) / n for q in (0.025, 0.975))
+        found: tuple[Any, ...] = (p, float(predictions.y_true[rows].mean()), n, low, high)
+        for name, value in zip(bins, found, strict=True):
+            bins[name].append(value)
+    return bins

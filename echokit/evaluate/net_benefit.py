@@ -1,0 +1,88 @@
+"""Net benefit of acting on the calls (decision curve analysis)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.evaluate.bootstrap import bootstrap_interval
+from echokit.evaluate.calls import Called, Counts, Floats, as_calls, call_words, count_calls, counts_of
+from echokit.evaluate.evaluation import Evaluation, Interval, Metric
+from echokit.evaluate.predictions import Predictions
+
+GRID = np.arange(1, 100) / 100
+
+
+class NetBenefit(Called):
+    """True positives less false positives at the price that the threshold sets (Vickers and Elkin, 2006).
+
+    With threshold t: tp/n - fp/n * t/(1-t). Undefined where the scores are no probabilities, or the threshold is not
+    between 0 and 1. The baseline is the better of calling everybody and calling nobody. The curve ``decision`` holds
+    ``threshold, model, all``.
+    """
+
+    metric: ClassVar[str] = "net_benefit"
+
+    def __call__(self, predictions: Predictions) -> Evaluation:
+        """Compute the net benefit of one split, one row a patient."""
+        reason, threshold = _undefined(predictions), float(predictions.threshold)
+        n, events = len(predictions), int(predictions.y_true.sum())
+        counts = counts_of(predictions)
+        metric = Metric(
+            metric=self.metric,
+            definition=(
+                f"net benefit tp/n - fp/n * t/(1-t) at the threshold t, in true positives a patient; "
+                f"{call_words(predictions)}; the baseline is the better of calling everybody and calling nobody"
+            ),
+            value=None if reason else float(net_benefit(counts, threshold)[0]),
+            n=n,
+            events=events,
+            baseline=None if reason else max(0.0, _of_all(events / n, threshold)),
+            threshold=threshold,
+            interval=f"undefined: {reason}" if reason else None,
+        )
+        return Evaluation((metric,), {} if reason else {"decision": _curve(predictions)})
+
+    def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
+        """Make a bootstrap interval at the threshold of the predictions."""
+        reason = _undefined(predictions)
+        if reason:
+            return (Interval(None, None, f"undefined: {reason}"),)
+
+        def statistic(y: npt.NDArray[Any], called: Floats, weights: npt.NDArray[np.number]) -> Floats:
+            return net_benefit(count_calls(y, called, weights), predictions.threshold)
+
+        calls = as_calls(predictions)
+        interval = bootstrap_interval(
+            calls.y_true, calls.y_score, statistic, resamples=resamples, level=level, stratified=False, seed=seed
+        )
+        return (interval,)
+
+
+def net_benefit(counts: Counts, threshold: float) -> Floats:
+    """Net benefit of (B,) counts at a threshold between 0 and 1."""
+    return (counts.tp - counts.fp * threshold / (1 - threshold)) / counts.n
+
+
+def _undefined(predictions: Predictions) -> str | None:
+    if not len(predictions):
+        return "no patients"
+    if not predictions.probability:
+        return "the scores are no probabilities"
+    if not 0 < predictions.threshold < 1:
+        return f"the threshold {predictions.threshold:g} is not between 0 and 1"
+    return None
+
+
+def _of_all(prevalence: float, threshold: float) -> float:
+    return prevalence - (1 - prevalence) * threshold / (1 - threshold)
+
+
+def _curve(predictions: Predictions) -> dict[str, list[float]]:
+    prevalence = float(predictions.y_true.mean())
+    model = [float(net_benefit(counts_of(replace(predictions, threshold=t)), t)[0]) for t in GRID.tolist()]
+    return {"threshold": GRID.tolist(), "model": model, "all": [_of_all(prevalence, t) for t in GRID.tolist()]}
