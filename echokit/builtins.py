@@ -42,6 +42,7 @@ EVALUATORS = (
     ("rmse", "Rmse", "root mean squared error of the estimate"),
     ("r2", "R2", "share of the variance that the estimate explains"),
     ("bland_altman", "BlandAltman", "bias and limits of agreement of the estimate"),
+    ("subgroups", "Subgroups", "other metrics, in parts of the patients"),
     ("study_compat", "StudyCompat", "the study's three conventions of AUPRC"),
 )
 

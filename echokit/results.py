@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +56,7 @@ def write_results(
     history = [record for result in results for record in result.history]
     write_history(history, path / "history.jsonl", stamp)
     evaluators = [(use.name, use.build()) for use in recipe.evaluate]
-    evaluation = assess(predictions, evaluators, seed=recipe.seed)
+    evaluation = assess(_with_covariates(predictions, evaluators, path), evaluators, seed=recipe.seed)
     write_metrics(evaluation, path / "metrics.json", stamp=stamp)
     write_curves(evaluation, path / "curves.json", stamp=stamp)
     kept = [
@@ -93,7 +95,32 @@ def write_results(
         plots=plots,
         sections=sections,
         stamp=stamp,
+        tried=tried_configurations(path.parent.parent, lock.content["data"]["fingerprint"]),
     )
+
+
+def _with_covariates(predictions: Predictions, evaluators: Sequence[tuple[str, Any]], path: Path) -> Predictions:
+    """Add the columns of ``cohort.csv`` that an evaluator makes subgroups by."""
+    import pandas as pd
+
+    wanted = list(dict.fromkeys(name for _, one in evaluators for name in getattr(one, "covariates", ())))
+    if not wanted:
+        return predictions
+    cohort = pd.read_csv(path / "cohort.csv", dtype={"case_id": str}).drop_duplicates("case_id").set_index("case_id")
+    cases = predictions.table["case_id"].astype(str)
+    there = {name: cases.map(cohort[name]) for name in wanted if name in cohort.columns}
+    return replace(predictions, table=predictions.table.assign(**there))
+
+
+def tried_configurations(out: Path, fingerprint: str) -> int:
+    """Count the different recipes whose runs in a folder rest on the same data, unfinished runs included."""
+    hashes = set()
+    for file in out.glob("*/*/lock.yaml"):
+        text = "" if file.parent.is_symlink() else file.read_text(encoding="utf-8", errors="replace")
+        of_data = re.search(r"^ +fingerprint: (\S+)", text, re.MULTILINE)
+        if of_data and of_data[1].strip("'\"") == fingerprint:
+            hashes.update(re.findall(r"^recipe_hash: (\S+)", text, re.MULTILINE))
+    return max(1, len(hashes))
 
 
 def scored(results: Sequence[FoldResult], target: TargetSettings) -> tuple[Predictions, str]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from echokit.errors import DataError, EchokitError, did_you_mean
-from echokit.evaluate.bootstrap import bootstrap_interval
+from echokit.evaluate.bootstrap import interval_of
+from echokit.evaluate.cross_validation import over_folds
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
-from echokit.evaluate.evaluator import Evaluator, Resampled, WithIntervals
+from echokit.evaluate.evaluator import AcrossFolds, AtThreshold, Evaluator
 from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
+from echokit.evaluate.threshold import with_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +35,10 @@ def assess(
 ) -> Evaluation:
     """Evaluate predictions by patient: scores are averaged per patient within split, repeat and fold first.
 
-    A split with one fold gets a bootstrap interval from every evaluator that offers a ``statistic``; all
-    evaluators see the same resamples. A split with several folds gives one metric a fold and no interval: the
-    folds' scores come from different models and must not be pooled.
+    A split with one fold gets an interval from every evaluator that can make one; all evaluators see the same
+    resamples. A split with several folds gives one metric a fold without an interval, then rows over all folds
+    (repeat and fold None): mean and sample SD, and for the test part what an evaluator can say of a whole
+    cross-validation. A threshold that is chosen by a rule is chosen on the validation part of the same fold.
 
     Args:
         predictions: One row a case and fold.
@@ -59,60 +61,111 @@ def assess(
     parts = list(_parts(patients, splits))
     metrics: list[Metric] = []
     curves: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for name, evaluator in evaluators:
-        for split, repeat, fold, folds, part in parts:
-            evaluation = evaluator(part)
-            own: list[Interval | None] = [None] * len(evaluation.metrics)
-            if folds == 1 and isinstance(evaluator, WithIntervals):
-                own = list(evaluator.intervals(part, level=level, seed=seed, resamples=resamples))
-            for metric, interval in zip(evaluation.metrics, own, strict=True):
-                metric = replace(metric, split=split, repeat=repeat, fold=fold)
-                if not predictions.probability:
-                    metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
-                _check_finite(name, metric)
-                if metric.interval is None and metric.low is None:
-                    if folds > 1:
-                        metric = replace(metric, interval=ONE_OF_FOLDS.format(folds=folds))
-                    elif interval is not None:
-                        metric = replace(
-                            metric, low=interval.low, high=interval.high, level=level, interval=interval.method
-                        )
-                    elif len(evaluation.metrics) == 1 and isinstance(evaluator, Resampled):
-                        metric = _with_interval(metric, evaluator, part, seed, resamples, level)
-                    else:
-                        metric = replace(metric, interval=NO_STATISTIC)
-                metrics.append(metric)
-            where = {"repeat": repeat, "fold": fold, "n": len(part), "events": int(part.y_true.sum())}
-            for curve, data in evaluation.curves.items():
-                curves.setdefault(curve, {}).setdefault(split, []).append({**where, **data})
+    taken: dict[str, int] = {}
+    for number, (name, evaluator) in enumerate(evaluators):
+        rule = evaluator.threshold_rule if isinstance(evaluator, AtThreshold) else None
+        for split, group in itertools.groupby(parts, key=lambda part: part.split):
+            folds = [replace(part, rows=_called(part, parts, rule)) for part in group]
+            found: list[Metric] = []
+            for part in folds:
+                evaluation = evaluator(part.rows)
+                found += _placed(name, evaluator, evaluation, part, len(folds), seed, resamples, level)
+                _add_curves(curves, evaluation, part, name)
+            if len(folds) > 1:
+                found += _over_folds(evaluator, found, [part.rows for part in folds], split, level)
+            metrics += [replace(metric, metric=_own_name(metric.metric, number, taken, rule)) for metric in found]
     return Evaluation(tuple(metrics), curves)
 
 
-def _parts(patients: Predictions, splits: Sequence[str]) -> Iterator[tuple[str, int, int, int, Predictions]]:
-    """Yield split, repeat, fold, the number of folds of that split, and the rows."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The patients of one split and fold."""
+
+    split: str
+    repeat: int
+    fold: int
+    rows: Predictions
+
+
+def _parts(patients: Predictions, splits: Sequence[str]) -> Iterator[_Part]:
     for split in splits:
-        groups = list(patients.table[patients.table["split"] == split].groupby(["repeat", "fold"], sort=True))
-        for _, rows in groups:
+        for _, rows in patients.table[patients.table["split"] == split].groupby(["repeat", "fold"], sort=True):
             repeat, fold = int(rows["repeat"].iloc[0]), int(rows["fold"].iloc[0])
-            yield split, repeat, fold, len(groups), replace(patients, table=rows)
+            yield _Part(split, repeat, fold, replace(patients, table=rows))
 
 
-def _with_interval(
-    metric: Metric, evaluator: Resampled, part: Predictions, seed: int, resamples: int, level: float
-) -> Metric:
-    score = part.y_score
-    if evaluator.thresholded:
-        score = (score >= part.threshold).astype(np.float64)
-    interval = bootstrap_interval(
-        part.y_true,
-        score,
-        evaluator.statistic,
-        resamples=resamples,
-        level=level,
-        stratified=evaluator.stratified,
-        seed=seed,
-    )
-    return replace(metric, low=interval.low, high=interval.high, level=level, interval=interval.method)
+def _called(part: _Part, parts: Sequence[_Part], rule: float | str | None) -> Predictions:
+    """Give the threshold of a rule, from the validation part of the same fold."""
+    same = [p for p in parts if p.split == "val" and (p.repeat, p.fold) == (part.repeat, part.fold)]
+    return with_threshold(part.rows, same[0].rows if same else None, rule)
+
+
+def _placed(
+    name: str,
+    evaluator: Evaluator,
+    evaluation: Evaluation,
+    part: _Part,
+    folds: int,
+    seed: int,
+    resamples: int,
+    level: float,
+) -> list[Metric]:
+    """Say of which fold the metrics are, and give them their intervals."""
+    made: list[Interval] = []
+    if folds == 1 and any(metric.interval is None and metric.low is None for metric in evaluation.metrics):
+        made = interval_of(evaluator, part.rows, level=level, seed=seed, resamples=resamples)
+    if len(made) != len(evaluation.metrics):
+        reason = ONE_OF_FOLDS.format(folds=folds) if folds > 1 else NO_STATISTIC
+        made = [Interval(None, None, reason)] * len(evaluation.metrics)
+    metrics = []
+    for metric, interval in zip(evaluation.metrics, made, strict=True):
+        metric = replace(metric, split=part.split, repeat=part.repeat, fold=part.fold)
+        if not part.rows.probability:
+            metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
+        _check_finite(name, metric)
+        if metric.interval is None and metric.low is None:
+            low, high = interval.low, interval.high
+            reached = None if low is None else level
+            metric = replace(metric, low=low, high=high, level=reached, interval=interval.method)
+        metrics.append(metric)
+    return metrics
+
+
+def _over_folds(
+    evaluator: Evaluator, metrics: Sequence[Metric], folds: Sequence[Predictions], split: str, level: float
+) -> list[Metric]:
+    rows = over_folds(metrics)
+    if split == "test" and isinstance(evaluator, AcrossFolds):
+        rows = [*(replace(row, split=split) for row in evaluator.across_folds(folds, level=level)), *rows]
+    return rows
+
+
+def _own_name(metric: str, number: int, taken: dict[str, int], rule: float | str | None) -> str:
+    """Keep one name for one meaning: the same evaluator once more goes by its threshold, or by a number."""
+    if taken.setdefault(metric, number) == number:
+        return metric
+    other = f"{metric}_at_{rule}" if rule is not None else f"{metric}_{number + 1}"
+    return other if taken.setdefault(other, number) == number else f"{other}_{number + 1}"
+
+
+def _add_curves(
+    curves: dict[str, dict[str, list[dict[str, Any]]]], evaluation: Evaluation, part: _Part, evaluator: str
+) -> None:
+    """Keep one curve a name and fold: the same again is dropped, another one goes by its evaluator too."""
+    where = {
+        "repeat": part.repeat,
+        "fold": part.fold,
+        "n": len(part.rows),
+        "events": int(part.rows.y_true.sum()),
+    }
+    for curve, data in evaluation.curves.items():
+        entry = {**where, **data}
+        there = curves.setdefault(curve, {}).setdefault(part.split, [])
+        same = [one for one in there if (one["repeat"], one["fold"]) == (part.repeat, part.fold)]
+        if not same:
+            there.append(entry)
+        elif same[0] != entry:
+            curves.setdefault(f"{curve}_of_{evaluator}", {}).setdefault(part.split, []).append(entry)
 
 
 def _check_keys(table: pd.DataFrame, splits: Sequence[str]) -> None:

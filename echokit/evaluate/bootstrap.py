@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from echokit.evaluate.evaluation import Interval
+from echokit.evaluate.evaluator import Evaluator, Resampled, WithIntervals
+
+if TYPE_CHECKING:
+    from echokit.evaluate.predictions import Predictions
 
 Statistic = Callable[[npt.NDArray[Any], npt.NDArray[np.float64], npt.NDArray[np.number]], npt.NDArray[np.float64]]
 
@@ -89,3 +93,34 @@ def resample_weights(
         drawn += first + np.arange(rows)[:, None] * n
         counts = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
         yield counts[:, place] if stratified else counts
+
+
+def interval_of(
+    evaluator: Evaluator, predictions: Predictions, *, level: float, seed: int, resamples: int
+) -> list[Interval]:
+    """Make the intervals of an evaluator's metrics: its own, or the bootstrap of its statistic; empty for neither.
+
+    Args:
+        evaluator: Any evaluator.
+        predictions: Of one split and fold, one row a patient; at least one.
+        level: Nominal level.
+        seed: Seed of the bootstrap.
+        resamples: Bootstrap resamples.
+    """
+    if isinstance(evaluator, WithIntervals):
+        return list(evaluator.intervals(predictions, level=level, seed=seed, resamples=resamples))
+    if not isinstance(evaluator, Resampled):
+        return []
+    score = predictions.y_score
+    if evaluator.thresholded:
+        score = (score >= predictions.threshold).astype(np.float64)
+    interval = bootstrap_interval(
+        predictions.y_true,
+        score,
+        evaluator.statistic,
+        resamples=resamples,
+        level=level,
+        stratified=evaluator.stratified,
+        seed=seed,
+    )
+    return [interval]

@@ -133,7 +133,7 @@ def logistic(y: npt.NDArray[np.integer], columns: Floats, offset: Floats) -> tup
         if not np.isfinite(beta).all() or np.abs(beta).max() > 1e4:
             return None
         if np.abs(step).max() < 1e-12 * (1 + np.abs(beta).max()):
-            return beta, np.linalg.inv(information)
+            return np.asarray(beta, np.float64), np.asarray(np.linalg.inv(information), np.float64)
     return None
 
 

@@ -67,7 +67,8 @@ def count_calls(y: npt.NDArray[Any], called: npt.NDArray[Any], weights: npt.NDAr
 def ratio(above: Floats, below: Floats) -> Floats:
     """Divide, and give NaN where there is nothing to divide by."""
     value = np.full(np.broadcast(above, below).shape, np.nan)
-    return np.divide(above, below, out=value, where=np.asarray(below) > 0)
+    np.divide(above, below, out=value, where=np.asarray(below) > 0)
+    return value
 
 
 class Called:

@@ -97,7 +97,8 @@ def rank_sum_distribution(positives: int, negatives: int) -> Floats:
         for start in range(i):  # dividing by 1 - q^i is a running sum with step i
             ways[start::i] = np.cumsum(ways[start::i])
         ways *= i / (n + i)  # stays a probability, so nothing overflows
-    return np.maximum(ways, 0) / np.maximum(ways, 0).sum()
+    probability: Floats = np.maximum(ways, 0) / np.maximum(ways, 0).sum()
+    return probability
 
 
 def best_of_random(folds: Sequence[tuple[int, int]], models: int, *, quantile: float = 0.5) -> float:
@@ -144,4 +145,5 @@ def _convolve(first: Floats, second: Floats) -> Floats:
         for i in np.flatnonzero(few):
             result[i : i + len(many)] += few[i] * many
         return result
-    return np.maximum(fftconvolve(first, second), 0.0)
+    result = np.maximum(fftconvolve(first, second), 0.0)
+    return np.asarray(result, np.float64)

@@ -117,7 +117,8 @@ def _covariance_of_mean(values: Floats) -> Floats:
     n = values.shape[1]
     if n < 2:
         return np.full((len(values), len(values)), np.nan)
-    return np.atleast_2d(np.cov(values)) / n
+    covariance: Floats = np.atleast_2d(np.cov(values)) / n
+    return covariance
 
 
 def _expit(x: float) -> float:

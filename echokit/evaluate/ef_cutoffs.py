@@ -13,7 +13,7 @@ from echokit.errors import EchokitError
 from echokit.evaluate.accuracy import Accuracy
 from echokit.evaluate.auprc import Auprc
 from echokit.evaluate.auroc import Auroc
-from echokit.evaluate.bootstrap import bootstrap_interval
+from echokit.evaluate.bootstrap import interval_of
 from echokit.evaluate.evaluation import Interval
 
 if TYPE_CHECKING:
@@ -133,21 +133,7 @@ class _Part:
 
 
 def _interval(evaluator: Any, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Interval:
-    if hasattr(evaluator, "intervals"):
-        (interval,) = evaluator.intervals(predictions, level=level, seed=seed, resamples=resamples)
-        found: Interval = interval
-        return found
     if not len(predictions):
-        return Interval(None, None, "none: no patients", 0)
-    score = predictions.y_score
-    if evaluator.thresholded:
-        score = (score >= predictions.threshold).astype(np.float64)
-    return bootstrap_interval(
-        predictions.y_true,
-        score,
-        evaluator.statistic,
-        resamples=resamples,
-        level=level,
-        stratified=evaluator.stratified,
-        seed=seed,
-    )
+        return Interval(None, None, "none: no patients")
+    (interval,) = interval_of(evaluator, predictions, level=level, seed=seed, resamples=resamples)
+    return interval

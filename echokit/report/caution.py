@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from echokit.evaluate.chance import best_of_random
 from echokit.evaluate.evaluation import Metric
 from echokit.report.wording import count, interval, number, select, title
 
@@ -11,27 +12,52 @@ from echokit.report.wording import count, interval, number, select, title
 ENOUGH_EVENTS = 100
 
 
-def cautions(metrics: Sequence[Metric], split: str) -> list[str]:
+# Numbers of which neither more nor less is better than the baseline, or which another row says better.
+_NOT_COMPARED = ("confusion_", "calibration_", "bland_altman_", "study_auprc_")
+_JOINED = ("_fold_mean", "_fold_sd", "auroc_pooled")
+_LOWER_IS_BETTER = ("brier", "log_loss", "mae", "rmse")
+
+
+def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[str]:
     """Name the claims that the metrics of one split do not support; empty where there is nothing to warn of.
 
     Args:
         metrics: From ``assess``.
         split: The split that the answer is about.
+        tried: Configurations that were tried on the same data, this one included.
     """
     here = [metric for metric in metrics if metric.split == split and metric.subgroup is None]
     if not here:
         return [f"No metric was computed on the {split} split, so nothing is known of new patients."]
     names = list(dict.fromkeys(metric.metric for metric in here))
-    folds = select(here, names[0], split)
-    lines = _size(folds, split)
+    folds = [metric for metric in select(here, names[0], split) if metric.fold is not None] or [here[0]]
+    first_repeat = [metric for metric in folds if metric.repeat == folds[0].repeat]
+    lines = [*_size(first_repeat, split), *_many_tries(first_repeat, tried)]
     if len(folds) > 1:
         lines.append(
             "Values of single folds have no interval here, and the spread between folds is not one: "
             "their training sets overlap, so folds are not independent."
         )
     for name in names:
-        lines += _against_baseline(select(here, name, split))
+        if not name.startswith(_NOT_COMPARED) and not name.endswith(_JOINED):
+            lines += _against_baseline(select(here, name, split))
     return lines
+
+
+def _many_tries(folds: Sequence[Metric], tried: int) -> list[str]:
+    """Say what the best of as many models without any information is expected to reach on the same few events."""
+    events, n = sum(metric.events for metric in folds), sum(metric.n for metric in folds)
+    if tried < 2 or not 0 < min(events, n - events) < ENOUGH_EVENTS:
+        return []
+    sizes = [(metric.events, metric.n) for metric in folds]
+    if not any(0 < events < n for events, n in sizes):
+        return []
+    over = f", as a mean over {len(sizes)} folds," if len(sizes) > 1 else ""
+    return [
+        f"{tried} configurations were tried on these data in this folder. The best of {tried} models without any "
+        f"information is expected to reach{over} an AUROC of {best_of_random(sizes, tried):.2f} here: a choice among "
+        "them has to beat that, not 0.5."
+    ]
 
 
 def _size(folds: Sequence[Metric], split: str) -> list[str]:
@@ -53,7 +79,8 @@ def _size(folds: Sequence[Metric], split: str) -> list[str]:
 def _against_baseline(folds: Sequence[Metric]) -> list[str]:
     name = title(folds[0].metric)
     nothing = _without_information(folds[0].metric)
-    beaten = [m for m in folds if m.value is not None and m.baseline is not None and m.value <= m.baseline]
+    sign = -1 if folds[0].metric in _LOWER_IS_BETTER else 1
+    beaten = [m for m in folds if m.value is not None and m.baseline is not None and sign * (m.value - m.baseline) <= 0]
     if len(folds) > 1:
         undefined = sum(metric.value is None for metric in folds)
         lines = []
@@ -67,7 +94,8 @@ def _against_baseline(folds: Sequence[Metric]) -> list[str]:
         return [f"{name} {number(metric.value)} is not better than {nothing} ({number(metric.baseline)})."]
     if metric.low is None:
         return []
-    if metric.baseline is not None and metric.low <= metric.baseline:
+    nearer = metric.low if sign > 0 else metric.high
+    if metric.baseline is not None and nearer is not None and sign * (nearer - metric.baseline) <= 0:
         return [
             f"The interval of {name} ({ends}) includes what {nothing} scores ({number(metric.baseline)}): "
             "the data do not show that the model is better."
@@ -78,4 +106,4 @@ def _against_baseline(folds: Sequence[Metric]) -> list[str]:
 
 
 def _without_information(metric: str) -> str:
-    return "always answering the larger class" if metric == "accuracy" else "a model without any information"
+    return "always answering the larger class" if metric.startswith("accuracy") else "a model without any information"

@@ -16,7 +16,7 @@ def is_cutoff(metric: Metric) -> bool:
 
 def cutoff_rows(metrics: Sequence[Metric], split: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Head and rows of the table: one row a cut-off and fold, one column a metric; no rows where there is none."""
-    here = [metric for metric in metrics if is_cutoff(metric) and metric.split == split]
+    here = [metric for metric in metrics if is_cutoff(metric) and metric.split == split and metric.fold is not None]
     names = list(dict.fromkeys(metric.metric for metric in here))
     folds = len({(metric.repeat, metric.fold) for metric in here}) > 1
     groups: dict[tuple[str, int | None, int | None], dict[str, Metric]] = {}

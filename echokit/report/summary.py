@@ -14,7 +14,7 @@ from echokit.report.caution import cautions
 from echokit.report.cutoffs import cutoff_rows, is_cutoff
 from echokit.report.wording import count, estimate, interval, number, select, title
 
-HEADLINE = ("auroc", "auprc", "accuracy")
+HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
 OTHER_CUTOFFS = (
     "Nothing was trained or chosen again: the true EF was cut anew, and patients ranked by the estimated EF where the "
     "run estimates it, else by the score that it learned for its own cut-off. `metrics.json` has each definition."
@@ -22,6 +22,8 @@ OTHER_CUTOFFS = (
 CITATIONS = (
     "Why average precision and not the trapezoid area: Davis and Goadrich, The relationship between "
     "precision-recall and ROC curves, ICML 2006.",
+    "Interval of the AUROC: DeLong, DeLong and Clarke-Pearson, Biometrics 1988, on the logit scale; of a proportion: "
+    "Wilson, JASA 1927.",
     "Percentile bootstrap: Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13.",
     "At least 100 events: Collins, Ogundimu and Altman, Sample size considerations for the external "
     "validation of a multivariable prognostic model, Statistics in Medicine 2016.",
@@ -61,6 +63,7 @@ def write_summary(
     sections: Sequence[Section] = (),
     split: str = "test",
     rerun: str | None = None,
+    tried: int = 1,
     citations: Sequence[str] = CITATIONS,
     stamp: str | None = None,
 ) -> None:
@@ -79,6 +82,7 @@ def write_summary(
         sections: What plugins add, below the core's own parts.
         split: The split that the answer is about.
         rerun: The command that repeats the run; by default ``echokit run <directory of path>/lock.yaml``.
+        tried: Configurations that were tried on the same data in the same folder, this one included.
         citations: Sources of the definitions and of the data.
         stamp: Words such as PHANTOM DATA, or None.
     """
@@ -87,11 +91,14 @@ def write_summary(
     if stamp:
         parts.append(f"> **{stamp}.** Synthetic data: these numbers say nothing about patients.")
     parts.append(f"**{_answer(evaluation, split, predictions.positive)}**")
-    warned = cautions(evaluation.metrics, split)
+    warned = cautions(evaluation.metrics, split, tried=tried)
     if warned:
         parts.append("## What these numbers do not support\n\n" + _bullets(warned))
     own = [metric for metric in evaluation.metrics if not is_cutoff(metric)]
-    parts.append("## Metrics\n\n" + _metric_table(own))
+    parts.append("## Metrics\n\n" + _metric_table([metric for metric in own if metric.fold is not None]))
+    joined = [metric for metric in own if metric.fold is None]
+    if joined:
+        parts.append("## Over all folds\n\n" + _metric_table(joined))
     parts.append(_definitions(own))
     head, rows = cutoff_rows(evaluation.metrics, split)
     if rows:
@@ -134,13 +141,16 @@ def _answer(evaluation: Evaluation, split: str, positive: str) -> str:
     metric = metrics[0]
     if metric.value is None:
         return f"{where} {title(name)}: {metric.interval or 'undefined'}; {patients}."
-    return f"{where} {estimate(metric, 2)}, {patients}."
+    text = estimate(metric, 2)
+    if name == "auroc_within_fold":
+        text = text.replace("(", "(approximate ")  # an interval of a procedure, found by simulation
+    return f"{where} {text}, {patients}."
 
 
 def _metric_table(metrics: Sequence[Metric]) -> str:
     if not metrics:
         return "No metric was computed."
-    folds = len({(metric.repeat, metric.fold) for metric in metrics}) > 1
+    folds = len({(metric.repeat, metric.fold) for metric in metrics}) > 1  # rows over all folds have one place
     which = ("repeat", "fold") if folds else ()
     head = ("split", *which, "metric", "value", "interval", "n", "events", "baseline")
     rows = []

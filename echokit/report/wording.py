@@ -7,11 +7,40 @@ from collections.abc import Iterable
 from echokit.evaluate.evaluation import Metric
 
 UNDEFINED = "undefined"
-_TITLES = {"accuracy": "Accuracy", "auroc": "AUROC", "auprc": "AUPRC"}
+_TITLES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "f1": "F1",
+    "mcc": "MCC",
+    "brier": "Brier score",
+    "log_loss": "Log loss",
+    "net_benefit": "Net benefit",
+    "calibration_oe": "Observed/expected",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+}
+_OVER_FOLDS = {
+    "_within_fold": " within folds",
+    "_fold_mean": ", mean over folds",
+    "_fold_sd": ", SD over folds",
+    "_pooled": ", pooled over folds",
+}
 
 
 def title(metric: str) -> str:
     """The usual way to write the name of a metric; names of third parties stay as they are."""
+    for ending, words in _OVER_FOLDS.items():
+        if metric.endswith(ending):
+            return title(metric.removesuffix(ending)) + words
     return _TITLES.get(metric, metric)
 
 

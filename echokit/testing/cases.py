@@ -37,6 +37,14 @@ def _auprc(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> float:
     return float(average_precision_score(y, score))
 
 
+def _sexes(n: int) -> list[str]:
+    return [("F", "M")[row % 2] for row in range(n)]
+
+
+def _ages(n: int) -> list[float]:
+    return [40.0 + row % 31 for row in range(n)]
+
+
 NARROW = Case({"width": 4})
 
 CASES: Mapping[str, Case | Sequence[Case]] = {
@@ -84,6 +92,7 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     **{f"evaluator.{name}": Case() for name in ("balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "f1")},
     **{f"evaluator.{name}": Case() for name in ("mcc", "brier", "log_loss", "calibration", "net_benefit")},
     **{f"evaluator.{name}": Case() for name in ("mae", "rmse", "r2", "bland_altman", "study_compat")},
+    "evaluator.subgroups": Case({"by": ["sex", "age"]}, columns={"sex": _sexes, "age": _ages}),
     "evaluator.confusion": (Case(), Case({"threshold": 0.3}), Case({"threshold": "youden"})),
     "evaluator.ef_cutoffs": (Case(), Case({"cutoffs": [40.0], "without": None, "inclusive": True})),
 }

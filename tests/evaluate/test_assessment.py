@@ -16,6 +16,7 @@ from echokit.evaluate.auroc import Auroc
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import Predictions
 
+METHODS = {"accuracy": "Wilson", "auroc": "DeLong on the logit", "auprc": "permutation null of 300 shuffles"}
 ALL = [("accuracy", Accuracy()), ("auroc", Auroc()), ("auprc", Auprc())]
 
 
@@ -37,11 +38,13 @@ def test_one_fold_gives_intervals_for_every_split():
     order = [(metric.metric, metric.split) for metric in evaluation.metrics]
     assert order == [(name, split) for name, _ in ALL for split in ("train", "val", "test")]
     for metric in evaluation.metrics:
-        assert metric.low < metric.value < metric.high
-        assert metric.level == 0.95
         assert (metric.repeat, metric.fold, metric.n, metric.events) == (0, 0, 30, 10)
-        assert "percentile bootstrap" in metric.interval
-        assert ("stratified" in metric.interval) == (metric.metric == "auroc")
+        assert METHODS[metric.metric] in metric.interval
+        if metric.metric == "auprc":  # 10 events are too few for an interval
+            assert (metric.low, metric.level) == (None, None)
+        else:
+            assert metric.low < metric.value < metric.high
+            assert metric.level == 0.95
     roc = evaluation.curves["roc"]["test"]
     assert len(roc) == 1
     assert (roc[0]["fold"], roc[0]["n"], roc[0]["events"]) == (0, 30, 10)
@@ -76,7 +79,7 @@ def test_patients_are_counted_not_videos():
 
 
 def test_the_same_seed_gives_the_same_evaluation():
-    results = [assess(Predictions(run_table()), ALL, seed=seed, resamples=100) for seed in (5, 5, 6)]
+    results = [assess(Predictions(run_table(n=90)), ALL, seed=seed, resamples=100) for seed in (5, 5, 6)]
     assert results[0] == results[1] != results[2]
 
 

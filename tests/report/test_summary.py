@@ -59,7 +59,7 @@ def test_the_answer_is_one_line_with_interval_patients_and_events(tmp_path):
         row = next(r for r in rows(text) if r[0] == metric.split and r[1].lower() == metric.metric)
         assert row[2:] == [
             f"{metric.value:.3f}",
-            f"95 % CI {metric.low:.3f} to {metric.high:.3f}",
+            "none" if metric.low is None else f"95 % CI {metric.low:.3f} to {metric.high:.3f}",
             "40",
             "18",
             f"{metric.baseline:.3f}",
@@ -86,7 +86,8 @@ def test_everything_that_was_asked_for_is_there(tmp_path):
         citations=["Ouyang et al., Nature 2020."],
     )
     assert "(R_k - R_{k-1}) P_k" in text
-    assert "percentile bootstrap over patients, 200 resamples stratified by class" in text
+    assert "**Interval** of AUROC on train, val, test: DeLong on the logit scale." in text
+    assert "permutation null of 200 shuffles" in text
     assert "- Epoch 5 of 7, by the rule `study_rule`: best validation accuracy" in text
     assert "- 2 files could not be read: a.avi, b.avi" in text
     assert "![roc](plots/roc.png)" in text
@@ -180,17 +181,18 @@ def test_few_patients_of_the_other_class_are_few_events_too():
     assert "20 negative patients, fewer than 100" in cautions([metric(n=400, events=380)], "test")[0]
 
 
-def test_folds_are_summarised_without_an_interval(tmp_path):
+def test_folds_are_summarised_with_an_interval_that_is_called_approximate(tmp_path):
     data = table(folds=3, splits=["train", "test"])
     data.loc[(data["fold"] == 1) & (data["split"] == "test"), "y_true"] = 0
     kept = [KeptEpoch(fold, 3, 7, "last") for fold in range(3)]
     text = summary(tmp_path, Predictions(data, "died"), kept=kept)
-    assert "**Test AUROC of 3 folds: " in text
-    assert "undefined in 1; 120 patients, 36 positive (died).**" in text
+    assert "**Test AUROC within folds " in text
+    assert "(approximate 95 % CI " in text
+    assert "120 patients, 36 positive (died).**" in text
     assert "AUROC is undefined in 1 of 3 folds." in text
     assert "folds are not independent" in text
     assert "- Fold 2: epoch 3 of 7, by the rule `last`" in text
-    assert "CI" not in text.split("## Metrics")[0]
+    assert "CI" not in text.split("## Metrics")[1].split("## ")[0].split("**Interval**")[0]
 
 
 def test_an_empty_run_still_has_a_summary(tmp_path):

@@ -1,0 +1,98 @@
+"""Other metrics, in parts of the patients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from echokit.errors import DataError, did_you_mean
+from echokit.evaluate.bootstrap import interval_of
+from echokit.evaluate.evaluation import Evaluation, Interval, Metric
+from echokit.evaluate.predictions import Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Names = Annotated[list[str], Field(min_length=1)]
+ENOUGH = 10
+MOST_VALUES = 6
+
+
+class Subgroups:
+    """How metrics differ between parts of the patients, such as the sexes: with intervals, and without tests.
+
+    A column of numbers with more than six values is cut at its median over the patients that are evaluated. Where a
+    part has fewer than 10 patients of either class, its counts are given and no metric.
+
+    Args:
+        by: Columns of the cohort (`sex`, `age`).
+        metrics: Names of evaluators.
+    """
+
+    metric: ClassVar[str] = "subgroups"
+
+    def __init__(self, *, by: Names, metrics: Names | None = None) -> None:
+        self.covariates = tuple(by)
+        self.metrics = tuple(metrics or ("auroc", "sensitivity", "specificity"))
+
+    def __call__(self, predictions: Predictions) -> Evaluation:
+        """Compute every metric of every part of one split, one row a patient."""
+        return Evaluation(tuple(metric for _, _, metrics in self._parts(predictions) for metric in metrics))
+
+    def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
+        """Make the intervals that the metrics have over all patients."""
+        made: list[Interval] = []
+        for evaluator, part, metrics in self._parts(predictions):
+            if any(metric.value is not None for metric in metrics):
+                made += interval_of(evaluator, part, level=level, seed=seed, resamples=resamples)
+            else:
+                made += [Interval(None, None, str(metric.interval)) for metric in metrics]
+        return made
+
+    def _parts(self, predictions: Predictions) -> Iterator[tuple[Any, Predictions, list[Metric]]]:
+        for name in self.metrics:
+            evaluator = _evaluator(name)
+            for covariate in self.covariates:
+                for words, rows in _groups(predictions.table, covariate):
+                    part = replace(predictions, table=predictions.table[rows])
+                    events = int(part.y_true.sum())
+                    found = [replace(metric, subgroup=words) for metric in evaluator(part).metrics]
+                    if min(events, len(part) - events) < ENOUGH:
+                        why = f"counts only: fewer than {ENOUGH} patients of a class in this subgroup"
+                        found = [replace(metric, value=None, baseline=None, interval=why) for metric in found]
+                    yield evaluator, part, found
+
+
+def _evaluator(name: str) -> Any:
+    from echokit.plugins import installed
+
+    return installed().registry.get("evaluator", name).load()()
+
+
+def _groups(table: pd.DataFrame, covariate: str) -> Iterator[tuple[str, Any]]:
+    import pandas as pd
+
+    if covariate not in table.columns:
+        known = [str(column) for column in table.columns]
+        raise DataError(
+            f"there is no covariate {covariate!r} to make subgroups by",
+            hint=did_you_mean(covariate, known) or f"known are {', '.join(known)}",
+            where="evaluate.subgroups.by",
+        )
+    column = table[covariate]
+    unknown = column.isna() | (column.astype(str).str.strip() == "")
+    values = column[~unknown].unique()
+    numbers = pd.to_numeric(column, errors="coerce")
+    if len(values) > MOST_VALUES and numbers[~unknown].notna().all():
+        cut = float(np.median(numbers[~unknown]))
+        yield f"{covariate} <= {cut:g}", (~unknown & (numbers <= cut)).to_numpy()
+        yield f"{covariate} > {cut:g}", (~unknown & (numbers > cut)).to_numpy()
+    else:
+        for value in sorted(values, key=str):
+            yield f"{covariate} = {value}", (~unknown & (column == value)).to_numpy()
+    if unknown.any():
+        yield f"{covariate} unknown", unknown.to_numpy()
