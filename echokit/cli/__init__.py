@@ -19,6 +19,8 @@ COMMANDS = {
     "data": "data",
     "mask": "mask",
     "predict": "predict",
+    "evaluate": "evaluate",
+    "audit": "audit",
     "bench": "bench",
     "bench-diff": "bench_diff",
     "plugin": "plugin",

@@ -43,12 +43,17 @@ def write_metrics(evaluation: Evaluation, path: Path, *, stamp: str | None = Non
         path: The file, overwritten.
         stamp: Words such as PHANTOM DATA, added to every entry as ``data``.
     """
+    path.write_text(metrics_json(evaluation, stamp=stamp) + "\n", encoding="utf-8", newline="\n")
+
+
+def metrics_json(evaluation: Evaluation, *, stamp: str | None = None) -> str:
+    """Give the text of metrics.json; see ``write_metrics``."""
     entries = []
     for metric in evaluation.metrics:
         values = asdict(metric)
         entry = {field: values[field] for field in FIELDS}
         entries.append({**entry, "data": stamp} if stamp else entry)
-    path.write_text(_strict(entries, indent=2) + "\n", encoding="utf-8", newline="\n")
+    return _strict(entries, indent=2)
 
 
 def write_curves(evaluation: Evaluation, path: Path, *, stamp: str | None = None) -> None:

@@ -1,0 +1,228 @@
+"""Predictions of anybody: a CSV with a column of classes and a column of scores, under whatever names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from echokit.errors import DataError, did_you_mean
+from echokit.evaluate.files import read_predictions
+from echokit.evaluate.predictions import COLUMNS, Predictions
+from echokit.stamp import STAMP
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Usual names, in the order in which they are taken; compared without regard to case.
+NAMES = {
+    "y_true": ("y_true", "true", "truth", "label", "class", "outcome", "target"),
+    "y_score": ("y_score", "score", "y_prob", "prob", "probability", "y_pred", "prediction", "pred"),
+    "patient_id": ("patient_id", "patient", "subject_id", "subject"),
+    "case_id": ("case_id", "case", "id", "filename", "file", "video"),
+    "split": ("split",),
+    "repeat": ("repeat",),
+    "fold": ("fold",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Predictions that were read, and what was taken for what.
+
+    Attributes:
+        predictions: As echokit has them.
+        notes: What was assumed, in words, for the user to check.
+    """
+
+    predictions: Predictions
+    notes: tuple[str, ...]
+
+    @property
+    def stamp(self) -> str | None:
+        """PHANTOM DATA, where the file says so in its column ``data``."""
+        said = self.predictions.table.get("data")
+        return STAMP if said is not None and (said == STAMP).any() else None
+
+
+def read_anybody(
+    path: Path,
+    *,
+    positive: str | None = None,
+    threshold: float | None = None,
+    columns: dict[str, str] | None = None,
+) -> Found:
+    """Read a CSV of predictions: echokit's own, or one with a column of classes and one of scores.
+
+    Args:
+        path: The file.
+        positive: The value of the class column that is the positive class; for 0 and 1 its name.
+        threshold: Score at and above which a case is called positive; by default 0.5, or what the file says.
+        columns: Our column to the file's, where the usual names do not fit: ``{"y_true": "died"}``.
+
+    Raises:
+        DataError: The file is missing or no CSV, a column is missing, the classes are not two, or a score is not a
+            finite number; the cases are named.
+    """
+    import pandas as pd
+
+    head = _rows(path, 1)[0]
+    if not columns and set(COLUMNS) <= set(head):
+        return Found(read_predictions(path, positive=positive or "positive", threshold=threshold), ())
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    taken = _columns([str(name) for name in table.columns], columns or {}, path)
+    notes = [f"taken: {', '.join(f'{theirs} as {ours}' for ours, theirs in taken.items() if ours != theirs)}"]
+    notes = notes if notes[0] != "taken: " else []
+    renamed = table.rename(columns={theirs: ours for ours, theirs in taken.items()})
+    if "case_id" not in taken:
+        renamed["case_id"] = [f"row {row + 2}" for row in range(len(table))]
+    if "patient_id" not in taken:
+        renamed["patient_id"] = renamed["case_id"]
+        notes.append("no column of patients: every row counts as a patient of its own (--patient COLUMN)")
+    for column, value in (("split", "test"), ("repeat", "0"), ("fold", "0")):
+        if column not in taken:
+            renamed[column] = value
+    labels, name = _classes(renamed, positive, path)
+    renamed["y_true"] = labels
+    for column in ("repeat", "fold"):
+        renamed[column] = pd.to_numeric(renamed[column], errors="coerce")
+        if renamed[column].isna().any():
+            raise DataError(f"{column} is not a whole number everywhere", where=str(path))
+        renamed[column] = renamed[column].astype(int)
+    score = pd.to_numeric(renamed["y_score"], errors="coerce").astype(float)
+    renamed["y_score"] = score
+    probability = bool(((score >= 0) & (score <= 1)).all())
+    predictions = Predictions(renamed, name, 0.5 if threshold is None else threshold, probability)
+    if threshold is None:
+        notes.append("threshold 0.5 (--threshold NUMBER)")
+    if not probability:
+        notes.append("scores lie outside 0 to 1: they are taken for no probabilities")
+    return Found(predictions, tuple(notes))
+
+
+def is_echonet(path: Path) -> bool:
+    """Whether a file is a ``test_predictions.csv`` of echonet/dynamic: no head; video, number of clip, EF."""
+    return all(len(row) == 3 and row[1].strip().isdigit() and _number(row[2]) is not None for row in _rows(path, 2))
+
+
+def read_echonet(path: Path, truth: Path, *, below: float = 50.0) -> Found:
+    """Read the predictions of echonet/dynamic: the EF of every clip, averaged over the clips of a video.
+
+    Args:
+        path: ``test_predictions.csv``: lines of video, number of the clip and estimated EF, without a head.
+        truth: ``FileList.csv`` of the dataset, for the true EF.
+        below: A heart is positive below this EF; so is an estimate.
+
+    Raises:
+        DataError: A file is missing or not of this kind, an estimate is no number, or a video has no true EF.
+    """
+    import pandas as pd
+
+    rows = _rows(path, None)
+    bad = [index + 1 for index, row in enumerate(rows) if len(row) != 3 or _number(row[2]) is None]
+    if bad:
+        raise DataError("the line is not: video, number of clip, estimated EF", where=f"{path}:{bad[0]}")
+    clips = pd.DataFrame({"video": [_stem(row[0]) for row in rows], "prediction": [float(row[2]) for row in rows]})
+    estimates = clips.groupby("video", sort=True)["prediction"].mean()
+    head = _rows(truth, 1)[0]
+    if not {"FileName", "EF"} <= set(head):
+        raise DataError("the columns FileName and EF are missing", hint="give FileList.csv", where=str(truth))
+    listed = pd.read_csv(truth, dtype={"FileName": str}, encoding="utf-8-sig")
+    true = pd.Series(
+        pd.to_numeric(listed["EF"], errors="coerce").to_numpy(float), index=[_stem(name) for name in listed["FileName"]]
+    )
+    true = true[~true.index.duplicated()]
+    unknown = [video for video in estimates.index if video not in true.index or not np.isfinite(true[video])]
+    if unknown:
+        raise DataError(f"{len(unknown)} videos have no true EF: {', '.join(unknown[:5])}", where=str(truth))
+    target, prediction = true[estimates.index].to_numpy(float), estimates.to_numpy(float)
+    names = list(estimates.index)
+    table = pd.DataFrame({"case_id": names, "patient_id": names, "split": "test", "repeat": 0, "fold": 0})
+    table = table.assign(y_true=(target < below).astype(int), y_score=-prediction, target=target, prediction=prediction)
+    # Positive strictly below the cut-off, and a call is made at or above the threshold.
+    threshold = float(np.nextafter(-below, np.inf))
+    predictions = Predictions(table, f"EF < {below:g}", threshold, probability=False)
+    notes = (
+        f"{len(clips):,} clips of {len(names):,} videos, averaged per video; every video counts as a patient",
+        f"positive: EF < {below:g}; the score is the negated estimate",
+    )
+    return Found(predictions, notes)
+
+
+def _columns(there: Sequence[str], asked: dict[str, str], path: Path) -> dict[str, str]:
+    taken = {}
+    for ours, names in NAMES.items():
+        if ours in asked:
+            if asked[ours] not in there:
+                hint = did_you_mean(asked[ours], there) or f"the file has {', '.join(there)}"
+                raise DataError(f"there is no column {asked[ours]!r}", hint=hint, where=str(path))
+            taken[ours] = asked[ours]
+            continue
+        free = {name.strip().lower(): name for name in there if name not in (*taken.values(), *asked.values())}
+        found = next((free[name] for name in names if name in free), None)
+        if found is not None:
+            taken[ours] = found
+        elif ours in ("y_true", "y_score"):
+            option = {"y_true": "--true", "y_score": "--score"}[ours]
+            raise DataError(
+                f"no column looks like {ours}: the file has {', '.join(there)}",
+                hint=f"name it: {option} COLUMN",
+                where=str(path),
+            )
+    return taken
+
+
+def _classes(table: pd.DataFrame, positive: str | None, path: Path) -> tuple[list[int], str]:
+    """Turn the column of classes into 0 and 1, and name the positive class."""
+    texts = [text.strip() for text in table["y_true"]]
+    empty = [case for case, text in zip(table["case_id"], texts, strict=True) if not text]
+    if empty:
+        raise DataError(f"{len(empty)} cases have no class: {', '.join(map(str, empty[:5]))}", where=str(path))
+    values = sorted(set(texts))
+    numbers = [_number(text) for text in texts]
+    if positive in values:
+        return [int(text == positive) for text in texts], str(positive)
+    if all(number in (0.0, 1.0) for number in numbers):
+        return [int(number or 0) for number in numbers], positive or "positive"
+    shown = ", ".join(values[:6]) + (", ..." if len(values) > 6 else "")
+    raise DataError(
+        f"the classes are {shown}: which one is positive?"
+        if positive is None
+        else f"no class is {positive!r}: {shown}",
+        hint="give --positive VALUE",
+        where=str(path),
+    )
+
+
+def _rows(path: Path, most: int | None) -> list[list[str]]:
+    if not path.is_file():
+        raise DataError("no such file", hint="expected a CSV of predictions", where=str(path))
+    rows: list[list[str]] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.reader(file):
+                if row:
+                    rows.append(row)
+                if most is not None and len(rows) >= most:
+                    break
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"not a readable CSV: {error}", where=str(path)) from error
+    if not rows:
+        raise DataError("the file is empty", where=str(path))
+    return rows
+
+
+def _number(text: Any) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _stem(name: str) -> str:
+    return name.strip().removesuffix(".avi")
