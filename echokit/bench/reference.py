@@ -66,13 +66,14 @@ def stage2_words(table: pd.DataFrame) -> list[str]:
     part = _part(table, best, "test")
     shown = ", ".join(f"{value:g}" for value in part["auroc"])
     words.append(
-        f"The row with the best AUROC ({best} folds, {part['auroc'].mean():.3f}) finds {int(part['tp'].sum())} of {events} "
-        f"deaths; its folds score {shown}."
+        f"The row with the best AUROC ({best} folds, {part['auroc'].mean():.3f}) finds {int(part['tp'].sum())} of "
+        f"{events} deaths; its folds score {shown}."
     )
-    sizes = [(int(row.fn + row.tp), int(row.tn + row.fp + row.fn + row.tp)) for row in part.itertuples()]
+    cells = part[["tn", "fp", "fn", "tp"]].to_numpy(int)
+    sizes = [(int(fn + tp), int(tn + fp + fn + tp)) for tn, fp, fn, tp in cells]
     words.append(
-        f"It was chosen among at least {TRIED} configurations on the same test folds. The best of {TRIED} coin flips on "
-        f"these folds has a median fold-mean AUROC of {best_of_random(sizes, TRIED):.2f} (computed exactly)."
+        f"It was chosen among at least {TRIED} configurations on the same test folds. The best of {TRIED} coin flips "
+        f"on these folds has a median fold-mean AUROC of {best_of_random(sizes, TRIED):.2f} (computed exactly)."
     )
     return words
 

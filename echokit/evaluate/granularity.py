@@ -6,13 +6,14 @@ small cohort (the GRIM and GRIMMER tests: Brown and Heathers, 2017; Anaya, 2016;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 Verdict = Literal["possible", "impossible", "too fine to test"]
-MOST_STATES = 400_000
+MOST_STATES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,15 @@ def _rounded(printed: str) -> tuple[Fraction, Fraction]:
 def _check(
     sizes: Sequence[int], mean: tuple[Fraction, Fraction], sd: tuple[Fraction, Fraction] | None
 ) -> tuple[Verdict, Verdict | None, Verdict | None]:
-    k = len(sizes)
-    states = _states(sizes)
+    k, unit = len(sizes), math.lcm(*sizes)
+    states = _states(sizes, unit)
     if states is None:
         fine: Verdict = "too fine to test"
         return fine, None if sd is None else fine, None if sd is None else fine
-    near = [(total, squares) for total, squares in states if mean[0] <= total / k <= mean[1]]
+    low, high = mean[0] * k * unit, mean[1] * k * unit
+    near = [
+        (Fraction(total, unit), Fraction(squares, unit * unit)) for total, squares in states if low <= total <= high
+    ]
     possible: Verdict = "possible" if near else "impossible"
     if sd is None:
         return possible, None, None
@@ -100,21 +104,15 @@ def _check(
     return possible, verdicts[0], verdicts[1]
 
 
-def _states(sizes: Sequence[int]) -> set[tuple[Fraction, Fraction]] | None:
-    """All pairs of (sum, sum of squares) of the folds' accuracies; None where there are too many to list."""
-    states: set[tuple[Fraction, Fraction]] = {(Fraction(0), Fraction(0))}
+def _states(sizes: Sequence[int], unit: int) -> set[tuple[int, int]] | None:
+    """All pairs of (sum, sum of squares) of the folds' accuracies, in units of 1/unit and its square.
+
+    None where there are too many to list: then nearly every printed number can arise.
+    """
+    states = {(0, 0)}
     for size in sizes:
-        if len(states) * (size + 1) > 4 * MOST_STATES:
+        if len(states) * (size + 1) > MOST_STATES:
             return None
-        states = set(_added(states, size))
-        if len(states) > MOST_STATES:
-            return None
+        steps = [(right * unit // size, (right * unit // size) ** 2) for right in range(size + 1)]
+        states = {(total + step, squares + square) for total, squares in states for step, square in steps}
     return states
-
-
-def _added(states: set[tuple[Fraction, Fraction]], size: int) -> Iterator[tuple[Fraction, Fraction]]:
-    for right in range(size + 1):
-        accuracy = Fraction(right, size)
-        square = accuracy * accuracy
-        for total, squares in states:
-            yield total + accuracy, squares + square
