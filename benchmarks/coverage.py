@@ -2,8 +2,8 @@
 
     python -m benchmarks.coverage [--samples 2000] [--procedures 600] [--small-only]
 
-Fixed scores: binormal scores of independent patients are drawn again and again, at n = 34 (7 events) and n = 1,277
-(285 events) with the events fixed; the truth is computed on two million patients. Whole procedure: a cohort is drawn,
+Fixed scores: binormal scores of independent patients are drawn again and again, n = 34 (7 events on average) and
+n = 1,277 (285 events on average); the truth is computed on two million patients. Whole procedure: a cohort is drawn,
 a ridge discriminant is trained and tested in folds, and the interval is to hold the mean performance of the models
 of that training size, which is known exactly. Synthetic numbers: they tell of intervals, not of hearts.
 """
@@ -32,11 +32,13 @@ BIG = 2_000_000
 
 
 def draw(rng: np.random.Generator, n: int, events: int, apart: float) -> Predictions:
-    """Binormal scores as calibrated probabilities, and an EF with a normal error of 6 points around it."""
-    y = np.zeros(n, np.int64)
-    y[:events] = 1
+    """Binormal scores as probabilities, and an EF with a normal error of 6 points around it.
+
+    The probabilities are calibrated; those of an AUROC of 0.5 are noise.
+    """
+    y = (rng.random(n) < events / n).astype(np.int64)
     x = apart * y + rng.normal(size=n)
-    logit = apart * x - apart**2 / 2 + math.log(events / (n - events))
+    logit = max(apart, 0.5) * (x - apart / 2) + math.log(events / (n - events))
     target = 60 - 20 * y + 6 * rng.normal(size=n)
     names = [f"p{i}" for i in range(n)]
     table = pd.DataFrame({"case_id": names, "patient_id": names, "split": "test", "repeat": 0, "fold": 0})

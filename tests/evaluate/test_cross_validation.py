@@ -23,8 +23,8 @@ def table(y, score, *, split="test", repeat=0, fold=0, prefix="p"):
     return frame.assign(y_true=np.asarray(y, int), y_score=np.asarray(score, float))
 
 
-def folds(repeats=1, seed=0, shift=0.0):
-    """Twelve patients, 4 events, 4 folds a repeat; fold 3 holds one class only; scores of fold f rise by f * shift."""
+def folds(repeats=1, seed=0):
+    """Twelve patients, 4 events, 4 folds a repeat; fold 3 holds one class only."""
     rng = np.random.default_rng(seed)
     y = np.array([1, 0, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0])
     parts = []
@@ -32,7 +32,7 @@ def folds(repeats=1, seed=0, shift=0.0):
         score = rng.random(12)
         for fold in range(4):
             rows = slice(3 * fold, 3 * fold + 3)
-            part = table(y, score + shift * (fold % 2), repeat=repeat, fold=4 * repeat + fold)
+            part = table(y, score, repeat=repeat, fold=4 * repeat + fold)
             parts.append(part.iloc[rows])
     return pd.concat(parts, ignore_index=True)
 
@@ -71,9 +71,13 @@ def test_an_undefined_fold_is_counted_and_left_out_of_mean_and_sd():
 
 
 def test_pooling_scores_of_shifted_folds_is_shown_with_its_bias():
-    pooled = joined(folds(shift=-5.0), [("auroc", Auroc())])["auroc_pooled"]
-    assert "differs from the AUROC within folds by" in pooled.definition
-    assert pooled.low is None
+    data = pd.concat([table([1, 0], [0.9, 0.8], fold=0), table([1, 0], [0.3, 0.2], fold=1, prefix="q")])
+    rows = joined(data, [("auroc", Auroc())])
+    assert rows["auroc_within_fold"].value == 1.0
+    assert rows["auroc_pooled"].value == 0.75
+    assert "differs from the AUROC within folds by -0.250" in rows["auroc_pooled"].definition
+    assert rows["auroc_pooled"].low is None
+    assert rows["auroc_within_fold"].low < 0.9  # no certainty from two pairs
 
 
 def test_pooled_accuracy_counts_patients_and_has_a_wider_interval_than_wilson():
