@@ -11,7 +11,7 @@ import sklearn.metrics as sk
 import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from echokit.evaluate.bland_altman import BlandAltman
 from echokit.evaluate.calibration import Calibration
@@ -117,6 +117,19 @@ def test_wilson_agrees_with_statsmodels(successes, trials, level):
     interval = wilson(successes, trials, level)
     low, high = proportion_confint(successes, trials, alpha=1 - level, method="wilson")
     assert (interval.low, interval.high) == (pytest.approx(max(low, 0), **TIGHT), pytest.approx(min(high, 1), **TIGHT))
+
+
+def test_the_interval_of_balanced_accuracy_agrees_with_statsmodels():
+    given = predictions(threshold=0.4)
+    called, y = given.y_score >= 0.4, given.y_true
+    counts = (int(called[y == 1].sum()), int((y == 1).sum()), int(called[y == 0].sum()), int((y == 0).sum()))
+    low, high = confint_proportions_2indep(*counts, method="newcomb", compare="diff")
+    (interval,) = evaluator("balanced_accuracy").intervals(given, level=0.95, seed=0, resamples=1)
+    # Sensitivity + specificity - 1 is a difference of two proportions.
+    assert (interval.low, interval.high) == (
+        pytest.approx((low + 1) / 2, **TIGHT),
+        pytest.approx((high + 1) / 2, **TIGHT),
+    )
 
 
 def brute_covariance(y, scores):
