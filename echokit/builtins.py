@@ -121,6 +121,18 @@ def echokit_components(register: Register) -> None:
 
     register.resampler("official", "echokit.resample.official:Official", summary="the dataset's own division")
     register.resampler("holdout", "echokit.resample.holdout:Holdout", summary="one random division by patient")
+    register.resampler("kfold", "echokit.resample.kfold:KFold", summary="every patient is tested once, in k folds")
+    register.resampler("repeated_kfold", "echokit.resample.kfold:RepeatedKFold", summary="k folds, divided repeatedly")
+    register.resampler(
+        "leave_one_out",
+        "echokit.resample.leave_out:LeaveOneOut",
+        summary="every patient alone; Brier and log loss only",
+    )
+    register.resampler(
+        "leave_pair_out",
+        "echokit.resample.leave_out:LeavePairOut",
+        summary="every mixed pair; AUROC of a frozen backbone",
+    )
 
     register.evaluator("accuracy", "echokit.evaluate.accuracy:Accuracy", summary="share called right")
     register.evaluator("auroc", "echokit.evaluate.auroc:Auroc", summary="area under the ROC curve")

@@ -153,6 +153,7 @@ class _Checker:
         recipe = Recipe(tree=self.tree, **parts)
         self.order_of_streams(recipe)
         self.tag_of_weights(recipe)
+        self.meaningful_evaluators(recipe)
         return recipe
 
     def known_keys(self, plain: Mapping[str, Any], known: Mapping[str, Any], place: Place) -> None:
@@ -262,6 +263,17 @@ class _Checker:
                 f"{weights.use!r} is no run and no file, and no library has weights of {recipe.backbone.name!r}",
                 "name a run (run:NAME) or a file (PATH.safetensors)",
             )
+
+    def meaningful_evaluators(self, recipe: Recipe) -> None:
+        """A resampler whose folds are too small for most evaluators names those that mean something."""
+        allowed = getattr(recipe.resample.component.load(), "evaluators", None)
+        for index, use in enumerate(recipe.evaluate):
+            if allowed is not None and use.name not in allowed:
+                self.problem(
+                    ("evaluate", index),
+                    f"{use.name!r} means nothing with the folds of {recipe.resample.name!r}",
+                    f"use {' or '.join(map(repr, allowed))} with it, or another resampler",
+                )
 
     def order_of_streams(self, recipe: Recipe) -> None:
         """Streams are derived last: a frame-changing step after them would leave them stale."""

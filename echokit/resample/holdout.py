@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from echokit.cohort.cohort import Cohort, Fold
 from echokit.errors import DataError
+from echokit.resample.patients import patients_of
 
 
 class Holdout:
@@ -38,21 +38,18 @@ class Holdout:
         """
         if self.test + self.val >= 1:
             raise DataError(f"test {self.test} and val {self.val} leave nothing to train on", where="resample")
+        patients = patients_of(cohort)
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x401D])))
-        patients = cohort.cases.groupby("patient_id", sort=True)["y_true"].max()
-        part: dict[str, str] = {}
+        parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
         for label in (0, 1):
-            names = generator.permutation(patients.index[patients == label].to_numpy())
-            n_test, n_val = round(self.test * len(names)), round(self.val * len(names))
-            if not n_test or (self.val and not n_val) or n_test + n_val >= len(names):
+            of_class = generator.permutation(np.flatnonzero(patients.y == label)).tolist()
+            n_test, n_val = round(self.test * len(of_class)), round(self.val * len(of_class))
+            if not n_test or (self.val and not n_val) or n_test + n_val >= len(of_class):
                 raise DataError(
-                    f"{len(names)} patients with y_true {label} are too few for a holdout", where="resample"
+                    f"{len(of_class)} patients with y_true {label} are too few for a holdout", where="resample"
                 )
-            for index, name in enumerate(names):
-                part[name] = "test" if index < n_test else "val" if index < n_test + n_val else "train"
-        split = cohort.cases["patient_id"].map(part).to_numpy()
-
-        def rows(name: str) -> npt.NDArray[np.int64]:
-            return np.flatnonzero(split == name).astype(np.int64)
-
-        yield Fold(0, 0, rows("train"), rows("val"), rows("test"))
+            parts["test"] += of_class[:n_test]
+            parts["val"] += of_class[n_test : n_test + n_val]
+            parts["train"] += of_class[n_test + n_val :]
+        train, val, test = (patients.rows(parts[name]) for name in ("train", "val", "test"))
+        yield Fold(0, 0, train, val, test)

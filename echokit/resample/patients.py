@@ -1,0 +1,98 @@
+"""What every resampler counts: patients and their class, never single videos."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.cohort.cohort import Cohort, Fold
+from echokit.errors import DataError
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Patients:
+    """The patients of a cohort, sorted by name.
+
+    Attributes:
+        names: (p,) their patient_id.
+        y: (p,) int64, 1 where any case of the patient is positive.
+        of_case: (n,) int64, the patient of each case.
+    """
+
+    names: npt.NDArray[np.object_]
+    y: Integers
+    of_case: Integers
+
+    @property
+    def smaller_class(self) -> int:
+        """Patients of the class that has fewer."""
+        return int(min(self.y.sum(), len(self.y) - self.y.sum()))
+
+    def rows(self, chosen: Integers | Collection[int]) -> Integers:
+        """Rows of the cases of some patients, in the order of the cohort."""
+        return np.flatnonzero(np.isin(self.of_case, np.asarray(list(chosen), np.int64))).astype(np.int64)
+
+
+def patients_of(cohort: Cohort) -> Patients:
+    """The patients of a cohort with the column ``y_true``."""
+    grouped = cohort.cases.groupby("patient_id", sort=True)["y_true"].max()
+    names = grouped.index.to_numpy(object)
+    return Patients(names, grouped.to_numpy(np.int64), grouped.index.get_indexer(cohort.cases["patient_id"]))
+
+
+def stratified_folds(patients: Patients, k: int, seed: tuple[int, ...]) -> list[Integers]:
+    """Divide patients into k test parts that have as equal shares of each class as can be.
+
+    Raises:
+        DataError: A class has fewer than k patients, so that a part would lack it.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    fewest = patients.smaller_class
+    if k > fewest:
+        raise DataError(
+            f"{k} folds need at least {k} patients of each class, and the smaller class has {fewest}",
+            hint=f"use k: {fewest} or fewer" if fewest > 1 else "this cohort can not be divided by class",
+            where="resample.k",
+        )
+    state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    splitter = StratifiedKFold(k, shuffle=True, random_state=state)
+    return [test.astype(np.int64) for _, test in splitter.split(np.zeros(len(patients.y)), patients.y)]
+
+
+def fold_of(patients: Patients, test: Integers, *, number: int, repeat: int, val: float, seed: tuple[int, ...]) -> Fold:
+    """Make the fold that tests some patients, with a validation part taken from the others where asked for.
+
+    Args:
+        patients: All of them.
+        test: (m,) int64 patients of the test part.
+        number, repeat: Of the fold.
+        val: Share of the other patients, of each class, in the validation part; 0 for none.
+        seed: Of the draw of the validation part.
+
+    Raises:
+        DataError: The validation or the training part would lack a class.
+    """
+    others = np.setdiff1d(np.arange(len(patients.y)), test)
+    chosen: list[Integers] = []
+    if val:
+        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+        for label in (0, 1):
+            of_class = generator.permutation(others[patients.y[others] == label])
+            count = round(val * len(of_class))
+            if not count or count >= len(of_class):
+                raise DataError(
+                    f"a validation part of {val:g} of {len(of_class)} patients with y_true {label} leaves one part "
+                    "without that class",
+                    hint="change resample.val, or leave it 0",
+                    where="resample.val",
+                )
+            chosen.append(of_class[:count])
+    held = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
+    train = np.setdiff1d(others, held)
+    return Fold(number, repeat, patients.rows(train), patients.rows(held), patients.rows(test))
