@@ -40,9 +40,10 @@ class Patients:
 
 def patients_of(cohort: Cohort) -> Patients:
     """The patients of a cohort with the column ``y_true``."""
-    grouped = cohort.cases.groupby("patient_id", sort=True)["y_true"].max()
-    names = grouped.index.to_numpy(object)
-    return Patients(names, grouped.to_numpy(np.int64), grouped.index.get_indexer(cohort.cases["patient_id"]))
+    names, of_case = np.unique(cohort.cases["patient_id"].to_numpy(object), return_inverse=True)
+    y = np.zeros(len(names), np.int64)
+    np.maximum.at(y, of_case, cohort.cases["y_true"].to_numpy(np.int64))
+    return Patients(names, y, of_case.astype(np.int64))
 
 
 def stratified_folds(patients: Patients, k: int, seed: tuple[int, ...]) -> list[Integers]:
