@@ -62,7 +62,9 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
             image = nibabel.Nifti1Image.from_stream(file)
             kept = count if frames is None else min(count, frames)
             data = np.asanyarray(image.dataobj)
-            file.read(1)  # at the end of a compressed file its checksum is compared
+            for _ in range(0, max_bytes, MAX_OFFSET):  # at the end of a compressed file its checksum is compared
+                if not file.read(MAX_OFFSET):
+                    break
             zooms = [float(zoom) for zoom in image.header.get_zooms()]
             space, time = image.header.get_xyzt_units()
     except Exception:

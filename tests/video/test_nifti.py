@@ -77,6 +77,19 @@ def test_a_header_that_lies_is_refused(tmp_path: Path, where: int, value: bytes,
         read_video(forged(tmp_path / "a.nii.gz", where, value), max_bytes=2**20)
 
 
+def test_a_damaged_header_that_shortens_the_pictures_is_found(tmp_path: Path) -> None:
+    """The checksum stands behind bytes that such a header does not ask for."""
+    write_nifti(tmp_path / "a.nii.gz", blobs(), (1, 1))
+    content = bytearray((tmp_path / "a.nii.gz").read_bytes())
+    checksum = content[-8:-4]
+    forged(tmp_path / "a.nii.gz", 46, struct.pack("<h", 2))
+    content = bytearray((tmp_path / "a.nii.gz").read_bytes())
+    content[-8:-4] = checksum
+    (tmp_path / "a.nii.gz").write_bytes(content)
+    with pytest.raises(VideoError, match="damaged or cut short"):
+        read_video(tmp_path / "a.nii.gz")
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, 3000), flips=st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 255)), max_size=4))
 def test_broken_files_are_told_or_read_whole(tmp_path: Path, cut: int, flips: list[tuple[int, int]]) -> None:
