@@ -6,13 +6,17 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 # Each test worker computes on one core: two of them fill two cores without fighting.
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: run quickstart test test-slow lint clean
+.PHONY: run quickstart tables test test-slow lint clean
 
 run: $(VENV)/installed
 	$(BIN)/echokit run recipes/ef_112.yaml
 
 quickstart: $(VENV)/installed
 	$(BIN)/echokit run quickstart
+
+# Every table of the benchmark suites, at the scale that only shows that all of it runs.
+tables: $(VENV)/installed
+	$(BIN)/echokit bench --scale tiny
 
 test: $(VENV)/installed-test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -q

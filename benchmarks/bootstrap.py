@@ -1,20 +1,16 @@
 """How fast 10,000 bootstrap resamples of AUROC and AUPRC are, beside a loop over scikit-learn.
 
-    python -m benchmarks.bootstrap [--repetitions 5] [--loop 200]
-
-The loop over scikit-learn is timed on `--loop` resamples and scaled to 10,000, as it takes minutes; both take turns,
-so that a busy machine slows both. Medians, on one thread.
+The loop over scikit-learn is timed on ``loop`` resamples and scaled to 10,000, as it takes minutes.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+
+from benchmarks.timing import interleaved, ratio
 
 N, EVENTS, RESAMPLES = 1277, 285, 10_000
 
@@ -24,12 +20,6 @@ def cohort(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     y = np.zeros(N, np.int64)
     y[:EVENTS] = 1
     return y, 1.8 * y + rng.normal(size=N)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def ours(name: str) -> Callable[[], object]:
@@ -44,7 +34,7 @@ def ours(name: str) -> Callable[[], object]:
     )
 
 
-def loop(name: str, count: int) -> Callable[[], object]:
+def looped(name: str, count: int) -> Callable[[], object]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     metric = {"auroc": roc_auc_score, "auprc": average_precision_score}[name]
@@ -61,25 +51,36 @@ def loop(name: str, count: int) -> Callable[[], object]:
     return work
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--loop", type=int, default=200)
-    given = parser.parse_args()
-    works = {name: (ours(name), loop(name, given.loop)) for name in ("auroc", "auprc")}
-    for fast, _ in works.values():
-        fast()  # warm
-    times: dict[str, list[float]] = {f"{name} {way}": [] for name in works for way in ("echokit", "scikit-learn")}
-    for _ in range(given.repetitions):
-        for name, (fast, slow) in works.items():
-            times[f"{name} echokit"].append(seconds(fast))
-            times[f"{name} scikit-learn"].append(seconds(slow) * RESAMPLES / given.loop)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    result = {"n": N, "events": EVENTS, "resamples": RESAMPLES, "repetitions": given.repetitions, "seconds": medians}
-    for name in works:
-        result[f"{name} times faster"] = medians[f"{name} scikit-learn"] / medians[f"{name} echokit"]
-    print(json.dumps(result, indent=2))
-
-
-if __name__ == "__main__":
-    main()
+def measure(*, seed: int, repetitions: int = 5, loop: int = 200) -> dict[str, Any]:
+    """The measure ``bootstrap``."""
+    ways: dict[str, Callable[[], object]] = {}
+    for name in ("auroc", "auprc"):
+        ways[f"{name} echokit"] = ours(name)
+        ways[f"{name} scikit-learn"] = looped(name, loop)
+    found = interleaved(ways, repetitions)
+    found |= {name: value * RESAMPLES / loop for name, value in found.items() if name.endswith("scikit-learn")}
+    return {
+        "title": "Bootstrap",
+        "about": f"{RESAMPLES:,} resamples of n = {N:,} patients with {EVENTS} events. Asked: at most 0.5 s each.",
+        "tables": [
+            {
+                "head": ["metric", "echokit, s", "loop over scikit-learn, s"],
+                "rows": [
+                    [name.upper(), f"{found[f'{name} echokit']:.3f}", f"{found[f'{name} scikit-learn']:.1f}"]
+                    for name in ("auroc", "auprc")
+                ],
+            }
+        ],
+        "numbers": {f"seconds: {name}": value for name, value in found.items()},
+        "notes": [f"The loop was timed on {loop} resamples and scaled to {RESAMPLES:,}."],
+        "ratios": [
+            ratio(
+                f"{RESAMPLES:,} bootstrap resamples of {name.upper()}, n = {N:,}",
+                "a loop over scikit-learn",
+                ours=found[f"{name} echokit"],
+                usual=found[f"{name} scikit-learn"],
+                asked=30,
+            )
+            for name in ("auroc", "auprc")
+        ],
+    }

@@ -66,7 +66,7 @@ def parameters(target: type[Any]) -> type[BaseModel]:
     """Make the pydantic model of a component's ``__init__``.
 
     Raises:
-        EchokitError: A parameter is positional or has no type.
+        EchokitError: A parameter is positional, has no type, or is called ``use``.
     """
     signature = inspect.signature(target)
     init = inspect.unwrap(target.__init__)
@@ -80,6 +80,11 @@ def parameters(target: type[Any]) -> type[BaseModel]:
             raise EchokitError(
                 f"the parameter {name!r} of {target.__module__}:{target.__qualname__} is not a typed keyword",
                 hint="write def __init__(self, *, name: type = default)",
+            )
+        if name == "use":
+            raise EchokitError(
+                f"the parameter 'use' of {target.__module__}:{target.__qualname__} hides the component's name",
+                hint="a recipe says `use: NAME` beside the parameters: call it something else",
             )
         required = parameter.default is inspect.Parameter.empty
         annotation: Any = hints[name]

@@ -73,3 +73,21 @@ def test_every_component_is_documented_and_typed(component: Component) -> None:
 def test_an_unimportable_target_names_the_plugin() -> None:
     with pytest.raises(EchokitError, match="plugin 'lab' can not be imported: ModuleNotFoundError"):
         Component("backbone", "x", "no_such_module:X", "lab").load()
+
+
+def test_no_parameter_hides_the_name_of_its_component() -> None:
+    """A lock says ``use: NAME`` beside the parameters."""
+    from echokit.schema import parameters
+
+    class Shadow:
+        """A mask.
+
+        Args:
+            use: Hides it.
+        """
+
+        def __init__(self, *, use: int = 1) -> None:
+            self.use = use
+
+    with pytest.raises(EchokitError, match="hides the component's name"):
+        parameters(Shadow)

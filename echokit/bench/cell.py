@@ -129,8 +129,9 @@ def _trained(spec: Spec, folder: Path) -> Result:
     run = core.run(data.recipe, out=folder, resume=_unfinished(folder, recipe.name))
     seconds = time.perf_counter() - started
     from echokit.bench.facts import facts_of
+    from echokit.bench.regions import region_facts
 
-    facts = {**facts_of(run), "seconds": seconds, "peak_memory": _peak_memory()}
+    facts = {**facts_of(run), **region_facts(data), "seconds": seconds, "peak_memory": _peak_memory()}
     lock = run.lock
     return Result(
         key=key,
@@ -155,7 +156,7 @@ def _measured(spec: Spec, folder: Path) -> Result:
     if before and before.key == key and before.status == "done":
         return before
     measured = measure.run(spec.options, spec.seed)
-    return Result(key=key, status="done", measured=measured, machine=machine)
+    return Result(key=key, status="done", stamp=measured.get("stamp"), measured=measured, machine=machine)
 
 
 def _recipe_key(data: Data) -> str:

@@ -69,6 +69,8 @@ FACTS: dict[str, tuple[str, Callable[[float], str]]] = {
     "epochs": ("epochs", "{:.0f}".format),
     "seconds": ("seconds", "{:,.0f}".format),
     "latency": ("CPU latency a video", lambda v: f"{v * 1000:,.0f} ms"),
+    "kept": ("picture kept", "{:.0%}".format),
+    "heart_kept": ("heart kept", "{:.1%}".format),
     "peak_memory": ("peak memory", lambda v: f"{v / 2**30:,.2f} GiB"),
 }
 TITLES = {"auroc": "AUROC", "auprc": "AUPRC", "accuracy": "accuracy"}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from echokit.bench.cell import RESULT, Result, Spec, read_result, run_of
 from echokit.bench.suite import Row, Suite, flat_overrides, read_suite
@@ -149,6 +150,12 @@ def _run(cell: Cell, results: Mapping[Key, Result], jobs: int, again: bool) -> R
     return Result(key="", status="failed", problem=f"the process ended with {code}; see {cell.folder / LOG}")
 
 
+def options_of(cell: Cell) -> dict[str, Any]:
+    """What a cell's measure is given: the scale's options, the row's, and the row's at this scale."""
+    row, suite = cell.row, cell.suite
+    return {**suite.work.options, **row.options, **row.options_at.get(suite.scale, {})}
+
+
 def _folder_of(cell: Cell, key: Key) -> Path:
     suite, row, seed = key
     return cell.folder.parents[2] / suite / row / f"seed-{seed}"
@@ -158,7 +165,7 @@ def _spec(cell: Cell, weights: Path | None) -> Spec:
     row, work = cell.row, cell.suite.work
     where = {"suite": cell.suite.name, "row": row.name, "seed": cell.seed, "folder": str(cell.folder)}
     if row.measure:
-        return Spec(**where, measure=row.measure, options={**work.options, **row.options})  # type: ignore[arg-type]
+        return Spec(**where, measure=row.measure, options=options_of(cell))  # type: ignore[arg-type]
     assert row.recipe is not None
     beside = cell.suite.path.parent / row.recipe
     values = [*flat_overrides(work.set), *flat_overrides(row.set), ("seed", cell.seed), ("name", row.name)]

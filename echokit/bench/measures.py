@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from echokit.errors import EchokitError, did_you_mean
 
-MEASURES: dict[str, str] = {}
+MEASURES: dict[str, str] = {
+    "stage1_published": "echokit.bench.reference:stage1",
+    "stage2_published": "echokit.bench.reference:stage2",
+    "start_up": "benchmarks.start_up:measure",
+    "bootstrap": "benchmarks.bootstrap:measure",
+    "inference": "benchmarks.inference:measure",
+    "growth": "benchmarks.growth:measure",
+    "full_layout": "benchmarks.full_layout:measure",
+}
 """Name to ``package.module:function``; a suite can name these and nothing else."""
 
 
@@ -30,7 +39,7 @@ def measure_named(name: str) -> Measure:
     """The measure of a name.
 
     Raises:
-        EchokitError: There is none.
+        EchokitError: There is none, or it times echokit beside other ways, and that code is not in the package.
     """
     if name not in MEASURES:
         raise EchokitError(
@@ -38,4 +47,9 @@ def measure_named(name: str) -> Measure:
             hint=did_you_mean(name, MEASURES) or f"the measures are {', '.join(MEASURES)}",
         )
     module, _, function = MEASURES[name].partition(":")
+    if module.startswith("benchmarks.") and importlib.util.find_spec("benchmarks") is None:
+        raise EchokitError(
+            f"the measure {name!r} is part of the repository, not of the installed package",
+            hint="run it in a clone of the repository",
+        )
     return Measure(name, module, function)

@@ -16,7 +16,8 @@ def plot_table(table: Table, path: Path) -> Path | None:
     """Draw a table; None where it holds nothing that can be drawn."""
     from echokit.report.style import house_style, save
 
-    spec = next((s for s in table.suite.settings.columns if s.startswith("test.")), None)
+    tested = [spec for spec in table.suite.settings.columns if spec.startswith("test.")]
+    spec = next((spec for spec in tested if "auroc" in spec), tested[0] if tested else None)
     rows = [row for row in table.rows if spec and spec in row.values and row.values[spec].number is not None]
     growths = [growth for row in table.rows for growth in (row.measured or {}).get("growth", [])]
     with house_style():
@@ -53,8 +54,16 @@ def _dots(table: Table, spec: str, rows: list[TableRow]) -> Figure:
     base = next((row.values[spec].baseline for row in rows if row.values[spec].baseline is not None), None)
     if base is not None:
         axes.axvline(base, color=GREY, linestyle="--", linewidth=1)
+        left, right = axes.get_xlim()
+        side = "left" if base < (left + right) / 2 else "right"
         axes.annotate(
-            " without information", (base, len(rows) - 0.45), color=GREY, fontsize=8, va="bottom", annotation_clip=False
+            " without information ",
+            (base, len(rows) - 0.45),
+            color=GREY,
+            fontsize=8,
+            ha=side,
+            va="bottom",
+            annotation_clip=False,
         )
     axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)], color=INK)
     axes.set_ylim(-0.6, len(rows) - 0.4)
@@ -63,6 +72,8 @@ def _dots(table: Table, spec: str, rows: list[TableRow]) -> Figure:
 
 
 def _growth(table: Table, growths: list[dict[str, Any]]) -> Figure:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     from echokit.report.style import FOLD_COLOURS, new_figure
 
     title = table.suite.settings.title
@@ -81,6 +92,13 @@ def _growth(table: Table, growths: list[dict[str, Any]]) -> Figure:
             axes.plot(*zip(*points, strict=True), "o-", color=colour, markersize=4, label=f"{name}{said}")
         axes.set_xscale("log")
         axes.set_yscale("log")
+        amounts = sorted({point[0] for points in growth["series"].values() for point in points})
+        axes.set_xticks(amounts, [f"{amount:,g}" for amount in amounts], fontsize=7)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.tick_params(axis="y", labelsize=8)
         axes.set_xlabel(growth["work"], fontsize=8)
         axes.set_ylabel(growth["cost"], fontsize=8)
         axes.set_title(growth["title"], fontsize=9, loc="left")

@@ -37,6 +37,7 @@ class Row(_Strict):
     )
     measure: str | None = Field(None, description="A measure (see echokit bench --measures) in place of a recipe.")
     options: Values = Field(default_factory=dict, description="Passed to the measure.")
+    options_at: dict[ScaleName, Values] = Field(default_factory=dict, description="The same, at one scale.")
     published: Values = Field(default_factory=dict, description="The row of the published table: column to value.")
 
 

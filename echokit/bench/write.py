@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,15 @@ def markdown(table: Table, plot: Path | None = None) -> str:
         )
     if settings.about:
         parts.append(settings.about.strip())
+    if table.suite.scale == "tiny" and table.stamp:
+        parts.append("Scale tiny shows that everything runs. It decides nothing: a few patients, hardly trained.")
     runs = [row for row in table.rows if row.measured is None]
     if runs and settings.columns:
         parts.append(_run_table(table, runs))
         parts.append(_how_to_read(table, runs))
+    ratios = [one for row in table.rows for one in (row.measured or {}).get("ratios", [])]
+    if ratios:
+        parts.append(ratio_table(ratios))
     parts += [_measured(row) for row in table.rows if row.measured is not None]
     failed = [f"- **failed: {row.label}**: {_one_line(row.problem)}" for row in table.rows if row.problem]
     if failed:
@@ -149,8 +154,36 @@ def _measured(row: TableRow) -> str:
         if table.get("title"):
             parts.append(f"### {table['title']}")
         parts.append(_grid(table["head"], [[str(cell) for cell in line] for line in table["rows"]]))
-    parts += [f"- {line}" for line in measured.get("notes", [])]
+    if measured.get("notes"):
+        parts.append("\n".join(f"- {line}" for line in measured["notes"]))
     return "\n\n".join(parts)
+
+
+def ratio_table(ratios: Sequence[Mapping[str, Any]]) -> str:
+    """The wins and losses of all measures, as Markdown; each has ``what, usual_way, ours, usual, asked, note``."""
+    body = []
+    for one in ratios:
+        times, asked = one["usual"] / one["ours"], one["asked"]
+        verdict = "slower" if times < 0.995 else "faster"
+        if asked is not None:
+            verdict = "reached" if times >= asked else "**not reached**"
+        body.append(
+            [
+                one["what"],
+                one["usual_way"],
+                _seconds(one["usual"]),
+                _seconds(one["ours"]),
+                f"{times:.3g}x",
+                "" if asked is None else f"{asked:g}x",
+                f"{verdict}; {one['note']}" if one["note"] else verdict,
+            ]
+        )
+    head = ["what", "the usual way", "usual", "echokit", "times faster", "asked", "in words"]
+    return "## Side by side\n\nMedians of both ways, which took turns in one run.\n\n" + _grid(head, body)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
 
 
 def _made_by(table: Table, runs: Sequence[TableRow]) -> str:
@@ -184,7 +217,9 @@ def csv_text(table: Table) -> str:
 
 def measured_numbers(measured: Any) -> list[tuple[str, float]]:
     """The named numbers of a measure: its ``numbers`` mapping."""
-    return [(str(name), float(number)) for name, number in (measured or {}).get("numbers", {}).items()]
+    content = measured or {}
+    ratios = {f"times faster: {one['what']}": one["usual"] / one["ours"] for one in content.get("ratios", [])}
+    return [(str(name), float(number)) for name, number in {**content.get("numbers", {}), **ratios}.items()]
 
 
 def json_text(table: Table) -> str:

@@ -24,18 +24,18 @@ class SectorMask:
     A clip in which no fan is found passes unchanged, with a note; so does one of which the wanted tags are missing.
 
     Args:
-        use: ``fan``: its shape, inside the DICOM's region where there is one. ``region``: the rectangle of the
+        keep: ``fan``: its shape, inside the DICOM's region where there is one. ``region``: the rectangle of the
             DICOM's region of tissue as it is, which may hold text in its corners.
     """
 
-    def __init__(self, *, use: Literal["fan", "region"] = "fan") -> None:
-        self.use = use
+    def __init__(self, *, keep: Literal["fan", "region"] = "fan") -> None:
+        self.keep = keep
 
     def __call__(self, clip: Clip) -> Clip:
         """Return the clip with zeros outside the fan, or unchanged with a note."""
         region = self.region(clip)
         if region is None:
-            missing = "no fan" if self.use == "fan" else "no region of tissue in the file"
+            missing = "no fan" if self.keep == "fan" else "no region of tissue in the file"
             return replace(clip, notes=(*clip.notes, f"sector_mask found {missing}: passed unmasked"))
         if region.all():
             return replace(clip, notes=(*clip.notes, "sector_mask: the sector fills the picture, passed unmasked"))
@@ -44,7 +44,7 @@ class SectorMask:
     def region(self, clip: Clip) -> Area | None:
         """Return the (H, W) bool sector, or None where there is none."""
         tagged = _tissue(clip)
-        if self.use == "region":
+        if self.keep == "region":
             return tagged
         frames = clip.frames if tagged is None else clip.frames * tagged
         small = shrink(frames)

@@ -54,7 +54,7 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "preprocessor.resample": (Case({"fps": 17.0}), Case({"fps": 90.0})),
     "preprocessor.resize": (Case({"size": 32}), Case({"size": 200})),
     "preprocessor.motion_mask": (Case(), Case({"method": "farneback"}), Case({"threshold": 0.5})),
-    "preprocessor.sector_mask": (Case(), Case({"use": "region"})),
+    "preprocessor.sector_mask": (Case(), Case({"keep": "region"})),
     "preprocessor.random_mask": Case({"keep": 0.2}),
     "preprocessor.no_mask": Case(),
     "preprocessor.optical_flow": (Case(), Case({"method": "dis"})),

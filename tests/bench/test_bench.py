@@ -1,5 +1,6 @@
 """The benchmark suite on real files: cells, tables, what fails and what is found again."""
 
+import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from echokit.bench.cell import read_result
+from echokit.bench.execute import cells_of, options_of
+from echokit.bench.measures import MEASURES, measure_named
 from echokit.bench.suite import SCALES, flat_overrides, read_suite, shipped_suites
 from echokit.cli import exit_code
 from echokit.errors import EchokitError
@@ -147,8 +150,6 @@ def test_every_mistake_in_a_suite_is_told_with_its_line(tmp_path: Path, capfd: p
 
 @pytest.mark.parametrize("name", shipped_suites())
 def test_every_shipped_suite_is_sound_at_each_of_its_scales(name: str) -> None:
-    from echokit.bench.execute import cells_of
-    from echokit.bench.measures import measure_named
     from echokit.bench.published import published_numbers
     from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
@@ -170,3 +171,59 @@ def test_every_shipped_suite_is_sound_at_each_of_its_scales(name: str) -> None:
             load_recipe(find_recipe(str(row.recipe)), tuple(f"{k}={json.dumps(v)}" for k, v in values))
             published_numbers(suite.settings.published, row)
     assert seen
+
+
+def test_what_a_mask_kept_is_known(bench: Path) -> None:
+    """Of the picture, and of the phantom's heart, whose place is known."""
+    suite = bench / "masked.yaml"
+    suite.write_text(
+        "suite: masked\ntitle: Masked\nscales: {tiny: {set: {train: {epochs: 1}}}}\ncolumns: [kept, heart_kept]\n"
+        "rows:\n"
+        "  - {name: bare, recipe: tiny.yaml}\n"
+        "  - {name: fan, recipe: tiny.yaml, set: {preprocess: [sector_mask, {use: resize, size: 16}, optical_flow]}}\n"
+        "  - {name: blind, recipe: tiny.yaml, set: {preprocess: [random_mask, {use: resize, size: 16}, optical_flow]}}\n"  # noqa: E501
+    )
+    assert exit_code(["bench", str(suite), "--out", str(bench / "out")]) == 0
+    rows = {row["name"]: row["values"] for row in json.loads((bench / "out/tiny/masked-tiny.json").read_text())["rows"]}
+    assert rows["bare"]["kept"]["number"] is None
+    assert rows["fan"]["heart_kept"]["number"] > 0.95
+    assert 0.1 < rows["blind"]["kept"]["number"] < rows["fan"]["kept"]["number"] <= 1
+    assert rows["blind"]["heart_kept"]["number"] < rows["fan"]["heart_kept"]["number"]
+
+
+@pytest.mark.parametrize("name", [name for name, where in MEASURES.items() if where.startswith("benchmarks.")])
+def test_a_measure_takes_what_the_suites_give_it(name: str) -> None:
+    """Measures run for minutes; here only that every option of every suite is one of theirs."""
+    import inspect
+
+    measure = measure_named(name)
+    function = getattr(importlib.import_module(measure.module), measure.function)
+    given = [
+        cell
+        for suite in shipped_suites()
+        for scale in read_suite(suite, "tiny").settings.scales
+        for cell in cells_of(read_suite(suite, scale), Path("out")).values()
+        if cell.row.measure == name
+    ]
+    assert given, f"no suite uses {name}"
+    for cell in given:
+        inspect.signature(function).bind(**options_of(cell), seed=cell.seed)
+
+
+def test_ratios_are_shown_with_their_losses() -> None:
+    from echokit.bench.write import ratio_table
+
+    text = ratio_table(
+        [
+            {"what": "fast", "usual_way": "slowly", "ours": 0.01, "usual": 0.5, "asked": 30, "note": ""},
+            {"what": "near", "usual_way": "slowly", "ours": 0.02, "usual": 0.5, "asked": 30, "note": ""},
+            {"what": "slow", "usual_way": "fast", "ours": 2.0, "usual": 1.0, "asked": None, "note": ""},
+        ]
+    )
+    fast, near, slow = text.splitlines()[-3:]
+    assert "50x" in fast
+    assert "| reached" in fast
+    assert "25x" in near
+    assert "**not reached**" in near
+    assert "0.5x" in slow
+    assert "slower" in slow

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from echokit.bench.reference import stage2_text
 from echokit.cli import exit_code
 from echokit.evaluate.granularity import check_accuracy
 
@@ -121,22 +120,3 @@ def test_a_table_that_can_not_be_audited_says_why(tmp_path, capsys, text, said):
     code, _, err = run(capsys, "audit", file)
     assert code == 2
     assert said in err
-
-
-def test_stage_2_follows_from_its_folds_with_the_plain_words():
-    import pandas as pd
-
-    text = stage2_text(REFERENCE / "stage2_folds.csv")
-    for row in pd.read_csv(REFERENCE / "stage2_published.csv").itertuples():
-        line = next(line for line in text.splitlines() if line.startswith(f"{row.k} "))
-        for value, sd in (
-            (row.test_accuracy, row.test_accuracy_sd),
-            (row.train_accuracy, row.train_accuracy_sd),
-            (row.test_auroc, row.test_auroc_sd),
-            (row.test_auprc, row.test_auprc_sd),
-        ):
-            assert f"{value:.3f} ± {sd:.3f}" in line
-    assert "0.700 ± 0.173" in text
-    assert "2 folds: accuracy 0.794 is exactly that: nobody was called" in text
-    assert "finds 2 of 7 deaths; its folds score 1, 1, 1, 0.8, 0." in text
-    assert "median fold-mean AUROC of 0.83" in text

@@ -37,7 +37,7 @@ MASKS: dict[str, Callable[[Clip], Clip]] = {
     "mask-farneback": MotionMask(method="farneback"),
     "mask-study": MotionMask(threshold=0.5),
     "mask-sector": SectorMask(),
-    "mask-region": SectorMask(use="region"),
+    "mask-region": SectorMask(keep="region"),
     "mask-random": RandomMask(),
     "mask-none": NoMask(),
 }

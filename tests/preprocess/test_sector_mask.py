@@ -35,7 +35,7 @@ def test_a_region_tag_limits_the_fan_and_can_stand_for_it() -> None:
     (tag,) = clip.regions
     inside = np.zeros(clip.frames.shape[1:], bool)
     inside[tag.y0 : tag.y1, tag.x0 : tag.x1] = True
-    box, fan = SectorMask(use="region").region(clip), SectorMask().region(clip)
+    box, fan = SectorMask(keep="region").region(clip), SectorMask().region(clip)
     assert box is not None
     assert fan is not None
     np.testing.assert_array_equal(box, inside)
@@ -43,10 +43,10 @@ def test_a_region_tag_limits_the_fan_and_can_stand_for_it() -> None:
     assert 0.4 < fan.sum() / box.sum() < 0.8
 
 
-@pytest.mark.parametrize("use", ["fan", "region"])
-def test_a_clip_without_a_sector_passes_with_a_note(use: str) -> None:
+@pytest.mark.parametrize("kept", ["fan", "region"])
+def test_a_clip_without_a_sector_passes_with_a_note(kept: str) -> None:
     clip = Clip(np.zeros((5, 30, 30), np.uint8))
-    out = SectorMask(use=use)(clip)  # type: ignore[arg-type]
+    out = SectorMask(keep=kept)(clip)  # type: ignore[arg-type]
     np.testing.assert_array_equal(out.frames, clip.frames)
     (note,) = out.notes
     assert "sector_mask found no" in note
