@@ -111,9 +111,10 @@ def check(name: str, verbose: bool, as_json: bool) -> None:
         for result in shown:
             detail = f": {result.detail}" if result.detail else ""
             click.echo(f"{result.outcome:<8} {result.component}  {result.check}{detail}")
-        counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in ("passed", "failed", "skipped")}
+        counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in ("passed", "failed", "expected", "skipped")}
         components = len({result.component for result in results})
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed")
-        click.echo(f"{len(results)} checks of {components} components of {name}: {told}")
+        of = "1 component" if components == 1 else f"{components} components"
+        click.echo(f"{len(results)} checks of {of} of {name}: {told}")
     if any(result.outcome == "failed" for result in results):
         raise click.exceptions.Exit(2)
