@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "hookimpl": "echokit.hooks",
     "Clip": "echokit.video.clip",
+    "Region": "echokit.video.clip",
     "Stream": "echokit.video.clip",
     "Cohort": "echokit.cohort.cohort",
     "Fold": "echokit.cohort.cohort",
@@ -20,6 +21,7 @@ _PLACES = {
     "Section": "echokit.hooks",
     "Targets": "echokit.objectives.objective",
     "Windows": "echokit.sampling.windows",
+    "PADDING": "echokit.sampling.windows",
     "Predictions": "echokit.evaluate.predictions",
     "Evaluation": "echokit.evaluate.evaluation",
     "Metric": "echokit.evaluate.evaluation",
@@ -57,9 +59,11 @@ if TYPE_CHECKING:
     from echokit.run_directory import Run as Run
     from echokit.run_model import ModelInput as ModelInput
     from echokit.run_model import RunModel as RunModel
+    from echokit.sampling.windows import PADDING as PADDING
     from echokit.sampling.windows import Windows as Windows
     from echokit.schema import DataPath as DataPath
     from echokit.video.clip import Clip as Clip
+    from echokit.video.clip import Region as Region
     from echokit.video.clip import Stream as Stream
     from echokit.video.reading import read_video as read_video
     from echokit.video.writing import write_video as write_video

@@ -111,7 +111,8 @@ def check(name: str, verbose: bool, as_json: bool) -> None:
         for result in shown:
             detail = f": {result.detail}" if result.detail else ""
             click.echo(f"{result.outcome:<8} {result.component}  {result.check}{detail}")
-        counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in ("passed", "failed", "expected", "skipped")}
+        outcomes = ("passed", "failed", "expected", "skipped")
+        counts = {outcome: sum(result.outcome == outcome for result in results) for outcome in outcomes}
         components = len({result.component for result in results})
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed")
         of = "1 component" if components == 1 else f"{components} components"

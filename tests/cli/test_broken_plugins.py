@@ -74,7 +74,7 @@ GONE = "import no_such_library\n"
         (
             RAISING,
             ["data", "prepare"],
-            "the preprocessor 'lab_bad_mask' of the plugin 'lab_bad' failed: ValueError: too small",
+            "'lab_bad_mask' of the plugin 'lab_bad' failed: ValueError: too small",
         ),
         (
             WRONG,

@@ -1,0 +1,156 @@
+"""Write the reference pages from the docstrings: ``python docs/reference.py FOLDER``.
+
+One page a kind of component, one for the hooks, one for the Python names that ``echokit`` and its testing room
+offer, one for the commands. Whatever is installed is described, plugins included; ``ECHOKIT_PLUGINS=`` leaves them out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from echokit.cli import COMMANDS, application
+from echokit.hooks import HOOKS, HookSpecs
+from echokit.plugins import installed
+from echokit.registry import KINDS, Component
+
+
+def pages() -> dict[str, str]:
+    """Every page by its file name."""
+    made = {f"{kind}.md": kind_page(kind) for kind in KINDS}
+    made["hooks.md"] = hooks_page()
+    made["python.md"] = python_page()
+    made["commands.md"] = commands_page()
+    links = "\n".join(f"- [{name.removesuffix('.md')}]({name})" for name in made)
+    return {"index.md": f"# Reference\n\n{links}\n", **made}
+
+
+def kind_page(kind: str) -> str:
+    """All components of a kind, with their parameters."""
+    parts = [f"# {kind.capitalize()}s", f"A {kind} {KINDS[kind]}."]
+    parts += [component_entry(component) for component in installed().registry.components([kind])]
+    return "\n\n".join(parts) + "\n"
+
+
+def component_entry(component: Component) -> str:
+    """What ``echokit show`` says, as Markdown."""
+    origin = "" if component.plugin == "echokit" else f" (plugin `{component.plugin}`)"
+    mask = " It is a mask." if component.mask else ""
+    text = (inspect.getdoc(component.load()) or "").split("\nArgs:")[0].strip()
+    rows = ["| parameter | type | default | meaning |", "|---|---|---|---|"]
+    fields = component.parameters().model_fields
+    schema = component.parameters().model_json_schema().get("properties", {})
+    for name, field in fields.items():
+        default = "required" if field.is_required() else f"`{json.dumps(field.default, default=str)}`"
+        rows.append(f"| `{name}` | {_cell(_type(schema[name]))} | {default} | {_cell(field.description or '')} |")
+    table = "\n\n" + "\n".join(rows) if fields else ""
+    return f"## `{component.name}`{origin}\n\n{text}{mask}{table}"
+
+
+def _type(schema: dict[str, object]) -> str:
+    """A JSON Schema's type with its bounds, in words."""
+    if "anyOf" in schema:
+        return " or ".join(_type(option) for option in schema["anyOf"])  # type: ignore[union-attr, attr-defined]
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))  # type: ignore[attr-defined]
+    bounds = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
+    words = [f"{sign}{schema[key]:g}" for key, sign in bounds.items() if key in schema]
+    return " ".join([str(schema.get("type", "any")), *words])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def hooks_page() -> str:
+    """All hooks with their arguments."""
+    parts = ["# Hooks"]
+    for name in HOOKS:
+        hook = getattr(HookSpecs, name)
+        parts.append(f"## `{name}{_signature(hook, skip_self=True)}`\n\n{_doc(hook)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def python_page() -> str:
+    """All public Python names."""
+    parts = ["# Python"]
+    for room in ("echokit", "echokit.testing"):
+        module = importlib.import_module(room)
+        parts.append(f"## {room}")
+        for name in sorted(module.__all__, key=str.lower):
+            thing = getattr(module, name)
+            if inspect.isclass(thing) or inspect.isfunction(thing):
+                parts.append(f"### `{name}{_signature(thing)}`\n\n{_doc(thing)}")
+                parts += list(_methods(thing))
+            else:
+                parts.append(f"### `{name}`")
+    return "\n\n".join(parts) + "\n"
+
+
+def _methods(thing: object) -> Iterator[str]:
+    for name, member in vars(thing).items():
+        if name.startswith("_") or not inspect.isclass(thing):
+            continue
+        if inspect.isfunction(member):
+            yield f"#### `{name}{_signature(member, skip_self=True)}`\n\n{_doc(member)}"
+        elif isinstance(member, property) or hasattr(member, "func"):
+            yield f"#### `{name}`\n\n{_doc(member)}"
+
+
+def _signature(thing: object, *, skip_self: bool = False) -> str:
+    try:
+        signature = inspect.signature(thing)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ""
+    parameters = list(signature.parameters.values())[1 if skip_self else 0 :]
+    return str(signature.replace(parameters=parameters)).replace("'", "")
+
+
+def _doc(thing: object) -> str:
+    """A docstring with its Google-style sections as headings of lists."""
+    text = inspect.getdoc(thing) or ""
+    lines = []
+    for line in text.splitlines():
+        if line in ("Args:", "Returns:", "Raises:", "Attributes:", "Yields:"):
+            line = f"**{line.removesuffix(':')}**\n"
+        elif line.startswith("    ") and line[4:5].strip():
+            line = f"- {line.strip()}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def commands_page() -> str:
+    """The help of every command."""
+    parts = ["# Commands"]
+    for name in COMMANDS:
+        command = application.get_command(click.Context(application), name)  # type: ignore[attr-defined]
+        parts += list(_help(command, f"echokit {name}", click.Context(application, info_name="echokit")))
+    return "\n\n".join(parts) + "\n"
+
+
+def _help(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
+    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent, max_content_width=110)
+    yield f"## {name}\n\n```\n{command.get_help(context)}\n```"
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            if found is not None:
+                yield from _help(found, f"{name} {inner}", context)
+
+
+def main() -> None:
+    """Write the pages into the folder that is given."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

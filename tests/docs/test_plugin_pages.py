@@ -1,0 +1,60 @@
+"""The pages about plugins say all there is, and the reference is made from the docstrings."""
+
+import importlib.util
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from echokit.hooks import HOOKS, HookSpecs
+from echokit.plugins import installed
+from echokit.registry import KINDS
+from echokit.schema import docstring_arguments
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_and_every_argument_is_documented(hook: str) -> None:
+    function = getattr(HookSpecs, hook)
+    arguments = [name for name in inspect.signature(function).parameters if name != "self"]
+    described = docstring_arguments(function.__doc__)
+    (row,) = [
+        line for line in (DOCS / "plugins" / "hooks.md").read_text().splitlines() if line.startswith(f"| `{hook}`")
+    ]
+    for name in arguments:
+        assert described.get(name), f"{hook}({name}) has no line in its docstring"
+        assert f"`{name}`" in row, f"{hook}({name}) is not in hooks.md"
+
+
+def test_no_hook_is_documented_that_is_not_there() -> None:
+    rows = [line for line in (DOCS / "plugins" / "hooks.md").read_text().splitlines() if line.startswith("| `echokit_")]
+    assert [row.split("`")[1] for row in rows] == list(HOOKS)
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_holds_every_component_hook_name_and_command(reference: ModuleType) -> None:
+    import echokit
+
+    pages = reference.pages()
+    for kind in KINDS:
+        page = pages[f"{kind}.md"]
+        for component in installed().registry.components([kind]):
+            assert f"## `{component.name}`" in page
+            for parameter, field in component.parameters().model_fields.items():
+                assert f"| `{parameter}` |" in page
+                assert (field.description or "").replace("|", "\\|").replace("\n", " ") in page
+    assert all(f"## `{hook}" in pages["hooks.md"] for hook in HOOKS)
+    assert all(f"### `{name}" in pages["python.md"] for name in echokit.__all__)
+    assert "## echokit plugin new" in pages["commands.md"]
+    assert all(f"]({name})" in pages["index.md"] for name in pages if name != "index.md")
