@@ -19,6 +19,27 @@ def _phantom(folder: Path) -> dict[str, Any]:
     return {"root": str(folder / "hearts")}
 
 
+def _pediatric(folder: Path) -> dict[str, Any]:
+    from echokit.phantom.pediatric import write_pediatric
+
+    write_pediatric(folder / "children", cases=10, workers=1)
+    return {"root": str(folder / "children")}
+
+
+def _camus(folder: Path) -> dict[str, Any]:
+    from echokit.phantom.camus import write_camus
+
+    write_camus(folder / "camus", cases=6, workers=1)
+    return {"root": str(folder / "camus")}
+
+
+def _table(folder: Path) -> dict[str, Any]:
+    from echokit.phantom.table import write_table
+
+    write_table(folder / "hospital", cases=6, workers=1)
+    return {"table": str(folder / "hospital" / "cases.csv")}
+
+
 def _accuracy(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> float:
     from sklearn.metrics import accuracy_score
 
@@ -45,10 +66,13 @@ def _ages(n: int) -> list[float]:
     return [40.0 + row % 31 for row in range(n)]
 
 
-NARROW = Case({"width": 4})
+NARROW, NARROW_8 = Case({"width": 4}), Case({"width": 8})
 
 CASES: Mapping[str, Case | Sequence[Case]] = {
     "dataset.echonet_dynamic": Case(setup=_phantom),
+    "dataset.echonet_pediatric": Case(setup=_pediatric),
+    "dataset.camus": Case(setup=_camus, needs=("nibabel",)),
+    "dataset.table": Case({"covariates": ["age", "sex"]}, setup=_table),
     "dataset.phantom": Case({"cases": 6}),
     "preprocessor.trim": Case({"frames": 5}),
     "preprocessor.resample": (Case({"fps": 17.0}), Case({"fps": 90.0})),
@@ -74,6 +98,12 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "backbone.resnet50": Case({"width": 2}),
     "backbone.resnet101": Case({"width": 2}, meta=True),
     "backbone.resnet152": Case({"width": 2}, meta=True),
+    **{f"backbone.{name}": NARROW_8 for name in ("c2d_r50", "i3d_r50", "slow_r50", "csn_r101", "r2plus1d_r50")},
+    **{f"backbone.{name}": NARROW_8 for name in ("slowfast_r50", "mvit")},
+    **{f"backbone.x3d_{size}": Case({"depth_factor": 1.0}) for size in ("xs", "s", "m", "l")},
+    **{f"backbone.{name}": Case() for name in ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")},
+    **{f"backbone.{name}": Case(meta=True) for name in ("mvit_v2_s", "swin3d_t")},
+    "backbone.timm": (Case({"name": "test_resnet"}), Case({"name": "test_resnet", "pooling": "attention"})),
     "fusion.two_stream": Case(),
     "fusion.single_stream": (Case(), Case({"stream": "flow"})),
     "objective.cross_entropy": (
@@ -86,6 +116,10 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "objective.multi_task": (Case(), Case({"class_weights": "balanced", "loss": "huber"})),
     "resampler.official": Case(),
     "resampler.holdout": Case(),
+    "resampler.kfold": (Case({"k": 3}), Case({"k": 2, "val": 0.25})),
+    "resampler.repeated_kfold": Case({"k": 3, "repeats": 2}),
+    "resampler.leave_one_out": Case(),
+    "resampler.leave_pair_out": Case(),
     "evaluator.accuracy": Case(reference=_accuracy),
     "evaluator.auroc": Case(reference=_auroc),
     "evaluator.auprc": Case(reference=_auprc),
