@@ -20,14 +20,28 @@ import click
     metavar="KEY=VALUE",
     help="A parameter of the method; may be repeated.",
 )
-def command(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str, ...]) -> None:
+@click.option(
+    "--audit",
+    is_flag=True,
+    help="Write no videos, but compare the mask with the truth, the sector, no mask and a random one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --audit: print the audit as JSON.")
+def command(
+    sources: tuple[str, ...], out: Path, method: str, settings: tuple[str, ...], audit: bool, as_json: bool
+) -> None:
     """Mask SOURCES (AVI, MP4 or DICOM files, or folders of them): a masked AVI and an overlay picture each.
 
-    DICOM files are named by pseudonyms, in the order given.
+    DICOM files are named by pseudonyms, in the order given. With --audit a source may also be a dataset: a folder in
+    the layout of EchoNet-Dynamic, whose tracings then count, or a clinical phantom, whose truth does.
 
     \b
     Example: echokit mask clip.dcm --out masked --set threshold=3.5
     """
+    if audit:
+        _audit(sources, out, method, settings, as_json)
+        return
+    if as_json:
+        raise click.UsageError("--json goes with --audit")
     from echokit.cli.console import Screen
     from echokit.identity import case_ids
     from echokit.masking import mask_videos, masking_step
@@ -53,4 +67,34 @@ def command(sources: tuple[str, ...], out: Path, method: str, settings: tuple[st
     if damaged:
         click.echo(f"{damaged} of {len(files)} videos are damaged, the frames that are left were masked", err=True)
     if failed or damaged:
+        raise click.exceptions.Exit(2)
+
+
+def _audit(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str, ...], as_json: bool) -> None:
+    import json
+
+    from echokit.cli.console import Screen
+    from echokit.mask_audit.audit import audit_masks
+    from echokit.mask_audit.files import Sheet, plain, table, write_audit
+    from echokit.mask_audit.subjects import subjects_of
+    from echokit.masking import masking_step
+    from echokit.progress import shown_by
+
+    masks = {method: masking_step(method, settings).make}
+    for control in ("sector_mask", "no_mask", "random_mask"):
+        masks.setdefault(control, masking_step(control, ()).make)
+    sheet = Sheet(list(masks))
+    with shown_by(Screen()):
+        found = audit_masks(
+            subjects_of(sources),
+            masks,
+            lambda subject, clip, name, region: sheet.add(subject.case_id, clip.frames[len(clip) // 2], region, name),
+        )
+    write_audit(found, out)
+    sheet.write(out / "sheet.png", found.phantom)
+    click.echo(json.dumps(plain(found), indent=1) if as_json else table(found), nl=as_json)
+    if not as_json:
+        click.echo(f"audit.md, audit.json, audit.csv and sheet.png are in {out}")
+    if found.failures:
+        click.echo(f"{len(found.failures)} clips could not be read", err=True)
         raise click.exceptions.Exit(2)

@@ -1,0 +1,216 @@
+"""The files of an audit: a table for a person, rows and numbers for a program, and a sheet of pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.errors import EchokitError
+from echokit.mask_audit.audit import SHARES, TERTILES, Audit, MaskSummary, Share
+from echokit.mask_audit.leak import Leak
+from echokit.stamp import STAMP
+
+WORDS = {
+    "ventricle": "ventricle kept",
+    "myocardium": "myocardium kept",
+    "moving": "moving tissue kept",
+    "sector": "sector kept",
+    "outside": "lit pixels left outside the sector, of the sector",
+    "screen": "text, scale, trace or number kept",
+    "stability": "overlap of three halves of the clip",
+    "area": "lit and kept, of the picture",
+}
+_MORE_IS_WORSE = ("outside", "screen")
+
+
+def plain(audit: Audit) -> dict[str, Any]:
+    """The audit as JSON-able data."""
+    return {
+        "phantom": audit.phantom,
+        "positive": audit.positive,
+        "ef_tertile_cuts": audit.cuts,
+        "masks": [_summary(summary) for summary in audit.summaries],
+        "failures": [{"case_id": case, "reason": reason} for case, reason in audit.failures],
+    }
+
+
+def _summary(summary: MaskSummary) -> dict[str, Any]:
+    leaks = {"area_leak": asdict(summary.area_leak), "silhouette_leak": asdict(summary.silhouette_leak)}
+    shares = {name: asdict(share) for name, share in summary.shares.items()}
+    thirds = {third: {name: asdict(s) for name, s in found.items()} for third, found in summary.tertiles.items()}
+    return {
+        "method": summary.method,
+        "clips": summary.clips,
+        "passed": summary.passed,
+        "shares": shares,
+        "ef_tertiles": thirds,
+        **leaks,
+    }
+
+
+def table(audit: Audit) -> str:
+    """The audit as a Markdown page."""
+    names = [summary.method for summary in audit.summaries]
+    lines = [f"# {STAMP + ': ' if audit.phantom else ''}mask audit", ""]
+    lines += [
+        f"{audit.summaries[0].clips} clips. Mean over clips, with the worst one in brackets.",
+        "",
+        _row("", names),
+        _row("---", ["---"] * len(names)),
+    ]
+    for name in SHARES:
+        if any(name in summary.shares for summary in audit.summaries):
+            cells = [_share(summary.shares.get(name), name in _MORE_IS_WORSE) for summary in audit.summaries]
+            lines.append(_row(WORDS[name], cells))
+    lines.append(_row("clips let through unmasked", [str(summary.passed) for summary in audit.summaries]))
+    leaks = [
+        ("area", [s.area_leak for s in audit.summaries]),
+        ("outline", [s.silhouette_leak for s in audit.summaries]),
+    ]
+    for word, found in leaks:
+        lines.append(_row(f"AUROC of the mask's {word} alone", [_leak(leak) for leak in found]))
+    first = audit.summaries[0].area_leak
+    lines += [
+        "",
+        f"Outcome: {audit.positive}; {first.n} patients, {first.events} events. In brackets what chance gives",
+    ]
+    lines[-1] += (
+        " (the middle 95 % under shuffled outcomes): an AUROC outside, marked with !, says that the mask leaks."
+    )
+    if audit.cuts is not None:
+        lines += ["", *_tertiles(audit.summaries[0], audit.cuts)]
+    if audit.failures:
+        lines += ["", f"{len(audit.failures)} clips could not be read:", ""]
+        lines += [f"- {case}: {reason}" for case, reason in audit.failures]
+    return "\n".join(lines) + "\n"
+
+
+def _tertiles(summary: MaskSummary, cuts: tuple[float, float]) -> list[str]:
+    low, high = cuts
+    heads = (f"EF up to {low:.1f} %", f"{low:.1f} to {high:.1f} %", f"above {high:.1f} %")
+    lines = [f"{summary.method} by third of the ejection fraction:", "", _row("", heads), _row("---", ["---"] * 3)]
+    for name in ("ventricle", "myocardium", "area"):
+        found = [summary.tertiles[third].get(name) for third in TERTILES]
+        if any(found):
+            lines.append(_row(WORDS[name], [_share(share) for share in found]))
+    return lines
+
+
+def _row(head: str, cells: Sequence[str]) -> str:
+    return f"| {' | '.join([head, *cells])} |"
+
+
+def _share(share: Share | None, more_is_worse: bool = False) -> str:
+    if share is None:
+        return "not known"
+    worst = share.high if more_is_worse else share.low
+    return f"{share.mean:.1%} ({worst:.1%})"
+
+
+def _leak(leak: Leak) -> str:
+    if leak.auroc is None:
+        return "undefined"
+    return f"{leak.auroc:.2f} ({leak.low:.2f} to {leak.high:.2f}){' !' if leak.beyond_chance else ''}"
+
+
+def write_audit(audit: Audit, out: Path) -> None:
+    """Write ``audit.md``, ``audit.json`` and ``audit.csv``, each whole or not at all.
+
+    Raises:
+        EchokitError: The folder can not be written.
+    """
+    rows = io.StringIO()
+    names = ("case_id", "method", *SHARES, "passed")
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow([*names, "stamp"])
+    for row in audit.measures:
+        values = [getattr(row, name) for name in names]
+        cells = ["" if value is None else f"{value:.6f}" if isinstance(value, float) else value for value in values]
+        writer.writerow([*cells, STAMP if audit.phantom else ""])
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write(out / "audit.md", table(audit).encode())
+        _write(out / "audit.json", (json.dumps(plain(audit), indent=1) + "\n").encode())
+        _write(out / "audit.csv", rows.getvalue().encode())
+    except OSError as error:
+        raise EchokitError(f"the audit can not be written: {error.strerror}", where=str(out)) from None
+
+
+class Sheet:
+    """Collects a picture of each clip: a row a clip, a column a mask.
+
+    Args:
+        masks: The columns.
+        rows: Most clips that are shown.
+    """
+
+    WIDTH = 260
+
+    def __init__(self, masks: Sequence[str], rows: int = 16) -> None:
+        self.masks = list(masks)
+        self.rows = rows
+        self._tiles: dict[str, list[npt.NDArray[np.uint8]]] = {}
+
+    def add(self, case_id: str, frame: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_], method: str) -> None:
+        """Add what one mask keeps of one clip; the clips after the last row are left out."""
+        import cv2
+
+        from echokit.preprocess.mask_region import INK, PAPER, overlay
+
+        if case_id not in self._tiles and len(self._tiles) >= self.rows:
+            return
+        picture = overlay(frame, region)
+        height = round(self.WIDTH * picture.shape[0] / picture.shape[1])
+        method_of = cv2.INTER_AREA if picture.shape[1] > self.WIDTH else cv2.INTER_NEAREST
+        tile = cv2.resize(picture, (self.WIDTH, height), interpolation=method_of)
+        tile = cv2.copyMakeBorder(tile, 18, 2, 2, 2, cv2.BORDER_CONSTANT, value=PAPER)
+        cv2.putText(tile, f"{method}  {case_id}"[:40], (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.36, INK, 1, cv2.LINE_AA)
+        self._tiles.setdefault(case_id, []).append(np.asarray(tile, np.uint8))
+
+    def write(self, path: Path, phantom: bool) -> None:
+        """Write the sheet as PNG, stamped where the clips are synthetic.
+
+        Raises:
+            EchokitError: The file can not be written.
+        """
+        import cv2
+
+        from echokit.preprocess.mask_region import PAPER
+        from echokit.preprocess.mask_region import STAMP as AMBER
+
+        rows = []
+        for tiles in self._tiles.values():
+            height = max(tile.shape[0] for tile in tiles)
+            grown = [np.pad(tile, ((0, height - tile.shape[0]), (0, 0), (0, 0))) for tile in tiles]
+            rows.append(np.hstack(grown))
+        if not rows:
+            return
+        picture = np.vstack(rows)
+        if phantom:
+            banner = np.full((26, picture.shape[1], 3), PAPER, np.uint8)
+            cv2.putText(banner, STAMP, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, AMBER, 1, cv2.LINE_AA)
+            picture = np.vstack([banner, picture])
+        _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, data.tobytes())
+        except OSError as error:
+            raise EchokitError(f"the pictures can not be written: {error.strerror}", where=path.name) from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
