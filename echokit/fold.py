@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from echokit.cohort.cohort import SPLITS, Fold
 from echokit.errors import DataError
 from echokit.fingerprint import code_hash, digest
 from echokit.fold_calibration import calibrate, keep_calibration
+from echokit.fold_scores import keep_scores, read_scores
 from echokit.models.shape import InputShape
 from echokit.objectives.calibration import Calibration, Uncalibrated
 from echokit.objectives.objective import Targets, initial_bias_of, threshold_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from echokit.starting_weights import StartingWeights
     from echokit.training.device import Precision
     from echokit.training.keep import Kept
+    from echokit.training.scoring import Scores
     from echokit.training.watch import Watch
 
 
@@ -202,26 +204,26 @@ def fit_fold(
         from_weights=weights is not None,
         cache=FeatureCache(workspace() / "features", _features_identity(recipe)),
     )
-    batch_size = recipe.train.eval_batch_size or recipe.train.batch_size
-    tables = []
-    for split, rows in zip(SPLITS, (fold.train, fold.val, fold.test), strict=True):
-        if not len(rows):
-            continue
-        # The part is named "test" for the sampler throughout: scores of the training part are also without chance.
-        chosen = of_cases(sampler(material.clips.lengths, "test", 0, recipe.seed), rows)
-        scores = score(
-            model,
-            objective,
-            material.clips,
-            chosen,
-            batch_size=batch_size,
-            device=compute.device,
-            precision=compute.precision,
-        )
-        tables.append(_table(material, split, fold, scores.case, scores.score, scores.prediction))
-    import pandas as pd
+    known = {str(case) for case in material.cases["case_id"].iloc[np.concatenate([fold.train, fold.val, fold.test])]}
+    table = read_scores(directory, known) if resume else None
+    if table is None:
+        batch_size = recipe.train.eval_batch_size or recipe.train.batch_size
 
-    table = pd.concat(tables, ignore_index=True)
+        def scores_of(rows: npt.NDArray[np.int64]) -> Scores:
+            # The part is named "test" for the sampler throughout: scores of the training part are without chance too.
+            return score(
+                model,
+                objective,
+                material.clips,
+                of_cases(sampler(material.clips.lengths, "test", 0, recipe.seed), rows),
+                batch_size=batch_size,
+                device=compute.device,
+                precision=compute.precision,
+            )
+
+        table = score_table(material, fold, scores_of)
+        if processes().first:
+            keep_scores(directory, table, phantom=bool(lock_facts.get("phantom")))
     calibration = calibrate(objective, table)
     if calibration is not None and processes().first:
         keep_calibration(directory, calibration, phantom=bool(lock_facts.get("phantom")))
@@ -270,6 +272,24 @@ def targets_like(summary: Mapping[str, Any]) -> Targets:
         np.repeat(np.array(summary["means"], np.float64), sizes),
         summary["below"],
     )
+
+
+def score_table(material: Material, fold: Fold, scores_of: Callable[[npt.NDArray[np.int64]], Scores]) -> pd.DataFrame:
+    """Rows of ``predictions.csv`` for all parts of a fold.
+
+    Args:
+        material: Cases and targets.
+        fold: Its parts.
+        scores_of: Scores the cases of one part.
+    """
+    import pandas as pd
+
+    tables = []
+    for split, rows in zip(SPLITS, (fold.train, fold.val, fold.test), strict=True):
+        if len(rows):
+            scores = scores_of(rows)
+            tables.append(_table(material, split, fold, scores.case, scores.score, scores.prediction))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _table(

@@ -102,4 +102,5 @@ def command(
             click.echo(f"test at other cut-offs or of subgroups: {count(apart, 'number')} in the summary")
         click.echo(f"summary: {done.path / 'summary.md'}")
     else:
-        click.echo(f"{done.path}")
+        click.echo(f"fold {fold} is done: {done.path.name} of {loaded.name}")
+        click.echo(f"echokit run {recipe} --resume does the other folds and evaluates; --resume --fold N one of them")

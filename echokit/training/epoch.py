@@ -81,8 +81,11 @@ class PhaseTraining:
         key = (self.seed, self.fold.number, progress.epoch)
         order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(samples.case))
         of_a_step = settings.batch_size * settings.accumulate * processes.count
-        whole = [order[start : start + of_a_step] for start in range(0, len(order), of_a_step)]
-        rest = [shares(part, settings.batch_size, processes.count) for part in whole[progress.step :]]
+        whole = steps_of(order, of_a_step)
+        rest = [
+            shares(part, settings.batch_size + (len(part) > of_a_step), processes.count)
+            for part in whole[progress.step :]
+        ]
         own = [[row[processes.index] for row in rows] for rows in rest]
         records = records_of(self.phase, progress.history)
         started, before, seen = time.perf_counter(), progress.seconds, progress.seen
@@ -144,6 +147,14 @@ class PhaseTraining:
     def _step(self, pieces: Iterator[Piece], clips: int, lr: float, rows: Integers, progress: Progress) -> StepResult:
         try:
             return self.step(pieces, clips, lr)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):  # torch's words for a batch norm without a spread
+                raise
+            raise EchokitError(
+                "batch norm can not learn from a batch of one clip of this size: it has no spread",
+                hint="a larger train.batch_size, or train.bn: frozen",
+                where="train.batch_size",
+            ) from error
         except NonFiniteLossError as error:
             names = ", ".join(self.case_ids[row] for row in rows)
             raise EchokitError(
@@ -229,6 +240,14 @@ class PhaseTraining:
         self.step.learn(Piece(batch, *self._learned(batch.rows, self.step.device), 0), clips)
         self.step.optimizer.zero_grad(set_to_none=True)
         del spare
+
+
+def steps_of(order: Integers, of_a_step: int) -> list[Integers]:
+    """Cut an epoch into steps; a last step of a single clip joins the one before, as batch norm has no spread of one."""
+    steps = in_batches(order, of_a_step)
+    if of_a_step > 1 and len(steps) > 1 and len(steps[-1]) == 1:
+        steps[-2:] = [np.concatenate(steps[-2:])]
+    return steps
 
 
 def shares(part: Integers, batch_size: int, processes: int) -> list[list[Integers]]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from echokit import load_run
 from echokit.models.weights import load_weights
-from echokit.training.epoch import shares
+from echokit.training.epoch import shares, steps_of
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4))
@@ -28,6 +28,15 @@ def test_clips_are_dealt_evenly_and_each_once(clips, batch_size, processes):
     assert max(sizes) - min(sizes) <= 1
     assert {len(row) for row in rows} == {processes}
     assert len(rows) == -(-clips // (batch_size * processes))
+
+
+@given(st.integers(1, 40), st.integers(1, 8))
+def test_a_last_step_of_one_clip_joins_the_one_before(clips, of_a_step):
+    steps = steps_of(np.arange(clips), of_a_step)
+    assert np.concatenate(steps).tolist() == list(range(clips))
+    assert {len(step) for step in steps[:-1]} <= {of_a_step}
+    assert len(steps[-1]) <= of_a_step + 1
+    assert len(steps[-1]) > 1 or clips == 1 or of_a_step == 1
 
 
 TWO = """
