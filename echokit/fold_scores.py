@@ -1,4 +1,4 @@
-"""The scores of one finished fold, kept beside its checkpoint: folds run alone or in any order, and are joined later."""
+"""The scores of one finished fold, kept beside its checkpoint: folds run alone or in any order, joined later."""
 
 from __future__ import annotations
 

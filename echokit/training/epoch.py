@@ -243,7 +243,7 @@ class PhaseTraining:
 
 
 def steps_of(order: Integers, of_a_step: int) -> list[Integers]:
-    """Cut an epoch into steps; a last step of a single clip joins the one before, as batch norm has no spread of one."""
+    """Cut an epoch into steps; a last one of a single clip, without a spread for batch norm, joins the one before."""
     steps = in_batches(order, of_a_step)
     if of_a_step > 1 and len(steps) > 1 and len(steps[-1]) == 1:
         steps[-2:] = [np.concatenate(steps[-2:])]
