@@ -90,7 +90,7 @@ def write_summary(
     parts = [f"# {mark}{name}"]
     if stamp:
         parts.append(f"> **{stamp}.** Synthetic data: these numbers say nothing about patients.")
-    parts.append(f"**{_answer(evaluation, split, predictions.positive)}**")
+    parts.append(f"**{answer(evaluation, split, predictions.positive)}**")
     warned = cautions(evaluation.metrics, split, tried=tried)
     if warned:
         parts.append("## What these numbers do not support\n\n" + _bullets(warned))
@@ -119,7 +119,7 @@ def write_summary(
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8", newline="\n")
 
 
-def _answer(evaluation: Evaluation, split: str, positive: str) -> str:
+def answer(evaluation: Evaluation, split: str, positive: str) -> str:
     """One line: the first metric of the headline that was evaluated on the split."""
     for name in HEADLINE:
         metrics = select(evaluation.metrics, name, split)
