@@ -24,6 +24,7 @@ from echokit.progress import Silent as Nothing
 from echokit.progress import display, shown_by
 from echokit.recipe.check import with_fallback
 from echokit.recipe.recipe import Recipe
+from echokit.reporting import frames_of, make_report
 from echokit.results import write_results, write_table
 from echokit.run_directory import Run, create_run
 from echokit.run_hooks import HookedWatch, RunHooks
@@ -186,8 +187,41 @@ def run(
                 failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
                 hooks=hooks,
             )
+            if data.recipe.report.page:
+                _report(current, material, show=new.phantom)
     together.wait()
     return current
+
+
+def report(run: Run, *, frames: bool = False) -> Path:
+    """Make the report of a finished run again.
+
+    Args:
+        run: The run.
+        frames: Show frames of the cases though they are of patients; those of phantoms are shown in any case.
+
+    Raises:
+        EchokitError: The run is not finished, its data are not what they were, or the report can not be written.
+    """
+    lock = run.lock
+    if not (frames or lock.phantom) or not lock.recipe.report.cases:
+        return make_report(run)
+    data = read_data(lock.recipe)
+    preparation = prepare(data)
+    material = _material(data, preparation)
+    if _data_facts(data, preparation, material)["fingerprint"] != lock.content["data"]["fingerprint"]:
+        raise DataError("the data are not those of the run", hint="without --frames the report needs no data")
+    return make_report(run, frames_of(material.cases["case_id"].astype(str).tolist(), material.clips))
+
+
+def _report(run: Run, material: Material, *, show: bool) -> None:
+    """Write report.html; what goes wrong in it costs the page, never the run."""
+    source = frames_of(material.cases["case_id"].astype(str).tolist(), material.clips) if show else None
+    try:
+        make_report(run, source)
+    except Exception as error:
+        said = str(error) if isinstance(error, EchokitError) else f"{type(error).__name__}: {error}"
+        display().say(f"report.html was not made: {said}; echokit report {run.path} tries again")
 
 
 def _tracked_as(lock: Lock, run: Run) -> tuple[str, Path, dict[str, Any]]:

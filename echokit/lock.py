@@ -125,7 +125,7 @@ def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: s
     data = {key: value for key, value in plain["data"].items() if key not in paths | {"fallback", "exclude"}}
     if recipe.exclude is not None:
         data["exclude"] = content_hash(Path(recipe.exclude))
-    what = {**{key: value for key, value in plain.items() if key not in ("name", "track")}, "data": data}
+    what = {**{key: value for key, value in plain.items() if key not in ("name", "report", "track")}, "data": data}
     codes = [{key: part[key] for key in ("kind", "name", "plugin", "code")} for part in components]
     return digest({"recipe": what, "components": codes, "data": fingerprint})
 

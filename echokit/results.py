@@ -83,7 +83,7 @@ def write_results(
         name=recipe.name,
         evaluation=evaluation,
         predictions=predictions,
-        division=_division(lock),
+        division=division_of(lock),
         kept=kept,
         facts={"score": score, **_facts(lock), "starting weights": _start(lock, results)},
         notes=[
@@ -169,7 +169,8 @@ def write_history(history: Sequence[Mapping[str, Any]], path: Path, stamp: str |
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def _division(lock: Lock) -> str:
+def division_of(lock: Lock) -> str:
+    """How a run divided its data, in words."""
     resample = lock.recipe.resample
     if resample.name == "official":
         return f"By the splits that the dataset gives ({lock.content['data']['name']})."

@@ -1,5 +1,6 @@
 """Shared real files: a small phantom in EchoNet-Dynamic's layout, and a recipe that is trained in seconds."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Keep prepared clips and keys of tests out of the working directory."""
     monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("ECHONET_DYNAMIC", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell that runs the suite in the background has Ctrl-C ignored, and runs inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ COMMANDS = {
     "mask": "mask",
     "predict": "predict",
     "evaluate": "evaluate",
+    "report": "report",
     "audit": "audit",
     "bench": "bench",
     "bench-diff": "bench_diff",

@@ -101,6 +101,8 @@ def command(
         if apart:
             click.echo(f"test at other cut-offs or of subgroups: {count(apart, 'number')} in the summary")
         click.echo(f"summary: {done.path / 'summary.md'}")
+        if (done.path / "report.html").is_file():
+            click.echo(f"report: {done.path / 'report.html'}")
     else:
         click.echo(f"fold {fold} is done: {done.path.name} of {loaded.name}")
         click.echo(f"echokit run {recipe} --resume does the other folds and evaluates; --resume --fold N one of them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -78,8 +79,7 @@ def line_chart(
         upper = [_place(px, high, x, y) for px, _, high in band.points]
         lower = [_place(px, low, x, y) for px, low, _ in reversed(band.points)]
         parts.append(f'<polygon class="band" points="{_joined([*upper, *lower])}"/>')
-    for one in series:
-        parts.append(_series(one, x, y))
+    parts += [_series(one, x, y) for one in series]
     return _svg(title, described, parts, [(one.name, one.colour, one.kind) for one in series if one.name])
 
 
@@ -100,11 +100,16 @@ def histogram(title: str, x: Axis, groups: Sequence[tuple[str, Sequence[float]]]
             if share:
                 left, top = _place(x.low + (place + 0.5 * number) * width, share, x, y)
                 right, floor = _place(x.low + (place + 0.5 * (number + 1)) * width, 0.0, x, y)
-                parts.append(
-                    f'<rect class="fill c{number}" x="{left:.1f}" y="{top:.1f}" width="{max(0.5, right - left - 0.5):.1f}" '
-                    f'height="{floor - top:.1f}"/>'
-                )
+                size = f'width="{max(0.5, right - left - 0.5):.1f}" height="{floor - top:.1f}"'
+                parts.append(f'<rect class="fill c{number}" x="{left:.1f}" y="{top:.1f}" {size}/>')
     return _svg(title, described, parts, [(name, number, "fill") for number, (name, _) in enumerate(groups)])
+
+
+def nothing(title: str, why: str) -> Markup:
+    """Say why there is no chart, in its place."""
+    words = escape(why)
+    text = f'<text class="label" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">{words}</text>'
+    return _svg(title, f"No chart: {why}.", [text], [])
 
 
 def _frame(x: Axis, y: Axis) -> str:
@@ -112,11 +117,15 @@ def _frame(x: Axis, y: Axis) -> str:
     for tick in x.ticks:
         place, floor = _place(tick, y.low, x, y)
         parts.append(f'<line class="grid" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{floor:.1f}"/>')
-        parts.append(f'<text class="tick" x="{place:.1f}" y="{floor + 14:.1f}" text-anchor="middle">{_number(tick)}</text>')
+        parts.append(
+            f'<text class="tick" x="{place:.1f}" y="{floor + 14:.1f}" text-anchor="middle">{_number(tick)}</text>'
+        )
     for tick in y.ticks:
         left, place = _place(x.low, tick, x, y)
         parts.append(f'<line class="grid" x1="{left:.1f}" x2="{WIDTH - RIGHT}" y1="{place:.1f}" y2="{place:.1f}"/>')
-        parts.append(f'<text class="tick" x="{left - 6:.1f}" y="{place + 3.5:.1f}" text-anchor="end">{_number(tick)}</text>')
+        parts.append(
+            f'<text class="tick" x="{left - 6:.1f}" y="{place + 3.5:.1f}" text-anchor="end">{_number(tick)}</text>'
+        )
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>')
     centre = (TOP + HEIGHT - BOTTOM) / 2
@@ -132,11 +141,7 @@ def _series(one: Series, x: Axis, y: Axis) -> str:
     if one.kind == "dots":
         return "".join(f'<circle class="fill c{one.colour}" cx="{px:.1f}" cy="{py:.1f}" r="3.5"/>' for px, py in places)
     if one.kind == "step":
-        places = [
-            corner
-            for before, after in zip(places, places[1:], strict=False)
-            for corner in (before, (before[0], after[1]), after)
-        ]
+        places = [corner for before, after in pairwise(places) for corner in (before, (before[0], after[1]), after)]
     dashed = " dashed" if one.kind == "dashed" else ""
     return f'<polyline class="line c{one.colour}{dashed}" points="{_joined(places)}"/>'
 

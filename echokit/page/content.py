@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLIT = "test"
-HEADLINE = ("auroc_within_fold", "auroc", "auprc", "auprc_fold_mean", "accuracy", "accuracy_pooled", "sensitivity", "specificity", "mae", "r2")
+HEADLINE = (
+    "auroc_within_fold",
+    "auroc",
+    "auprc",
+    "auprc_fold_mean",
+    "accuracy",
+    "accuracy_pooled",
+    "sensitivity",
+    "specificity",
+    "mae",
+    "r2",
+)
 MOST_LEVELS = 6
 NOT_COVARIATES = ("case_id", "patient_id", "split", "y_true", "data", "target")
 
@@ -65,7 +76,7 @@ def content(
         "stamp": lock.stamp,
         "phantom": lock.phantom,
         "positive": predictions.positive,
-        "definition": lock.recipe.target.definition,
+        "definition": lock.recipe.target.definition.split(": ", 1)[-1],
         "answer": answer(Evaluation(metrics), SPLIT, predictions.positive),
         "verdicts": verdicts(metrics, SPLIT),
         "cautions": cautions(metrics, SPLIT, tried=tried),
@@ -85,7 +96,7 @@ def content(
         "card": model_card(lock, facts),
         "lock_uri": "data:text/yaml;base64," + base64.b64encode((run.path / "lock.yaml").read_bytes()).decode(),
         "recipe_hash": lock.recipe_hash,
-        "created": lock.content["created"],
+        "created": str(lock.content["created"])[:16].replace("T", " "),
         "echokit": lock.content["echokit"],
         "computed": lock.content["compute"],
         "fingerprint": lock.content["data"]["fingerprint"],
@@ -151,9 +162,14 @@ def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]
     lines = []
     if ranked is not None:
         if ranked.value is None or ranked.low is None or ranked.high is None:
-            lines.append(("open", "Does it rank patients better than chance?", f"Not known: {ranked.interval or 'undefined'}."))
+            lines.append(
+                ("open", "Does it rank patients better than chance?", f"Not known: {ranked.interval or 'undefined'}.")
+            )
         elif ranked.low > 0.5:
-            sign, words = "yes", f"Yes: the interval of the AUROC, {ranked.low:.2f} to {ranked.high:.2f}, lies above 0.5."
+            sign, words = (
+                "yes",
+                f"Yes: the interval of the AUROC, {ranked.low:.2f} to {ranked.high:.2f}, lies above 0.5.",
+            )
             lines.append((sign, "Does it rank patients better than chance?", words))
         else:
             words = f"Not shown: the interval of the AUROC, {ranked.low:.2f} to {ranked.high:.2f}, holds 0.5 or less."
@@ -172,7 +188,11 @@ def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]
         few = min(first.events, first.n - first.events)
         question = "Are there enough patients to trust the numbers?"
         words = f"{few} patients in the smaller class of the {split} part"
-        lines.append(("yes", question, f"{words}: at least 100.") if few >= 100 else ("no", question, f"{words}, fewer than 100."))
+        lines.append(
+            ("yes", question, f"{words}: at least 100.")
+            if few >= 100
+            else ("no", question, f"{words}, fewer than 100.")
+        )
     return lines
 
 
@@ -211,7 +231,11 @@ def _fold_table(metrics: Sequence[Metric], split: str) -> dict[str, Any] | None:
     for ending, word in (("_fold_mean", "mean"), ("_fold_sd", "sample SD")):
         cells = [number(joined[name + ending].value, 2) if name + ending in joined else "" for name in names]
         rows.append([word, "", "", "", *cells])
-    return {"head": ["repeat", "fold", "n", "events", *map(title, names)], "rows": rows, "left": max(0, len(places) - 60)}
+    return {
+        "head": ["repeat", "fold", "n", "events", *map(title, names)],
+        "rows": rows,
+        "left": max(0, len(places) - 60),
+    }
 
 
 def _row(metric: Metric) -> dict[str, str]:
@@ -268,7 +292,7 @@ def _cohort(run: Run, predictions: Predictions) -> dict[str, Any]:
         values = cohort[column]
         if pd.api.types.is_numeric_dtype(values) and values.nunique() > 2:
             rows.append([f"{column}, mean (SD)", *(_mean_sd(part[column]) for _, part in groups)])
-        elif values.nunique() <= MOST_LEVELS:
+        elif 1 < values.nunique() <= MOST_LEVELS:
             for level in sorted(values.dropna().unique(), key=str):
                 cells = [_share(int((part[column] == level).sum()), len(part)) for _, part in groups]
                 rows.append([f"{column}: {level}", *cells])
@@ -298,15 +322,27 @@ def _flow(run: Run, predictions: Predictions) -> dict[str, Any]:
             part = table[table["split"] == split]
             if len(part):
                 events = int(part["y_true"].sum())
-                parts.append({"name": split, "videos": len(part), "patients": part["patient_id"].nunique(), "events": events})
+                parts.append(
+                    {"name": split, "videos": len(part), "patients": part["patient_id"].nunique(), "events": events}
+                )
     else:
         test = table[table["split"] == SPLIT].drop_duplicates("case_id")
         folds = len(table[table["split"] == SPLIT][["repeat", "fold"]].drop_duplicates())
         events = int(test["y_true"].sum())
         parts.append(
-            {"name": f"tested in {folds} folds", "videos": len(test), "patients": test["patient_id"].nunique(), "events": events}
+            {
+                "name": f"tested in {folds} folds",
+                "videos": len(test),
+                "patients": test["patient_id"].nunique(),
+                "events": events,
+            }
         )
-    return {"read": data["cases"] + data["unreadable"], "unreadable": data["unreadable"], "used": data["cases"], "parts": parts}
+    return {
+        "read": data["cases"] + data["unreadable"],
+        "unreadable": data["unreadable"],
+        "used": data["cases"],
+        "parts": parts,
+    }
 
 
 def _score_words(predictions: Predictions, definition: str) -> str:

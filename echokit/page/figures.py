@@ -10,7 +10,7 @@ from markupsafe import Markup
 from echokit.evaluate.calibration import Calibration
 from echokit.evaluate.net_benefit import NetBenefit
 from echokit.evaluate.predictions import Predictions
-from echokit.page.charts import Axis, Band, Series, axis, histogram, line_chart
+from echokit.page.charts import Axis, Band, Series, axis, histogram, line_chart, nothing
 
 if TYPE_CHECKING:
     from echokit.evaluate.evaluation import Metric
@@ -36,7 +36,7 @@ def charts_of(
         split: Which part.
     """
     joined = _joined(folds)
-    drawn = [*_roc(curves, split), *_pr(curves, metrics, split)]
+    drawn: list[Markup | None] = [*_roc(curves, split), *_pr(curves, metrics, split)]
     if joined is not None:
         drawn += [_calibration(joined), _decision(joined), _scores(joined)]
     return [chart for chart in [*drawn, *_learning(history)] if chart is not None]
@@ -87,7 +87,8 @@ def _pr(curves: Mapping[str, Any], metrics: Sequence[Metric], split: str) -> lis
 def _calibration(predictions: Predictions) -> Markup | None:
     found = Calibration()(predictions).curves.get("calibration")
     if found is None:
-        return None
+        few = "needs 100 patients of each class" if predictions.probability else "the scores are no probabilities"
+        return nothing("Calibration", few)
     points = tuple(zip(found["expected"], found["observed"], strict=True))
     band = Band(tuple(zip(found["expected"], found["null_low"], found["null_high"], strict=True)))
     said = "Calibration: observed share of positives in ten bins of the predicted probability, with the 95 % band of a "
@@ -132,13 +133,17 @@ def _learning(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
         for number, (key, word) in enumerate((("train_loss", "training"), ("val_loss", "validation"))):
             points = [(float(i + 1), float(r[key])) for i, r in enumerate(records) if r.get(key) is not None]
             if points:
-                series.append(Series(f"{word}{which}", tuple(points), number, "dashed" if number else "line"))
+                kind = "dots" if len(points) == 1 else "dashed" if number else "line"
+                series.append(Series(f"{word}{which}", tuple(points), number, kind))
     if not series:
         return []
     values = [value for one in series for _, value in one.points]
     longest = max(len(records) for records in folds.values())
     x = Axis("epoch", 1, max(2, longest), sorted({1, *range(2, longest + 1, max(1, longest // 6)), max(2, longest)}))
     if len(folds) > 2:
-        series = [Series("" if i > 1 else one.name.split(",")[0], one.points, one.colour, one.kind) for i, one in enumerate(series)]
+        series = [
+            Series("" if i > 1 else one.name.split(",")[0], one.points, one.colour, one.kind)
+            for i, one in enumerate(series)
+        ]
     said = "Learning curves: loss of the training and the validation part, epoch by epoch."
     return [line_chart("Learning curves", x, axis("loss", values, zero=True), series, described=said)]

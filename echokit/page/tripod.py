@@ -5,8 +5,6 @@ Items: Collins et al., TRIPOD+AI statement, BMJ 2024;385:e078378.
 
 from __future__ import annotations
 
-from typing import Any
-
 from echokit.lock import Lock
 
 AUTHORS = "for the authors to write"
@@ -43,7 +41,11 @@ def tripod(lock: Lock, facts: dict[str, str]) -> list[tuple[str, str, str]]:
         ("11", "Missing data", f"{data['unreadable']:,} unreadable videos left out, each named in the notes"),
         ("12a", "Division of the data", facts["division"]),
         ("12b", "Model", f"{recipe.backbone.name}, {recipe.fusion.name}, from {start}"),
-        ("12c", "Training", f"{recipe.train.optimizer.use}, {recipe.train.epochs} epochs, batch {recipe.train.batch_size}"),
+        (
+            "12c",
+            "Training",
+            f"{recipe.train.optimizer.use}, {recipe.train.epochs} epochs, batch {recipe.train.batch_size}",
+        ),
         ("12e", "Measures of performance", metrics),
         ("13", "Class imbalance", f"objective {recipe.objective.name}; see its settings in the lock"),
         ("14", "Fairness", f"subgroups where the recipe asks for them; otherwise {AUTHORS}"),
@@ -74,8 +76,8 @@ def model_card(lock: Lock, facts: dict[str, str]) -> list[tuple[str, str]]:
         ("Meant for", "research on data like those it was trained on"),
         (
             "Not meant for",
-            "decisions about patients: it has no regulatory clearance, and nothing is known of other hospitals, machines, "
-            "views or populations",
+            "decisions about patients: it has no regulatory clearance, and nothing is known of other hospitals, "
+            "machines, views or populations",
         ),
         ("Input", ", ".join(f"{use.name}" for use in recipe.preprocess) + f"; {recipe.clip.name} of frames"),
         ("Repeat it", "echokit run lock.yaml: same recipe, data, seed and machine give the same bits"),

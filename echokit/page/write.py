@@ -60,9 +60,7 @@ def write_page(
     return path
 
 
-def _render(
-    run: Run, notes: Sequence[str], tried: int, division: str, source: Source | None, cases: int
-) -> str:
+def _render(run: Run, notes: Sequence[str], tried: int, division: str, source: Source | None, cases: int) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -15,6 +15,7 @@ from echokit.models.settings import WeightSettings
 from echokit.plugins import Installed, installed
 from echokit.recipe.compose import compose
 from echokit.recipe.recipe import Recipe, Use
+from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node, merge
 from echokit.schema import InvalidParameters, Place, validate
 from echokit.training.settings import TrainSettings
@@ -35,6 +36,7 @@ KEYS = {
     "resample": "How the cohort is divided.",
     "train": "How the model is trained.",
     "evaluate": "What is measured.",
+    "report": "What is made of the finished run for people to look at.",
     "track": "Who follows the training: tensorboard, mlflow, wandb; history.jsonl is written in any case.",
 }
 DATA_KEYS = {"exclude": None, "fallback": None, "max_unreadable": 0.02}
@@ -46,6 +48,7 @@ DEFAULTS: dict[str, Any] = {
     "objective": "cross_entropy",
     "resample": "official",
     "evaluate": ["accuracy", "auroc", "auprc"],
+    "report": {},
     "track": [],
 }
 
@@ -146,6 +149,7 @@ class _Checker:
             "resample": self.use("resampler", values["resample"], ("resample",)),
             "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,
             "evaluate": self.uses("evaluator", values["evaluate"], ("evaluate",)),
+            "report": self.settings(ReportSettings, values["report"], ("report",)),
             "track": self.trackers(values["track"]),
         }
         if self.problems:

@@ -9,6 +9,7 @@ from echokit.errors import EchokitError
 from echokit.models.settings import WeightSettings
 from echokit.plugins import installed
 from echokit.recipe.check import DATA_KEYS, KEYS
+from echokit.recipe.report_settings import ReportSettings
 from echokit.registry import BUILT_IN
 from echokit.schema import summary_line
 from echokit.training.settings import TrainSettings
@@ -86,7 +87,7 @@ def recipe_schema() -> dict[str, Any]:
     for key, kind in LISTS.items():
         properties[key] = {"type": "array", "items": _kind(kind)}
     properties["track"] = {"type": "array", "items": {"enum": list(TRACKERS)}}
-    for key, model in (("target", TargetSettings), ("train", TrainSettings)):
+    for key, model in (("target", TargetSettings), ("train", TrainSettings), ("report", ReportSettings)):
         schema = model.model_json_schema(by_alias=True)
         definitions.update(schema.pop("$defs", {}))
         properties[key] = schema

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from echokit.cohort.target import TargetSettings
 from echokit.models.settings import WeightSettings
+from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node
 from echokit.registry import BUILT_IN, Component
 from echokit.training.settings import TrainSettings
@@ -68,6 +69,7 @@ class Recipe:
     resample: Use
     train: TrainSettings
     evaluate: tuple[Use, ...]
+    report: ReportSettings
     track: tuple[str, ...]
     tree: Node
 
@@ -99,5 +101,6 @@ class Recipe:
             "resample": self.resample.plain(),
             "train": self.train.model_dump(mode="json"),
             "evaluate": [use.plain() for use in self.evaluate],
+            "report": self.report.model_dump(mode="json"),
             "track": list(self.track),
         }

@@ -1,0 +1,165 @@
+"""report.html of a small run: what it says, what it must never hold, and that it never costs the run."""
+
+import base64
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echokit import load_run
+from echokit.cli import exit_code
+from echokit.evaluate.evaluation import Metric
+from echokit.page.charts import Axis, Series, axis, line_chart
+from echokit.page.content import verdicts
+from echokit.run_directory import Run
+from tests.conftest import TINY
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Run:
+    """A run of one fold with a mask; only read by the tests."""
+    folder = tmp_path_factory.mktemp("page")
+    text = TINY.format(root=phantom).replace("[{use: trim, frames: 12}", "[{use: trim, frames: 12}, random_mask")
+    (folder / "tiny.yaml").write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHOKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        assert exit_code(["run", str(folder / "tiny.yaml"), "--out", str(folder / "runs")]) == 0
+    return load_run(folder / "runs" / "tiny")
+
+
+def page_of(run: Run) -> str:
+    return (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_says_what_the_run_found(finished: Run) -> None:
+    page = page_of(finished)
+    assert "PHANTOM DATA" in page
+    for metric in ("auroc", "accuracy"):
+        found = finished.metric(metric)
+        assert f">{found.value:.2f}<" in page
+    assert "What these numbers do not support" in page
+    assert page.count('role="img"') >= 5
+    assert 4 <= page.count("data:image/webp") // 2 <= 8  # a loop and a still of each shown case
+    assert len(page) < 5 * 2**20
+    lock = re.search(r'href="data:text/yaml;base64,([^"]+)"', page)
+    assert lock is not None
+    assert base64.b64decode(lock[1]) == (finished.path / "lock.yaml").read_bytes()
+
+
+def test_the_page_needs_nothing_from_elsewhere(finished: Run) -> None:
+    page = page_of(finished)
+    assert not re.search(r'(?:src|href|srcset)="(?!data:|#)', page)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "default-src 'none'" in page
+
+
+def test_the_scores_behind_the_slider_are_the_test_patients(finished: Run) -> None:
+    found = re.search(r"const DATA = (\{.*?\});", page_of(finished))
+    assert found is not None
+    data = json.loads(found[1])
+    table = finished.predictions[finished.predictions["split"] == "test"]
+    assert data["scores"] == pytest.approx(sorted(table["y_score"]), abs=1e-6)
+    assert sum(data["y"]) == table["y_true"].sum()
+    assert data["locked"] == 0.5
+
+
+def test_no_source_no_path_and_of_patients_no_frame(finished: Run, tmp_path: Path, phantom: Path) -> None:
+    page = page_of(finished)
+    assert str(phantom) not in page
+    real = shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "run")
+    for name in ("lock.yaml", "predictions.csv", "cohort.csv"):
+        text = (real / name).read_text()
+        (real / name).write_text(text.replace("phantom: true", "phantom: false").replace("# PHANTOM DATA", "#"))
+    assert exit_code(["report", str(real)]) == 0
+    page = (real / "report.html").read_text()
+    assert "data:image/webp" not in page
+    assert "DO NOT SHARE" not in page
+
+
+def test_frames_of_patients_only_when_asked_and_with_the_banner(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    hearts = tmp_path / "hearts"
+    shutil.copytree(finished.lock.recipe.data.params["root"], hearts)
+    (hearts / "PHANTOM_DATA.json").unlink()
+    (tmp_path / "tiny.yaml").write_text(TINY.format(root=hearts) + "report: {cases: 1}\n")
+    assert exit_code(["run", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "runs")]) == 0
+    run = load_run(tmp_path / "runs" / "tiny")
+    assert "data:image/webp" not in page_of(run)
+    assert exit_code(["report", str(run.path), "--frames"]) == 0
+    assert "DO NOT SHARE" in page_of(run)
+    assert "data:image/webp" in page_of(run)
+    shutil.rmtree(hearts)
+    assert exit_code(["report", str(run.path), "--frames"]) == 2
+    assert exit_code(["report", str(run.path)]) == 0
+
+
+def test_a_hostile_name_stays_text(finished: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "run"))
+    cohort = pd.read_csv(run.path / "cohort.csv")
+    cohort["site"] = np.where(np.arange(len(cohort)) % 2, "</script><script>alert(1)</script>", "b")
+    cohort.to_csv(run.path / "cohort.csv", index=False)
+    assert exit_code(["report", str(run.path)]) == 0
+    assert "<script>alert(1)" not in page_of(run)
+    assert "&lt;script&gt;alert(1)" in page_of(run)
+
+
+def test_a_report_that_fails_costs_no_run(
+    tmp_path: Path, phantom: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> Path:
+        raise ValueError("a defect of the page")
+
+    monkeypatch.setattr("echokit.core.make_report", broken)
+    (tmp_path / "tiny.yaml").write_text(TINY.format(root=phantom))
+    assert exit_code(["run", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "runs")]) == 0
+    run = load_run(tmp_path / "runs" / "tiny")
+    assert run.complete
+    assert not (run.path / "report.html").exists()
+    assert "report.html was not made: ValueError: a defect of the page" in capfd.readouterr().err
+
+
+def test_no_page_where_none_is_asked_for_and_the_hash_stays(tmp_path: Path, phantom: Path, finished: Run) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY.format(root=phantom) + "report: {page: false}\n")
+    assert exit_code(["validate", str(tmp_path / "tiny.yaml")]) == 0
+    (tmp_path / "bad.yaml").write_text(TINY.format(root=phantom) + "report: {pages: false, cases: -1}\n")
+    assert exit_code(["validate", str(tmp_path / "bad.yaml")]) == 2
+
+
+def metric(name: str, value: float | None, low: float | None, high: float | None, n: int, events: int) -> Metric:
+    base = 0.5 if name == "auroc" else max(events, n - events) / n
+    return Metric(
+        metric=name, definition="", value=value, n=n, events=events, baseline=base, split="test", repeat=0, fold=0,
+        low=low, high=high, level=0.95,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("auroc", "accuracy", "n", "events", "signs"),
+    [
+        ((0.9, 0.85, 0.95), (0.9, 0.85, 0.94), 1000, 300, ["yes", "yes", "yes"]),
+        ((0.6, 0.45, 0.75), (0.8, 0.6, 0.9), 34, 7, ["no", "open", "no"]),
+        ((None, None, None), (0.7, 0.5, 0.8), 34, 7, ["open", "no", "no"]),
+    ],
+)
+def test_the_plain_answers(
+    auroc: tuple[float | None, ...], accuracy: tuple[float, ...], n: int, events: int, signs: list[str]
+) -> None:
+    found = [metric("auroc", *auroc, n, events), metric("accuracy", *accuracy, n, events)]  # type: ignore[arg-type]
+    assert [sign for sign, _, _ in verdicts(found, "test")] == signs
+
+
+def test_axes_have_round_ticks_around_their_values() -> None:
+    for values in ([0.13, 0.94], [3.0, 3.0], [-2.2, 811.0], [1e-5, 3e-5]):
+        found = axis("x", values)
+        assert found.low <= min(values)
+        assert found.high >= max(values)
+        assert 2 <= len(found.ticks) <= 8
+    chart = line_chart("<b>", Axis("x"), Axis("y"), [Series("a&b", ((0, 0), (2, 3)))], described='"quoted"')
+    assert "<b>" not in str(chart)
+    assert "a&amp;b" in str(chart)
