@@ -17,6 +17,7 @@ from echokit.cohort.target import targets_of
 from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import digest
 from echokit.fold import Compute, Material, fit_fold
+from echokit.frozen import shared_backbone
 from echokit.lock import Lock, differences, make_lock
 from echokit.objectives.objective import Targets
 from echokit.plugins import installed
@@ -157,9 +158,11 @@ def run(
     if first:
         write_table(material.cases.drop(columns="source"), current.path / "cohort.csv", new.stamp)
     folds = list(data.recipe.resample.build()(replace(data.cohort, cases=material.cases), data.recipe.seed))
+    several = len(folds) > 1
     if only_fold is not None:
         folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
     facts = _checkpoint_facts(new)
+    frozen = shared_backbone(data.recipe, material, compute, weights) if several else None
     hooks = RunHooks(current, installed())
     told = HookedWatch(watch or Silent(), hooks) if first else Silent()
     names = data.recipe.track if first else ()
@@ -175,6 +178,8 @@ def run(
                 watch=following,
                 lock_facts=facts,
                 weights=weights,
+                frozen=frozen,
+                together=several,
             )
             for fold in folds
         ]

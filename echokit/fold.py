@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+    from echokit.frozen import FrozenBackbone
     from echokit.models.echo_model import EchoModel
     from echokit.models.norm import Norm
     from echokit.models.transfer import WeightReport
     from echokit.prepared import PreparedClips
     from echokit.starting_weights import StartingWeights
     from echokit.training.device import Precision
+    from echokit.training.features import FeatureCache
     from echokit.training.keep import Kept
     from echokit.training.scoring import Scores
     from echokit.training.watch import Watch
@@ -138,8 +140,10 @@ def fit_fold(
     watch: Watch,
     lock_facts: Mapping[str, Any],
     weights: StartingWeights | None = None,
+    frozen: FrozenBackbone | None = None,
+    together: bool = False,
 ) -> FoldResult:
-    """Train one fold and score all of its cases.
+    """Train one fold and score all of its cases: a pure function of the lock and the fold.
 
     Args:
         recipe: The recipe as it runs.
@@ -151,27 +155,41 @@ def fit_fold(
         watch: Told of steps and epochs.
         lock_facts: Put into every checkpoint, so that weights explain themselves.
         weights: To start from; None to start anew.
+        frozen: The backbone that all folds share, where none of them trains it.
+        together: Whether features are computed for all cases at once, because other folds need them too.
 
     Raises:
         DataError: The fold can not be learned from, or the weights have seen its test patients.
         EchokitError: The training failed in a way that the user can mend.
     """
     from echokit.training.data import norm_statistics, of_cases
-    from echokit.training.features import FeatureCache
     from echokit.training.loop import fit
     from echokit.training.processes import processes
-    from echokit.training.scoring import score
+    from echokit.training.scoring import score, scores_of_cases
 
     check_fold(fold, material.targets, material.cases["patient_id"].to_numpy())
     sampler = recipe.clip.build()
     seed = fold_seed(recipe.seed, fold.number)
-    windows: Windows = sampler(material.clips.lengths, "train", 0, recipe.seed)
-    norms = norm_statistics(material.clips, of_cases(windows, fold.train))
     objective = recipe.objective.build()(_subset(material.targets, fold.train))
-    shapes = shapes_of(material.clips, windows.frames.shape[1])
     if weights is not None:
         weights.require_apart(material.cases["patient_id"].to_numpy()[fold.test])
-        norms = weights.norms(shapes, norms)
+    shapes: Mapping[str, InputShape]
+    norms: Mapping[str, Norm]
+    report: WeightReport | None
+    if frozen is not None:
+        shapes, norms, report = frozen.shapes, frozen.norms, frozen.report
+        model = frozen.start(seed, dropout_of(recipe))
+    else:
+        windows: Windows = sampler(material.clips.lengths, "train", 0, recipe.seed)
+        shapes = shapes_of(material.clips, windows.frames.shape[1])
+        norms = norm_statistics(material.clips, of_cases(windows, fold.train))
+        norms = weights.norms(shapes, norms) if weights else norms
+        model = assemble(recipe, shapes, objective.outputs, norms, seed)
+        report = weights.put_into(model) if weights else None
+    if (bias := initial_bias_of(objective)) and not (weights and weights.settings.head == "keep"):
+        model.start_at(bias)
+    if report is not None and processes().first:
+        _tell(report, directory / "starting_weights.json", say=fold.number == 0)
     facts = {
         **lock_facts,
         "fold": fold.number,
@@ -179,12 +197,6 @@ def fit_fold(
         "norms": {name: {"mean": list(norm.mean), "std": list(norm.std)} for name, norm in norms.items()},
         "train_targets": _summary(material.targets, fold.train),
     }
-    model = assemble(recipe, shapes, objective.outputs, norms, seed)
-    if bias := initial_bias_of(objective):
-        model.start_at(bias)
-    report = weights.put_into(model) if weights else None
-    if report is not None and processes().first:
-        _tell(report, directory / "starting_weights.json")
     result = fit(
         model,
         objective,
@@ -202,7 +214,8 @@ def fit_fold(
         case_ids=material.cases["case_id"].tolist(),
         metadata=facts,
         from_weights=weights is not None,
-        cache=FeatureCache(workspace() / "features", _features_identity(recipe)),
+        cache=features_cache(recipe, together=together, cases=len(material.cases)),
+        backbone=frozen.hash if frozen else None,
     )
     known = {str(case) for case in material.cases["case_id"].iloc[np.concatenate([fold.train, fold.val, fold.test])]}
     table = read_scores(directory, known) if resume else None
@@ -210,6 +223,8 @@ def fit_fold(
         batch_size = recipe.train.eval_batch_size or recipe.train.batch_size
 
         def scores_of(rows: npt.NDArray[np.int64]) -> Scores:
+            if frozen is not None:
+                return scores_of_cases(objective, *frozen.answers(rows))
             # The part is named "test" for the sampler throughout: scores of the training part are without chance too.
             return score(
                 model,
@@ -232,17 +247,33 @@ def fit_fold(
     )
 
 
-def _tell(report: WeightReport, path: Path) -> None:
-    for line in str(report).splitlines():
+def _tell(report: WeightReport, path: Path, *, say: bool) -> None:
+    for line in str(report).splitlines() if say else ():  # once a run: it is the same in every fold
         display().say(f"weights: {line}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report.plain(), indent=1) + "\n", encoding="utf-8")
 
 
-def _features_identity(recipe: Recipe) -> str:
-    """What features depend on beside weights, clips and windows: the components that compute them, and their code."""
+def features_cache(recipe: Recipe, *, together: bool, cases: int) -> FeatureCache:
+    """Where features are kept, and what they depend on beside weights, clips and windows: components and their code.
+
+    Args:
+        recipe: Its fusion, backbone and augmentations compute features; dropout comes after them.
+        together: Whether they are computed for all cases at once.
+        cases: How many there are.
+    """
+    from echokit.training.features import FeatureCache
+
     uses = (recipe.fusion, recipe.backbone, *recipe.augment)
-    return digest([[use.plain(), code_hash(use.component.target.partition(":")[0])] for use in uses])
+    code = [code_hash(use.component.target.partition(":")[0]) for use in uses]
+    model = [use.plain() | {"dropout": None} for use in uses[:2]]
+    identity = digest([model, [use.plain() for use in recipe.augment], code])
+    return FeatureCache(workspace() / "features", identity, np.arange(cases) if together else None)
+
+
+def dropout_of(recipe: Recipe) -> float:
+    """FC dropout of a recipe's model: what its fusion drops before the head."""
+    return float(getattr(recipe.fusion.values, "dropout", 0.0))
 
 
 def fold_seed(seed: int, fold: int) -> int:

@@ -49,10 +49,13 @@ class FeatureCache:
     Attributes:
         folder: Of the files; None keeps nothing.
         identity: Of the code that computes: backbone, fusion and augmentations with their parameters.
+        together: (n,) int64 cases whose features are computed at a time: those of all folds, so that the folds share
+            them; None for each fold's own.
     """
 
     folder: Path | None
     identity: str
+    together: Integers | None = None
 
 
 @dataclass(frozen=True)

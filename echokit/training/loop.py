@@ -76,6 +76,7 @@ def fit(
     metadata: Mapping[str, Any] | None = None,
     from_weights: bool = False,
     cache: FeatureCache | None = None,
+    backbone: str | None = None,
 ) -> FitResult:
     """Train a model on one fold.
 
@@ -102,6 +103,7 @@ def fit(
         metadata: Strict JSON that is embedded in the weights (clip policy, label definition, recipe hash).
         from_weights: Whether the model starts from given weights: batch norm then stays as it is in a small cohort.
         cache: Where the features of a frozen backbone are kept; None keeps none.
+        backbone: From `backbone_hash`, where it is known: many folds share a frozen backbone.
 
     Raises:
         EchokitError: A loss that is not finite, too little memory, a keep rule without validation cases, a phase
@@ -140,7 +142,7 @@ def fit(
     directory.mkdir(parents=True, exist_ok=True)
     clip_source = ClipSource(clips, sampler, fold, seed, device)
     # A backbone that is still as it was found need not be written again and again: its hash names it.
-    found = backbone_hash(model) if plan[0].head_only else None
+    found = (backbone or backbone_hash(model)) if plan[0].head_only else None
     untrained = found if all(phase.head_only for phase in plan) else None
     gpus = [device] if device.type == "cuda" else []
     with (
@@ -171,7 +173,7 @@ def fit(
             )
             progress = training.run(progress, stop)
     kept = kept_epoch(settings.keep, progress.history)
-    best = files.load_best(model, kept.epoch)
+    best = files.load_best(model, kept.epoch, untrained)
     files.finish()
     if kept.note:
         watch.note(kept.note)

@@ -99,8 +99,14 @@ class Saved:
             raise damaged(self.checkpoint, str(error)) from error
 
 
-def put_weights(model: nn.Module, checkpoint: Path, backbone: str | None) -> None:
+def put_weights(model: nn.Module, checkpoint: Path, backbone: str | None, found: str | None = None) -> None:
     """Put the weights of a checkpoint into a model; where it holds a head alone, only with the backbone it is for.
+
+    Args:
+        model: Changed in place.
+        checkpoint: Where the weights lie.
+        backbone: Hash of the backbone that a head is for; None where the checkpoint holds all weights.
+        found: Hash of the model's backbone, where it is known.
 
     Raises:
         EchokitError: The weights do not fit, or the backbone is another one.
@@ -114,7 +120,8 @@ def put_weights(model: nn.Module, checkpoint: Path, backbone: str | None) -> Non
         return
     if any(in_part(name, "head") for name in missing):
         raise damaged(checkpoint, "it lacks a part of the head")
-    if (found := backbone_hash(model)) != backbone:
+    found = found or backbone_hash(model)
+    if found != backbone:
         raise EchokitError(
             f"the head was trained on another backbone ({backbone[:12]}) than the one given ({found[:12]})",
             hint="use the weights and the version of torch that the run was made with",
@@ -242,8 +249,13 @@ class FoldFiles:
             watch.note(f"resumed with another {' and '.join(changed)}: the last bits of a result can differ")
         return saved
 
-    def load_best(self, model: nn.Module, epoch: int) -> Path:
+    def load_best(self, model: nn.Module, epoch: int, found: str | None = None) -> Path:
         """Put the kept weights into the model.
+
+        Args:
+            model: Changed in place.
+            epoch: The one that was to be kept.
+            found: Hash of its backbone, where nothing has trained it.
 
         Raises:
             EchokitError: They are damaged, or of another epoch.
@@ -256,7 +268,7 @@ class FoldFiles:
         self._require_same(checkpoint, state)
         if state["record"]["epoch"] != epoch:
             raise damaged(checkpoint, f"it holds epoch {state['record']['epoch']}, and epoch {epoch} was to be kept")
-        put_weights(model, checkpoint, state.get("backbone"))
+        put_weights(model, checkpoint, state.get("backbone"), found)
         return checkpoint
 
     def _finished(self, plan: Sequence[Phase]) -> list[dict[str, Any]]:

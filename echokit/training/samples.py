@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from echokit.cohort.cohort import Fold
@@ -139,7 +140,9 @@ def feature_source(
     settings = step.settings
     backbone = backbone or backbone_hash(step.model)
 
-    def features(windows: Windows, copy: int, augment: Sequence[Augmentation]) -> FeatureSamples:
+    def features(split: str, cases: Integers, copy: int, augment: Sequence[Augmentation]) -> FeatureSamples:
+        epoch = max(copy, 1)
+        windows = source.windows(split, epoch, cases if cache.together is None or not len(cases) else cache.together)
         values = compute_features(
             step.model,
             source.clips,
@@ -153,8 +156,9 @@ def feature_source(
             seed=source.seed,
             copy=copy,
         )
-        return FeatureSamples(windows.case, torch.from_numpy(values).to(step.device))
+        own = np.isin(windows.case, cases)
+        return FeatureSamples(windows.case[own], torch.from_numpy(values[own]).to(step.device))
 
-    train = (source.windows("train", copy, source.fold.train) for copy in range(1, phase.copies + 1))
-    copies = tuple(features(windows, copy, augment) for copy, windows in enumerate(train, 1))
-    return FeatureSource(copies, features(source.windows("val", 1, source.fold.val), 0, ()))
+    fold = source.fold
+    copies = tuple(features("train", fold.train, copy, augment) for copy in range(1, phase.copies + 1))
+    return FeatureSource(copies, features("val", fold.val, 0, ()))
