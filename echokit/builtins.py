@@ -124,6 +124,9 @@ def echokit_components(register: Register) -> None:
     register.resampler("kfold", "echokit.resample.kfold:KFold", summary="every patient is tested once, in k folds")
     register.resampler("repeated_kfold", "echokit.resample.kfold:RepeatedKFold", summary="k folds, divided repeatedly")
     register.resampler(
+        "nested", "echokit.resample.nested:Nested", summary="k folds that choose hyperparameters inside themselves"
+    )
+    register.resampler(
         "leave_one_out",
         "echokit.resample.leave_out:LeaveOneOut",
         summary="every patient alone; Brier and log loss only",

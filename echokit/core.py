@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from echokit.affordable import many_models, refuse_many
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import SPLITS, Cohort
 from echokit.cohort.exclusions import exclude
 from echokit.cohort.target import targets_of
+from echokit.controls import compute_controls
 from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import digest
 from echokit.fold import Compute, Material, fit_fold
@@ -21,6 +23,7 @@ from echokit.frozen import shared_backbone
 from echokit.lock import Lock, differences, make_lock
 from echokit.objectives.objective import Targets
 from echokit.plugins import installed
+from echokit.procedure import HeadProcedure
 from echokit.progress import Silent as Nothing
 from echokit.progress import display, shown_by
 from echokit.recipe.check import with_fallback
@@ -157,12 +160,18 @@ def run(
     current = Run(together.agree(opened))
     if first:
         write_table(material.cases.drop(columns="source"), current.path / "cohort.csv", new.stamp)
-    folds = list(data.recipe.resample.build()(replace(data.cohort, cases=material.cases), data.recipe.seed))
+    cohort = replace(data.cohort, cases=material.cases)
+    folds = list(data.recipe.resample.build()(cohort, data.recipe.seed))
     several = len(folds) > 1
     if only_fold is not None:
         folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
     facts = _checkpoint_facts(new)
     frozen = shared_backbone(data.recipe, material, compute, weights) if several else None
+    if frozen is None and (trains := many_models(data.recipe, len(folds))):
+        refuse_many(trains, data.recipe, material, folds[0], compute)
+    procedure = None
+    if frozen is not None and many_models(data.recipe, len(folds)):
+        procedure = HeadProcedure(data.recipe, frozen.features(), material.cases["patient_id"].to_numpy())
     hooks = RunHooks(current, installed())
     told = HookedWatch(watch or Silent(), hooks) if first else Silent()
     names = data.recipe.track if first else ()
@@ -179,11 +188,15 @@ def run(
                 lock_facts=facts,
                 weights=weights,
                 frozen=frozen,
+                procedure=procedure,
                 together=several,
             )
             for fold in folds
         ]
         if only_fold is None and first:
+            controls = compute_controls(
+                data.recipe, cohort, material, folds, frozen=frozen, procedure=procedure, weights=weights
+            )
             write_results(
                 current.path,
                 new,
@@ -191,6 +204,7 @@ def run(
                 warnings=[*data.cohort.warnings, *_counted(preparation)],
                 failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
                 hooks=hooks,
+                controls=controls,
             )
             if data.recipe.report.page:
                 _report(current, material, show=new.phantom)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from echokit.models.norm import Norm
     from echokit.models.transfer import WeightReport
     from echokit.prepared import PreparedClips
+    from echokit.procedure import Choice, HeadProcedure
     from echokit.starting_weights import StartingWeights
     from echokit.training.device import Precision
     from echokit.training.features import FeatureCache
@@ -76,6 +77,7 @@ class FoldResult:
         history: One record an epoch.
         kept: The epoch whose weights were kept.
         weights: What became of the starting weights; None where the model started anew.
+        choice: The configuration that was chosen inside the fold, where the recipe searches.
     """
 
     table: pd.DataFrame
@@ -85,6 +87,7 @@ class FoldResult:
     history: list[Mapping[str, Any]]
     kept: Kept
     weights: WeightReport | None = None
+    choice: Choice | None = None
 
 
 def check_fold(fold: Fold, targets: Targets, patients: npt.NDArray[Any]) -> None:
@@ -141,6 +144,7 @@ def fit_fold(
     lock_facts: Mapping[str, Any],
     weights: StartingWeights | None = None,
     frozen: FrozenBackbone | None = None,
+    procedure: HeadProcedure | None = None,
     together: bool = False,
 ) -> FoldResult:
     """Train one fold and score all of its cases: a pure function of the lock and the fold.
@@ -156,6 +160,7 @@ def fit_fold(
         lock_facts: Put into every checkpoint, so that weights explain themselves.
         weights: To start from; None to start anew.
         frozen: The backbone that all folds share, where none of them trains it.
+        procedure: Chooses a configuration inside the fold, where the recipe searches.
         together: Whether features are computed for all cases at once, because other folds need them too.
 
     Raises:
@@ -168,6 +173,9 @@ def fit_fold(
     from echokit.training.scoring import score, scores_of_cases
 
     check_fold(fold, material.targets, material.cases["patient_id"].to_numpy())
+    choice = procedure.choose_for(material.targets.y_true, fold) if procedure and procedure.searches else None
+    if choice is not None:
+        recipe = choice.configuration.recipe
     sampler = recipe.clip.build()
     seed = fold_seed(recipe.seed, fold.number)
     objective = recipe.objective.build()(_subset(material.targets, fold.train))
@@ -240,10 +248,19 @@ def fit_fold(
         if processes().first:
             keep_scores(directory, table, phantom=bool(lock_facts.get("phantom")))
     calibration = calibrate(objective, table)
+    if choice is not None and processes().first:
+        choice.keep(directory, phantom=bool(lock_facts.get("phantom")))
     if calibration is not None and processes().first:
         keep_calibration(directory, calibration, phantom=bool(lock_facts.get("phantom")))
     return FoldResult(
-        table, objective.probability, threshold_of(objective), calibration, list(result.history), result.kept, report
+        table,
+        objective.probability,
+        threshold_of(objective),
+        calibration,
+        list(result.history),
+        result.kept,
+        report,
+        choice,
     )
 
 

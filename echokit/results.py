@@ -19,7 +19,10 @@ from echokit.run_hooks import RunHooks
 if TYPE_CHECKING:
     import pandas as pd
 
+    from echokit.controls import Controls
+    from echokit.evaluate.evaluation import Evaluation
     from echokit.evaluate.predictions import Predictions
+    from echokit.hooks import Section
 
 
 def write_results(
@@ -30,6 +33,7 @@ def write_results(
     warnings: Sequence[str],
     failures: Sequence[tuple[str, str]],
     hooks: RunHooks,
+    controls: Controls | None = None,
 ) -> None:
     """Evaluate the folds together and write what a reader opens; ``summary.md`` comes last and marks the run complete.
 
@@ -40,6 +44,7 @@ def write_results(
         warnings: About the data, in words.
         failures: (case_id, reason) of each video that could not be used.
         hooks: Asked for the sections of plugins once the predictions and metrics are there.
+        controls: What the result has to beat.
 
     Raises:
         DataError: The predictions can not be evaluated.
@@ -77,7 +82,7 @@ def write_results(
         positive=recipe.target.positive,
         stamp=stamp,
     )
-    sections = hooks.sections()
+    sections = [*_own_sections(path, results, evaluation, controls, stamp), *hooks.sections()]
     write_summary(
         path / "summary.md",
         name=recipe.name,
@@ -97,6 +102,36 @@ def write_results(
         stamp=stamp,
         tried=tried_configurations(path.parent.parent, lock.content["data"]["fingerprint"]),
     )
+
+
+def _own_sections(
+    path: Path,
+    results: Sequence[FoldResult],
+    evaluation: Evaluation,
+    controls: Controls | None,
+    stamp: str | None,
+) -> list[Section]:
+    """Tell of the controls, which ``controls.json`` holds too, and of what folds chose."""
+    from echokit.report.controls import choice_section, control_section
+
+    sections = []
+    if controls is not None:
+        content = {**({"data": stamp} if stamp else {}), **controls.plain()}
+        (path / "controls.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        own = [m for m in evaluation.metrics if (m.metric, m.split) == ("auroc_within_fold", "test")]
+        test = controls.permutation
+        sections.append(
+            control_section(
+                own[0] if own else None,
+                [(one.name, one.what, one.auroc) for one in controls.controls],
+                permuted=(test.observed, test.null, test.p, test.repeats) if test else None,
+            )
+        )
+    choices = [result.choice for result in results if result.choice is not None]
+    if choices:
+        tried = [str(one) for one in choices[0].tried]
+        sections.append(choice_section([str(one.configuration) for one in choices], tried, choices[0].inner))
+    return sections
 
 
 def _with_covariates(predictions: Predictions, evaluators: Sequence[tuple[str, Any]], path: Path) -> Predictions:

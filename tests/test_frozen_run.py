@@ -1,5 +1,6 @@
-"""Folds on one frozen backbone: shared features, heads of their own, the same bits alone; hyperparameters chosen inside."""
+"""Folds on one frozen backbone: shared features, heads of their own, choices inside, and what they have to beat."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,26 @@ name: frozen
 model: {{dropout: 0.2, weights: {weights}}}
 augment: [gain]
 resample: {{use: kfold, k: 3}}
-train: {{batch_size: 64, epochs: 20, phases: [{{name: head, train: [head], epochs: 20, lr: 0.01, copies: 2}}], keep: last}}
+train:
+  batch_size: 64
+  epochs: 20
+  phases: [{{name: head, train: [head], epochs: 20, lr: 0.01, copies: 2}}]
+  keep: last
 evaluate: [auroc, brier]
+"""
+
+
+NESTED = """
+extends: frozen.yaml
+name: nested
+resample:
+  {use: nested, k: 3, repeats: 2, inner: 2, search: {train.optimizer.lr: [1.0e-3, 0.01], model.dropout: [0.5, 0.0]}}
+train: {phases: [{name: head, train: [head], epochs: 20, copies: 2}]}
+controls:
+  permutations: 19
+  covariates: {volumes: [edv, esv], file: [fps]}
+  predicted_ef: true
+  single_frame: true
 """
 
 
@@ -31,7 +50,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
         assert exit_code(["run", str(folder / "tiny.yaml"), "--out", str(folder / "runs")]) == 0
         weights = load_run(folder / "runs" / "tiny").fold(0) / "best" / "model.safetensors"
         (folder / "frozen.yaml").write_text(FROZEN.format(weights=weights))
-        assert exit_code(["run", str(folder / "frozen.yaml"), "--out", str(folder / "runs")]) == 0
+        (folder / "nested.yaml").write_text(NESTED)
+        for name in ("frozen", "nested"):
+            assert exit_code(["run", str(folder / f"{name}.yaml"), "--out", str(folder / "runs")]) == 0
     return folder
 
 
@@ -62,3 +83,84 @@ def test_predict_scores_as_the_folds_did(folder: Path, phantom: Path) -> None:
     rows = run.predictions[run.predictions["case_id"] == case]
     [answer] = Predictor(run)([(case, phantom / "Videos" / f"{case}.avi")])
     assert answer.score == pytest.approx(rows["y_score"].mean(), abs=1e-5)
+
+
+def test_a_nested_run_tells_what_each_fold_chose_and_repeats_itself(folder: Path, tmp_path: Path) -> None:
+    run = load_run(folder / "runs" / "nested")
+    choices = [json.loads((run.fold(number) / "choice.json").read_text()) for number in range(6)]
+    for choice in choices:
+        assert choice["phantom"]
+        assert choice["chosen"] in [one["values"] for one in choice["tried"]]
+        assert len(choice["tried"]) == 4
+        assert max(one["inner_auroc"] for one in choice["tried"]) == next(
+            one["inner_auroc"] for one in choice["tried"] if one["values"] == choice["chosen"]
+        )
+    assert "## Which configuration was chosen" in (run.path / "summary.md").read_text()
+    assert exit_code(["run", str(folder / "nested.yaml"), "--out", str(tmp_path), "--fold", "4"]) == 0
+    alone = load_run(tmp_path / "nested").fold(4)
+    for name in ("choice.json", "predictions.csv", "history.jsonl"):
+        if name != "history.jsonl":  # it has seconds
+            assert (alone / name).read_bytes() == (run.fold(4) / name).read_bytes(), name
+
+
+def test_controls_stand_beside_the_result_with_interval_and_p_value(folder: Path) -> None:
+    run = load_run(folder / "runs" / "nested")
+    content = json.loads((run.path / "controls.json").read_text())
+    assert content["data"] == "PHANTOM DATA"
+    assert [one["name"] for one in content["controls"]] == ["volumes", "file", "predicted EF", "single frame"]
+    for one in content["controls"]:
+        assert one["low"] < one["value"] < one["high"] or one["value"] in (0, 1)
+        assert (one["n"], one["events"]) == (24, run.metric("auroc_within_fold").events)
+    test = content["permutation"]
+    reached = sum(value >= test["observed"] - 1e-12 for value in test["null"])
+    assert test["p"] == (reached + 1) / 20
+    text = (run.path / "summary.md").read_text()
+    assert "## What the result has to beat" in text
+    assert f"/ (19 + 1) = {test['p']:.3g}" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("resample.search={train.phases.0.epochs: [1, 2]}", "can not be searched"),
+        ("resample.search={objective.focal: [0.0, 1.0]}", "can not be searched"),
+        ("resample.search={model.dropout: [0.0, 2.0]}", "less than 1"),
+        ("resample.search={model.dropout: [0.0]}", "nothing to choose from"),
+        ("controls.shuffles=3", "unknown parameter 'shuffles'"),
+    ],
+)
+def test_a_wrong_search_is_told_before_anything_runs(
+    folder: Path, capfd: pytest.CaptureFixture[str], change: str, says: str
+) -> None:
+    recipe = folder / "wrong.yaml"
+    recipe.write_text(
+        "extends: frozen.yaml\nname: wrong\nresample: {use: nested, search: {model.dropout: [0.0, 0.5]}}\n"
+    )
+    if change.startswith("resample"):
+        recipe.write_text("extends: frozen.yaml\nname: wrong\n")
+        change = "resample={use: nested, search: " + change.partition("=")[2] + "}"
+    assert exit_code(["validate", str(recipe), "--set", change]) == 2
+    assert says in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            ["train={phases: [{name: all, epochs: 2}], epochs: 2}"],
+            "models, which with all of the network would take about",
+        ),
+        (["resample={use: leave_pair_out}", "evaluate=[auroc]", "train.phases=null"], "trains 143 models"),
+        (["model.weights=null"], "every fold has another one"),
+        (["resample.search={train.optimizer.weight_decay: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}"], "too many"),
+        (["controls.covariates={a: [edw]}"], "no column 'edw'"),
+    ],
+)
+def test_what_can_not_be_afforded_or_supported_is_refused(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], changes: list[str], says: str
+) -> None:
+    arguments = [part for change in changes for part in ("--set", change)]
+    if "leave_pair_out" in changes[0]:
+        arguments += ["--set", "controls=null"]
+    assert exit_code(["run", str(folder / "nested.yaml"), "--out", str(tmp_path), *arguments]) == 2
+    assert says in capfd.readouterr().err

@@ -14,6 +14,7 @@ from echokit.errors import EchokitError, RecipeError, did_you_mean
 from echokit.models.settings import WeightSettings
 from echokit.plugins import Installed, installed
 from echokit.recipe.compose import compose
+from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node, merge
@@ -38,6 +39,7 @@ KEYS = {
     "evaluate": "What is measured.",
     "report": "What is made of the finished run for people to look at.",
     "track": "Who follows the training: tensorboard, mlflow, wandb; history.jsonl is written in any case.",
+    "controls": "What the result has to beat, in the same folds.",
 }
 DATA_KEYS = {"exclude": None, "fallback": None, "max_unreadable": 0.02}
 DEFAULTS: dict[str, Any] = {
@@ -50,6 +52,7 @@ DEFAULTS: dict[str, Any] = {
     "evaluate": ["accuracy", "auroc", "auprc"],
     "report": {},
     "track": [],
+    "controls": None,
 }
 
 
@@ -151,6 +154,9 @@ class _Checker:
             "evaluate": self.uses("evaluator", values["evaluate"], ("evaluate",)),
             "report": self.settings(ReportSettings, values["report"], ("report",)),
             "track": self.trackers(values["track"]),
+            "controls": self.settings(ControlSettings, values["controls"], ("controls",))
+            if values["controls"] is not None
+            else None,
         }
         if self.problems:
             return None
@@ -158,6 +164,7 @@ class _Checker:
         self.order_of_streams(recipe)
         self.tag_of_weights(recipe)
         self.meaningful_evaluators(recipe)
+        self.searched(recipe)
         return recipe
 
     def known_keys(self, plain: Mapping[str, Any], known: Mapping[str, Any], place: Place) -> None:
@@ -278,6 +285,22 @@ class _Checker:
                     f"{use.name!r} means nothing with the folds of {recipe.resample.name!r}",
                     f"use {' or '.join(map(repr, allowed))} with it, or another resampler",
                 )
+
+    def searched(self, recipe: Recipe) -> None:
+        """Every combination of a search is a valid recipe, and there is something to choose from."""
+        from echokit.recipe.search import configurations
+
+        if "search" not in type(recipe.resample.values).model_fields:
+            return
+        place = ("resample", "search")
+        try:
+            if len(configurations(recipe)) < 2:
+                self.problem(place, "there is nothing to choose from", "give a hyperparameter and two values or more")
+        except RecipeError as invalid:
+            for problem in invalid.problems:
+                self.problem(place, problem.message, problem.hint)
+        except EchokitError as error:
+            self.problem(place, error.message, error.hint)
 
     def order_of_streams(self, recipe: Recipe) -> None:
         """Streams are derived last: a frame-changing step after them would leave them stale."""

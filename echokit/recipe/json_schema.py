@@ -9,6 +9,7 @@ from echokit.errors import EchokitError
 from echokit.models.settings import WeightSettings
 from echokit.plugins import installed
 from echokit.recipe.check import DATA_KEYS, KEYS
+from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.registry import BUILT_IN
 from echokit.schema import summary_line
@@ -91,6 +92,7 @@ def recipe_schema() -> dict[str, Any]:
         schema = model.model_json_schema(by_alias=True)
         definitions.update(schema.pop("$defs", {}))
         properties[key] = schema
+    properties["controls"] = {"anyOf": [ControlSettings.model_json_schema(), {"type": "null"}]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "echokit recipe",

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from echokit.cohort.target import TargetSettings
 from echokit.models.settings import WeightSettings
+from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node
 from echokit.registry import BUILT_IN, Component
@@ -71,6 +72,7 @@ class Recipe:
     evaluate: tuple[Use, ...]
     report: ReportSettings
     track: tuple[str, ...]
+    controls: ControlSettings | None
     tree: Node
 
     def uses(self) -> Iterator[Use]:
@@ -103,4 +105,5 @@ class Recipe:
             "evaluate": [use.plain() for use in self.evaluate],
             "report": self.report.model_dump(mode="json"),
             "track": list(self.track),
+            "controls": self.controls and self.controls.model_dump(mode="json"),
         }

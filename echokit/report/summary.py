@@ -102,7 +102,9 @@ def write_summary(
     parts.append(_definitions(own))
     head, rows = cutoff_rows(evaluation.metrics, split)
     if rows:
-        parts.append(f"## The same {split} patients at other cut-offs\n\n{OTHER_CUTOFFS}\n\n" + _table(head, rows))
+        parts.append(
+            f"## The same {split} patients at other cut-offs\n\n{OTHER_CUTOFFS}\n\n" + markdown_table(head, rows)
+        )
     if plots:
         parts.append("## Plots\n\n" + "\n\n".join(_image(plot, path.parent) for plot in plots))
     parts.append(f"## How the data were divided\n\n{division}\n\n" + _division_table(predictions))
@@ -111,7 +113,7 @@ def write_summary(
     parts += [f"## {section.title}\n\n{section.text.strip()}" for section in sections]
     if facts:
         rows = [(key, str(value)) for key, value in facts.items()]
-        parts.append("## This run\n\n" + _table(("what", "value"), rows))
+        parts.append("## This run\n\n" + markdown_table(("what", "value"), rows))
     command = rerun or f"echokit run {shlex.quote((path.parent / 'lock.yaml').as_posix())}"
     parts.append(f"## How to rerun\n\n```\n{command}\n```")
     if citations:
@@ -163,7 +165,7 @@ def _metric_table(metrics: Sequence[Metric]) -> str:
         which = (str(metric.repeat), str(metric.fold)) if folds else ()
         patients = (f"{metric.n:,}", f"{metric.events:,}")
         rows.append((metric.split, *which, name, value, ends, *patients, baseline))
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _definitions(metrics: Sequence[Metric]) -> str:
@@ -191,7 +193,7 @@ def _division_table(predictions: Predictions) -> str:
         rows.append((str(split), *which, f"{len(part):,}", f"{len(patients):,}", f"{events:,}"))
     which = ("repeat", "fold") if several else ()
     head = ("split", *which, "videos", "patients", f"{predictions.positive} patients")
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _kept_lines(kept: Sequence[KeptEpoch]) -> str:
@@ -214,7 +216,7 @@ def _bullets(lines: Sequence[str]) -> str:
     return "\n".join("- " + line.replace("\n", "\n  ") for line in lines)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Markdown, padded so that it reads as plain text too."""
     lines = [[_cell(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]

@@ -120,6 +120,7 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "resampler.repeated_kfold": Case({"k": 3, "repeats": 2}),
     "resampler.leave_one_out": Case(),
     "resampler.leave_pair_out": Case(),
+    "resampler.nested": Case({"repeats": 2, "search": {"model.dropout": [0.0, 0.5]}}),
     "evaluator.accuracy": Case(reference=_accuracy),
     "evaluator.auroc": Case(reference=_auroc),
     "evaluator.auprc": Case(reference=_auprc),

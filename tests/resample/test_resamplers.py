@@ -17,6 +17,7 @@ DIVIDING = [
     ("kfold", {"k": 3}),
     ("kfold", {"k": 2, "val": 0.3}),
     ("repeated_kfold", {"k": 2, "repeats": 3}),
+    ("nested", {"k": 2, "repeats": 2, "search": {"model.dropout": [0.0, 0.5]}}),
     ("holdout", {}),
     ("leave_one_out", {}),
     ("leave_pair_out", {}),

@@ -1,0 +1,295 @@
+"""Controls: what the result of a run has to beat, trained and tested in the same folds.
+
+Shuffled labels say what the whole procedure finds where there is nothing to find. Covariates, the predicted ejection
+fraction and a single frame say what is known without the video's motion.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.cohort.cohort import Cohort, Fold
+from echokit.errors import DataError, EchokitError, did_you_mean
+from echokit.fold import Material
+from echokit.procedure import Division, HeadProcedure
+from echokit.progress import display
+from echokit.recipe.recipe import Recipe
+from echokit.resample.patients import patients_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from echokit.evaluate.evaluation import Metric
+    from echokit.frozen import FrozenBackbone
+    from echokit.starting_weights import StartingWeights
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+LEVEL = 0.95
+SHUFFLES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control.
+
+    Attributes:
+        name: As the recipe or the core calls it.
+        what: What it knows, in words.
+        auroc: Within folds, with the interval that the run's own has.
+    """
+
+    name: str
+    what: str
+    auroc: Metric
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """A permutation test of the whole procedure.
+
+    Attributes:
+        observed: AUROC within folds with the real labels, by the same computation.
+        null: (m,) float64 of the shuffled labels.
+        p: (b + 1) / (m + 1), with b of m shuffles at least as good.
+        repeats: Divisions of the cohort in each.
+    """
+
+    observed: float
+    null: Floats
+    p: float
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Controls:
+    """All controls of a run."""
+
+    controls: tuple[Control, ...]
+    permutation: Permutation | None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        test = self.permutation
+        return {
+            "controls": [{"name": one.name, "knows": one.what, **asdict(one.auroc)} for one in self.controls],
+            "permutation": test
+            and {"observed": test.observed, "p": test.p, "repeats": test.repeats, "null": test.null.tolist()},
+        }
+
+
+def compute_controls(
+    recipe: Recipe,
+    cohort: Cohort,
+    material: Material,
+    folds: Sequence[Fold],
+    *,
+    frozen: FrozenBackbone | None,
+    procedure: HeadProcedure | None,
+    weights: StartingWeights | None,
+) -> Controls | None:
+    """Train and test every control that a recipe asks for in the folds of the run; None where it asks for none.
+
+    Args:
+        recipe: Of the run.
+        cohort: Its cases that could be prepared.
+        material: The same, with targets.
+        folds: Of the run.
+        frozen: The shared backbone.
+        procedure: Of the run, where its backbone is frozen.
+        weights: That the model starts from.
+
+    Raises:
+        EchokitError: A control asks for what the run does not have.
+    """
+    settings = recipe.controls
+    if settings is None:
+        return None
+    y = material.targets.y_true
+    found = [
+        Control(name, f"logistic regression on {', '.join(columns)}", _joined(material, folds, scores))
+        for name, columns in settings.covariates.items()
+        for scores in [_regressed(covariate_columns(material.cases, columns), y, folds)]
+    ]
+    if settings.predicted_ef:
+        answers = _starting_answers(_there(frozen, "controls.predicted_ef"), weights)
+        regressed = _regressed(answers[:, None], y, folds)
+        what = "logistic regression on the answer of the starting weights' own head"
+        found.append(Control("predicted EF", what, _joined(material, folds, regressed)))
+    if settings.single_frame:
+        still = HeadProcedure(
+            recipe,
+            _there(frozen, "controls.single_frame").features(still=True),
+            material.cases["patient_id"].to_numpy(),
+        )
+        scores = still.score([Division(y, fold) for fold in folds])
+        what = "the same procedure on the first frame in place of all, without motion"
+        found.append(Control("single frame", what, _joined(material, folds, scores)))
+    shuffled = None
+    if settings.permutations:
+        if procedure is None:
+            raise _frozen_only("controls.permutations")
+        shuffled = permutation_test(
+            procedure, recipe, cohort, settings.permutations, settings.permutation_repeats, seed=recipe.seed
+        )
+    return Controls(tuple(found), shuffled)
+
+
+def permutation_test(
+    procedure: HeadProcedure, recipe: Recipe, cohort: Cohort, permutations: int, repeats: int, *, seed: int
+) -> Permutation:
+    """Repeat the whole procedure on shuffled labels: division, choice of the configuration, training and test.
+
+    Labels are shuffled over patients, so that the clips of one keep one outcome.
+
+    Args:
+        procedure: What is repeated.
+        recipe: Its resampler divides the cohort, anew for every shuffle, as classes decide where patients go.
+        cohort: The cases.
+        permutations: How many shuffles.
+        repeats: Divisions of each.
+        seed: Of the shuffles.
+
+    Raises:
+        DataError: No test fold of a shuffle has both classes.
+    """
+    from echokit.evaluate.chance import permutation_p
+
+    [observed] = permuted_aurocs(procedure, recipe, cohort, [None], repeats, seed=seed)
+    null: list[float | None] = []
+    with display().task("Shuffling labels", permutations) as advance:
+        for start in range(0, permutations, SHUFFLES_AT_ONCE):
+            numbers = range(start, min(start + SHUFFLES_AT_ONCE, permutations))
+            null += permuted_aurocs(procedure, recipe, cohort, list(numbers), repeats, seed=seed)
+            advance(len(numbers))
+    values = [value for value in null if value is not None]
+    if observed is None or len(values) < len(null):
+        raise DataError("a shuffle left no test fold with both classes", where="controls.permutations")
+    array = np.array(values)
+    return Permutation(observed, array, permutation_p(observed, array), repeats)
+
+
+def permuted_aurocs(
+    procedure: HeadProcedure,
+    recipe: Recipe,
+    cohort: Cohort,
+    shuffles: Sequence[int | None],
+    repeats: int,
+    *,
+    seed: int,
+) -> list[float | None]:
+    """AUROC within folds of the whole procedure, once a shuffle; None stands for the labels as they are."""
+    patients = patients_of(cohort)
+    resampler = recipe.resample.build()
+    divisions: list[list[Division]] = []
+    for shuffle in shuffles:
+        y = cohort.cases["y_true"].to_numpy(np.int64)
+        if shuffle is not None:
+            generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x9E7, shuffle])))
+            y = generator.permutation(patients.y)[patients.of_case]
+        labelled = replace(cohort, cases=cohort.cases.assign(y_true=y))
+        folds = itertools.takewhile(lambda fold: fold.repeat < repeats, resampler(labelled, recipe.seed))
+        divisions.append([Division(y, fold) for fold in folds])
+    scores = iter(procedure.score([division for parts in divisions for division in parts]))
+    return [procedure.auroc([(d.y, next(scores), d.fold.test) for d in parts]) for parts in divisions]
+
+
+def covariate_columns(cases: pd.DataFrame, columns: Sequence[str]) -> Floats:
+    """(cases, columns) float64: numbers as they are, NaN where empty; a text as one column for each of its values.
+
+    Raises:
+        EchokitError: A column is not there.
+    """
+    import pandas as pd
+
+    parts = []
+    for column in columns:
+        if column not in cases.columns:
+            known = [str(name) for name in cases.columns]
+            raise EchokitError(
+                f"the cohort has no column {column!r}",
+                hint=did_you_mean(column, known) or "name it in data.covariates, so that the table keeps it",
+                where="controls.covariates",
+            )
+        if pd.api.types.is_numeric_dtype(cases[column]):
+            parts.append(cases[column].to_numpy(np.float64)[:, None])
+        else:
+            parts.append(pd.get_dummies(cases[column].astype(str)).to_numpy(np.float64))
+    return np.concatenate(parts, axis=1)
+
+
+def _regressed(x: Floats, y: Integers, folds: Sequence[Fold]) -> Iterator[Floats]:
+    """Scores (cases,) of a logistic regression, filled, scaled and fitted on the training part of each fold."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    for fold in folds:
+        model = make_pipeline(
+            SimpleImputer(strategy="median", keep_empty_features=True),
+            StandardScaler(),
+            LogisticRegression(class_weight="balanced", max_iter=1000),
+        )
+        model.fit(x[fold.train], y[fold.train])
+        yield model.decision_function(x)
+
+
+def _joined(material: Material, folds: Sequence[Fold], scores: Sequence[Floats] | Iterator[Floats]) -> Metric:
+    import pandas as pd
+
+    from echokit.evaluate.cross_validation import joined_auroc
+    from echokit.evaluate.predictions import Predictions
+
+    parts = []
+    for fold, score in zip(folds, scores, strict=True):
+        cases = material.cases.iloc[fold.test]
+        table = pd.DataFrame(
+            {
+                "case_id": cases["case_id"].to_numpy(),
+                "patient_id": cases["patient_id"].to_numpy(),
+                "split": "test",
+                "repeat": fold.repeat,
+                "fold": fold.number,
+                "y_true": material.targets.y_true[fold.test],
+                "y_score": score[fold.test],
+            }
+        )
+        parts.append(Predictions(table, probability=False).per_patient())
+    return replace(joined_auroc(parts, level=LEVEL)[0], split="test")
+
+
+def _starting_answers(frozen: FrozenBackbone, weights: StartingWeights | None) -> Floats:
+    """(cases,) float64: what the starting weights' own head says, the second output less the first where it has two."""
+    tensors: dict[str, Any] = dict(weights.tensors) if weights else {}
+    if not {"head.weight", "head.bias"} <= set(tensors):
+        raise EchokitError(
+            "the starting weights have no head of their own, so that they predict nothing",
+            hint="start from a run, or leave the control out",
+            where="controls.predicted_ef",
+        )
+    features = frozen.features()
+    answers = features.scored @ tensors["head.weight"].numpy().T + tensors["head.bias"].numpy()
+    margin = answers[:, -1] - (answers[:, 0] if answers.shape[1] > 1 else 0)
+    sums = np.bincount(features.scored_case, margin)
+    return np.asarray(sums / np.bincount(features.scored_case), np.float64)
+
+
+def _there(frozen: FrozenBackbone | None, where: str) -> FrozenBackbone:
+    if frozen is None:
+        raise _frozen_only(where)
+    return frozen
+
+
+def _frozen_only(where: str) -> EchokitError:
+    return EchokitError(
+        "this control needs a backbone that no phase trains, and weights that it comes from",
+        hint="train.phases: [{name: head, train: [head], epochs: 20}]",
+        where=where,
+    )
