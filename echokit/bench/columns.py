@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from echokit.cohort.cohort import SPLITS
@@ -20,6 +20,7 @@ class Value:
         number: The mean over the seeds, or None where it is undefined.
         low, high: The interval of that mean over patients, where there is one.
         seed_sd: Sample SD over the seeds; None with fewer than two.
+        fold_sd: Sample SD over folds, as the study prints it.
         n, events, baseline: Of the metric, where the column is one.
         text: Shown in place of the number.
     """
@@ -28,6 +29,7 @@ class Value:
     low: float | None = None
     high: float | None = None
     seed_sd: float | None = None
+    fold_sd: float | None = None
     n: int | None = None
     events: int | None = None
     baseline: float | None = None
@@ -42,14 +44,14 @@ class Cells:
         metrics: One list a seed.
         facts: One mapping a seed.
         intervals: Interval over patients of the mean over seeds, by (split, metric).
-        published: The published numbers of the row by our column.
+        published: The published numbers of the row by our column, each with its SD over folds or None.
         comparable: Whether the data are those of the published table.
     """
 
     metrics: Sequence[Sequence[Metric]]
     facts: Sequence[Mapping[str, Any]]
     intervals: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-    published: Mapping[str, float] = field(default_factory=dict)
+    published: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
     comparable: bool = False
 
 
@@ -73,11 +75,21 @@ FACTS: dict[str, tuple[str, Callable[[float], str]]] = {
     "heart_kept": ("heart kept", "{:.1%}".format),
     "peak_memory": ("peak memory", lambda v: f"{v / 2**30:,.2f} GiB"),
 }
-TITLES = {"auroc": "AUROC", "auprc": "AUPRC", "accuracy": "accuracy"}
+TITLES = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "auroc_within_fold": "AUROC within folds",
+    "auroc_pooled": "AUROC pooled over folds",
+    "accuracy_pooled": "accuracy pooled over folds",
+    "study_auprc_trapezoid": "AUPRC (trapezoid)",
+}
 
 
 def column_named(spec: str) -> Column:
-    """The column that a suite means: ``test.auroc``, ``latency``, ``published.test.auroc``, ``difference.test.auroc``.
+    """The column that a suite means.
+
+    ``test.auroc``; ``folds.test.auroc``: mean and SD over folds; ``gap.auroc``: mean over folds of the training part
+    less that of the test part; ``latency`` and other facts; ``published.COLUMN`` and ``difference.COLUMN``.
 
     Raises:
         EchokitError: There is no such column.
@@ -88,10 +100,13 @@ def column_named(spec: str) -> Column:
     first, _, rest = spec.partition(".")
     if first in SPLITS and rest:
         return Column(spec, _title(spec), lambda cells: _metric(cells, first, rest))
+    if first == "folds" and rest.partition(".")[0] in SPLITS:
+        return Column(spec, _title(spec), lambda cells: _over_folds(cells, *rest.split(".", 1)))
+    if first == "gap" and rest:
+        return Column(spec, f"{TITLES.get(rest, rest)}, training less test", lambda cells: _gap(cells, rest))
     if first == "published" and rest:
-        return Column(
-            spec, f"published: {_title(rest)}", lambda cells: Value(cells.published.get(rest)), "{:.2f}".format
-        )
+        write = "{:.3f}".format if rest.startswith("folds.") else "{:.2f}".format
+        return Column(spec, f"published: {_title(rest)}", lambda cells: _published(cells, rest), write)
     if first == "difference" and rest:
         return Column(
             spec, f"ours - published: {_title(rest)}", lambda cells: _difference(cells, rest), "{:+.3f}".format
@@ -99,11 +114,14 @@ def column_named(spec: str) -> Column:
     raise EchokitError(
         f"there is no column {spec!r}",
         hint=did_you_mean(spec, FACTS)
-        or f"write SPLIT.METRIC (test.auroc), published.SPLIT.METRIC, difference.SPLIT.METRIC, or {', '.join(FACTS)}",
+        or "write SPLIT.METRIC (test.auroc), folds.SPLIT.METRIC, gap.METRIC, published.COLUMN, difference.COLUMN, or "
+        + ", ".join(FACTS),
     )
 
 
 def _title(spec: str) -> str:
+    if spec.startswith("folds."):
+        return f"{_title(spec.removeprefix('folds.'))}, mean ± SD over folds"
     split, _, metric = spec.partition(".")
     return f"{split} {TITLES.get(metric, metric.replace('_', ' '))}"
 
@@ -124,7 +142,8 @@ def _metric(cells: Cells, split: str, name: str) -> Value:
     low, high = cells.intervals.get((split, name), (None, None))
     if low is None and len(chosen) == 1:
         low, high = chosen[0].low, chosen[0].high
-    return Value(value.number, low, high, value.seed_sd, chosen[0].n, chosen[0].events, chosen[0].baseline)
+    first = chosen[0]
+    return replace(value, low=low, high=high, n=first.n, events=first.events, baseline=first.baseline)
 
 
 def headline(metrics: Sequence[Metric], split: str, name: str) -> Metric | None:
@@ -134,11 +153,29 @@ def headline(metrics: Sequence[Metric], split: str, name: str) -> Metric | None:
     return whole[0] if whole else found[0] if len(found) == 1 else None
 
 
+def _over_folds(cells: Cells, split: str, name: str) -> Value:
+    """Mean over the seeds of the folds' mean and of their sample SD: the study's way."""
+    means, sds = (_metric(cells, split, f"{name}_fold_{what}") for what in ("mean", "sd"))
+    if means.number is None:
+        return means
+    return Value(means.number, seed_sd=means.seed_sd, fold_sd=sds.number, n=means.n, events=means.events)
+
+
+def _gap(cells: Cells, name: str) -> Value:
+    train, test = (_over_folds(cells, split, name).number for split in ("train", "test"))
+    return Value(text="undefined") if train is None or test is None else Value(train - test)
+
+
+def _published(cells: Cells, spec: str) -> Value:
+    number, sd = cells.published.get(spec, (None, None))
+    return Value(number, fold_sd=sd)
+
+
 def _difference(cells: Cells, spec: str) -> Value:
     if not cells.comparable:
         return Value(text="other data")
     split, _, name = spec.partition(".")
-    ours, theirs = _metric(cells, split, name).number, cells.published.get(spec)
+    ours, theirs = _metric(cells, split, name).number, cells.published.get(spec, (None, None))[0]
     return Value(text="none") if ours is None or theirs is None else Value(ours - theirs)
 
 

@@ -10,8 +10,8 @@ ECHONET_DYNAMIC = {"train": 7465, "val": 1288, "test": 1277}
 """Cases of each split of EchoNet-Dynamic, facts of its FileList.csv."""
 
 
-def published_numbers(published: Published | None, row: Row) -> dict[str, float]:
-    """The published numbers of a row, by our column.
+def published_numbers(published: Published | None, row: Row) -> dict[str, tuple[float, float | None]]:
+    """The published numbers of a row, by our column, each with its SD over folds or None.
 
     Raises:
         EchokitError: The table is not there, lacks a column, or not exactly one of its rows is meant.
@@ -24,7 +24,9 @@ def published_numbers(published: Published | None, row: Row) -> dict[str, float]
     if not path.is_file():
         raise EchokitError(f"there is no published table {published.table!r}", where=str(path))
     table = pd.read_csv(path)
-    lacking = [c for c in (*row.published, *published.columns.values()) if c not in table.columns]
+    theirs = {ours: (name, None) if isinstance(name, str) else name for ours, name in published.columns.items()}
+    wanted = [name for pair in theirs.values() for name in pair if name is not None]
+    lacking = [c for c in (*row.published, *wanted) if c not in table.columns]
     if lacking:
         raise EchokitError(f"the published table has no column {lacking[0]!r}", where=str(path))
     chosen = table
@@ -32,7 +34,8 @@ def published_numbers(published: Published | None, row: Row) -> dict[str, float]
         chosen = chosen[chosen[column] == value]
     if len(chosen) != 1:
         raise EchokitError(f"{len(chosen)} rows of the published table are {row.published}", where=str(path))
-    return {ours: float(chosen.iloc[0][theirs]) for ours, theirs in published.columns.items()}
+    one = chosen.iloc[0]
+    return {ours: (float(one[mean]), None if sd is None else float(one[sd])) for ours, (mean, sd) in theirs.items()}
 
 
 def is_echonet_dynamic(lock: Lock) -> bool:

@@ -53,7 +53,7 @@ class Published(_Strict):
     """A published table that the suite's values are shown beside."""
 
     table: Word = Field(description="A CSV under benchmarks/reference, without its ending.")
-    columns: dict[str, str] = Field(description="Our column to its.")
+    columns: dict[str, str | tuple[str, str]] = Field(description="Our column to its, or to those of mean and SD.")
     source: str = Field(description="Where it was published.")
 
 
@@ -63,6 +63,18 @@ class Paired(_Strict):
     question: str
     pairs: list[tuple[str, str]] = Field(description="Rows, the second minus the first.", min_length=1)
     metric: Literal["auroc", "auprc", "accuracy"] = "auroc"
+
+
+class Observation(_Strict):
+    """Something that was observed elsewhere, and is looked for among our rows."""
+
+    claim: str
+    column: str = Field(description="Of the table.")
+    rows: list[str] = Field(description="Along which it is looked for.", min_length=2)
+    highest: str | None = Field(None, description="The row that is claimed to have the highest value.")
+    along: Literal["rises", "falls"] | None = Field(None, description="How the value is claimed to go along the rows.")
+    of: Literal["number", "fold_sd"] = "number"
+    published: str = Field("", description="What the published numbers themselves say of it.")
 
 
 class SuiteSettings(_Strict):
@@ -76,6 +88,7 @@ class SuiteSettings(_Strict):
     rows: list[Row] = Field(min_length=1)
     published: Published | None = None
     paired: list[Paired] = Field(default_factory=list)
+    observations: list[Observation] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list, description="Stand below the table.")
 
 
@@ -211,6 +224,14 @@ def _contradictions(settings: SuiteSettings, tree: Node) -> Iterator[EchokitErro
         except EchokitError as error:
             where = str(tree.at(("columns", index)).origin)
             yield EchokitError(f"columns.{index}: {error.message}", hint=error.hint, where=where)
+    for index, seen in enumerate(settings.observations):
+        where = str(tree.at(("observations", index)).origin)
+        for name in {*seen.rows, *([seen.highest] if seen.highest else [])} - set(names):
+            yield EchokitError(
+                f"observations.{index}: there is no row {name!r}", hint=did_you_mean(name, names), where=where
+            )
+        if (seen.highest is None) == (seen.along is None):
+            yield EchokitError(f"observations.{index}: give highest or along", hint="one of the two", where=where)
     for index, paired in enumerate(settings.paired):
         for name in {name for pair in paired.pairs for name in pair} - set(names):
             where = str(tree.at(("paired", index)).origin)

@@ -9,6 +9,7 @@ from typing import Any
 from echokit.bench.cell import Result, run_of
 from echokit.bench.columns import Cells, Value, column_named
 from echokit.bench.execute import Cell, Key
+from echokit.bench.observations import Judged, judge
 from echokit.bench.published import is_echonet_dynamic, published_numbers
 from echokit.bench.resampled import Answer, Scored, answers, mean_interval, scored
 from echokit.bench.suite import Row, Suite
@@ -47,6 +48,7 @@ class Table:
         stamp: PHANTOM DATA where any row rests on synthetic data, or None.
         rows: In the order of the suite.
         answers: To the suite's questions.
+        judged: Its observations.
         machine: What the cells were computed on.
     """
 
@@ -54,6 +56,7 @@ class Table:
     stamp: str | None
     rows: tuple[TableRow, ...]
     answers: tuple[Answer, ...]
+    judged: tuple[Judged, ...]
     machine: Mapping[str, Any]
 
 
@@ -68,9 +71,11 @@ def make_table(suite: Suite, cells: Mapping[Key, Cell], results: Mapping[Key, Re
             by_name[row.name] = scores
     labels = {row.name: row.label or row.name for row in suite.settings.rows}
     found = [answer for paired in suite.settings.paired for answer in answers(paired, by_name, labels)]
+    values = {row.name: row.values for row in rows}
+    judged = judge(suite.settings.observations, values, labels)
     done = [result for result in results.values() if result.status == "done"]
     stamp = next((result.stamp for result in done if result.stamp), None)
-    return Table(suite, stamp, tuple(rows), tuple(found), done[0].machine if done else {})
+    return Table(suite, stamp, tuple(rows), tuple(found), tuple(judged), done[0].machine if done else {})
 
 
 def _row(suite: Suite, row: Row, own: Sequence[Cell], results: Mapping[Key, Result]) -> tuple[TableRow, Scored | None]:
@@ -116,4 +121,5 @@ def _values(suite: Suite, row: Row, runs: Sequence[Run], facts: Sequence[Mapping
         published_numbers(suite.settings.published, row),
         all(is_echonet_dynamic(run.lock) for run in runs),
     )
-    return {spec: column_named(spec).fill(cells) for spec in suite.settings.columns}
+    wanted = [*suite.settings.columns, *(one.column for one in suite.settings.observations)]
+    return {spec: column_named(spec).fill(cells) for spec in dict.fromkeys(wanted)}

@@ -65,6 +65,10 @@ def markdown(table: Table, plot: Path | None = None) -> str:
         parts.append("## Failed cells\n\n" + "\n".join(failed))
     if table.answers:
         parts.append(_questions(table))
+    if table.judged:
+        body = [[one.claim, one.published, one.values, one.verdict] for one in table.judged]
+        head = ["the study observed", "its own numbers", "ours", "in words"]
+        parts.append("## The study's observations, one by one\n\n" + _grid(head, body))
     if plot:
         parts.append(f"![{settings.title}]({plot.name})")
     if settings.notes:
@@ -78,6 +82,8 @@ def field(column: Column, value: Value) -> str:
     if value.number is None:
         return value.text or ""
     text = column.write(value.number)
+    if value.fold_sd is not None:
+        text += f" ± {column.write(value.fold_sd)}"
     if value.low is not None and value.high is not None:
         text += f" ({column.write(value.low)} to {column.write(value.high)})"
     if value.seed_sd is not None and "." in column.spec:
@@ -101,8 +107,9 @@ def _how_to_read(table: Table, rows: Sequence[TableRow]) -> str:
     seeds = sorted({seed for row in rows for seed in row.seeds})
     lines.append(f"Seeds: {', '.join(map(str, seeds))}.")
     for row in rows:
-        first = next((v for spec, v in row.values.items() if spec.startswith("test.") and v.n), None)
-        if first:
+        tested = [v for spec, v in row.values.items() if spec.startswith("test.") and v.n]
+        if tested:
+            first = max(tested, key=lambda value: value.n or 0)
             lines.append(f"Test part: n = {first.n}, {first.events} events.")
             break
     bases = {
@@ -204,14 +211,14 @@ def csv_text(table: Table) -> str:
     """One line a row and column: everything that the Markdown shows, as numbers."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = ("number", "low", "high", "seed_sd", "n", "events", "baseline", "text")
+    names = ("number", "low", "high", "seed_sd", "fold_sd", "n", "events", "baseline", "text")
     writer.writerow(["row", "column", *names, "seeds", "data"])
     for row in table.rows:
         for spec, value in row.values.items():
             numbers = ["" if getattr(value, name) is None else getattr(value, name) for name in names]
             writer.writerow([row.name, spec, *numbers, " ".join(map(str, row.seeds)), table.stamp or ""])
         for name, number in measured_numbers(row.measured):
-            writer.writerow([row.name, name, number, *[""] * 7, " ".join(map(str, row.seeds)), table.stamp or ""])
+            writer.writerow([row.name, name, number, *[""] * 8, " ".join(map(str, row.seeds)), table.stamp or ""])
     return out.getvalue()
 
 
@@ -233,6 +240,7 @@ def json_text(table: Table) -> str:
         "columns": table.suite.settings.columns,
         "rows": [asdict(row) for row in table.rows],
         "answers": [asdict(answer) for answer in table.answers],
+        "observations": [asdict(one) for one in table.judged],
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 

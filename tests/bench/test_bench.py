@@ -169,7 +169,7 @@ def test_every_shipped_suite_is_sound_at_each_of_its_scales(name: str) -> None:
                 continue
             values = [*flat_overrides(work.set), *flat_overrides(row.set), ("seed", cell.seed)]
             load_recipe(find_recipe(str(row.recipe)), tuple(f"{k}={json.dumps(v)}" for k, v in values))
-            published_numbers(suite.settings.published, row)
+            published_numbers(cell.suite.settings.published, row)
     assert seen
 
 
@@ -227,3 +227,46 @@ def test_ratios_are_shown_with_their_losses() -> None:
     assert "**not reached**" in near
     assert "0.5x" in slow
     assert "slower" in slow
+
+
+def test_observations_of_others_are_judged_one_by_one() -> None:
+    from echokit.bench.columns import Value
+    from echokit.bench.observations import judge
+    from echokit.bench.suite import Observation
+
+    rows = {
+        "k2": {"test.auroc": Value(0.6, 0.3, 0.8, fold_sd=0.3)},
+        "k5": {"test.auroc": Value(0.7, 0.4, 0.9, fold_sd=0.2)},
+        "k7": {"test.auroc": Value(None)},
+    }
+    labels = {name: name for name in rows}
+
+    def said(**what: object) -> str:
+        [judged] = judge([Observation(claim="c", column="test.auroc", **what)], rows, labels)  # type: ignore[arg-type]
+        return judged.verdict
+
+    assert said(rows=["k2", "k5"], highest="k5") == "seen here; 1 of the 1 others lie inside its interval"
+    assert said(rows=["k2", "k5"], highest="k2").startswith("not seen here: k5 is highest")
+    assert said(rows=["k2", "k5"], along="rises") == "seen here"
+    assert said(rows=["k2", "k5"], along="rises", of="fold_sd") == "not seen here"
+    assert said(rows=["k2", "k7"], along="rises") == "can not be judged: a row is missing"
+
+
+def test_folds_stand_in_the_study_s_columns() -> None:
+    from echokit.bench.columns import Cells, column_named
+    from echokit.bench.write import field
+    from echokit.evaluate.evaluation import Metric
+
+    def metric(name: str, split: str, value: float) -> Metric:
+        return Metric(metric=name, definition="", value=value, n=34, events=7, baseline=None, split=split)
+
+    metrics = [metric("auroc_fold_mean", "test", 0.69), metric("auroc_fold_sd", "test", 0.329)]
+    metrics += [metric("auroc_fold_mean", "train", 0.895), metric("auroc_fold_sd", "train", 0.059)]
+    cells = Cells([metrics], [{}], published={"folds.test.auroc": (0.76, 0.434)})
+    for spec, text in (
+        ("folds.test.auroc", "0.690 ± 0.329"),
+        ("gap.auroc", "0.205"),
+        ("published.folds.test.auroc", "0.760 ± 0.434"),
+    ):
+        column = column_named(spec)
+        assert field(column, column.fill(cells)) == text
