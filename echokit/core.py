@@ -20,6 +20,7 @@ from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import digest
 from echokit.fold import Compute, Material, fit_fold
 from echokit.frozen import shared_backbone
+from echokit.leaks import refuse_leaks
 from echokit.lock import Lock, differences, make_lock
 from echokit.objectives.objective import Targets
 from echokit.plugins import installed
@@ -156,26 +157,28 @@ def run(
     )
     for change in differences(lock, new) if lock and first else ():
         display().say(f"differs from the lock: {change}")
+    cohort = replace(data.cohort, cases=material.cases)
+    folds = list(data.recipe.resample.build()(cohort, data.recipe.seed))
+    by_patient = data.recipe.resample.name != "official"
+    told = refuse_leaks(material.cases, material.clips.headers, folds, by_patient=by_patient)
+    several, heads = len(folds) > 1, many_models(data.recipe, len(folds))
+    frozen = shared_backbone(data.recipe, material, compute, weights) if several or heads else None
+    if heads and frozen is None:
+        refuse_many(heads, data.recipe, material, folds[0], compute)
+    if only_fold is not None:
+        folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
     opened = _open(new, out, resume).path if first or resume else None
     current = Run(together.agree(opened))
     if first:
         write_table(material.cases.drop(columns="source"), current.path / "cohort.csv", new.stamp)
-    cohort = replace(data.cohort, cases=material.cases)
-    folds = list(data.recipe.resample.build()(cohort, data.recipe.seed))
-    several = len(folds) > 1
-    if only_fold is not None:
-        folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
     facts = _checkpoint_facts(new)
-    frozen = shared_backbone(data.recipe, material, compute, weights) if several else None
-    if frozen is None and (trains := many_models(data.recipe, len(folds))):
-        refuse_many(trains, data.recipe, material, folds[0], compute)
     procedure = None
-    if frozen is not None and many_models(data.recipe, len(folds)):
+    if heads and frozen is not None:
         procedure = HeadProcedure(data.recipe, frozen.features(), material.cases["patient_id"].to_numpy())
     hooks = RunHooks(current, installed())
-    told = HookedWatch(watch or Silent(), hooks) if first else Silent()
+    watching = HookedWatch(watch or Silent(), hooks) if first else Silent()
     names = data.recipe.track if first else ()
-    with hooks.told() if first else nullcontext(), tracked(told, names, *_tracked_as(new, current)) as following:
+    with hooks.told() if first else nullcontext(), tracked(watching, names, *_tracked_as(new, current)) as following:
         results = [
             fit_fold(
                 data.recipe,
@@ -201,7 +204,7 @@ def run(
                 current.path,
                 new,
                 results,
-                warnings=[*data.cohort.warnings, *_counted(preparation)],
+                warnings=[*data.cohort.warnings, *told, *_counted(preparation)],
                 failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
                 hooks=hooks,
                 controls=controls,

@@ -119,7 +119,27 @@ class PreparedClips:
             return Mask(file.get_tensor("mask").astype(bool), file.get_tensor("thumbnail"))
 
 
-def write_clip(path: Path, clip: Clip, mask: Mask | None) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What a video showed before it was prepared, so that copies are found whatever they are called.
+
+    Attributes:
+        content: The same for the same decoded frames, and for no others.
+        look: (128,) float32, low frequencies by which videos are compared.
+        change: Mean change over time, in grey values.
+    """
+
+    content: str
+    look: npt.NDArray[np.float32]
+    change: float
+
+
+def look_of(header: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+    """How the video of a prepared clip looked: (128,) float32."""
+    return np.frombuffer(bytes.fromhex(header["look"]), "<f4")
+
+
+def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = None) -> None:
     """Write one prepared clip; a reader sees all of it or nothing."""
     from safetensors.numpy import save_file
 
@@ -136,6 +156,9 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None) -> None:
         "scales": scales,
         "shapes": {name: [array.shape[0], *array.shape[2:]] for name, array in arrays.items()},
     }
+    if shown is not None:
+        look = shown.look.astype("<f4").tobytes().hex()
+        header |= {"content": shown.content, "look": look, "change": shown.change}
     if mask is not None:
         arrays["mask"] = mask.region.astype(np.uint8)
         arrays["thumbnail"] = np.ascontiguousarray(mask.thumbnail)

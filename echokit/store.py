@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from echokit.check.videos import describe
 from echokit.errors import EchokitError, VideoError
 from echokit.fingerprint import code_hash, content_hash, digest
-from echokit.prepared import Mask, PreparedClips, read_header, write_clip
+from echokit.prepared import Mask, PreparedClips, Shown, read_header, write_clip
 from echokit.progress import display
 from echokit.recipe.recipe import Use
 from echokit.registry import BUILT_IN
 from echokit.video.clip import Clip
 
-FORMAT = 1
+FORMAT = 2
 DECODING_LIBRARIES = (
     "av",
     "opencv-python",
@@ -108,12 +109,30 @@ def prepare_video(path: Path, steps: Sequence[Step]) -> tuple[Clip, Mask | None]
     Raises:
         VideoError: The video can not be read or a step can not use it.
     """
-    from echokit.preprocess.mask_region import mask_region
+    return apply_steps(decode(path, steps), steps)
+
+
+def decode(path: Path, steps: Sequence[Step]) -> Clip:
+    """Decode as many frames of a video as the steps use.
+
+    Raises:
+        VideoError: The video can not be read.
+    """
     from echokit.preprocess.trim import Trim
     from echokit.video.reading import read_video
 
     limit = steps[0].make.frames if steps and isinstance(steps[0].make, Trim) else None
-    clip = read_video(path, frames=limit)
+    return read_video(path, frames=limit)
+
+
+def apply_steps(clip: Clip, steps: Sequence[Step]) -> tuple[Clip, Mask | None]:
+    """Apply every step to a decoded clip.
+
+    Raises:
+        VideoError: A step can not use it.
+    """
+    from echokit.preprocess.mask_region import mask_region
+
     mask = None
     for step in steps:
         before = clip
@@ -227,8 +246,11 @@ class ClipStore:
             place = self.path(content, steps)
             if read_header(place) is not None:
                 return content, False
-            clip, mask = prepare_video(path, steps)
-            write_clip(place, clip, mask)
+            decoded = decode(path, steps)
+            seen = describe(decoded)
+            assert seen.look is not None
+            clip, mask = apply_steps(decoded, steps)
+            write_clip(place, clip, mask, Shown(seen.content, seen.look, seen.change))
         except VideoError as error:
             return Failure(case_id, error.message)
         except EchokitError:

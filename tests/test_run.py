@@ -44,7 +44,7 @@ def test_a_run_leaves_every_file_and_no_pickle(finished: Run) -> None:
     for name in PLOTS:
         assert (finished.path / "plots" / name).read_bytes().startswith(b"\x89PNG"), name
     kinds = {path.suffix for path in (finished.path / "checkpoints").rglob("*") if path.is_file()}
-    assert kinds == {".safetensors", ".json", ".jsonl"}
+    assert kinds == {".safetensors", ".json", ".jsonl", ".csv"}
     assert not (finished.path / "checkpoints" / "fold-0" / "last").exists()
 
 
