@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "predict",
     "evaluate": "evaluate",
     "report": "report",
+    "compare": "compare",
     "audit": "audit",
     "bench": "bench",
     "bench-diff": "bench_diff",

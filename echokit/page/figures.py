@@ -42,6 +42,25 @@ def charts_of(
     return [chart for chart in [*drawn, *_learning(history)] if chart is not None]
 
 
+def overlaid(names: Sequence[str], curves: Sequence[Mapping[str, Any]], split: str) -> list[Markup]:
+    """ROC and precision-recall curves of several runs, one line a run; runs of several folds are left out."""
+    drawn = []
+    for name, x, y, title in (
+        ("roc", ("fpr", "false positive rate (1 - specificity)"), ("tpr", "sensitivity"), "ROC curves"),
+        ("pr", ("recall", "recall (sensitivity)"), ("precision", "precision (PPV)"), "Precision-recall curves"),
+    ):
+        lines = []
+        for number, (run, found) in enumerate(zip(names, curves, strict=True)):
+            folds = found.get(name, {}).get(split, [])
+            if len(folds) == 1:
+                points = tuple(zip(folds[0][x[0]], folds[0][y[0]], strict=True))
+                lines.append(Series(run, points, number % 6))
+        if lines:
+            said = f"{title}: {', '.join(names)}."
+            drawn.append(line_chart(title, Axis(x[1]), Axis(y[1]), lines, described=said))
+    return drawn
+
+
 def _joined(folds: Sequence[Predictions]) -> Predictions | None:
     """The first repeat, so that no patient counts twice."""
     import pandas as pd
