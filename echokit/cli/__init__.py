@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "report": "report",
     "compare": "compare",
+    "doctor": "doctor",
     "audit": "audit",
     "bench": "bench",
     "bench-diff": "bench_diff",

@@ -1,0 +1,32 @@
+"""``echokit doctor``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("doctor", short_help="Look at this machine: what echokit finds, and what mends a lack.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool) -> None:
+    """Check Python, torch, CUDA, number formats, codecs, DICOM decoders, plugins and disk.
+
+    Exit code 1 where something is missing that echokit needs; optional parts are listed with what installs them.
+
+    \b
+    Example: echokit doctor
+    """
+    import json
+    from dataclasses import asdict
+
+    from echokit.doctor import examine
+
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            mend = f"\n{'':<{width + 12}}{finding.mend}" if finding.mend else ""
+            click.echo(f"{finding.state:<10}{finding.what:<{width}}  {finding.found}{mend}")
+    if any(finding.state == "missing" for finding in findings):
+        raise click.exceptions.Exit(1)
