@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from echokit.affordable import many_models, refuse_many
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import SPLITS, Cohort
@@ -27,6 +29,7 @@ from echokit.plugins import installed
 from echokit.procedure import HeadProcedure
 from echokit.progress import Silent as Nothing
 from echokit.progress import display, shown_by
+from echokit.quality import reference_of, write_reference
 from echokit.recipe.check import with_fallback
 from echokit.recipe.recipe import Recipe
 from echokit.reporting import frames_of, make_report
@@ -209,6 +212,8 @@ def run(
                 hooks=hooks,
                 controls=controls,
             )
+            trained = np.unique(np.concatenate([fold.train for fold in folds]))
+            write_reference(reference_of(material.clips.select(trained)), current.path)
             if data.recipe.report.page:
                 _report(current, material, show=new.phantom)
     together.wait()

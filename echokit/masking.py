@@ -13,9 +13,7 @@ from echokit.recipe.recipe import Use
 from echokit.recipe.tree import Node, Origin
 from echokit.schema import InvalidParameters, validate
 from echokit.store import Step, steps_of
-
-USUAL_FPS = 30.0
-"""Frame rate of a masked video whose source does not tell one."""
+from echokit.video.writing import USUAL_FPS
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from echokit.models.shape import InputShape
 from echokit.objectives.calibration import Calibration, Uncalibrated, all_or_none
 from echokit.objectives.objective import HALF, Objective, calibrator_of, threshold_of
 from echokit.prepared import one_clip
+from echokit.quality import conformal_half_width, flags_of, read_reference
 from echokit.run_directory import Run
 from echokit.sampling.windows import PADDING
 from echokit.starting_weights import find_weights
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from echokit.models.echo_model import EchoModel
 
 Numbers = npt.NDArray[np.float64]
+LEVEL = 0.9
+"""Share of new patients that the interval around an estimate is to hold."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Prediction:
         notes: What was short, corrupt or passed through.
         damaged: Whether the file lacks frames that it should hold; the score rests on the others.
         problem: Why there is no score.
+        interval: 90 % split-conformal interval of the estimate, from the errors on validation patients, or None.
+        flags: In what the clip is unlike those that the run was trained on.
     """
 
     case_id: str
@@ -59,6 +64,8 @@ class Prediction:
     notes: tuple[str, ...] = ()
     damaged: bool = False
     problem: str | None = None
+    interval: tuple[float, float] | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ class Predictor:
     Attributes:
         probability: Whether the scores are probabilities: calibrated in every fold, or so by themselves.
         threshold: Score at and above which a video is called positive.
+        half_width: Of the interval around an estimate, or None where the run can not give one.
 
     Raises:
         EchokitError: The run did not finish, or its weights or its calibration can not be read.
@@ -104,6 +112,8 @@ class Predictor:
         self.members = [self._load(folder) for folder in folders]
         self.calibrations = all_or_none([member.calibration for member in self.members])
         self.probability = self.calibrations is not None or all(m.objective.probability for m in self.members)
+        self.reference = read_reference(run.path)
+        self.half_width = _half_width(run)
         self.threshold = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
 
     def _load(self, folder: Path) -> Member:
@@ -182,7 +192,23 @@ class Predictor:
             len(windows),
             tuple(notes),
             clip.damaged,
+            interval=self._interval(prediction),
+            flags=flags_of(clip.frames, self.reference) if self.reference is not None else (),
         )
+
+    def _interval(self, prediction: float | None) -> tuple[float, float] | None:
+        if prediction is None or self.half_width is None:
+            return None
+        return prediction - self.half_width, prediction + self.half_width
+
+
+def _half_width(run: Run) -> float | None:
+    """From the validation patients of a run that estimates a quantity, in one fold."""
+    table = run.predictions
+    if "prediction" not in table.columns or len(table[["repeat", "fold"]].drop_duplicates()) > 1:
+        return None
+    here = table[table["split"] == "val"].groupby("patient_id")[["prediction", "target"]].mean()
+    return conformal_half_width(here["prediction"], here["target"], LEVEL)
 
 
 def _as_it_is(score: Numbers) -> Numbers:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from echokit.predict import Prediction
+    from echokit.cli.console import Screen
+    from echokit.predict import Prediction, Predictor
 
 
 @click.command("predict", short_help="Score new videos with a finished run.")
@@ -17,15 +18,27 @@ if TYPE_CHECKING:
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--overlays", type=click.Path(path_type=Path), metavar="DIR", help="Write a video a case to look at.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are.")
-def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, device: str, out: Path) -> None:
+def command(
+    run: str,
+    sources: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
+    overlays: Path | None,
+    device: str,
+    out: Path,
+) -> None:
     """Score SOURCES (AVI, MP4 or DICOM files, or folders of them) with a finished RUN (a directory, or a name).
 
-    DICOM files are named by pseudonyms, in the order given.
+    DICOM files are named by pseudonyms, in the order given. An estimate of EF comes with the interval that holds 90 %
+    of new patients like those of validation. Flags say in what a video is unlike those that the run was trained on.
+    Files that can not be used are listed, and the exit code is then 2.
 
     \b
-    Example: echokit predict runs/ef_112/latest video.avi study.dcm
+    Examples: echokit predict runs/ef_112/latest video.avi study.dcm
+              echokit predict ef_112 studies/ --csv --overlays overlays > scores.csv
     """
     from echokit.training.allocator import tune_allocator
 
@@ -68,7 +81,7 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         columns = ["case_id", "y_score", positive, "frames", "notes", "problem", "model_data"]
-        columns += ["score_is", "prediction", "windows", "lowest", "highest"]
+        columns += ["score_is", "prediction", "windows", "lowest", "highest", "interval_low", "interval_high", "flags"]
         writer.writerow(columns)
         for row in rows:
             called = "" if row.positive is None else int(row.positive)
@@ -86,6 +99,8 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
                     "" if row.prediction is None else row.prediction,
                     row.windows,
                     *(row.prediction_range or row.score_range or ("", "")),
+                    *(row.interval or ("", "")),
+                    "; ".join(row.flags),
                 ]
             )
     else:
@@ -102,7 +117,10 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
                 continue
             called = positive if row.positive else f"not {positive}"
             notes = f"  ({'; '.join(row.notes)})" if row.notes else ""
+            notes += f"  ! {'; '.join(row.flags)}" if row.flags else ""
             click.echo(f"{row.case_id:<{width}}  {row.score:.4f}  {called}, {_windows(row, column)}{notes}")
+    if overlays is not None:
+        _write_overlays(overlays, predictor, list(zip(rows, files, strict=True)), screen)
     damaged = [row.case_id for row in rows if row.damaged]
     if damaged:
         click.echo(f"damaged, scored on the frames that are left: {', '.join(damaged)}", err=True)
@@ -112,9 +130,30 @@ def command(run: str, sources: tuple[str, ...], as_json: bool, as_csv: bool, dev
         raise click.exceptions.Exit(2)
 
 
+def _write_overlays(folder: Path, predictor: Predictor, rows: list[tuple[Prediction, Path]], screen: Screen) -> None:
+    from echokit.errors import VideoError
+    from echokit.overlays import write_overlay
+
+    positive = predictor.recipe.target.positive
+    with screen.task("Writing overlays", len(rows)) as advance:
+        for row, source in rows:
+            advance(1)
+            if row.score is None:
+                continue
+            called = positive if row.positive else f"not {positive}"
+            lines = [f"{row.case_id}: {row.score:.3f}, {called}", *(f"! {flag}" for flag in row.flags)]
+            try:
+                write_overlay(folder / f"{row.case_id}.mp4", source, predictor.steps, lines, predictor.stamp)
+            except VideoError as error:
+                screen.say(f"no overlay of {row.case_id}: {error.message}")
+
+
 def _windows(row: Prediction, column: str) -> str:
     """What was estimated, from how much of the video, and how far its windows disagree."""
-    estimate = "" if row.prediction is None else f"{column} {row.prediction:.1f}, "
+    estimate = "" if row.prediction is None else f"{column} {row.prediction:.1f}"
+    if row.interval is not None:
+        estimate += f" (90 % interval {row.interval[0]:.1f} to {row.interval[1]:.1f})"
+    estimate += ", " if estimate else ""
     if row.windows <= 1:
         return f"{estimate}{row.frames} frames"
     if row.prediction_range is not None:

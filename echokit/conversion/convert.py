@@ -24,8 +24,6 @@ from echokit.stamp import MARKER, STAMP, from_phantom
 LISTING, VIDEOS, REPORT = "FileList.csv", "Videos", "conversion.csv"
 SIZE = 112
 NO_VIDEO = "no video"
-USUAL_FPS = 30.0
-"""Frame rate at which a clip is written whose file does not tell one; its FPS stays empty in the table."""
 COLUMNS = (
     "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split", "PatientId",
 )  # fmt: skip
@@ -200,7 +198,7 @@ def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size:
     from echokit.conversion.picture import cut_to_fan, fan_of_clip, unfit_picture
     from echokit.video.colours import read_colours
     from echokit.video.reading import read_video
-    from echokit.video.writing import write_video
+    from echokit.video.writing import USUAL_FPS, write_video
 
     clip = read_video(path)
     fan = fan_of_clip(clip)

@@ -15,6 +15,9 @@ from echokit.errors import VideoError
 if TYPE_CHECKING:
     from av import VideoFrame
 
+USUAL_FPS = 30.0
+"""Frame rate of a video whose source does not tell one."""
+
 # With its macroblock tree and B-frames, x264 was seen to differ from run to run, even with one thread.
 _SAME_BYTES = "bframes=0:mbtree=0:rc-lookahead=0:threads=1"
 # Codec, pixel format and codec options by extension; constant high quality, no thread-dependent decisions.

@@ -1,0 +1,69 @@
+"""Overlay videos: what a model was shown of a video, and what it said, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.errors import EchokitError
+from echokit.store import Step, prepare_video
+from echokit.video.writing import USUAL_FPS, write_video
+
+HEAD = 20  # pixels of a line of text above the picture
+LEAST_WIDTH = 400
+
+
+def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequence[str], stamp: str | None) -> None:
+    """Write a video with what a mask removed dimmed, its line, and words above it.
+
+    Args:
+        path: Ends in ``.avi`` or ``.mp4``; overwritten.
+        source: The video.
+        steps: The run's preprocessing; only a mask is drawn, all frames are shown.
+        lines: Words above the picture.
+        stamp: Words such as PHANTOM DATA above them, or None.
+
+    Raises:
+        VideoError: The video can not be used.
+        EchokitError: The folder can not be written.
+    """
+    import cv2
+
+    from echokit.preprocess.mask_region import INK, PAPER, overlay
+    from echokit.preprocess.mask_region import STAMP as AMBER
+    from echokit.video.reading import read_video
+
+    clip = read_video(source)
+    _, mask = prepare_video(source, steps)
+    height, width = clip.frames.shape[1:]
+    region = np.ones((height, width), bool)
+    if mask is not None:
+        grown = cv2.resize(mask.region.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        region = grown.astype(bool)
+    factor = max(1, -(-LEAST_WIDTH // width))
+    words = [(stamp, AMBER)] if stamp else []
+    words += [(line, INK) for line in lines]
+    head = np.full((HEAD * len(words) + 6, width * factor, 3), PAPER, np.uint8)
+    for number, (line, colour) in enumerate(words):
+        place = (6, HEAD * (number + 1) - 4)
+        cv2.putText(head, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+    pictures = [np.vstack([head, _grown(overlay(frame, region), factor)]) for frame in clip.frames]
+    frames = np.stack([_even(picture) for picture in pictures])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EchokitError(f"the folder can not be made: {error.strerror}", where=str(path.parent)) from None
+    write_video(path, frames, clip.fps or USUAL_FPS)
+
+
+def _grown(picture: npt.NDArray[np.uint8], factor: int) -> npt.NDArray[np.uint8]:
+    return np.asarray(picture.repeat(factor, axis=0).repeat(factor, axis=1), np.uint8)
+
+
+def _even(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """H.264 takes even sides only."""
+    height, width = picture.shape[:2]
+    return picture[: height - height % 2, : width - width % 2]
