@@ -83,10 +83,12 @@ class Section:
     Attributes:
         title: Its heading.
         text: Markdown; images are linked relative to the run directory. Never a patient's name or a path.
+        first: Whether it stands with the metrics rather than at the end.
     """
 
     title: str
     text: str
+    first: bool = False
 
 
 class HookSpecs:

@@ -43,7 +43,7 @@ def control_section(
             )
     if permuted:
         parts.append(_permuted(*permuted))
-    return Section("What the result has to beat", "\n\n".join(parts))
+    return Section("What the result has to beat", "\n\n".join(parts), first=True)
 
 
 def _cells(metric: Metric) -> tuple[str, str, str, str]:

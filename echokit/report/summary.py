@@ -12,6 +12,7 @@ from echokit.evaluate.predictions import Predictions
 from echokit.hooks import Section
 from echokit.report.caution import cautions
 from echokit.report.cutoffs import cutoff_rows, is_cutoff
+from echokit.report.fold_table import ABOUT_FOLDS, MOST_COLUMNS, fold_rows
 from echokit.report.wording import count, estimate, interval, number, select, title
 
 HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
@@ -95,10 +96,15 @@ def write_summary(
     if warned:
         parts.append("## What these numbers do not support\n\n" + _bullets(warned))
     own = [metric for metric in evaluation.metrics if not is_cutoff(metric)]
-    parts.append("## Metrics\n\n" + _metric_table([metric for metric in own if metric.fold is not None]))
     joined = [metric for metric in own if metric.fold is None]
     if joined:
-        parts.append("## Over all folds\n\n" + _metric_table(joined))
+        whole = [metric for metric in joined if not metric.metric.endswith(ABOUT_FOLDS)]
+        if whole:
+            parts.append("## Over all folds\n\n" + _metric_table(whole))
+        parts.append("## Fold by fold\n\n" + markdown_table(*fold_rows(own)))
+    else:
+        parts.append("## Metrics\n\n" + _metric_table(own))
+    parts += [_section(section) for section in sections if section.first]
     parts.append(_definitions(own))
     head, rows = cutoff_rows(evaluation.metrics, split)
     if rows:
@@ -110,7 +116,7 @@ def write_summary(
     parts.append(f"## How the data were divided\n\n{division}\n\n" + _division_table(predictions))
     parts.append("## Which epoch was kept\n\n" + _kept_lines(kept))
     parts.append("## Notes and warnings\n\n" + (_bullets(notes) if notes else "None."))
-    parts += [f"## {section.title}\n\n{section.text.strip()}" for section in sections]
+    parts += [_section(section) for section in sections if not section.first]
     if facts:
         rows = [(key, str(value)) for key, value in facts.items()]
         parts.append("## This run\n\n" + markdown_table(("what", "value"), rows))
@@ -184,6 +190,23 @@ def _definitions(metrics: Sequence[Metric]) -> str:
 
 def _division_table(predictions: Predictions) -> str:
     table = predictions.table
+    folds = table[["repeat", "fold"]].drop_duplicates()
+    if len(folds) > MOST_COLUMNS:
+        counts = table.drop_duplicates(["repeat", "fold", "split", "patient_id"]).groupby(["split", "fold"], sort=False)
+        patients = counts["y_true"].agg(["size", "sum"]).groupby(level="split", sort=False).agg(["min", "max"])
+        head = ("split", "folds", "patients", f"{predictions.positive} patients")
+        return markdown_table(
+            head,
+            [
+                (
+                    str(split),
+                    f"{len(folds):,}",
+                    _range(row[("size", "min")], row[("size", "max")]),
+                    _range(row[("sum", "min")], row[("sum", "max")]),
+                )
+                for split, row in patients.iterrows()
+            ],
+        )
     rows = []
     several = len(table[["repeat", "fold"]].drop_duplicates()) > 1
     for (repeat, fold, split), part in table.groupby(["repeat", "fold", "split"], sort=False):
@@ -196,9 +219,22 @@ def _division_table(predictions: Predictions) -> str:
     return markdown_table(head, rows)
 
 
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _section(section: Section) -> str:
+    return f"## {section.title}\n\n{section.text.strip()}"
+
+
 def _kept_lines(kept: Sequence[KeptEpoch]) -> str:
     if not kept:
         return "Nothing was trained."
+    same = {(choice.epoch, choice.epochs, choice.rule, choice.note) for choice in kept}
+    if len(kept) > 1 and len(same) == 1:
+        [first, *_] = kept
+        note = f": {first.note}" if first.note else ""
+        return f"In each of {len(kept)} folds epoch {first.epoch} of {first.epochs}, by the rule `{first.rule}`{note}."
     lines = []
     for choice in kept:
         fold = f"Fold {choice.fold}: epoch" if len(kept) > 1 else "Epoch"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -191,8 +192,20 @@ def test_folds_are_summarised_with_an_interval_that_is_called_approximate(tmp_pa
     assert "120 patients, 36 positive (died).**" in text
     assert "AUROC is undefined in 1 of 3 folds." in text
     assert "folds are not independent" in text
-    assert "- Fold 2: epoch 3 of 7, by the rule `last`" in text
-    assert "CI" not in text.split("## Metrics")[1].split("## ")[0].split("**Interval**")[0]
+    assert "In each of 3 folds epoch 3 of 7, by the rule `last`." in text
+    assert re.search(r"\| split +\| metric +\| fold 0 \| fold 1 +\| fold 2 \| mean ± SD", text)
+    assert re.search(r"\| test +\| AUROC +\|.* undefined .*0\.\d{3} ± 0\.\d{3} \(1 of 3 undefined\)", text)
+    assert "CI" not in text.split("## Fold by fold")[1].split("- **")[0]
+
+
+def test_many_folds_are_summarised_in_few_lines(tmp_path):
+    data = table(folds=12, splits=["train", "test"])
+    kept = [KeptEpoch(fold, fold % 2 + 1, 7, "best_val_auroc") for fold in range(12)]
+    text = summary(tmp_path, Predictions(data, "died"), kept=kept)
+    assert "fold 3 |" not in text
+    assert re.search(r"\| test +\| AUROC +\| 0\.\d{3} ± 0\.\d{3} \| ", text)
+    assert re.search(r"\| train +\| 12 +\| 40 +\| 18 ", text)
+    assert "- Fold 2: epoch 1 of 7, by the rule `best_val_auroc`" in text
 
 
 def test_an_empty_run_still_has_a_summary(tmp_path):
