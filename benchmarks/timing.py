@@ -56,3 +56,11 @@ def process(command: Sequence[str]) -> Callable[[], object]:
         subprocess.CalledProcessError: It fails.
     """
     return lambda: subprocess.run(command, check=True, capture_output=True)
+
+
+def machine() -> str:
+    """This machine and its libraries in a few words."""
+    from echokit.lock import environment
+
+    found = environment()
+    return f"{found['processor']}, {found['cores']} cores, torch {found['packages']['torch']}, Python {found['python']}"

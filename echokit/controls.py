@@ -7,7 +7,7 @@ fraction and a single frame say what is known without the video's motion.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from echokit.evaluate.evaluation import Metric
+    from echokit.evaluate.predictions import Predictions
     from echokit.frozen import FrozenBackbone
     from echokit.starting_weights import StartingWeights
 
@@ -186,18 +187,32 @@ def permuted_aurocs(
 ) -> list[float | None]:
     """AUROC within folds of the whole procedure, once a shuffle; None stands for the labels as they are."""
     patients = patients_of(cohort)
-    resampler = recipe.resample.build()
     divisions: list[list[Division]] = []
     for shuffle in shuffles:
         y = cohort.cases["y_true"].to_numpy(np.int64)
         if shuffle is not None:
             generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x9E7, shuffle])))
             y = generator.permutation(patients.y)[patients.of_case]
-        labelled = replace(cohort, cases=cohort.cases.assign(y_true=y))
-        folds = itertools.takewhile(lambda fold: fold.repeat < repeats, resampler(labelled, recipe.seed))
-        divisions.append([Division(y, fold) for fold in folds])
+        divisions.append(_divided(recipe, cohort, y, repeats))
     scores = iter(procedure.score([division for parts in divisions for division in parts]))
     return [procedure.auroc([(d.y, next(scores), d.fold.test) for d in parts]) for parts in divisions]
+
+
+def _divided(recipe: Recipe, cohort: Cohort, y: Integers, repeats: int) -> list[Division]:
+    """The folds of some labels: classes decide where patients go."""
+    labelled = replace(cohort, cases=cohort.cases.assign(y_true=y))
+    folds = itertools.takewhile(lambda fold: fold.repeat < repeats, recipe.resample.build()(labelled, recipe.seed))
+    return [Division(y, fold) for fold in folds]
+
+
+def scores_of_division(procedure: HeadProcedure, recipe: Recipe, cohort: Cohort, *, repeats: int) -> list[Predictions]:
+    """The test parts of the whole procedure on a cohort as it is labelled, one row a patient."""
+    y = cohort.cases["y_true"].to_numpy(np.int64)
+    divisions = _divided(recipe, cohort, y, repeats)
+    return [
+        _tested(cohort.cases, y, division.fold, score)
+        for division, score in zip(divisions, procedure.score(divisions), strict=True)
+    ]
 
 
 def covariate_columns(cases: pd.DataFrame, columns: Sequence[str]) -> Floats:
@@ -241,28 +256,33 @@ def _regressed(x: Floats, y: Integers, folds: Sequence[Fold]) -> Iterator[Floats
         yield model.decision_function(x)
 
 
-def _joined(material: Material, folds: Sequence[Fold], scores: Sequence[Floats] | Iterator[Floats]) -> Metric:
+def _joined(material: Material, folds: Sequence[Fold], scores: Iterable[Floats]) -> Metric:
+    from echokit.evaluate.cross_validation import joined_auroc
+
+    y = material.targets.y_true
+    parts = [_tested(material.cases, y, fold, score) for fold, score in zip(folds, scores, strict=True)]
+    return replace(joined_auroc(parts, level=LEVEL)[0], split="test")
+
+
+def _tested(cases: pd.DataFrame, y: Integers, fold: Fold, score: Floats) -> Predictions:
+    """The test part of a fold, one row a patient."""
     import pandas as pd
 
-    from echokit.evaluate.cross_validation import joined_auroc
     from echokit.evaluate.predictions import Predictions
 
-    parts = []
-    for fold, score in zip(folds, scores, strict=True):
-        cases = material.cases.iloc[fold.test]
-        table = pd.DataFrame(
-            {
-                "case_id": cases["case_id"].to_numpy(),
-                "patient_id": cases["patient_id"].to_numpy(),
-                "split": "test",
-                "repeat": fold.repeat,
-                "fold": fold.number,
-                "y_true": material.targets.y_true[fold.test],
-                "y_score": score[fold.test],
-            }
-        )
-        parts.append(Predictions(table, probability=False).per_patient())
-    return replace(joined_auroc(parts, level=LEVEL)[0], split="test")
+    tested = cases.iloc[fold.test]
+    table = pd.DataFrame(
+        {
+            "case_id": tested["case_id"].to_numpy(),
+            "patient_id": tested["patient_id"].to_numpy(),
+            "split": "test",
+            "repeat": fold.repeat,
+            "fold": fold.number,
+            "y_true": y[fold.test],
+            "y_score": score[fold.test],
+        }
+    )
+    return Predictions(table, probability=False).per_patient()
 
 
 def _starting_answers(frozen: FrozenBackbone, weights: StartingWeights | None) -> Floats:

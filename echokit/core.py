@@ -220,6 +220,30 @@ def run(
     return current
 
 
+def procedure_of(run: Run, device: str = "auto") -> tuple[Cohort, HeadProcedure]:
+    """The cohort of a run on a frozen backbone, and its procedure, to be repeated on other labels.
+
+    Args:
+        run: Its folds share a backbone that no phase trains.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        EchokitError: The backbone is not frozen, or the data or the weights are not what they were.
+    """
+    from echokit.training.device import choose_device, choose_precision
+
+    recipe = run.lock.recipe
+    chosen = choose_device(device)
+    data, weights = _start(read_data(recipe), run.path.parent.parent, run)
+    material = _material(data, prepare(data))
+    compute = Compute(chosen, choose_precision(chosen, recipe.train.precision))
+    frozen = shared_backbone(recipe, material, compute, weights)
+    if frozen is None:
+        raise EchokitError("the run has no frozen backbone that all folds share", where=str(run.path))
+    procedure = HeadProcedure(recipe, frozen.features(), material.cases["patient_id"].to_numpy())
+    return replace(data.cohort, cases=material.cases), procedure
+
+
 def report(run: Run, *, frames: bool = False) -> Path:
     """Make the report of a finished run again.
 
