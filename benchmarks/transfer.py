@@ -3,10 +3,10 @@
     python -m benchmarks.transfer [--cohorts 10]
 
 A small two-stream model learns reduced or normal EF on one phantom. Then new cohorts are drawn, each with a seed of its
-own, and cross-validated three times in the same folds: from random weights, from Stage 1's weights with a new head on the
-frozen network, and with the whole network fine-tuned after that. Two questions are asked of them: the one that Stage 1
-learned (reduced EF, 34 hearts), and another (death within a year, 34 patients of the clinical phantom, where the true EF
-itself ranks 0.79 of the pairs rightly). Cohorts are independent, so the mean difference has a t interval.
+own, and cross-validated three times in the same folds: from random weights, from Stage 1's weights with a new head on
+the frozen network, and with the whole network fine-tuned after that. Two questions are asked of them: the one that
+Stage 1 learned (reduced EF, 34 hearts), and another (death within a year, 34 patients of the clinical phantom, where
+the true EF itself ranks 0.79 of the pairs rightly). Cohorts are independent, so the mean difference has a t interval.
 """
 
 from __future__ import annotations
@@ -130,9 +130,9 @@ def main() -> None:
     text = "\n\n".join(
         [
             f"# {STAMP}: from Stage 1's weights, or from nothing?",
-            f"{given.cohorts} cohorts of 34, 5 folds each, the same folds for every start; ResNet18 of width {WIDTH} on "
-            f"video and flow of {SIDE} x {SIDE}. Stage 1: {given.stage1_cases} hearts, test AUROC {learned.value or 0:.2f}. "
-            "The number of epochs and the rates were fixed beforehand.",
+            f"{given.cohorts} cohorts of 34, 5 folds each, the same folds for every start; ResNet18 of width {WIDTH} "
+            f"on video and flow of {SIDE} x {SIDE}. Stage 1: {given.stage1_cases} hearts, test AUROC "
+            f"{learned.value or 0:.2f}. The number of epochs and the rates were fixed beforehand.",
             "\n".join([head, "|---|---|---|---|---|", *rows]),
             "This tests the software, whatever it shows: it says nothing about patients.",
             f"Made by `python -m benchmarks.transfer --cohorts {given.cohorts}` on {machine()}.",
