@@ -257,12 +257,18 @@ def report(run: Run, *, frames: bool = False) -> Path:
     lock = run.lock
     if not (frames or lock.phantom) or not lock.recipe.report.cases:
         return make_report(run)
+    if not lock.phantom and not any(use.component.mask for use in lock.recipe.preprocess):
+        raise DataError(
+            "the recipe has no mask, so frames may show names of patients",
+            hint="add sector_mask or motion_mask to preprocess",
+        )
     data = read_data(lock.recipe)
     preparation = prepare(data)
     material = _material(data, preparation)
     if _data_facts(data, preparation, material)["fingerprint"] != lock.content["data"]["fingerprint"]:
         raise DataError("the data are not those of the run", hint="without --frames the report needs no data")
-    return make_report(run, frames_of(material.cases["case_id"].astype(str).tolist(), material.clips))
+    cases = material.cases["case_id"].astype(str).tolist()
+    return make_report(run, frames_of(cases, material.clips, masked_only=not lock.phantom))
 
 
 def _report(run: Run, material: Material, *, show: bool) -> None:

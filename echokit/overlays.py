@@ -19,6 +19,8 @@ LEAST_WIDTH = 400
 def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequence[str], stamp: str | None) -> None:
     """Write a video with what a mask removed dimmed, its line, and words above it.
 
+    What lies outside the fan is black: there stand the names and dates of patients.
+
     Args:
         path: Ends in ``.avi`` or ``.mp4``; overwritten.
         source: The video.
@@ -34,9 +36,12 @@ def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequen
 
     from echokit.preprocess.mask_region import INK, PAPER, overlay
     from echokit.preprocess.mask_region import STAMP as AMBER
+    from echokit.preprocess.sector_mask import SectorMask
     from echokit.video.reading import read_video
 
     clip = read_video(source)
+    fan = SectorMask().region(clip)
+    shown = clip.frames if fan is None else clip.frames * fan
     _, mask = prepare_video(source, steps)
     height, width = clip.frames.shape[1:]
     region = np.ones((height, width), bool)
@@ -50,7 +55,7 @@ def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequen
     for number, (line, colour) in enumerate(words):
         place = (6, HEAD * (number + 1) - 4)
         cv2.putText(head, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
-    pictures = [np.vstack([head, _grown(overlay(frame, region), factor)]) for frame in clip.frames]
+    pictures = [np.vstack([head, _grown(overlay(frame, region), factor)]) for frame in shown]
     frames = np.stack([_even(picture) for picture in pictures])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -54,12 +54,13 @@ def notes_of(run: Run) -> list[str]:
     return [line.removeprefix("- ") for line in part.splitlines() if line.startswith("- ")]
 
 
-def frames_of(cases: Sequence[str], clips: PreparedClips) -> Source:
+def frames_of(cases: Sequence[str], clips: PreparedClips, *, masked_only: bool = False) -> Source:
     """What can be shown of each case: its prepared frames.
 
     Args:
         cases: case_id of each clip.
         clips: In the same order.
+        masked_only: Show nothing of a clip that its mask let through whole.
     """
     place = {case: number for number, case in enumerate(cases)}
 
@@ -67,9 +68,12 @@ def frames_of(cases: Sequence[str], clips: PreparedClips) -> Source:
         number = place.get(case_id)
         if number is None:
             return None
+        mask = clips.mask(number)
+        if masked_only and (mask is None or mask.region.all()):
+            return None
         frames = np.arange(min(int(clips.lengths[number]), MOST_FRAMES), dtype=np.int64)
         video, _ = clips.read(number, frames)["video"]
         rate = clips.headers[number].get("fps")
-        return Shown(np.asarray(video[0], np.uint8), clips.mask(number), None if rate is None else float(rate))
+        return Shown(np.asarray(video[0], np.uint8), mask, None if rate is None else float(rate))
 
     return source

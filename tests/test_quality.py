@@ -120,3 +120,6 @@ def test_overlays_are_videos_of_every_case_that_was_scored(
     before, after = read_video(source / "two.avi"), read_video(tmp_path / "out" / "two.mp4")
     assert len(after) == len(before)
     assert after.frames.shape[1] > before.frames.shape[1]  # the words above
+    corner = after.frames[:, -40:-8, 8:60]  # of the interface, which may name a patient
+    assert before.frames[:, -20:-4, 4:30].max() < 60 or corner.max() < 40
+    assert after.frames[:, -after.frames.shape[1] // 2 :, after.frames.shape[2] // 2 - 40 :].max() > 60

@@ -82,12 +82,19 @@ def test_no_source_no_path_and_of_patients_no_frame(finished: Run, tmp_path: Pat
 
 
 def test_frames_of_patients_only_when_asked_and_with_the_banner(
-    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    finished: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hearts = tmp_path / "hearts"
     shutil.copytree(finished.lock.recipe.data.params["root"], hearts)
     (hearts / "PHANTOM_DATA.json").unlink()
-    (tmp_path / "tiny.yaml").write_text(TINY.format(root=hearts) + "report: {cases: 1}\n")
+    bare = TINY.format(root=hearts) + "report: {cases: 1}\n"
+    (tmp_path / "bare.yaml").write_text(bare.replace("name: tiny", "name: bare"))
+    assert exit_code(["run", str(tmp_path / "bare.yaml"), "--out", str(tmp_path / "runs")]) == 0
+    assert exit_code(["report", "bare", "--out", str(tmp_path / "runs"), "--frames"]) == 2
+    assert "the recipe has no mask" in capfd.readouterr().err
+    (tmp_path / "tiny.yaml").write_text(
+        bare.replace("[{use: trim, frames: 12}", "[{use: trim, frames: 12}, random_mask")
+    )
     assert exit_code(["run", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "runs")]) == 0
     run = load_run(tmp_path / "runs" / "tiny")
     assert "data:image/webp" not in page_of(run)
