@@ -14,16 +14,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from pydantic import BaseModel
 
 from echokit.cli import COMMANDS, application
+from echokit.cohort.target import TargetSettings
 from echokit.hooks import HOOKS, HookSpecs
+from echokit.models.settings import WeightSettings
 from echokit.plugins import installed
+from echokit.recipe.check import DEFAULTS, KEYS
+from echokit.recipe.report_settings import ReportSettings
 from echokit.registry import KINDS, Component
+from echokit.training.settings import TrainSettings
+
+SETTINGS: dict[str, type[BaseModel]] = {
+    "target": TargetSettings,
+    "model.weights": WeightSettings,
+    "train": TrainSettings,
+    "report": ReportSettings,
+}
 
 
 def pages() -> dict[str, str]:
     """Every page by its file name."""
     made = {f"{kind}.md": kind_page(kind) for kind in KINDS}
+    made["recipe.md"] = recipe_page()
     made["hooks.md"] = hooks_page()
     made["python.md"] = python_page()
     made["commands.md"] = commands_page()
@@ -66,6 +80,35 @@ def _type(schema: dict[str, object]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def recipe_page() -> str:
+    """All keys of a recipe, with the settings of those that name no component."""
+    parts = [
+        "# Recipe",
+        "A recipe is a YAML mapping of these keys. A component is `{use: NAME, ...parameters}`, or its name alone. "
+        "`extends: OTHER` lays the recipe over another one; `--set a.b=value` and `${VARIABLE:-default}` change single "
+        "values. `echokit explain RECIPE` shows every value with where it comes from.",
+        "| key | meaning | default |\n|---|---|---|\n"
+        + "\n".join(
+            f"| `{key}` | {_cell(words)} | {f'`{json.dumps(DEFAULTS[key])}`' if key in DEFAULTS else 'required'} |"
+            for key, words in KEYS.items()
+        ),
+    ]
+    for key, model in SETTINGS.items():
+        parts.append(f"## `{key}`\n\n{(inspect.getdoc(model) or '').split('Args:')[0].strip()}")
+        parts.append("\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *_settings_rows(model)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _settings_rows(model: type[BaseModel]) -> Iterator[str]:
+    schema = model.model_json_schema(by_alias=True)["properties"]
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        value = field.get_default(call_default_factory=True)
+        plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        default = "required" if field.is_required() else f"`{json.dumps(plain, default=str)}`"
+        yield f"| `{key}` | {_cell(_type(schema[key]))} | {_cell(default)} | {_cell(field.description or '')} |"
 
 
 def hooks_page() -> str:

@@ -38,7 +38,10 @@ def run(
 
 
 def load_run(path: str | Path) -> Run:
-    """Open a run: a directory, or a name under ``runs/`` (its newest).
+    """Open a run.
+
+    Args:
+        path: A run directory, or a name under ``runs/`` (its newest run).
 
     Raises:
         EchokitError: There is no run there.

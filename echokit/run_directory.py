@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echokit.errors import EchokitError
+from echokit.errors import EchokitError, did_you_mean
 from echokit.lock import Lock, read_lock
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from echokit.evaluate.evaluation import Metric
 
@@ -64,6 +65,60 @@ class Run:
             if (metric.metric, metric.split, metric.subgroup) == (name, split, None):
                 return metric
         raise EchokitError(f"the run has no {name} of the {split} split", where=str(self.path))
+
+    @property
+    def report(self) -> Path:
+        """Its ``report.html``, which a browser opens from the file.
+
+        Raises:
+            EchokitError: The run has none.
+        """
+        return self._finished("report.html")
+
+    def figure(self, name: str, split: str = "test") -> Figure:
+        """Draw a plot of the run; a notebook shows it where it is the last line of a cell.
+
+        Args:
+            name: ``roc``, ``pr``, ``confusion`` or ``learning_curves``.
+            split: Which part; learning curves have none.
+
+        Raises:
+            EchokitError: There is no such plot, or the run did not finish.
+        """
+        from echokit.evaluate.evaluation import Evaluation
+        from echokit.report.curve_figures import confusion_figure, pr_figure, roc_figure
+        from echokit.report.learning_figure import learning_curves_figure
+
+        stamp, positive = self.lock.stamp, self.lock.recipe.target.positive
+        if name == "learning_curves":
+            lines = self._finished("history.jsonl").read_text(encoding="utf-8").splitlines()
+            return learning_curves_figure([json.loads(line) for line in lines], kept={}, stamp=stamp)
+        figures = {"roc": roc_figure, "pr": pr_figure, "confusion": confusion_figure}
+        if name not in figures:
+            known = [*figures, "learning_curves"]
+            hint = did_you_mean(name, known) or f"the plots are {', '.join(known)}"
+            raise EchokitError(f"there is no plot {name!r}", hint=hint)
+        curves = json.loads(self._finished("curves.json").read_text(encoding="utf-8"))
+        return figures[name](Evaluation(self.metrics, curves), positive=positive, split=split, stamp=stamp)
+
+    def _repr_html_(self) -> str:
+        """The test metrics as a table, for notebooks."""
+        from html import escape
+
+        from echokit.report.wording import interval, number, title
+
+        if not self.complete:
+            return f"<p>Run {escape(str(self.path))}, not finished</p>"
+        several = len({(m.repeat, m.fold) for m in self.metrics if m.fold is not None}) > 1
+        rows = "".join(
+            f"<tr><td>{escape(title(m.metric))}</td><td>{number(m.value)}</td><td>{escape(interval(m) or 'none')}</td>"
+            f"<td>{'none' if m.baseline is None else number(m.baseline)}</td><td>{m.n}</td><td>{m.events}</td></tr>"
+            for m in self.metrics
+            if m.split == "test" and m.subgroup is None and (m.fold is None or not several)
+        )
+        stamp = f"<p><strong>{escape(self.lock.stamp)}</strong></p>" if self.lock.stamp else ""
+        head = "<tr><th>test metric</th><th>value</th><th>interval</th><th>baseline</th><th>n</th><th>events</th></tr>"
+        return f"<p>Run {escape(str(self.path))}</p>{stamp}<table>{head}{rows}</table>"
 
     @property
     def complete(self) -> bool:

@@ -17,7 +17,13 @@ import click
     show_default=True,
     help="tiny: minutes; small: an hour or two on 2 cores; full: the study's own size, on its data.",
 )
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/bench"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/bench"),
+    show_default=True,
+    help="Where cells are kept.",
+)
 @click.option("--to", type=click.Path(path_type=Path), help="Write the tables here too.")
 @click.option("--row", "rows", multiple=True, metavar="NAME", help="Only this row; may be repeated.")
 @click.option("--seed", "seeds", multiple=True, type=int, help="Only this seed; may be repeated.")

@@ -22,9 +22,15 @@ def command() -> None:
 
 @command.command("phantom")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--layout", type=click.Choice(list(LAYOUTS)), default="echonet_dynamic", show_default=True)
+@click.option(
+    "--layout",
+    type=click.Choice(list(LAYOUTS)),
+    default="echonet_dynamic",
+    show_default=True,
+    help="Whose files and tables it looks like.",
+)
 @click.option("--cases", type=click.IntRange(min=1), help=f"How many.  [default: {_usual_cases()}]")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the hearts.")
 @click.option("--ef", type=click.Choice(["realistic", "wide"]), help="Not for clinical.  [default: realistic]")
 def phantom(
     directory: Path, layout: str, cases: int | None, seed: int, ef: Literal["realistic", "wide"] | None

@@ -12,7 +12,9 @@ from echokit.cli.options import overrides as with_overrides
 @click.command("run", short_help="Run a recipe from its videos to its summary.")
 @click.argument("recipe")
 @with_overrides
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
 @click.option(
     "--resume",

@@ -1,0 +1,65 @@
+"""The pages are built strictly, and what they tell a new user to do is done."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+def test_the_site_is_built_without_a_broken_link(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site" / "reference" / "backbone" / "index.html").read_text(encoding="utf-8")
+    assert "resnet152" in page
+    assert (tmp_path / "site" / "get-started" / "index.html").is_file()
+
+
+def test_get_started_does_what_it_says(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "get-started.md").read_text(encoding="utf-8")
+    [recipe] = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    (tmp_path / "masked.yaml").write_text(recipe, encoding="utf-8")
+    lines = [line for block in re.findall(r"```\n(.*?)```", text, re.S) for line in block.splitlines()]
+    told = [line for line in lines if not line.startswith("pip install")]
+    assert len(told) >= 10
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "ECHOKIT_CACHE": str(tmp_path / "cache")}
+    environment.pop("ECHONET_DYNAMIC", None)
+    for line in told:
+        done = subprocess.run(
+            [str(BIN / "echokit"), *shlex.split(line)[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert "PHANTOM DATA" in (tmp_path / "runs" / "quickstart" / "latest" / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "runs" / "compare" / "quickstart-shorter.html").is_file()
+
+
+def test_the_notebook_runs_and_shows_its_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
+    notebook = nbformat.read(ROOT / "docs" / "notebooks" / "first-run.ipynb", as_version=4)
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    kinds = [kind for output in shown if "data" in output for kind in output["data"]]
+    assert kinds.count("image/png") == 2
+    assert any("PHANTOM DATA" in output["data"].get("text/html", "") for output in shown if "data" in output)
