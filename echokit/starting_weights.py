@@ -158,9 +158,10 @@ def find_weights_run(settings: WeightSettings, out: Path) -> Run:
     except EchokitError as error:
         if "/" in settings.run or settings.run.startswith((".", "~")):
             raise NoRunError(error.message, hint=error.hint, where="model.weights") from None
+        elsewhere = "" if out == Path("runs") else f" --out {out}"
         raise NoRunError(
             f"the weights are those of the run {settings.run!r}, which has not been made under {out}",
-            hint=f"make it with `echokit run {settings.run}`, or let `--with-dependencies` do so first",
+            hint=f"make it with `echokit run {settings.run}{elsewhere}`, or let `--with-dependencies` do so first",
             where="model.weights",
         ) from None
 

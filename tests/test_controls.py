@@ -1,0 +1,120 @@
+"""Controls: shuffled labels through the whole procedure, covariates, and what small cohorts can not have."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echokit import Cohort, EchokitError
+from echokit.controls import covariate_columns, permutation_test, permuted_aurocs
+from echokit.frozen import Features
+from echokit.procedure import Division, HeadProcedure
+from echokit.recipe.check import load_recipe
+from echokit.recipe.compose import find_recipe
+from echokit.recipe.recipe import Recipe
+
+PATIENTS, EVENTS, WIDTH = 30, 9, 12
+SMALL = ("resample.k=3", "resample.inner=2", "resample.search={train.optimizer.lr: [0.001, 0.03]}")
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    phases = "train.phases=[{name: head, train: [head], epochs: 12, copies: 2}]"
+    return load_recipe(find_recipe("lvad_nested"), (*SMALL, phases))
+
+
+def made(recipe: Recipe, signal: float) -> tuple[Cohort, HeadProcedure]:
+    """Patients with two clips each, whose first feature tells the class as strongly as asked for."""
+    rng = np.random.default_rng(4)
+    patient = np.repeat(np.arange(PATIENTS), 2)
+    y = (patient < EVENTS).astype(np.int64)
+    n = len(patient)
+    values = rng.normal(size=(PATIENTS, WIDTH))[patient] + 0.3 * rng.normal(size=(2, n, WIDTH))
+    values[..., 0] += signal * y
+    case = np.arange(n)
+    features = Features(case, values.astype(np.float32), case, values[0].astype(np.float32))
+    cases = pd.DataFrame({"case_id": [f"c{i}" for i in case], "patient_id": [f"p{i:02}" for i in patient]})
+    cohort = Cohort(cases.assign(source="", split="", y_true=y, age=patient + 40.0, sex="F"), "drawn")
+    return cohort, HeadProcedure(recipe, features, cases["patient_id"].to_numpy())
+
+
+def test_what_is_there_is_found_and_shuffling_loses_it(recipe: Recipe) -> None:
+    cohort, procedure = made(recipe, signal=3.0)
+    test = permutation_test(procedure, recipe, cohort, 19, 1, seed=0)
+    assert test.observed > 0.8
+    assert test.p == pytest.approx(1 / 20)
+    assert abs(test.null.mean() - 0.5) < 0.12
+    assert len(set(test.null)) > 10
+
+
+def test_what_is_not_there_is_seldom_found(recipe: Recipe) -> None:
+    cohort, procedure = made(recipe, signal=0.0)
+    rng = np.random.default_rng(0)
+    found, null = 0, []
+    for number in range(4):
+        y = np.repeat(rng.permutation(cohort.cases["y_true"].to_numpy()[::2]), 2)
+        drawn = replace(cohort, cases=cohort.cases.assign(y_true=y))
+        test = permutation_test(procedure, recipe, drawn, 19, 1, seed=number)
+        found += test.p <= 0.05
+        null += test.null.tolist()
+    assert found <= 1
+    assert abs(np.mean(null) - 0.5) < 0.08
+
+
+class Watching:
+    """Takes the place of a procedure, and sees what would be trained on."""
+
+    def __init__(self) -> None:
+        self.seen: list[Division] = []
+
+    def score(self, divisions: Sequence[Division]) -> list[np.ndarray]:
+        self.seen += divisions
+        return [np.zeros(len(division.y)) for division in divisions]
+
+    def auroc(self, parts: object) -> float:
+        return 0.5
+
+
+def test_labels_are_shuffled_over_patients_and_divided_anew(recipe: Recipe) -> None:
+    cohort, _ = made(recipe, signal=0.0)
+    watching = Watching()
+    permuted_aurocs(watching, recipe, cohort, [None, 0, 1], 1, seed=3)  # type: ignore[arg-type]
+    assert len(watching.seen) == 3 * 3
+    labels = [watching.seen[first].y for first in (0, 3, 6)]
+    assert (labels[0] == cohort.cases["y_true"]).all()
+    for y in labels:
+        assert (y[::2] == y[1::2]).all()  # both clips of a patient
+        assert y.sum() == 2 * EVENTS
+    assert not (labels[1] == labels[2]).all()
+    for division in watching.seen:
+        assert division.y[division.fold.test].sum() == 2 * EVENTS // 3
+
+
+def test_a_choice_does_not_see_the_test_part(recipe: Recipe) -> None:
+    cohort, procedure = made(recipe, signal=1.0)
+    y = cohort.cases["y_true"].to_numpy()
+    [fold, *_] = recipe.resample.build()(cohort, 0)
+    other = y.copy()
+    other[fold.test] = 1 - other[fold.test]
+    one, two = procedure.choose([Division(y, fold), Division(other, fold)])
+    assert one.auroc == pytest.approx(two.auroc)
+    assert one.configuration is two.configuration
+    a, b = procedure.score([Division(y, fold), Division(other, fold)])
+    np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+def test_covariates_become_numbers_and_a_missing_one_is_named() -> None:
+    cases = pd.DataFrame({"age": [50.0, np.nan, 70.0], "vendor": ["a", "b", "a"]})
+    assert covariate_columns(cases, ["age", "vendor"]).tolist()[0] == [50.0, 1.0, 0.0]
+    assert np.isnan(covariate_columns(cases, ["age"])[1, 0])
+    with pytest.raises(EchokitError, match="no column 'agee'") as error:
+        covariate_columns(cases, ["agee"])
+    assert error.value.hint == "did you mean 'age'?"
+
+
+def test_another_objective_is_refused(recipe: Recipe) -> None:
+    smoothed = load_recipe(find_recipe("lvad_nested"), (*SMALL, "objective.label_smoothing=0.1"))
+    with pytest.raises(EchokitError, match="cross entropy alone"):
+        made(replace(recipe, tree=smoothed.tree), signal=0.0)
