@@ -7,7 +7,7 @@ fraction and a single frame say what is known without the video's motion.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,34 @@ class Controls:
         }
 
 
+def require_controls(
+    recipe: Recipe, material: Material, frozen: FrozenBackbone | None, weights: StartingWeights | None
+) -> None:
+    """Refuse, before anything is trained, controls that ask for what the run does not have.
+
+    Raises:
+        EchokitError: A column is missing, the starting weights have no head, or the backbone is not frozen.
+    """
+    settings = recipe.controls
+    if settings is None:
+        return
+    for columns in settings.covariates.values():
+        covariate_columns(material.cases, columns)
+    for name in ("permutations", "predicted_ef", "single_frame"):
+        if getattr(settings, name) and frozen is None:
+            raise EchokitError(
+                "this control needs a backbone that no phase trains, and weights that it comes from",
+                hint="train.phases: [{name: head, train: [head], epochs: 20}]",
+                where=f"controls.{name}",
+            )
+    if settings.predicted_ef and not (weights and {"head.weight", "head.bias"} <= set(weights.tensors)):
+        raise EchokitError(
+            "the starting weights have no head of their own, so that they predict nothing",
+            hint="start from a run, or leave the control out",
+            where="controls.predicted_ef",
+        )
+
+
 def compute_controls(
     recipe: Recipe,
     cohort: Cohort,
@@ -118,24 +146,18 @@ def compute_controls(
         for name, columns in settings.covariates.items()
         for scores in [_regressed(covariate_columns(material.cases, columns), y, folds)]
     ]
-    if settings.predicted_ef:
-        answers = _starting_answers(_there(frozen, "controls.predicted_ef"), weights)
+    if settings.predicted_ef and frozen is not None:
+        answers = _starting_answers(frozen, weights)
         regressed = _regressed(answers[:, None], y, folds)
         what = "logistic regression on the answer of the starting weights' own head"
         found.append(Control("predicted EF", what, _joined(material, folds, regressed)))
-    if settings.single_frame:
-        still = HeadProcedure(
-            recipe,
-            _there(frozen, "controls.single_frame").features(still=True),
-            material.cases["patient_id"].to_numpy(),
-        )
+    if settings.single_frame and frozen is not None:
+        still = HeadProcedure(recipe, frozen.features(still=True), material.cases["patient_id"].to_numpy())
         scores = still.score([Division(y, fold) for fold in folds])
         what = "the same procedure on the first frame in place of all, without motion"
         found.append(Control("single frame", what, _joined(material, folds, scores)))
     shuffled = None
-    if settings.permutations:
-        if procedure is None:
-            raise _frozen_only("controls.permutations")
+    if settings.permutations and procedure is not None:
         shuffled = permutation_test(
             procedure, recipe, cohort, settings.permutations, settings.permutation_repeats, seed=recipe.seed
         )
@@ -287,29 +309,9 @@ def _tested(cases: pd.DataFrame, y: Integers, fold: Fold, score: Floats) -> Pred
 
 def _starting_answers(frozen: FrozenBackbone, weights: StartingWeights | None) -> Floats:
     """(cases,) float64: what the starting weights' own head says, the second output less the first where it has two."""
-    tensors: dict[str, Any] = dict(weights.tensors) if weights else {}
-    if not {"head.weight", "head.bias"} <= set(tensors):
-        raise EchokitError(
-            "the starting weights have no head of their own, so that they predict nothing",
-            hint="start from a run, or leave the control out",
-            where="controls.predicted_ef",
-        )
+    tensors: Mapping[str, Any] = weights.tensors if weights else {}
     features = frozen.features()
     answers = features.scored @ tensors["head.weight"].numpy().T + tensors["head.bias"].numpy()
     margin = answers[:, -1] - (answers[:, 0] if answers.shape[1] > 1 else 0)
     sums = np.bincount(features.scored_case, margin)
     return np.asarray(sums / np.bincount(features.scored_case), np.float64)
-
-
-def _there(frozen: FrozenBackbone | None, where: str) -> FrozenBackbone:
-    if frozen is None:
-        raise _frozen_only(where)
-    return frozen
-
-
-def _frozen_only(where: str) -> EchokitError:
-    return EchokitError(
-        "this control needs a backbone that no phase trains, and weights that it comes from",
-        hint="train.phases: [{name: head, train: [head], epochs: 20}]",
-        where=where,
-    )

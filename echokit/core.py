@@ -17,7 +17,7 @@ from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import SPLITS, Cohort
 from echokit.cohort.exclusions import exclude
 from echokit.cohort.target import targets_of
-from echokit.controls import compute_controls
+from echokit.controls import compute_controls, require_controls
 from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import digest
 from echokit.fold import Compute, Material, fit_fold
@@ -26,7 +26,7 @@ from echokit.leaks import refuse_leaks
 from echokit.lock import Lock, differences, make_lock
 from echokit.objectives.objective import Targets
 from echokit.plugins import installed
-from echokit.procedure import HeadProcedure
+from echokit.procedure import HeadProcedure, procedure_for
 from echokit.progress import Silent as Nothing
 from echokit.progress import display, shown_by
 from echokit.quality import reference_of, write_reference
@@ -168,6 +168,8 @@ def run(
     frozen = shared_backbone(data.recipe, material, compute, weights) if several or heads else None
     if heads and frozen is None:
         refuse_many(heads, data.recipe, material, folds[0], compute)
+    require_controls(data.recipe, material, frozen, weights)
+    procedure = procedure_for(data.recipe, frozen, material.cases["patient_id"].to_numpy()) if frozen else None
     if only_fold is not None:
         folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
     opened = _open(new, out, resume).path if first or resume else None
@@ -175,9 +177,6 @@ def run(
     if first:
         write_table(material.cases.drop(columns="source"), current.path / "cohort.csv", new.stamp)
     facts = _checkpoint_facts(new)
-    procedure = None
-    if heads and frozen is not None:
-        procedure = HeadProcedure(data.recipe, frozen.features(), material.cases["patient_id"].to_numpy())
     hooks = RunHooks(current, installed())
     watching = HookedWatch(watch or Silent(), hooks) if first else Silent()
     names = data.recipe.track if first else ()

@@ -20,7 +20,7 @@ from echokit.recipe.search import Configuration, configurations, search_of
 from echokit.resample.patients import Patients, stratified_folds
 
 if TYPE_CHECKING:
-    from echokit.frozen import Features
+    from echokit.frozen import Features, FrozenBackbone
     from echokit.training.many_heads import HeadPlan, HeadTask
 
 Integers = npt.NDArray[np.int64]
@@ -195,6 +195,18 @@ class HeadProcedure:
             scored=torch.from_numpy(self._features.scored),
             seed=self.seed,
         )
+
+
+def procedure_for(recipe: Recipe, frozen: FrozenBackbone, patients: npt.NDArray[Any]) -> HeadProcedure | None:
+    """The procedure of a recipe that searches, or whose controls repeat it; None for any other.
+
+    Raises:
+        EchokitError: Heads trained many at once do not know what the recipe asks for.
+    """
+    controls = recipe.controls
+    if search_of(recipe) or (controls and (controls.permutations or controls.single_frame)):
+        return HeadProcedure(recipe, frozen.features(), patients)
+    return None
 
 
 def plan_of(recipe: Recipe) -> HeadPlan:

@@ -154,6 +154,7 @@ def test_a_wrong_search_is_told_before_anything_runs(
         (["model.weights=null"], "every fold has another one"),
         (["resample.search={train.optimizer.weight_decay: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}"], "too many"),
         (["controls.covariates={a: [edw]}"], "no column 'edw'"),
+        (["resample={use: kfold, k: 3}", "train.batch_size=4"], "take steps of the whole training part"),
     ],
 )
 def test_what_can_not_be_afforded_or_supported_is_refused(
@@ -164,3 +165,4 @@ def test_what_can_not_be_afforded_or_supported_is_refused(
         arguments += ["--set", "controls=null"]
     assert exit_code(["run", str(folder / "nested.yaml"), "--out", str(tmp_path), *arguments]) == 2
     assert says in capfd.readouterr().err
+    assert not (tmp_path / "nested").exists()  # before anything is made

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
     path = tmp_path_factory.mktemp("folds") / "tiny.yaml"
-    text = TINY.format(root=phantom).replace("epochs: 2", "epochs: 8").replace("best_val_auroc", "last")
+    text = TINY.format(root=phantom).replace("epochs: 2", "epochs: 4").replace("best_val_auroc", "last")
     path.write_text(text + "resample: {use: kfold, k: 3}\n")
     return path
 
