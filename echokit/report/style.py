@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,15 @@ def new_figure(title: str, subtitle: str, *, stamp: str | None, height: float = 
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    class Inline(Figure):
+        """A figure that a notebook shows, whether or not pyplot was ever imported there."""
+
+        def _repr_png_(self) -> bytes:
+            drawn = io.BytesIO()
+            self.savefig(drawn, format="png")
+            return drawn.getvalue()
+
+    figure = Inline(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     top = height
     if stamp:
         top -= BANNER

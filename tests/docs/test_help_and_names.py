@@ -55,7 +55,9 @@ def test_the_commands_of_the_pages_are_there() -> None:
     known = {name.split()[0] for name in ALL}
     seen = 0
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for block in re.findall(r"```\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+        for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.S | re.M):
+            if language:
+                continue
             for line in block.splitlines():
                 words = line.split("#")[0].split()
                 if not words or not words[0].endswith("echokit"):

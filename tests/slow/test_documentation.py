@@ -30,9 +30,10 @@ def test_the_site_is_built_without_a_broken_link(tmp_path: Path) -> None:
 
 def test_get_started_does_what_it_says(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "get-started.md").read_text(encoding="utf-8")
-    [recipe] = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+    [recipe] = [block for language, block in blocks if language == "yaml"]
     (tmp_path / "masked.yaml").write_text(recipe, encoding="utf-8")
-    lines = [line for block in re.findall(r"```\n(.*?)```", text, re.S) for line in block.splitlines()]
+    lines = [line for language, block in blocks if not language for line in block.splitlines()]
     told = [line for line in lines if not line.startswith("pip install")]
     assert len(told) >= 10
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "ECHOKIT_CACHE": str(tmp_path / "cache")}
