@@ -9,7 +9,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,14 @@ def content_hash(path: Path) -> str:
     if stat.S_ISDIR(status.st_mode):
         return digest([content_hash(file) for file in files_in_order(path)])
     key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
-    with _remembered() as table:
+    # A table that can not be used (a full disk, a damaged file) costs time and nothing else.
+    with suppress(OSError, sqlite3.Error), _remembered() as table:
         row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()
         if row is not None:
             return str(row[0])
     with path.open("rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    with _remembered() as table:
+    with suppress(OSError, sqlite3.Error), _remembered() as table:
         table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*key, found))
     return found
 

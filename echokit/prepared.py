@@ -1,10 +1,18 @@
-"""Prepared clips on disk: one safetensors file each, written whole or not at all, read without loading all of it."""
+"""Prepared clips on disk: one safetensors file each, written whole or not at all, read without loading all of it.
+
+Every frame of every stream has a checksum beside it, which is compared whenever the frame is read: a disk that loses
+bits costs an error and not a result, and a window is checked without reading the rest of its clip.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import secrets
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from echokit.errors import DataError
+from echokit.errors import DataError, EchokitError
 from echokit.sampling.windows import PADDING
 from echokit.video.clip import Clip
 
@@ -93,30 +101,58 @@ class PreparedClips:
         Returns:
             ``video``: (1, T, H, W) uint8 with scale 1; other streams: (C, T - 1, H, W) int8 with their scale, entry i
             between frames i and i + 1. Zero where padded.
-        """
-        from safetensors import safe_open
 
+        Raises:
+            DataError: The file has changed since it was written, or is gone. A changed one is removed, so that it is
+                made again.
+        """
         real = frames[frames != PADDING]
         first, last = int(real[0]), int(real[-1])
         streams: dict[str, tuple[npt.NDArray[Any], float]] = {}
-        with safe_open(self.paths[case], framework="numpy") as file:
+        with self._opened(case) as file:
             for stream, scale in self.headers[case]["scales"].items():
                 between = stream != "video"  # a derived stream lies between two frames
                 piece = file.get_slice(stream)[:, first : last + 1 - between]
+                sums = file.get_tensor(stream + SUMS)
                 filled = np.zeros((piece.shape[0], len(frames) - between, *piece.shape[2:]), piece.dtype)
                 wanted = real[: len(real) - between]
-                filled[:, : len(wanted)] = piece[:, wanted - first] if len(wanted) else piece[:, :0]
+                if len(wanted):
+                    read = filled[:, : len(wanted)]
+                    read[:] = piece[:, wanted - first]
+                    if not np.array_equal(checksums(read), sums[:, wanted]):
+                        raise _Changed
                 streams[stream] = (filled, scale)
         return streams
 
     def mask(self, case: int) -> Mask | None:
-        """What the masking step kept of a clip, where there was one."""
-        from safetensors import safe_open
+        """What the masking step kept of a clip, where there was one.
 
-        with safe_open(self.paths[case], framework="numpy") as file:
+        Raises:
+            DataError: As ``read``.
+        """
+        with self._opened(case) as file:
             if "mask" not in file.keys():  # noqa: SIM118 - not a dict
                 return None
-            return Mask(file.get_tensor("mask").astype(bool), file.get_tensor("thumbnail"))
+            found = Mask(file.get_tensor("mask").astype(bool), file.get_tensor("thumbnail"))
+            if self.headers[case]["mask"] != _mask_sums(found):
+                raise _Changed
+            return found
+
+    @contextmanager
+    def _opened(self, case: int) -> Iterator[Any]:
+        from safetensors import SafetensorError, safe_open
+
+        path = self.paths[case]
+        try:
+            with safe_open(path, framework="numpy") as file:
+                yield file
+        except FileNotFoundError:
+            raise _lost(path, "is gone from the store") from None
+        except (_Changed, SafetensorError):
+            path.unlink(missing_ok=True)
+            raise _lost(path, "has changed since it was written (a failing disk?), and was removed") from None
+        except OSError as error:
+            raise _lost(path, f"can not be read: {error.strerror}") from None
 
 
 @dataclass(frozen=True)
@@ -134,13 +170,49 @@ class Shown:
     change: float
 
 
+class _Changed(Exception):
+    """What was read is not what was written."""
+
+
+def _lost(path: Path, what: str) -> DataError:
+    return DataError(
+        f"a prepared clip {what}", hint="run again (a run: with --resume), and it is made anew", where=path.name
+    )
+
+
+SUMS = ".sums"
+"""Ending of the name of a stream's checksums."""
+
+
+def checksums(data: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+    """CRC-32 of every frame of every channel.
+
+    Args:
+        data: (C, T, H, W) of any type.
+
+    Returns:
+        (C, T) uint32.
+    """
+    return np.array([[zlib.crc32(np.ascontiguousarray(frame)) for frame in frames] for frames in data], np.uint32)
+
+
+def _mask_sums(mask: Mask) -> list[int]:
+    parts = (mask.region.astype(np.uint8), mask.thumbnail)
+    return [zlib.crc32(np.ascontiguousarray(part)) for part in parts]
+
+
 def look_of(header: Mapping[str, Any]) -> npt.NDArray[np.float32]:
     """How the video of a prepared clip looked: (128,) float32."""
     return np.frombuffer(bytes.fromhex(header["look"]), "<f4")
 
 
 def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = None) -> None:
-    """Write one prepared clip; a reader sees all of it or nothing."""
+    """Write one prepared clip; a reader sees all of it or nothing, however many write it at once.
+
+    Raises:
+        EchokitError: It can not be written, for instance because the disk is full.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     arrays: dict[str, npt.NDArray[Any]] = {"video": np.ascontiguousarray(clip.frames[None])}
@@ -162,13 +234,38 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
     if mask is not None:
         arrays["mask"] = mask.region.astype(np.uint8)
         arrays["thumbnail"] = np.ascontiguousarray(mask.thumbnail)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.part")
+        header["mask"] = _mask_sums(mask)
+    for name in scales:
+        arrays[name + SUMS] = checksums(arrays[name])
+    text = json.dumps(header, sort_keys=True)
+    # A name of its own, also among machines that share the folder.
+    temporary = path.with_suffix(f".{secrets.token_hex(6)}{PART}")
     try:
-        save_file(arrays, temporary, metadata={"clip": json.dumps(header, sort_keys=True)})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(arrays, temporary, metadata={"clip": f"{zlib.crc32(text.encode())} {text}"})
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rpartition("error: ")[2]
+        raise EchokitError(
+            f"a prepared clip can not be written: {reason}",
+            hint="free some space, or set ECHOKIT_CACHE to a folder on another disk; what is prepared stays",
+            where=str(path.parent.parent),
+        ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+PART = ".part"
+_STALE = 24 * 3600.0
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed more than a day ago have left in a store."""
+    for part in folder.glob(f"*/*{PART}"):
+        with suppress(OSError):  # another process sweeps too
+            if time.time() - part.stat().st_mtime > _STALE:
+                part.unlink()
 
 
 def read_header(path: Path) -> Mapping[str, Any] | None:
@@ -177,7 +274,10 @@ def read_header(path: Path) -> Mapping[str, Any] | None:
 
     try:
         with safe_open(path, framework="numpy") as file:
-            header: dict[str, Any] = json.loads(file.metadata()["clip"])
+            checksum, text = file.metadata()["clip"].split(" ", 1)
+            if int(checksum) != zlib.crc32(text.encode()):
+                return None
+            header: dict[str, Any] = json.loads(text)
             return header
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None

@@ -11,7 +11,9 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,13 @@ import numpy.typing as npt
 from echokit.check.videos import describe
 from echokit.errors import EchokitError, VideoError
 from echokit.fingerprint import code_hash, content_hash, digest
-from echokit.prepared import Mask, PreparedClips, Shown, read_header, write_clip
+from echokit.prepared import Mask, PreparedClips, Shown, read_header, sweep, write_clip
 from echokit.progress import display
 from echokit.recipe.recipe import Use
 from echokit.registry import BUILT_IN
 from echokit.video.clip import Clip
 
-FORMAT = 2
+FORMAT = 3
 DECODING_LIBRARIES = (
     "av",
     "opencv-python",
@@ -169,6 +171,11 @@ class Preparation:
         return counts
 
 
+@cache
+def _libraries() -> dict[str, str]:
+    return {name: version(name) for name in DECODING_LIBRARIES}
+
+
 @dataclass(frozen=True)
 class ClipStore:
     """Prepared clips under one folder."""
@@ -183,7 +190,7 @@ class ClipStore:
                 "content": content,
                 "steps": [step.identity for step in steps],
                 "decoder": code_hash("echokit.video.reading"),
-                "libraries": {name: version(name) for name in DECODING_LIBRARIES},
+                "libraries": _libraries(),
             }
         )
         return self.folder / key[:2] / f"{key}.safetensors"
@@ -201,6 +208,7 @@ class ClipStore:
         Raises:
             EchokitError: A step failed in a way that is not the video's fault.
         """
+        sweep(self.folder)
         done: dict[int, tuple[str, bool]] = {}
         failed: dict[int, Failure] = {}
         workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(sources)))
@@ -224,13 +232,37 @@ class ClipStore:
             for row, (case_id, path) in enumerate(sources):
                 yield row, self._prepare_one(case_id, path, steps)
             return
+        waiting = dict.fromkeys(range(len(sources)))
+        while waiting:
+            try:
+                for row, outcome in self._in_processes(sources, list(waiting), steps, workers):
+                    del waiting[row]
+                    yield row, outcome
+            except BrokenProcessPool:
+                # Work is taken up in order, so what ended a process is among the first that wait. Each of them gets a
+                # process of its own, and what ends that one too costs its own row only.
+                for row in list(waiting)[: 2 * workers + 1]:
+                    del waiting[row]
+                    yield row, self._by_itself(sources, row, steps)
+
+    def _by_itself(
+        self, sources: Sequence[tuple[str, Path]], row: int, steps: Sequence[Step]
+    ) -> tuple[str, bool] | Failure:
+        try:
+            [(_, outcome)] = self._in_processes(sources, [row], steps, 1)
+        except BrokenProcessPool:
+            return Failure(
+                sources[row][0], "the process that prepared it was ended: a decoder crashed or memory ran out"
+            )
+        return outcome
+
+    def _in_processes(
+        self, sources: Sequence[tuple[str, Path]], rows: Sequence[int], steps: Sequence[Step], workers: int
+    ) -> Iterator[tuple[int, tuple[str, bool] | Failure]]:
         context = multiprocessing.get_context("forkserver")  # a fork of a process with threads can hang
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet_worker) as pool:
             try:
-                jobs = {
-                    pool.submit(self._prepare_one, case_id, path, steps): row
-                    for row, (case_id, path) in enumerate(sources)
-                }
+                jobs = {pool.submit(self._prepare_one, *sources[row], steps): row for row in rows}
                 for job in as_completed(jobs):
                     yield jobs[job], job.result()
             except BaseException:

@@ -1,13 +1,22 @@
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from echokit.errors import DataError
 from echokit.prepared import PreparedClips, read_header, write_clip
 from echokit.recipe.check import load_recipe
 from echokit.sampling.windows import PADDING
 from echokit.store import ClipStore, Step, prepare_video, steps_of
 from echokit.video.clip import Clip, Stream
+from echokit.video.writing import write_video
 
 
 def sources(phantom: Path) -> list[tuple[str, Path]]:
@@ -107,3 +116,113 @@ def test_what_is_no_clip_has_no_header(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
     assert read_header(tmp_path / "x.safetensors") is None
     assert read_header(tmp_path / "absent.safetensors") is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_changed_file_is_found_and_removed_and_never_read_as_another_clip(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    path = tmp_path / "clip.safetensors"
+    clip = write(path)
+    whole = path.read_bytes()
+    found = 0
+    for _ in range(150):
+        changed = bytearray(whole)
+        changed[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        path.write_bytes(changed)
+        if read_header(path) is None:
+            found += 1
+            continue
+        try:
+            streams = PreparedClips([path]).read(0, np.arange(6))
+        except DataError:
+            found += not path.exists()
+        else:  # the changed byte says nothing
+            np.testing.assert_array_equal(streams["video"][0], clip.frames[None])
+            np.testing.assert_array_equal(streams["flow"][0], clip.streams["flow"].data)
+            assert streams["flow"][1] == 0.5
+    assert found > 100
+
+
+def test_only_the_frames_that_are_read_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "clip.safetensors"
+    clip = write(path)
+    path.write_bytes(path.read_bytes().replace(clip.frames[5].tobytes(), bytes(20)))
+    np.testing.assert_array_equal(PreparedClips([path]).read(0, np.arange(5))["video"][0], clip.frames[None, :5])
+    with pytest.raises(DataError, match="has changed"):
+        PreparedClips([path]).read(0, np.arange(6))
+    path.unlink(missing_ok=True)
+
+
+def test_a_file_that_is_gone_is_a_user_s_error(tmp_path: Path) -> None:
+    write(tmp_path / "clip.safetensors")
+    clips = PreparedClips([tmp_path / "clip.safetensors"])
+    (tmp_path / "clip.safetensors").unlink()
+    with pytest.raises(DataError, match="is gone"):
+        clips.read(0, np.arange(3))
+
+
+def test_many_writers_of_one_clip_leave_one_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "clip.safetensors"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: write(path), range(40)))
+    assert [file.name for file in tmp_path.iterdir()] == ["clip.safetensors"]
+    assert len(PreparedClips([path]).read(0, np.arange(6))["video"][0][0]) == 6
+
+
+def test_what_killed_writers_left_is_swept_after_a_day_and_not_before(tmp_path: Path) -> None:
+    (tmp_path / "ab").mkdir()
+    old, new = tmp_path / "ab" / "x.1.part", tmp_path / "ab" / "x.2.part"
+    old.touch()
+    new.touch()
+    os.utime(old, (time.time() - 2 * 86400,) * 2)
+    ClipStore(tmp_path).prepare([], ())
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+FULL = """
+    import resource, sys
+    from pathlib import Path
+    from echokit.errors import EchokitError
+    from echokit.store import ClipStore
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    try:
+        ClipStore(Path(sys.argv[2])).prepare([("a", Path(sys.argv[1]))], (), workers=int(sys.argv[3]))
+    except EchokitError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing(phantom: Path, tmp_path: Path, workers: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FULL), str(sources(phantom)[0][1]), str(tmp_path / "s"), str(workers)],
+        env={**os.environ, "ECHOKIT_CACHE": str(tmp_path / "cache")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "a prepared clip can not be written" in done.stdout
+    assert "ECHOKIT_CACHE" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert not [file for file in (tmp_path / "s").rglob("*") if file.is_file()]
+
+
+class _Crashing:
+    """A step that ends its process at a bright clip, as a decoder with a defect does."""
+
+    def __call__(self, clip: Clip) -> Clip:
+        if clip.frames.mean() > 200:
+            os.kill(os.getpid(), 9)
+        return clip
+
+
+def test_a_crash_while_preparing_costs_the_one_video(tmp_path: Path) -> None:
+    files = []
+    for number in range(9):
+        level = 250 if number in (2, 7) else 10 * number
+        path = tmp_path / f"{number}.avi"
+        write_video(path, np.full((3, 32, 32), level, np.uint8), 50)
+        files.append((str(number), path))
+    done = ClipStore(tmp_path / "store").prepare(files, (Step("crashing", _Crashing(), False, "x"),), workers=2)
+    assert done.rows.tolist() == [0, 1, 3, 4, 5, 6, 8]
+    assert [failure.case_id for failure in done.failures] == ["2", "7"]
+    assert all("ended" in failure.reason for failure in done.failures)
