@@ -193,12 +193,12 @@ def checksums(data: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     Returns:
         (C, T) uint32.
     """
-    return np.array([[zlib.crc32(np.ascontiguousarray(frame)) for frame in frames] for frames in data], np.uint32)
+    return np.array([[zlib.crc32(np.ascontiguousarray(frame).data) for frame in frames] for frames in data], np.uint32)
 
 
 def _mask_sums(mask: Mask) -> list[int]:
     parts = (mask.region.astype(np.uint8), mask.thumbnail)
-    return [zlib.crc32(np.ascontiguousarray(part)) for part in parts]
+    return [zlib.crc32(np.ascontiguousarray(part).data) for part in parts]
 
 
 def look_of(header: Mapping[str, Any]) -> npt.NDArray[np.float32]:
@@ -220,7 +220,7 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
     for name, stream in clip.streams.items():
         arrays[name] = np.ascontiguousarray(stream.data)
         scales[name] = float(stream.scale)
-    header = {
+    header: dict[str, Any] = {
         "frames": len(clip),
         "fps": clip.fps,
         "notes": list(clip.notes),

@@ -42,6 +42,7 @@ class MaskSummary:
         shares: By measure; a measure that nobody knows is absent.
         tertiles: By third of the ejection fraction, the shares ``ventricle``, ``myocardium`` and ``area``.
         area_leak, silhouette_leak: What the mask alone tells of the outcome.
+        share_leak: What the share of the fan that it keeps tells: the area without what the fan's own size tells.
     """
 
     method: str
@@ -50,6 +51,7 @@ class MaskSummary:
     shares: Mapping[str, Share]
     tertiles: Mapping[str, Mapping[str, Share]]
     area_leak: Leak
+    share_leak: Leak
     silhouette_leak: Leak
 
 
@@ -136,6 +138,10 @@ def _summary(
             by_patient.setdefault(subject.patient_id, []).append(row)
     y = np.array([max(values) for values in outcomes.values()], np.int64)
     areas = np.array([np.mean([row.area for row in own]) for own in by_patient.values()], np.float64)
+    # A clip without a known fan makes the share of its patient unknown, and an unknown share is no share.
+    parts = [[row.sector for row in own] for own in by_patient.values()]
+    known = np.array([None not in own for own in parts], bool)
+    kept = np.array([np.mean([share or 0.0 for share in own]) for own in parts], np.float64)
     outlines = [np.mean([row.silhouette for row in own], axis=0) for own in by_patient.values()]
     return MaskSummary(
         method=method,
@@ -144,6 +150,7 @@ def _summary(
         shares=_shares(rows, SHARES),
         tertiles=tertiles,
         area_leak=area_leak(y, areas),
+        share_leak=area_leak(y[known], kept[known]),
         silhouette_leak=silhouette_leak(y, np.array(outlines, np.float32)),
     )
 

@@ -44,7 +44,7 @@ def plain(audit: Audit) -> dict[str, Any]:
 
 
 def _summary(summary: MaskSummary) -> dict[str, Any]:
-    leaks = {"area_leak": asdict(summary.area_leak), "silhouette_leak": asdict(summary.silhouette_leak)}
+    leaks = {name: asdict(getattr(summary, name)) for name in ("area_leak", "share_leak", "silhouette_leak")}
     shares = {name: asdict(share) for name, share in summary.shares.items()}
     thirds = {third: {name: asdict(s) for name, s in found.items()} for third, found in summary.tertiles.items()}
     return {
@@ -73,19 +73,22 @@ def table(audit: Audit) -> str:
             lines.append(_row(WORDS[name], cells))
     lines.append(_row("clips let through unmasked", [str(summary.passed) for summary in audit.summaries]))
     leaks = [
-        ("area", [s.area_leak for s in audit.summaries]),
-        ("outline", [s.silhouette_leak for s in audit.summaries]),
+        ("mask's area", [s.area_leak for s in audit.summaries]),
+        ("share of the sector that is kept", [s.share_leak for s in audit.summaries]),
+        ("mask's outline", [s.silhouette_leak for s in audit.summaries]),
     ]
     for word, found in leaks:
-        lines.append(_row(f"AUROC of the mask's {word} alone", [_leak(leak) for leak in found]))
+        lines.append(_row(f"AUROC of the {word} alone", [_leak(leak) for leak in found]))
     first = audit.summaries[0].area_leak
     lines += [
         "",
-        f"Outcome: {audit.positive}; {first.n} patients, {first.events} events. In brackets what chance gives",
+        f"Outcome: {audit.positive}; {first.n} patients, {first.events} events. In brackets what chance gives (the "
+        "middle 95 % under shuffled outcomes): an AUROC outside, marked with !, says that the mask tells the outcome. "
+        "Where sector_mask tells as much, it is the size of the picture that tells; the share of the sector is free of "
+        "that.",
+        "",
+        "Shares count pixels that are not black throughout.",
     ]
-    lines[-1] += (
-        " (the middle 95 % under shuffled outcomes): an AUROC outside, marked with !, says that the mask leaks."
-    )
     if audit.cuts is not None:
         lines += ["", *_tertiles(audit.summaries[0], audit.cuts)]
     if audit.failures:

@@ -24,6 +24,8 @@ SILHOUETTE = 16
 class Measures:
     """What one mask did to one clip; shares from 0 to 1, None where nobody knows the truth.
 
+    Only pixels that are not black throughout count, because whether a mask keeps black can not be told.
+
     Attributes:
         case_id, method: Which clip, which mask.
         passed: The mask let the clip through as it was and said so.
@@ -78,12 +80,12 @@ def measure(subject: Subject, clip: Clip, method: str, mask: Masking) -> tuple[M
         case_id=subject.case_id,
         method=method,
         passed=bool(after.notes),
-        ventricle=_kept(truth.ventricle, region),
-        myocardium=_kept(truth.myocardium, region),
-        moving=_kept(truth.moving, region),
-        sector=_kept(fan, region),
+        ventricle=_kept(truth.ventricle, region, lit),
+        myocardium=_kept(truth.myocardium, region, lit),
+        moving=_kept(truth.moving, region, lit),
+        sector=_kept(fan, region, lit),
         outside=outside,
-        screen=_most(truth, region),
+        screen=_most(truth, region, lit),
         stability=_stability(plain, mask, lit),
         area=float(seen.mean()),
         silhouette=np.asarray(shrunk, np.float32).reshape(-1),
@@ -91,14 +93,14 @@ def measure(subject: Subject, clip: Clip, method: str, mask: Masking) -> tuple[M
     return measures, region
 
 
-def _kept(part: Area | None, region: Area) -> float | None:
-    if part is None or not part.any():
+def _kept(part: Area | None, region: Area, lit: Area) -> float | None:
+    if part is None or not (part & lit).any():
         return None
-    return float((part & region).sum() / part.sum())
+    return float((part & lit & region).sum() / (part & lit).sum())
 
 
-def _most(truth: Truth, region: Area) -> float | None:
-    shares = [share for part in truth.screen.values() if (share := _kept(part, region)) is not None]
+def _most(truth: Truth, region: Area, lit: Area) -> float | None:
+    shares = [share for part in truth.screen.values() if (share := _kept(part, region, lit)) is not None]
     return max(shares, default=None)
 
 
