@@ -54,6 +54,8 @@ def lamps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index, value in enumerate(ef):
         frames = np.full((20, 32, 32), round(3 * value), np.uint8)
         frames[:, ::2] //= 2  # a pattern, so that a frame has a spread
+        place = 4 * (index % 8)
+        frames[:, 28:, place : place + 4] = 40 + 25 * (index // 8)  # no two are the same recording
         write_video(root / "Videos" / f"lamp{index:02d}.avi", frames, 30.0)
     table = pd.DataFrame({"FileName": [f"lamp{i:02d}" for i in range(60)], "EF": ef, "ESV": 100 - ef, "EDV": 100.0})
     table = table.assign(FrameHeight=32, FrameWidth=32, FPS=30, NumberOfFrames=20, Split="TRAIN")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from echokit.errors import EchokitError
 
-Rule = Literal["study_rule", "best_val_auroc", "last"]
+Rule = Literal["study_rule", "best_val_auroc", "best_val_loss", "last"]
 Record = Mapping[str, Any]
 STUDY_GAP = 0.05
 """Training and validation accuracy differ by less than this in an epoch that the study would keep."""
@@ -37,7 +37,8 @@ def kept_epoch(rule: Rule, history: Sequence[Record]) -> Kept:
     Args:
         rule: ``study_rule``: the best ``val_accuracy`` among epochs with |train_accuracy - val_accuracy| <
             0.05, or among all where none qualifies (noted). ``best_val_auroc``: the best ``val_auroc``; the
-            last epoch where it is defined for none (noted). ``last``: the last epoch.
+            last epoch where it is defined for none (noted). ``best_val_loss``: the lowest ``val_loss``. ``last``:
+            the last epoch.
         history: At least one record, in the order of the epochs.
     """
     return _RULES[rule](history)
@@ -79,6 +80,10 @@ def _best_val_auroc(history: Sequence[Record]) -> Kept:
     )
 
 
+def _best_val_loss(history: Sequence[Record]) -> Kept:
+    return Kept(min(history, key=lambda record: record["val_loss"])["epoch"])
+
+
 def _last(history: Sequence[Record]) -> Kept:
     return Kept(history[-1]["epoch"])
 
@@ -86,5 +91,6 @@ def _last(history: Sequence[Record]) -> Kept:
 _RULES: dict[Rule, Callable[[Sequence[Record]], Kept]] = {
     "study_rule": _study_rule,
     "best_val_auroc": _best_val_auroc,
+    "best_val_loss": _best_val_loss,
     "last": _last,
 }

@@ -273,11 +273,11 @@ class TrainSettings(_Strict):
     clip_gradients: float | None = Field(
         None, gt=0, description="Largest norm of the gradient of all weights together; null: not limited."
     )
-    keep: Literal["study_rule", "best_val_auroc", "last"] = Field(
+    keep: Literal["study_rule", "best_val_auroc", "best_val_loss", "last"] = Field(
         "best_val_auroc",
         description="Which epoch is kept. study_rule: the best validation accuracy among "
         "epochs whose training and validation accuracy differ by less than 0.05; best_val_auroc: the best "
-        "validation AUROC; last: the last.",
+        "validation AUROC; best_val_loss: the lowest validation loss; last: the last.",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number format of the arithmetic; auto: the fastest that the device really has."

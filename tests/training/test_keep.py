@@ -35,6 +35,13 @@ def test_rule(rule, rows, epoch, noted):
     assert (kept.note is not None) == noted
 
 
+def test_the_lowest_validation_loss():
+    losses = [0.9, 0.4, 0.6, 0.4]
+    assert kept_epoch("best_val_loss", [{"epoch": n, "val_loss": loss} for n, loss in enumerate(losses, 1)]).epoch == 2
+    with pytest.raises(EchokitError, match="best_val_loss"):
+        require_validation("best_val_loss", 0)
+
+
 def test_the_last_rule_needs_no_validation():
     assert kept_epoch("last", history((0.5, None, None))).epoch == 1
     require_validation("last", 0)
