@@ -46,7 +46,7 @@ def test_tracings_tell_what_is_kept_and_controls_stand_beside(
 def test_on_a_hospital_s_pictures_no_text_trace_or_number_is_kept(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    write_clinical(tmp_path / "clinic", patients=4, workers=1)
+    write_clinical(tmp_path / "clinic", patients=3, workers=1)
     found = audited(capfd, tmp_path / "audit", tmp_path / "clinic")
     for what, least in (("ventricle", 0.99), ("moving", 0.95)):
         assert shares(found, what)["motion_mask"] >= least
@@ -65,6 +65,8 @@ def test_without_truth_it_says_what_it_can_and_lists_what_it_can_not_read(
     assert [failure["case_id"] for failure in found["failures"]] == ["broken"]
     assert "ventricle" not in found["masks"][0]["shares"]
     assert found["masks"][0]["area_leak"]["auroc"] is None
+    assert not found["sector_known"]
+    assert "No outcome is known" in (tmp_path / "audit" / "audit.md").read_text()
     assert not found["phantom"]
 
 

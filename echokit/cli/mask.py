@@ -85,11 +85,7 @@ def _audit(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str
         masks.setdefault(control, masking_step(control, ()).make)
     sheet = Sheet(list(masks))
     with shown_by(Screen()):
-        found = audit_masks(
-            subjects_of(sources),
-            masks,
-            lambda subject, clip, name, region: sheet.add(subject.case_id, clip.frames[len(clip) // 2], region, name),
-        )
+        found = audit_masks(subjects_of(sources), masks, sheet.add)
     write_audit(found, out)
     sheet.write(out / "sheet.png", found.phantom)
     click.echo(json.dumps(plain(found), indent=1) if as_json else table(found), nl=as_json)

@@ -66,6 +66,7 @@ class Audit:
         cuts: The two ejection fractions that part the thirds, or None where fewer than three are known.
         positive: What the outcome is.
         phantom: Whether the clips are synthetic.
+        sector_known: Whether the true sector of every clip is known, and not what ``sector_mask`` finds.
     """
 
     measures: tuple[Measures, ...]
@@ -74,6 +75,7 @@ class Audit:
     cuts: tuple[float, float] | None
     positive: str
     phantom: bool
+    sector_known: bool
 
 
 def audit_masks(subjects: Subjects, masks: Mapping[str, Masking], look: Look | None = None) -> Audit:
@@ -110,7 +112,8 @@ def audit_masks(subjects: Subjects, masks: Mapping[str, Masking], look: Look | N
         raise DataError(f"none of {len(subjects.clips)} clips can be read", hint=failures[0][1] if failures else None)
     cuts = _cuts(read)
     summaries = tuple(_summary(name, [row for row in rows if row.method == name], read, cuts) for name in masks)
-    return Audit(tuple(rows), summaries, tuple(failures), cuts, subjects.positive, subjects.phantom)
+    known = all(subject.masks is not None for subject in read)
+    return Audit(tuple(rows), summaries, tuple(failures), cuts, subjects.positive, subjects.phantom, known)
 
 
 def _cuts(subjects: Sequence[Subject]) -> tuple[float, float] | None:

@@ -17,7 +17,9 @@ import numpy.typing as npt
 from echokit.errors import EchokitError
 from echokit.mask_audit.audit import SHARES, TERTILES, Audit, MaskSummary, Share
 from echokit.mask_audit.leak import Leak
-from echokit.stamp import STAMP
+from echokit.mask_audit.subjects import Subject
+from echokit.stamp import STAMP as PHANTOM
+from echokit.video.clip import Clip
 
 WORDS = {
     "ventricle": "ventricle kept",
@@ -36,6 +38,7 @@ def plain(audit: Audit) -> dict[str, Any]:
     """The audit as JSON-able data."""
     return {
         "phantom": audit.phantom,
+        "sector_known": audit.sector_known,
         "positive": audit.positive,
         "ef_tertile_cuts": audit.cuts,
         "masks": [_summary(summary) for summary in audit.summaries],
@@ -60,7 +63,7 @@ def _summary(summary: MaskSummary) -> dict[str, Any]:
 def table(audit: Audit) -> str:
     """The audit as a Markdown page."""
     names = [summary.method for summary in audit.summaries]
-    lines = [f"# {STAMP + ': ' if audit.phantom else ''}mask audit", ""]
+    lines = [f"# {PHANTOM + ': ' if audit.phantom else ''}mask audit", ""]
     lines += [
         f"{audit.summaries[0].clips} clips. Mean over clips, with the worst one in brackets.",
         "",
@@ -72,29 +75,35 @@ def table(audit: Audit) -> str:
             cells = [_share(summary.shares.get(name), name in _MORE_IS_WORSE) for summary in audit.summaries]
             lines.append(_row(WORDS[name], cells))
     lines.append(_row("clips let through unmasked", [str(summary.passed) for summary in audit.summaries]))
-    leaks = [
-        ("mask's area", [s.area_leak for s in audit.summaries]),
-        ("share of the sector that is kept", [s.share_leak for s in audit.summaries]),
-        ("mask's outline", [s.silhouette_leak for s in audit.summaries]),
-    ]
-    for word, found in leaks:
-        lines.append(_row(f"AUROC of the {word} alone", [_leak(leak) for leak in found]))
-    first = audit.summaries[0].area_leak
-    lines += [
-        "",
-        f"Outcome: {audit.positive}; {first.n} patients, {first.events} events. In brackets what chance gives (the "
-        "middle 95 % under shuffled outcomes): an AUROC outside, marked with !, says that the mask tells the outcome. "
-        "Where sector_mask tells as much, it is the size of the picture that tells; the share of the sector is free of "
-        "that.",
-        "",
-        "Shares count pixels that are not black throughout.",
-    ]
+    lines += _leaks(audit)
     if audit.cuts is not None:
         lines += ["", *_tertiles(audit.summaries[0], audit.cuts)]
     if audit.failures:
         lines += ["", f"{len(audit.failures)} clips could not be read:", ""]
         lines += [f"- {case}: {reason}" for case, reason in audit.failures]
     return "\n".join(lines) + "\n"
+
+
+def _leaks(audit: Audit) -> list[str]:
+    notes = ["", "Shares count pixels that are not black throughout."]
+    if not audit.sector_known:
+        notes.append("The sector is what sector_mask finds, so that its own figures there say nothing.")
+    first = audit.summaries[0].area_leak
+    if not first.n:
+        return [*notes, "No outcome is known, so whether a mask tells it can not be said."]
+    leaks = [
+        ("mask's area", [s.area_leak for s in audit.summaries]),
+        ("share of the sector that is kept", [s.share_leak for s in audit.summaries]),
+        ("mask's outline", [s.silhouette_leak for s in audit.summaries]),
+    ]
+    return [
+        *[_row(f"AUROC of the {word} alone", [_leak(leak) for leak in found]) for word, found in leaks],
+        "",
+        f"Outcome: {audit.positive}; {first.n} patients, {first.events} events. In brackets what chance gives (the "
+        "middle 95 % under shuffled outcomes): an AUROC outside, marked with !, says that the mask tells the outcome. "
+        "Where sector_mask tells as much, it is the size of the sector that tells; the share of it is free of that.",
+        *notes,
+    ]
 
 
 def _tertiles(summary: MaskSummary, cuts: tuple[float, float]) -> list[str]:
@@ -138,7 +147,7 @@ def write_audit(audit: Audit, out: Path) -> None:
     for row in audit.measures:
         values = [getattr(row, name) for name in names]
         cells = ["" if value is None else f"{value:.6f}" if isinstance(value, float) else value for value in values]
-        writer.writerow([*cells, STAMP if audit.phantom else ""])
+        writer.writerow([*cells, PHANTOM if audit.phantom else ""])
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write(out / "audit.md", table(audit).encode())
@@ -149,7 +158,7 @@ def write_audit(audit: Audit, out: Path) -> None:
 
 
 class Sheet:
-    """Collects a picture of each clip: a row a clip, a column a mask.
+    """Collects a picture of each clip: a row a clip, a column a mask; what is kept and, where known, the ventricle.
 
     Args:
         masks: The columns.
@@ -162,22 +171,31 @@ class Sheet:
         self.masks = list(masks)
         self.rows = rows
         self._tiles: dict[str, list[npt.NDArray[np.uint8]]] = {}
+        self._known = False
 
-    def add(self, case_id: str, frame: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_], method: str) -> None:
+    def add(self, subject: Subject, clip: Clip, method: str, region: npt.NDArray[np.bool_]) -> None:
         """Add what one mask keeps of one clip; the clips after the last row are left out."""
         import cv2
 
-        from echokit.preprocess.mask_region import INK, PAPER, overlay
+        from echokit.preprocess.mask_region import INK, PAPER, STAMP, overlay, visible
 
-        if case_id not in self._tiles and len(self._tiles) >= self.rows:
+        if subject.case_id not in self._tiles and len(self._tiles) >= self.rows:
             return
-        picture = overlay(frame, region)
-        height = round(self.WIDTH * picture.shape[0] / picture.shape[1])
-        method_of = cv2.INTER_AREA if picture.shape[1] > self.WIDTH else cv2.INTER_NEAREST
-        tile = cv2.resize(picture, (self.WIDTH, height), interpolation=method_of)
+        height, width = clip.frames.shape[1:]
+        picture = overlay(clip.frames[len(clip) // 2], visible(region, np.asarray(clip.frames.any(axis=0), bool)))
+        ventricle = subject.truth((height, width)).ventricle
+        if ventricle is not None:
+            found, _ = cv2.findContours(
+                np.asarray(ventricle.any(axis=0), np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+            )
+            cv2.drawContours(picture, found, -1, STAMP, 1 + width // 500)
+            self._known = True
+        size = (self.WIDTH, round(self.WIDTH * height / width))
+        tile = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if width > self.WIDTH else cv2.INTER_NEAREST)
         tile = cv2.copyMakeBorder(tile, 18, 2, 2, 2, cv2.BORDER_CONSTANT, value=PAPER)
-        cv2.putText(tile, f"{method}  {case_id}"[:40], (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.36, INK, 1, cv2.LINE_AA)
-        self._tiles.setdefault(case_id, []).append(np.asarray(tile, np.uint8))
+        name = f"{method}  {subject.case_id}"[:40]
+        cv2.putText(tile, name, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.36, INK, 1, cv2.LINE_AA)
+        self._tiles.setdefault(subject.case_id, []).append(np.asarray(tile, np.uint8))
 
     def write(self, path: Path, phantom: bool) -> None:
         """Write the sheet as PNG, stamped where the clips are synthetic.
@@ -187,8 +205,7 @@ class Sheet:
         """
         import cv2
 
-        from echokit.preprocess.mask_region import PAPER
-        from echokit.preprocess.mask_region import STAMP as AMBER
+        from echokit.preprocess.mask_region import PAPER, STAMP
 
         rows = []
         for tiles in self._tiles.values():
@@ -198,10 +215,11 @@ class Sheet:
         if not rows:
             return
         picture = np.vstack(rows)
-        if phantom:
-            banner = np.full((26, picture.shape[1], 3), PAPER, np.uint8)
-            cv2.putText(banner, STAMP, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, AMBER, 1, cv2.LINE_AA)
-            picture = np.vstack([banner, picture])
+        said = f"{PHANTOM}: " if phantom else ""
+        banner = np.full((26, picture.shape[1], 3), PAPER, np.uint8)
+        said += "dimmed: removed; line: what is kept" + (", amber: the ventricle" if self._known else "")
+        cv2.putText(banner, said, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, STAMP, 1, cv2.LINE_AA)
+        picture = np.vstack([banner, picture])
         _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -100,7 +100,7 @@ def side_by_side(before: Frames, after: Frames, region: Region | None = None, *,
     region = mask_region(before, after) if region is None else region
     lit = (before != 0).any(axis=0)
     kept = f"kept: {(region & lit).sum() / max(lit.sum(), 1):.0%} of what is not black"
-    region = _visible(region, lit)
+    region = visible(region, lit)
     factor = max(1, -(-224 // max(before.shape[1:])))
     rows = []
     for number in dict.fromkeys((0, len(before) // 2)):
@@ -116,10 +116,20 @@ def side_by_side(before: Frames, after: Frames, region: Region | None = None, *,
     return np.asarray(picture, np.uint8)
 
 
-def _visible(region: Region, lit: Region) -> Region:
-    """Leave the black around what is kept out of the region, which counts it as kept, for a picture that reads."""
+def visible(region: Region, lit: Region) -> Region:
+    """Leave the black around what is kept out of the region, which counts it as kept, for a picture that reads.
+
+    Args:
+        region: (H, W) bool, from ``mask_region``.
+        lit: (H, W) bool, False where the clip is black throughout.
+
+    Returns:
+        (H, W) bool; the region itself where nothing is removed.
+    """
     import cv2
 
+    if region.all():
+        return region
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * (max(lit.shape) // 32) + 1,) * 2)
     closed = cv2.morphologyEx((region & lit).astype(np.uint8), cv2.MORPH_CLOSE, disc)
     return np.asarray((closed > 0) & region, bool)
