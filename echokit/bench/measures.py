@@ -17,6 +17,9 @@ MEASURES: dict[str, str] = {
     "bootstrap": "benchmarks.bootstrap:measure",
     "inference": "benchmarks.inference:measure",
     "growth": "benchmarks.growth:measure",
+    "decoding": "benchmarks.decoding:measure",
+    "masks": "benchmarks.masks:measure",
+    "store": "benchmarks.store:measure",
     "full_layout": "benchmarks.full_layout:measure",
 }
 """Name to ``package.module:function``; a suite can name these and nothing else."""

@@ -8,6 +8,7 @@ import pydicom.examples
 import pytest
 from pydicom.data import get_testdata_file
 
+from benchmarks.masks import the_study
 from echokit.preprocess.mask_region import check_mask, mask_region
 from echokit.preprocess.motion_mask import MotionMask
 from echokit.video.clip import Clip, Frames
@@ -24,33 +25,6 @@ def real_clip(name: str) -> Clip:
     if path is None:
         pytest.skip("pydicom-data is not installed")
     return read_video(str(path), frames=30)
-
-
-def the_study(frames: Frames, threshold: float) -> np.ndarray:
-    """The steps as the study states them, one after the other; the hull by half-planes instead of OpenCV."""
-    magnitudes = []
-    for i in range(len(frames) - 1):
-        flow = cv2.calcOpticalFlowFarneback(frames[i], frames[i + 1], None, 0.5, 3, 15, 3, 5, 1.2, 0)
-        magnitudes.append(np.sqrt(flow[..., 0] ** 2 + flow[..., 1] ** 2))
-    ys, xs = np.nonzero(np.mean(magnitudes, axis=0) > threshold)
-    points = sorted(set(zip(xs.tolist(), ys.tolist(), strict=True)))
-    hull: list[tuple[int, int]] = []
-    for sequence in (points, points[::-1]):  # Andrew's monotone chain
-        half: list[tuple[int, int]] = []
-        for x, y in sequence:
-            while len(half) > 1 and (half[-1][0] - half[-2][0]) * (y - half[-2][1]) <= (half[-1][1] - half[-2][1]) * (
-                x - half[-2][0]
-            ):
-                half.pop()
-            half.append((x, y))
-        hull += half[:-1]
-    rows, columns = np.mgrid[: frames.shape[1], : frames.shape[2]]
-    inside = np.ones(frames.shape[1:], bool)
-    for (x0, y0), (x1, y1) in zip(hull, hull[1:] + hull[:1], strict=True):
-        # Half a pixel of slack: a pixel that the outline passes through belongs to the hull.
-        slack = max(abs(x1 - x0), abs(y1 - y0)) / 2
-        inside &= (x1 - x0) * (rows - y0) - (y1 - y0) * (columns - x0) >= -slack
-    return inside
 
 
 @pytest.mark.parametrize(
