@@ -14,6 +14,8 @@ from echokit.progress import Advance
 
 LINES_PER_TASK = 4
 SECONDS_PER_LINE = 30.0
+FAST = 0.1
+"""Epochs that take less, in seconds (of heads on features), are told once a second: a run has thousands of them."""
 
 
 class Screen:
@@ -25,6 +27,7 @@ class Screen:
         self._progress: Progress | None = None
         self._training: TaskID | None = None
         self._last_line = 0.0
+        self._last_epoch = 0.0
         self._first_step: tuple[int, float] | None = None
 
     def say(self, text: str) -> None:
@@ -93,6 +96,10 @@ class Screen:
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Show what an epoch came to."""
+        now = time.monotonic()
+        if record["seconds"] < FAST and now - self._last_epoch < 1:
+            return
+        self._last_epoch = now
 
         def number(key: str) -> str:
             value = record.get(key)

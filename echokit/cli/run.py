@@ -95,8 +95,10 @@ def command(
 
         if done.lock.stamp:
             click.echo(f"{done.lock.stamp}: synthetic hearts; these numbers say nothing about patients")
-        for metric in done.metrics:
-            if metric.split == "test" and metric.subgroup is None:
+        tested = [metric for metric in done.metrics if metric.split == "test" and metric.subgroup is None]
+        folds = len({metric.fold for metric in tested if metric.fold is not None})
+        for metric in tested:
+            if folds < 2 or metric.fold is None:  # of several folds, what they are together
                 baseline = "none" if metric.baseline is None else number(metric.baseline)
                 click.echo(f"test {estimate(metric)}; baseline {baseline}; n {metric.n}, {metric.events} events")
         apart = sum(metric.split == "test" and metric.subgroup is not None for metric in done.metrics)
@@ -105,6 +107,8 @@ def command(
         click.echo(f"summary: {done.path / 'summary.md'}")
         if (done.path / "report.html").is_file():
             click.echo(f"report: {done.path / 'report.html'}")
+        if folds > 1:
+            click.echo(f"each of {folds} folds: in the summary, and in metrics.json")
     else:
         click.echo(f"fold {fold} is done: {done.path.name} of {loaded.name}")
         click.echo(f"echokit run {recipe} --resume does the other folds and evaluates; --resume --fold N one of them")

@@ -32,7 +32,11 @@ def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[s
     names = list(dict.fromkeys(metric.metric for metric in here))
     folds = [metric for metric in select(here, names[0], split) if metric.fold is not None] or [here[0]]
     first_repeat = [metric for metric in folds if metric.repeat == folds[0].repeat]
-    lines = [*_size(first_repeat, split), *_many_tries(first_repeat, tried)]
+    # Where a patient is in several test folds, only a row over all folds counts patients once.
+    whole = [
+        metric for metric in here if metric.fold is None and not metric.metric.endswith(("_fold_mean", "_fold_sd"))
+    ]
+    lines = [*_size(whole[:1] or first_repeat, split), *_many_tries(first_repeat, tried)]
     if len(folds) > 1:
         lines.append(
             "Values of single folds have no interval here, and the spread between folds is not one: "

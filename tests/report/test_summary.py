@@ -221,3 +221,16 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
 
 def test_images_outside_the_run_keep_their_path(tmp_path):
     assert "![roc](elsewhere/roc.png)" in summary(tmp_path, plots=[Path("elsewhere/roc.png")])
+
+
+def test_few_patients_in_very_many_folds_are_still_few(tmp_path):
+    """Leaving a pair out tests every patient many times: 10 x 12 folds, and 12 patients of the larger class at most."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for fold in range(120):
+        for name, y in ((f"p{fold % 10}", 1), (f"n{fold // 10}", 0)):
+            rows.append((name, name, "test", 0, fold, y, rng.random()))
+    columns = ["case_id", "patient_id", "split", "repeat", "fold", "y_true", "y_score"]
+    kept = [KeptEpoch(fold, 1, 1, "last") for fold in range(120)]
+    text = summary(tmp_path, Predictions(pd.DataFrame(rows, columns=columns), "died"), kept=kept)
+    assert "The test split has 10 positive patients, fewer than 100" in text
