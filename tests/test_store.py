@@ -226,3 +226,13 @@ def test_a_crash_while_preparing_costs_the_one_video(tmp_path: Path) -> None:
     assert done.rows.tolist() == [0, 1, 3, 4, 5, 6, 8]
     assert [failure.case_id for failure in done.failures] == ["2", "7"]
     assert all("ended" in failure.reason for failure in done.failures)
+
+
+def test_two_builds_at_once_share_one_store(phantom: Path, tiny: Path, tmp_path: Path) -> None:
+    chain, store = steps(tiny), ClipStore(tmp_path / "store")
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: store.prepare(sources(phantom), chain, workers=2), range(2))
+    assert one.clips.paths == two.clips.paths
+    assert one.failures == two.failures == ()
+    left = [file for file in store.folder.rglob("*") if file.is_file()]
+    assert sorted(left) == sorted(one.clips.paths)

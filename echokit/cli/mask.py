@@ -6,6 +6,10 @@ from pathlib import Path
 
 import click
 
+_CARE = (
+    "The pictures show what masks remove too, also a name that is written there: keep them where the videos are kept."
+)
+
 
 @click.command("mask", short_help="Mask videos; a masked AVI and a picture each.")
 @click.argument("sources", nargs=-1, required=True)
@@ -62,6 +66,7 @@ def command(
                 notes = f" ({'; '.join(row.notes)})" if row.notes else ""
                 screen.say(f"{row.case_id}: {row.kept:.0%} of the picture kept{notes}")
     click.echo(f"{len(files) - failed} masked videos in {out}")
+    click.echo(_CARE)
     if failed:
         click.echo(f"{failed} of {len(files)} videos could not be masked", err=True)
     if damaged:
@@ -91,6 +96,8 @@ def _audit(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str
     click.echo(json.dumps(plain(found), indent=1) if as_json else table(found), nl=as_json)
     if not as_json:
         click.echo(f"audit.md, audit.json, audit.csv and sheet.png are in {out}")
+        if not found.phantom:
+            click.echo(_CARE)
     if found.failures:
         click.echo(f"{len(found.failures)} clips could not be read", err=True)
         raise click.exceptions.Exit(2)

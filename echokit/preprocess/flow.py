@@ -29,8 +29,7 @@ def flow_fields(frames: Frames, method: Method) -> Iterator[npt.NDArray[np.float
     """
     import cv2
 
-    # DIS refuses pictures smaller than its patches; black around them moves nothing.
-    small = max(0, 16 - min(frames.shape[1:])) if method == "dis" else 0
+    grown = _grown(frames.shape[1], frames.shape[2]) if method == "dis" else None
     dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST) if method == "dis" else None
     for first, second in pairwise(frames):
         if dis is None:
@@ -47,12 +46,21 @@ def flow_fields(frames: Frames, method: Method) -> Iterator[npt.NDArray[np.float
                 flags=0,
             )
         else:
-            padded = (
-                [np.pad(frame, ((0, small), (0, small))) for frame in (first, second)] if small else (first, second)
-            )
+            padded = [np.pad(frame, grown) for frame in (first, second)] if grown else (first, second)
             # None: nothing is carried over from the pair before, so that every pair stands for itself.
             field = dis.calc(padded[0], padded[1], None)[: first.shape[0], : first.shape[1]]
         yield np.asarray(field, np.float32)
+
+
+def _grown(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Rows and columns of black to add for DIS, which moves nothing; None where the picture is large enough.
+
+    DIS refuses pictures smaller than its patches. It counts the scales of one lower than 32 by its width alone, and
+    ends the process where such a picture is wide.
+    """
+    rows = max(0, (32 if width > 48 else 16) - height)
+    columns = max(0, 16 - width)
+    return ((0, rows), (0, columns)) if rows or columns else None
 
 
 def mean_magnitude(frames: Frames, method: Method) -> npt.NDArray[np.float32]:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 
@@ -55,3 +59,30 @@ def test_a_pair_of_frames_does_not_depend_on_the_pairs_before() -> None:
         whole = list(flow_fields(frames, method))  # type: ignore[arg-type]
         alone = list(flow_fields(frames[4:], method))  # type: ignore[arg-type]
         np.testing.assert_array_equal(whole[-1], alone[-1])
+
+
+SHAPES = """
+    import sys
+    import cv2, numpy as np
+    from echokit.preprocess.flow import flow_fields
+    from echokit.preprocess.motion_mask import MotionMask
+    sides = (1, 2, 7, 8, 12, 15, 16, 17, 24, 28, 31, 32, 33, 48, 49, 56, 64, 90, 112, 208, 640, 1500)
+    rng = np.random.default_rng(0)
+    for height in sides:
+        for width in sides:
+            if height * width <= 200_000:
+                frames = rng.integers(0, 255, (3, height, width), dtype=np.uint8)
+                for method in ("farneback", "dis"):
+                    for field in flow_fields(frames, method):
+                        assert field.shape == (height, width, 2) and np.isfinite(field).all(), (height, width, method)
+                MotionMask().region(frames)
+    print("all")
+"""
+
+
+def test_no_shape_of_a_picture_ends_the_process() -> None:
+    """OpenCV's DIS ends the process at pictures that are low and wide; a damaged header can make any shape."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SHAPES)], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (0, "all\n"), done.stderr[-2000:]
