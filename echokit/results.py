@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from echokit.hooks import Section
 
 
+SECTIONS = "sections.json"
+"""What plugins and controls add to the report, for ``report.html``."""
+
+
 def write_results(
     path: Path,
     lock: Lock,
@@ -83,6 +87,9 @@ def write_results(
         stamp=stamp,
     )
     sections = [*_own_sections(path, results, evaluation, controls, stamp), *hooks.sections()]
+    if sections:
+        told = [{"title": section.title, "text": section.text} for section in sections]
+        (path / SECTIONS).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     write_summary(
         path / "summary.md",
         name=recipe.name,

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
 from echokit.page.figures import charts_of
 from echokit.page.loops import Loop, Source, loop
+from echokit.page.markdown import as_html
 from echokit.page.tripod import model_card, tripod
 from echokit.report.caution import cautions
 from echokit.report.summary import answer
@@ -90,6 +93,7 @@ def content(
         "shows_frames": source is not None,
         "cohort": _cohort(run, predictions),
         "notes": list(notes),
+        "sections": _sections(run),
         "flow": _flow(run, predictions),
         "division": division,
         "tripod": tripod(lock, facts),
@@ -101,6 +105,14 @@ def content(
         "computed": lock.content["compute"],
         "fingerprint": lock.content["data"]["fingerprint"],
     }
+
+
+def _sections(run: Run) -> list[tuple[str, Markup]]:
+    """What plugins and controls add."""
+    file = run.path / "sections.json"
+    if not file.is_file():
+        return []
+    return [(one["title"], as_html(one["text"])) for one in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def predictions_of(run: Run) -> Predictions:

@@ -106,6 +106,15 @@ def test_frames_of_patients_only_when_asked_and_with_the_banner(
     assert exit_code(["report", str(run.path)]) == 0
 
 
+def test_sections_of_plugins_stand_in_the_page(finished: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "run"))
+    sections = [{"title": "In my clinic", "text": "| prevalence | PPV |\n|---|---|\n| 0.1 | 0.3 |"}]
+    (run.path / "sections.json").write_text(json.dumps(sections))
+    assert exit_code(["report", str(run.path)]) == 0
+    assert "<h2>In my clinic</h2>" in page_of(run)
+    assert '<th scope="col">PPV</th>' in page_of(run)
+
+
 def test_a_hostile_name_stays_text(finished: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "run"))
     cohort = pd.read_csv(run.path / "cohort.csv")
