@@ -1,7 +1,8 @@
-"""The built wheel, used outside of the repository."""
+"""The built wheel and source distribution, used outside of the repository."""
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def test_the_wheel_holds_the_recipes_and_no_test(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "echokit/recipes/ef_112.yaml" in names
     assert "echokit/recipes/base/ef.yaml" in names
+    assert "echokit/suites/stage1.yaml" in names
+    assert "echokit/page/page.html" in names
     assert not [name for name in names if name.startswith("tests/")]
 
 
@@ -46,3 +49,17 @@ def test_the_wheel_runs_a_shipped_recipe_by_name_in_an_empty_folder(wheel: Path,
     )
     assert done.returncode == 0, done.stderr
     assert (empty / "runs" / "quickstart" / "latest" / "summary.md").is_file()
+    assert "Is the model any good?" in (empty / "runs" / "quickstart" / "latest" / "report.html").read_text()
+
+
+def test_the_source_distribution_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "build", "--sdist", "--outdir", str(tmp_path), str(ROOT)], check=True)
+    (source,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "CITATION.cff", "Makefile", "constraints.txt", "mkdocs.yml", "recipes/ef_112.yaml"} <= names
+    assert {"tests/conftest.py", "docs/index.md", "plugins/echokit-captum/pyproject.toml"} <= names
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
+    subprocess.run(command, check=True)
+    (again,) = tmp_path.glob("*.whl")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
