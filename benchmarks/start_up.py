@@ -12,6 +12,7 @@ def measure(*, seed: int, repetitions: int = 5) -> dict[str, Any]:
     """The measure ``start_up``."""
     ways = {
         "echokit --help": process([sys.executable, "-m", "echokit", "--help"]),
+        "echokit list": process([sys.executable, "-m", "echokit", "list"]),
         "echokit validate quickstart": process([sys.executable, "-m", "echokit", "validate", "quickstart"]),
         "python -c 'import torch'": process([sys.executable, "-c", "import torch"]),
         "python -c pass": process([sys.executable, "-c", "pass"]),

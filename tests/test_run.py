@@ -95,6 +95,27 @@ def test_the_same_recipe_and_its_lock_give_the_same_bits(finished: Run, tmp_path
         assert (again.path / name).read_bytes() == (finished.path / name).read_bytes(), name
 
 
+def test_a_rerun_with_other_code_or_another_version_says_so(
+    finished: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import yaml
+
+    content = yaml.safe_load((finished.path / "lock.yaml").read_text())
+    for part in content["components"]:
+        if part["name"] == "optical_flow":
+            part["version"] = "0.0.1"
+        if part["name"] == "auroc":
+            part["code"] = "0" * 32
+    lock = tmp_path / "lock.yaml"
+    lock.write_text(yaml.safe_dump(content, sort_keys=False))
+    run(lock, tmp_path / "again")
+    said = capfd.readouterr().err
+    assert "differs from the lock: the preprocessor optical_flow has changed since the lock: echokit 0.0.1 then" in said
+    assert "the evaluator auroc has changed since the lock" in said
+    assert "with other code" in said
+    assert said.count("has changed since the lock") == 2
+
+
 def test_another_seed_gives_other_scores(finished: Run, tiny: Path, tmp_path: Path) -> None:
     other = run(tiny, tmp_path / "other", "--set", "seed=1")
     assert other.lock.recipe_hash != finished.lock.recipe_hash
