@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from echokit.errors import EchokitError
+from echokit.errors import EchokitError, VideoError
 from echokit.store import Step, prepare_video
 from echokit.video.writing import USUAL_FPS, write_video
 
@@ -29,7 +29,7 @@ def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequen
         stamp: Words such as PHANTOM DATA above them, or None.
 
     Raises:
-        VideoError: The video can not be used.
+        VideoError: The video can not be used, or no fan is found in it.
         EchokitError: The folder can not be written.
     """
     import cv2
@@ -41,7 +41,9 @@ def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequen
 
     clip = read_video(source)
     fan = SectorMask().region(clip)
-    shown = clip.frames if fan is None else clip.frames * fan
+    if fan is None:
+        raise VideoError("no fan is found in it, and what stands around one may name a patient", where=source.name)
+    shown = clip.frames * fan
     _, mask = prepare_video(source, steps)
     height, width = clip.frames.shape[1:]
     region = np.ones((height, width), bool)

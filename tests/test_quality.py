@@ -105,6 +105,17 @@ def test_a_split_conformal_interval_holds_as_many_as_it_says() -> None:
     assert conformal_half_width([1.0] * 8, [0.0] * 8, 0.9) is None
 
 
+def test_no_overlay_of_a_video_without_a_fan(tmp_path: Path) -> None:
+    """Nothing then tells where a name may stand."""
+    from echokit.errors import VideoError
+    from echokit.overlays import write_overlay
+
+    write_video(tmp_path / "black.avi", np.zeros((6, 64, 64), np.uint8), 30)
+    with pytest.raises(VideoError, match="no fan"):
+        write_overlay(tmp_path / "out.mp4", tmp_path / "black.avi", (), ["words"], None)
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_overlays_are_videos_of_every_case_that_was_scored(
     finished: Run, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

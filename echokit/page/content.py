@@ -71,7 +71,7 @@ def content(
     history = [json.loads(line) for line in lines]
     predictions = predictions_of(run)
     folds = _folds(predictions, SPLIT)
-    locked = _locked(curves)
+    locked = _locked(metrics)
     score = _score_words(predictions, lock.recipe.target.definition)
     facts = {"division": division, "score": score}
     return {
@@ -208,10 +208,16 @@ def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]
     return lines
 
 
-def _locked(curves: dict[str, Any]) -> float | None:
-    """The threshold fixed before, where all folds have the same."""
-    found = {one["threshold"] for one in curves.get("confusion", {}).get(SPLIT, [])}
-    return float(found.pop()) if len(found) == 1 else None
+def _locked(metrics: Sequence[Metric]) -> float | None:
+    """The threshold at which the run made its calls, accuracy's first; None where there is none or folds differ."""
+    called = [
+        m for m in metrics if m.split == SPLIT and m.subgroup is None and m.fold is not None and m.threshold is not None
+    ]
+    names = list(dict.fromkeys(m.metric for m in called))
+    first = "accuracy" if "accuracy" in names else names[0] if names else None
+    found = {m.threshold for m in called if m.metric == first}
+    only = found.pop() if len(found) == 1 else None
+    return None if only is None else float(only)
 
 
 def _slider(folds: Sequence[Predictions], locked: float | None) -> dict[str, Any] | None:
@@ -219,10 +225,11 @@ def _slider(folds: Sequence[Predictions], locked: float | None) -> dict[str, Any
     pairs = sorted((float(s), int(y)) for fold in first for s, y in zip(fold.y_score, fold.y_true, strict=True))
     if not pairs:
         return None
-    scores = [round(score, 6) for score, _ in pairs]
+    scores = [score for score, _ in pairs]
     low, high = min(*scores, 0.0) if len(scores) > 1 else 0.0, max(*scores, 1.0) if len(scores) > 1 else 1.0
-    threshold = locked if locked is not None else first[0].threshold
-    return {"scores": scores, "y": [y for _, y in pairs], "low": low, "high": high, "locked": threshold}
+    start = locked if locked is not None else first[0].threshold
+    y = [y for _, y in pairs]
+    return {"scores": scores, "y": y, "low": low, "high": high, "locked": start, "known": locked is not None}
 
 
 def _fold_table(metrics: Sequence[Metric], split: str) -> dict[str, Any] | None:
@@ -230,7 +237,7 @@ def _fold_table(metrics: Sequence[Metric], split: str) -> dict[str, Any] | None:
         return None
     here = [m for m in metrics if m.split == split and m.subgroup is None]
     single = [m for m in here if m.fold is not None]
-    names = list(dict.fromkeys(m.metric for m in single))[:8]
+    names = [name for name in dict.fromkeys(m.metric for m in single) if not name.startswith("confusion_")][:8]
     places = list(dict.fromkeys((m.repeat, m.fold) for m in single))
     value = {(m.metric, m.repeat, m.fold): m for m in single}
     rows = []
@@ -333,14 +340,14 @@ def _flow(run: Run, predictions: Predictions) -> dict[str, Any]:
         for split in ("train", "val", "test"):
             part = table[table["split"] == split]
             if len(part):
-                events = int(part["y_true"].sum())
+                events = int(part.drop_duplicates("patient_id")["y_true"].sum())
                 parts.append(
                     {"name": split, "videos": len(part), "patients": part["patient_id"].nunique(), "events": events}
                 )
     else:
         test = table[table["split"] == SPLIT].drop_duplicates("case_id")
         folds = len(table[table["split"] == SPLIT][["repeat", "fold"]].drop_duplicates())
-        events = int(test["y_true"].sum())
+        events = int(test.drop_duplicates("patient_id")["y_true"].sum())
         parts.append(
             {
                 "name": f"tested in {folds} folds",

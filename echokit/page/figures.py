@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -159,10 +160,11 @@ def _learning(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
     values = [value for one in series for _, value in one.points]
     longest = max(len(records) for records in folds.values())
     x = Axis("epoch", 1, max(2, longest), sorted({1, *range(2, longest + 1, max(1, longest // 6)), max(2, longest)}))
-    if len(folds) > 2:
-        series = [
-            Series("" if i > 1 else one.name.split(",")[0], one.points, one.colour, one.kind)
-            for i, one in enumerate(series)
-        ]
+    if len(folds) > 1:
+        named: set[str] = set()
+        for i, one in enumerate(series):
+            word = one.name.split(",")[0]
+            series[i] = replace(one, name="" if word in named else word)
+            named.add(word)
     said = "Learning curves: loss of the training and the validation part, epoch by epoch."
     return [line_chart("Learning curves", x, axis("loss", values, zero=True), series, described=said)]

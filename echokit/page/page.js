@@ -13,6 +13,7 @@
     put("sensitivity", share(tp, tp + fn)); put("specificity", share(tn, tn + fp));
     put("ppv", share(tp, tp + fp)); put("npv", share(tn, tn + fn));
     value.textContent = threshold.toFixed(3);
+    locked = locked && DATA.known;
     state.textContent = locked ? "locked: fixed before the test patients were seen" : "exploratory: chosen while looking at the test patients";
     state.classList.toggle("exploratory", !locked);
   }
