@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from echokit.training.watch import Watch
 
 
+CONTROL_MASKS = ("no_mask", "random_mask")
+"""Masks that know nothing of what they hide: names of patients may be left."""
+
+
 @dataclass(frozen=True)
 class Data:
     """A recipe with its data.
@@ -256,7 +260,8 @@ def report(run: Run, *, frames: bool = False) -> Path:
     lock = run.lock
     if not (frames or lock.phantom) or not lock.recipe.report.cases:
         return make_report(run)
-    if not lock.phantom and not any(use.component.mask for use in lock.recipe.preprocess):
+    masks = [use.name for use in lock.recipe.preprocess if use.component.mask and use.name not in CONTROL_MASKS]
+    if not lock.phantom and not masks:
         raise DataError(
             "the recipe has no mask, so frames may show names of patients",
             hint="add sector_mask or motion_mask to preprocess",

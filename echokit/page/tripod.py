@@ -40,7 +40,7 @@ def tripod(lock: Lock, facts: dict[str, str]) -> list[tuple[str, str, str]]:
         ("10", "Sample size", f"{n:,} videos used, {data['unreadable']:,} unreadable; why so many is {AUTHORS}"),
         ("11", "Missing data", f"{data['unreadable']:,} unreadable videos left out, each named in the notes"),
         ("12a", "Division of the data", facts["division"]),
-        ("12b", "Model", f"{recipe.backbone.name}, {recipe.fusion.name}, from {start}"),
+        ("12c", "Model", f"{recipe.backbone.name}, {recipe.fusion.name}, from {start}"),
         (
             "12c",
             "Training",
@@ -50,19 +50,21 @@ def tripod(lock: Lock, facts: dict[str, str]) -> list[tuple[str, str, str]]:
         ("13", "Class imbalance", f"objective {recipe.objective.name}; see its settings in the lock"),
         ("14", "Fairness", f"subgroups where the recipe asks for them; otherwise {AUTHORS}"),
         ("15", "Output and threshold", facts["score"]),
+        ("16", "Training versus evaluation", "parts of the same data; differences between settings are unknown here"),
         ("17", "Ethical approval", AUTHORS),
         ("18a", "Funding and conflicts", AUTHORS),
         ("18c", "Protocol and registration", AUTHORS),
         ("18e", "Availability of the data", AUTHORS),
         ("18f", "Availability of the code", f"echokit {content['echokit']}, torch {torch}; the lock repeats the run"),
+        ("19", "Patient and public involvement", AUTHORS),
         ("20", "Flow of participants", "the diagram above"),
         ("21", "Model development", f"seed {recipe.seed}, recipe hash {lock.recipe_hash}"),
         ("22", "Full model", "checkpoints in the run's directory, safetensors"),
         ("23", "Performance", "the metrics above, with intervals"),
         ("24", "Updating", "none"),
-        ("25", "Interpretation, limitations", f"see what the numbers do not support; the rest is {AUTHORS}"),
-        ("26", "Usability", AUTHORS),
-        ("27", "Next steps", AUTHORS),
+        ("25", "Interpretation", AUTHORS),
+        ("26", "Limitations", f"see what the numbers do not support; the rest is {AUTHORS}"),
+        ("27", "Usability and next steps", AUTHORS),
     ]
 
 

@@ -109,7 +109,7 @@ def test_frames_of_patients_only_when_asked_and_with_the_banner(
     assert exit_code(["report", "bare", "--out", str(tmp_path / "runs"), "--frames"]) == 2
     assert "the recipe has no mask" in capfd.readouterr().err
     (tmp_path / "tiny.yaml").write_text(
-        bare.replace("[{use: trim, frames: 12}", "[{use: trim, frames: 12}, random_mask")
+        bare.replace("[{use: trim, frames: 12}", "[{use: trim, frames: 12}, motion_mask")
     )
     assert exit_code(["run", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "runs")]) == 0
     run = load_run(tmp_path / "runs" / "tiny")
