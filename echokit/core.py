@@ -135,6 +135,7 @@ def run(
     Raises:
         EchokitError: Anything that the user can mend.
     """
+    from echokit.training.allocator import allocator
     from echokit.training.device import choose_device, choose_precision, fix_threads
     from echokit.training.processes import join
     from echokit.training.track import require_trackers, tracked
@@ -158,6 +159,7 @@ def run(
             "precision": str(compute.precision.dtype).removeprefix("torch."),
             "why": compute.precision.why,
             "threads": threads,
+            "memory": f"channels_last_3d; {allocator()}",
             "processes": together.count,
         },
         weights.facts() if weights else None,

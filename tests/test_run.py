@@ -86,6 +86,8 @@ def test_the_lock_holds_what_the_run_rests_on(finished: Run) -> None:
     assert {("preprocessor", "optical_flow"), ("backbone", "resnet18"), ("evaluator", "auroc")} <= names
     assert all(part["code"] for part in content["components"])
     assert content["environment"]["packages"]["torch"]
+    assert content["compute"]["why"].startswith(content["compute"]["precision"])
+    assert content["compute"]["memory"].startswith("channels_last_3d; ")
 
 
 def test_the_same_recipe_and_its_lock_give_the_same_bits(finished: Run, tmp_path: Path) -> None:

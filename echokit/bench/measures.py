@@ -20,6 +20,8 @@ MEASURES: dict[str, str] = {
     "decoding": "benchmarks.decoding:measure",
     "masks": "benchmarks.masks:measure",
     "store": "benchmarks.store:measure",
+    "training_step": "benchmarks.training_step:measure",
+    "loader": "benchmarks.loader:measure",
     "full_layout": "benchmarks.full_layout:measure",
 }
 """Name to ``package.module:function``; a suite can name these and nothing else."""

@@ -7,6 +7,13 @@ import os
 import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+_KEPT = "glibc keeps freed memory, so that no step page-faults its tensors in again (M_MMAP_MAX=0, M_TRIM_THRESHOLD=-1)"
+_done = "left alone: nobody asked"
+
+
+def allocator() -> str:
+    """What was done to the allocator of this process, in words, for the lock."""
+    return _done
 
 
 def tune_allocator() -> str:
@@ -19,6 +26,13 @@ def tune_allocator() -> str:
     Returns:
         What was done, in words.
     """
+    global _done
+    if _done != _KEPT:
+        _done = _tune()
+    return _done
+
+
+def _tune() -> str:
     if os.environ.get("ECHOKIT_MALLOC") == "default":
         return "left alone: ECHOKIT_MALLOC=default"
     if "torch" in sys.modules:
@@ -27,7 +41,7 @@ def tune_allocator() -> str:
         return "left alone: not glibc"
     mallopt = ctypes.CDLL(None).mallopt
     if mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1):
-        return "glibc keeps freed memory (M_MMAP_MAX=0, M_TRIM_THRESHOLD=-1)"
+        return _KEPT
     return "left alone: mallopt refused"
 
 

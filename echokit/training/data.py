@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -112,11 +112,11 @@ def read_batches(
     if not parts:
         return
     with ThreadPoolExecutor(1, thread_name_prefix="echokit-read") as reader:
-        ahead: Future[_Compact] = reader.submit(_gather, clips, windows, parts[0])
+        ahead: Future[_Compact] = reader.submit(_gather, clips, windows, parts[0], device)
         for following in [*parts[1:], None]:
             compact = ahead.result()
             if following is not None:
-                ahead = reader.submit(_gather, clips, windows, following)
+                ahead = reader.submit(_gather, clips, windows, following, device)
             yield compact.to(device)
 
 
@@ -138,7 +138,7 @@ def norm_statistics(clips: PreparedClips, windows: Windows) -> dict[str, Norm]:
     signed = dict.fromkeys(clips.channels, False)
     for case, frames in zip(windows.case, windows.frames, strict=True):
         for name, (data, scale) in clips.read(int(case), frames).items():
-            real = data[:, _valid(frames, data.shape[1])]
+            real = data[:, valid_steps(frames, data.shape[1])]
             signed[name] |= np.issubdtype(data.dtype, np.signedinteger)
             count[name] += real[0].size
             total = real.sum((1, 2, 3), dtype=np.int64)
@@ -163,6 +163,11 @@ class _Compact:
     valid: dict[str, Tensor]
     rows: Integers
 
+    def pinned(self, device: torch.device) -> _Compact:
+        """The same in memory that a GPU reads by itself, while the CPU goes on."""
+        with torch.cuda.device(device):
+            return replace(self, data={name: data.pin_memory() for name, data in self.data.items()})
+
     def to(self, device: torch.device) -> Batch:
         streams = {}
         for name, data in self.data.items():
@@ -171,21 +176,22 @@ class _Compact:
         return Batch(streams, {name: valid.to(device) for name, valid in self.valid.items()}, self.rows)
 
 
-def _gather(clips: PreparedClips, windows: Windows, positions: Integers) -> _Compact:
+def _gather(clips: PreparedClips, windows: Windows, positions: Integers, device: torch.device) -> _Compact:
     reads = [clips.read(int(windows.case[p]), windows.frames[p]) for p in positions]
     data = {name: np.stack([read[name][0] for read in reads]) for name in reads[0]}
-    return _Compact(
+    compact = _Compact(
         data={name: torch.from_numpy(values) for name, values in data.items()},
         scale={name: torch.tensor([read[name][1] for read in reads], dtype=torch.float32) for name in data},
         valid={
-            name: torch.from_numpy(np.stack([_valid(windows.frames[p], values.shape[2]) for p in positions]))
+            name: torch.from_numpy(np.stack([valid_steps(windows.frames[p], values.shape[2]) for p in positions]))
             for name, values in data.items()
         },
         rows=windows.case[positions],
     )
+    return compact.pinned(device) if device.type == "cuda" else compact
 
 
-def _valid(frames: Integers, steps: int) -> npt.NDArray[np.bool_]:
+def valid_steps(frames: Integers, steps: int) -> npt.NDArray[np.bool_]:
     """Which of a stream's time steps are real: padding is a tail, so those whose last frame is."""
     real: npt.NDArray[np.bool_] = frames[len(frames) - steps :] != PADDING
     return real

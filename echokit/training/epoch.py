@@ -22,6 +22,7 @@ from echokit.training.memory import memory_told
 from echokit.training.parts import evaluating, set_mode
 from echokit.training.phases import Phase, is_done, records_of
 from echokit.training.progress import Progress
+from echokit.training.same_bits import cost_of_same_bits
 from echokit.training.samples import Samples, Source
 from echokit.training.schedule import Place, learning_rate
 from echokit.training.scoring import auroc, scores_of_cases
@@ -231,15 +232,26 @@ class PhaseTraining:
             self.keeper.stop(progress)
         raise stop.interrupted()
 
+    def tell_cost(self, epoch: int) -> None:
+        """Say what the same bits cost on a GPU, on clips of an epoch; on a CPU they cost nothing."""
+        settings, device = self.step.settings, self.step.device
+        if settings.deterministic and device.type == "cuda":
+            set_mode(self.step.model, self.phase.parts, self.phase.bn)
+            with memory_told(settings.batch_size, self._try_batch):
+                piece = self._trial(settings.batch_size, epoch)
+                self.watch.note(cost_of_same_bits(lambda: self.step.try_out(piece, len(piece.y_true)), device))
+
     def _try_batch(self, clips: int) -> None:
         """Compute the gradients of so many training clips, to see whether memory allows it."""
-        samples = self.source.train(1)
-        rows = np.resize(np.arange(len(samples.case)), clips)
-        [batch] = samples.batches([rows])
         spare = [torch.zeros_like(p) for p in self.step.parameters.values() for _ in range(2)]  # the optimizer's state
-        self.step.learn(Piece(batch, *self._learned(batch.rows, self.step.device), 0), clips)
-        self.step.optimizer.zero_grad(set_to_none=True)
+        self.step.try_out(self._trial(clips, 1), clips)
         del spare
+
+    def _trial(self, clips: int, epoch: int) -> Piece:
+        """A piece of so many training clips, for a step that is not counted."""
+        samples = self.source.train(epoch)
+        [batch] = samples.batches([np.resize(np.arange(len(samples.case)), clips)])
+        return Piece(batch, *self._learned(batch.rows, self.step.device), 0)
 
 
 def steps_of(order: Integers, of_a_step: int) -> list[Integers]:

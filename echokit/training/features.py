@@ -22,7 +22,7 @@ from echokit.fingerprint import digest
 from echokit.models.weights import load_weights, save_tensors
 from echokit.sampling.windows import Windows
 from echokit.training.data import Batch, Integers, PreparedClips, batches
-from echokit.training.device import Precision
+from echokit.training.device import Precision, reproducible
 from echokit.training.parts import evaluating, in_part
 
 Augmentation = Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]]
@@ -162,7 +162,7 @@ def _encoded(
                 part = slice(done, done + len(batch.rows))
                 keys = [(*key, int(case), int(nth)) for case, nth in zip(batch.rows, occurrence[part], strict=True)]
                 streams = _augmented(streams, augment, keys, device)
-            with torch.no_grad(), precision.context(device):
+            with reproducible(device, True), torch.no_grad(), precision.context(device):
                 features = encoder.encode(streams, batch.valid)
             done += len(batch.rows)
             yield features.float().cpu()

@@ -140,13 +140,14 @@ def fit(
         files.require_empty()
     together.wait()
     directory.mkdir(parents=True, exist_ok=True)
-    clip_source = ClipSource(clips, sampler, fold, seed, device)
+    clip_source = ClipSource(clips, sampler, fold, seed, device, watch)
     # A backbone that is still as it was found need not be written again and again: its hash names it.
     found = (backbone or backbone_hash(model)) if plan[0].head_only else None
     untrained = found if all(phase.head_only for phase in plan) else None
     gpus = [device] if device.type == "cuda" else []
     with (
         reproducible(device, settings.deterministic),
+        precision.rounding(device),
         sound_gradients(model, device),
         torch.random.fork_rng(gpus),
         stop_on_signal() as stop,
@@ -171,6 +172,8 @@ def fit(
             training = PhaseTraining(
                 phase, step, source, targets, fold, seed, watch, tuple(case_ids), settings.epochs, keeper
             )
+            if not phase.head_only:
+                training.tell_cost(progress.epoch)
             progress = training.run(progress, stop)
     kept = kept_epoch(settings.keep, progress.history)
     best = files.load_best(model, kept.epoch, untrained)

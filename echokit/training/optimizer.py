@@ -151,11 +151,17 @@ def restore_state(
         parameter = parameters[name]
         if isinstance(value, Tensor):
             # The fused kernels walk parameter and state side by side, so both must lie in memory the same way.
-            like = parameter.detach() if value.shape == parameter.shape else value.to(parameter.device)
+            like = parameter.detach() if value.shape == parameter.shape else _placed(value, parameter, optimizer)
             value = torch.empty_like(like, dtype=value.dtype).copy_(value)
         optimizer.state[parameter][key] = value
     for group, plain in zip(optimizer.param_groups, numbers["groups"], strict=True):
         group.update(plain)
+
+
+def _placed(value: Tensor, parameter: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+    """A count of steps stays on the CPU, as torch keeps it, unless kernels read it; all else is on the device."""
+    read_there = optimizer.defaults.get("fused") or optimizer.defaults.get("capturable")
+    return value if value.ndim == 0 and not read_there else value.to(parameter.device)
 
 
 def _states(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> Iterator[tuple[str, Any]]:

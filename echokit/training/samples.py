@@ -20,7 +20,9 @@ from echokit.training.features import (
     compute_features,
 )
 from echokit.training.phases import Phase
+from echokit.training.resident import ResidentClips, bytes_of, fits, free_bytes, make_resident
 from echokit.training.step import Step
+from echokit.training.watch import Watch
 
 Sampler = Callable[[Integers, str, int, int], Windows]
 
@@ -56,11 +58,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ClipSamples:
-    """Samples that are read from prepared clips."""
+    """Samples that are read from prepared clips, or gathered on the device where they are resident there."""
 
     clips: PreparedClips
     windows: Windows
     device: torch.device
+    resident: ResidentClips | None = None
 
     @property
     def case(self) -> Integers:
@@ -69,33 +72,59 @@ class ClipSamples:
 
     def batches(self, parts: Sequence[Integers]) -> Iterator[Batch]:
         """Batches, read ahead; see `Samples`."""
+        if self.resident is not None:
+            return self.resident.batches(self.windows, parts)
         return read_batches(self.clips, self.windows, parts, self.device)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClipSource:
-    """Clips of one fold, windowed anew in every epoch."""
+    """Clips of one fold, windowed anew in every epoch.
+
+    On a GPU, all of them move into its memory after the first epoch, where what that left free is enough.
+
+    Attributes:
+        clips: Of the whole cohort.
+        sampler: Gives the windows of an epoch.
+        fold: Whose cases these are.
+        seed: Of the run.
+        device: Where batches are to be.
+        watch: Told when the clips have moved.
+    """
 
     clips: PreparedClips
     sampler: Sampler
     fold: Fold
     seed: int
     device: torch.device
+    watch: Watch
+    _first: int | None = None
+    _resident: ResidentClips | None = None
 
     def train(self, epoch: int) -> ClipSamples:
         """Windows of the training cases."""
+        self._first = epoch if self._first is None else self._first
+        if epoch == self._first + 1 and self.device.type == "cuda" and self._resident is None:
+            self._move()
         return self._samples("train", epoch, self.fold.train)
 
     def val(self, epoch: int) -> ClipSamples:
         """Windows of the validation cases."""
         return self._samples("val", epoch, self.fold.val)
 
+    def _move(self) -> None:
+        cases = np.unique(np.concatenate([self.fold.train, self.fold.val]))
+        size = bytes_of(self.clips, cases)
+        if fits(self.clips, cases, free_bytes(self.device)):
+            self._resident = make_resident(self.clips, cases, self.device)
+            self.watch.note(f"all {len(cases)} clips of the fold ({size / 1e9:.1f} GB) now lie in the GPU's memory")
+
     def windows(self, split: str, epoch: int, cases: Integers) -> Windows:
         """The windows of some cases."""
         return of_cases(self.sampler(self.clips.lengths, split, epoch, self.seed), cases)
 
     def _samples(self, split: str, epoch: int, cases: Integers) -> ClipSamples:
-        return ClipSamples(self.clips, self.windows(split, epoch, cases), self.device)
+        return ClipSamples(self.clips, self.windows(split, epoch, cases), self.device, self._resident)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from echokit.errors import DataError
 from echokit.objectives.objective import Objective
 from echokit.sampling.windows import Windows
 from echokit.training.data import PreparedClips, batches
-from echokit.training.device import Precision
+from echokit.training.device import Precision, reproducible
 from echokit.training.parts import evaluating
 from echokit.training.processes import processes
 
@@ -121,7 +121,7 @@ def model_outputs(
     """Yield the outputs (B, outputs) float32 on the CPU, a batch at a time, in the order of the windows."""
     with evaluating(model):
         for batch in batches(clips, windows, np.arange(len(windows)), batch_size, device):
-            with torch.inference_mode(), precision.context(device):
+            with reproducible(device, True), torch.inference_mode(), precision.context(device):
                 outputs = model(batch.streams, batch.valid)
             yield outputs.float().cpu()
 

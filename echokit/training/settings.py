@@ -279,15 +279,18 @@ class TrainSettings(_Strict):
         "epochs whose training and validation accuracy differ by less than 0.05; best_val_auroc: the best "
         "validation AUROC; best_val_loss: the lowest validation loss; last: the last.",
     )
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Number format of the arithmetic; auto: the fastest that the device really has."
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="Number format of the arithmetic; auto: the fastest that the device really has. float32 is never "
+        "rounded to TF32 unasked.",
     )
     compile: bool = Field(
         False, description="Compile the training step with torch.compile: a minute first, other last bits, some speed."
     )
     deterministic: bool = Field(
         True,
-        description="Use only operations that give the same bits twice, wherever the device offers them.",
+        description="Use only operations that give the same bits twice, wherever the device offers them; what "
+        "that costs on a GPU is measured and printed. CPUs give them in any case.",
     )
 
     @model_validator(mode="after")

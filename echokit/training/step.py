@@ -150,6 +150,16 @@ class Step:
         torch.autograd.backward(self.scaler.scale(share / clips))
         return outputs.detach(), total.detach().double(), weight.detach().double()
 
+    def try_out(self, piece: Piece, clips: int) -> None:
+        """Compute the gradients of a piece and leave no trace: neither gradients nor moved statistics."""
+        kept = [buffer.clone() for buffer in self.model.buffers()]
+        try:
+            self.learn(piece, clips)
+        finally:
+            self.optimizer.zero_grad(set_to_none=True)
+            for buffer, was in zip(self.model.buffers(), kept, strict=True):
+                buffer.copy_(was)
+
     def averaged(self) -> AbstractContextManager[None]:
         """Let the model have the averaged weights inside the block, where there is an average."""
         return self.ema.applied() if self.ema is not None else nullcontext()

@@ -11,7 +11,7 @@ import torch
 
 from echokit.errors import EchokitError
 from echokit.training import device as device_module
-from echokit.training.device import choose_device, choose_precision, cpu_flags, fix_threads, reproducible
+from echokit.training.device import choose_device, choose_precision, cpu_flags, cpu_vendor, fix_threads, reproducible
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -28,15 +28,17 @@ def test_devices(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "dtype"),
+    ("flags", "vendor", "dtype"),
     [
-        ({"amx_bf16", "avx512_bf16"}, torch.bfloat16),
-        ({"avx512_bf16"}, torch.float32),  # it is there, and slower
-        (set(), torch.float32),
+        ({"amx_bf16", "avx512_bf16"}, "GenuineIntel", torch.bfloat16),
+        ({"avx512_bf16"}, "GenuineIntel", torch.float32),  # it is there, and slower
+        ({"avx512_bf16"}, "AuthenticAMD", torch.bfloat16),
+        (set(), "AuthenticAMD", torch.float32),
     ],
 )
-def test_precision_of_a_cpu(monkeypatch, flags, dtype):
+def test_precision_of_a_cpu(monkeypatch, flags, vendor, dtype):
     monkeypatch.setattr(device_module, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(device_module, "cpu_vendor", lambda: vendor)
     precision = choose_precision(CPU, "auto")
     assert precision.dtype == dtype
     assert precision.autocast == (dtype != torch.float32)
@@ -56,16 +58,41 @@ def test_precision_of_a_gpu(monkeypatch, capability, dtype):
     assert not choose_precision(CUDA, "float32").autocast
 
 
-def test_float16_on_a_cpu_is_refused():
+@pytest.mark.parametrize("wanted", ["float16", "tf32"])
+def test_what_a_cpu_does_not_have_is_refused(wanted):
     with pytest.raises(EchokitError, match="CUDA"):
-        choose_precision(CPU, "float16")
+        choose_precision(CPU, wanted)
+
+
+def test_tf32_is_for_gpus_that_have_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    with pytest.raises(EchokitError, match=r"7\.5 has no TF32"):
+        choose_precision(CUDA, "tf32")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    precision = choose_precision(CUDA, "tf32")
+    assert (precision.dtype, precision.autocast, precision.tf32) == (torch.float32, False, True)
+    assert precision.why == "tf32: asked for"
+
+
+@pytest.mark.parametrize(("wanted", "mode"), [("tf32", "tf32"), ("float32", "ieee"), ("bfloat16", "ieee")])
+def test_float32_is_rounded_to_tf32_only_where_it_was_asked_for(monkeypatch, wanted, mode):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    before = [backend.fp32_precision for backend in backends]
+    with choose_precision(CUDA, wanted).rounding(CUDA):
+        assert [backend.fp32_precision for backend in backends] == [mode, mode]
+    assert [backend.fp32_precision for backend in backends] == before
 
 
 def test_flags_are_read_from_cpuinfo(tmp_path):
     file = tmp_path / "cpuinfo"
-    file.write_text("processor\t: 0\nflags\t\t: fpu amx_bf16 avx\n\nprocessor\t: 1\nflags\t\t: fpu\n")
+    file.write_text(
+        "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu amx_bf16 avx\n\nprocessor\t: 1\nflags\t\t: fpu\n"
+    )
     assert cpu_flags(file) == {"fpu", "amx_bf16", "avx"}
+    assert cpu_vendor(file) == "AuthenticAMD"
     assert cpu_flags(tmp_path / "none") == frozenset()
+    assert cpu_vendor(tmp_path / "none") == ""
 
 
 def test_threads_are_those_asked_for_or_those_of_the_process(monkeypatch):
@@ -86,8 +113,11 @@ def test_torch_is_put_back_as_it_was(monkeypatch):
         assert not torch.backends.cudnn.benchmark
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.backends.cudnn.benchmark
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     with reproducible(CUDA, False):
         assert not torch.are_deterministic_algorithms_enabled()
+        assert torch.backends.cudnn.benchmark
+    assert not torch.backends.cudnn.benchmark
 
 
 @pytest.mark.parametrize(

@@ -378,6 +378,7 @@ def without_chance(seed: int = 0) -> Tiny:
 def test_accumulated_batches_are_one_batch_of_all(tmp_path):
     """Weighted losses, a last step that is not full, and pieces of different sizes included."""
     options = {"keep": "last", "augment": (), "bn": "frozen", "optimizer": {"use": "sgd", "lr": 0.1}}
+    options["precision"] = "float32"
     one, many = without_chance(), without_chance()
     a = train(tmp_path / "one", model=one, batch_size=7, **options)
     b = train(tmp_path / "many", model=many, batch_size=3, accumulate=3, **options)
@@ -455,3 +456,11 @@ def test_a_compiled_step_learns_the_same(tmp_path, monkeypatch):
     model = Tiny()
     train(tmp_path / "a", model=model, compile=True, epochs=1)
     assert compiled == [model]
+
+
+def test_gradients_are_cut_to_a_length_all_together(tmp_path):
+    model = Tiny()
+    one = {"epochs": 1, "batch_size": 64, "keep": "last", "l2_conv": 0.0, "augment": ()}
+    train(tmp_path, model=model, optimizer={"use": "sgd", "lr": 1.0}, clip_gradients=1e-3, **one)
+    moved = [(a - b).detach().square().sum() for a, b in zip(model.parameters(), Tiny().parameters(), strict=True)]
+    assert float(sum(moved).sqrt()) == pytest.approx(1e-3, rel=0.01)

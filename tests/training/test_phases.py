@@ -211,7 +211,7 @@ def test_a_head_on_features_learns_as_the_frozen_phase_does(tmp_path):
     options = {"augment": (), "sampler": Window(frames=5, start="first")}
     whole = train(
         tmp_path, model=model, epochs=30, phases=[{**HEAD, "epochs": 30, "copies": 1}], l2_conv=0.0,
-        clip_gradients=None, optimizer={}, **options,
+        clip_gradients=None, optimizer={}, precision="float32", **options,
     )  # fmt: skip
     values = torch.from_numpy(
         compute_features(

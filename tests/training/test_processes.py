@@ -49,6 +49,7 @@ train:
   optimizer: {{use: sgd, lr: 0.01, momentum: 0.5}}
   clip_gradients: 0.5
   bn: {bn}
+  precision: float32
   keep: last
 objective: {{use: cross_entropy, class_weights: balanced}}
 """
