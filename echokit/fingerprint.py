@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +47,21 @@ def content_hash(path: Path) -> str:
     with suppress(OSError, sqlite3.Error), _remembered() as table:
         table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*key, found))
     return found
+
+
+def known_hashes(paths: Sequence[Path]) -> list[str | None]:
+    """Content hashes of files as far as they are remembered; no file is read, and a folder's hash is never known."""
+    known: list[str | None] = [None] * len(paths)
+    with suppress(sqlite3.Error, OSError), _remembered() as table:
+        for number, path in enumerate(paths):
+            try:
+                status = path.stat()
+            except OSError:
+                continue  # who reads it will tell
+            key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
+            row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()
+            known[number] = None if row is None else str(row[0])
+    return known
 
 
 @contextmanager

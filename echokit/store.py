@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from echokit.check.videos import describe
 from echokit.errors import EchokitError, VideoError
-from echokit.fingerprint import code_hash, content_hash, digest
+from echokit.fingerprint import code_hash, content_hash, digest, known_hashes
 from echokit.prepared import Mask, PreparedClips, Shown, read_header, sweep, write_clip
 from echokit.progress import display
 from echokit.recipe.recipe import Use
@@ -209,11 +209,18 @@ class ClipStore:
             EchokitError: A step failed in a way that is not the video's fault.
         """
         sweep(self.folder)
-        done: dict[int, tuple[str, bool]] = {}
         failed: dict[int, Failure] = {}
-        workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(sources)))
+        # What is there already is found here, without a process for it.
+        done = {
+            row: (content, False)
+            for row, content in enumerate(known_hashes([path for _, path in sources]))
+            if content is not None and read_header(self.path(content, steps)) is not None
+        }
+        rest = [row for row in range(len(sources)) if row not in done]
+        workers = min(workers or len(os.sched_getaffinity(0)), len(rest))
         with display().task("Preparing videos", len(sources)) as advance:
-            for row, outcome in self._outcomes(sources, steps, workers):
+            advance(len(done))
+            for row, outcome in self._outcomes(sources, rest, steps, workers):
                 if isinstance(outcome, Failure):
                     failed[row] = outcome
                 else:
@@ -226,13 +233,13 @@ class ClipStore:
         return Preparation(rows, clips, contents, failures, sum(made for _, made in done.values()))
 
     def _outcomes(
-        self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step], workers: int
+        self, sources: Sequence[tuple[str, Path]], rows: Sequence[int], steps: Sequence[Step], workers: int
     ) -> Iterator[tuple[int, tuple[str, bool] | Failure]]:
         if workers == 1:
-            for row, (case_id, path) in enumerate(sources):
-                yield row, self._prepare_one(case_id, path, steps)
+            for row in rows:
+                yield row, self._prepare_one(*sources[row], steps)
             return
-        waiting = dict.fromkeys(range(len(sources)))
+        waiting = dict.fromkeys(rows)
         while waiting:
             try:
                 for row, outcome in self._in_processes(sources, list(waiting), steps, workers):
@@ -251,9 +258,7 @@ class ClipStore:
         try:
             [(_, outcome)] = self._in_processes(sources, [row], steps, 1)
         except BrokenProcessPool:
-            return Failure(
-                sources[row][0], "the process that prepared it was ended: a decoder crashed or memory ran out"
-            )
+            return Failure(sources[row][0], "the process that prepared it ended: a decoder crashed or memory ran out")
         return outcome
 
     def _in_processes(
