@@ -64,6 +64,9 @@ class Cost:
 
 def measure(name: str, setting: Setting, device: str) -> Cost:
     """Measure one backbone in this process, which must be fresh for the memory to be its own."""
+    from echokit.training.allocator import tune_allocator
+
+    tune_allocator()  # as every command of echokit does, before torch is there
     import torch
     from torch import nn
 
