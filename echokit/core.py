@@ -39,6 +39,7 @@ from echokit.run_hooks import HookedWatch, RunHooks
 from echokit.stamp import PRETRAINED_STAMP, STAMP
 from echokit.starting_weights import StartingWeights, find_weights
 from echokit.store import ClipStore, Preparation, steps_of
+from echokit.workers import stop_in_a_worker
 from echokit.workspace import workspace
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def run(
     Raises:
         EchokitError: Anything that the user can mend.
     """
+    stop_in_a_worker()
     from echokit.training.allocator import allocator
     from echokit.training.device import choose_device, choose_precision, fix_threads
     from echokit.training.processes import join

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
+from echokit.workers import cores
+
 State = Literal["ok", "optional", "warning", "missing"]
 LITTLE_DISK = 10 * 2**30
 ECHONET_STORE = "64 GB with flow, 22 GB without"
@@ -88,8 +90,7 @@ def _torch() -> Iterator[Finding]:
 
     built = f", built for CUDA {torch.version.cuda}" if torch.version.cuda else ", for CPU only"
     yield Finding("torch", "ok", f"{torch.__version__}{built}; torchvision {torchvision.__version__}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("cores", "ok", f"{cores}, torch uses {torch.get_num_threads()} threads")
+    yield Finding("cores", "ok", f"{cores()}, torch uses {torch.get_num_threads()} threads")
 
 
 def _cuda() -> Iterator[Finding]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +20,7 @@ from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.yaml_file import read_yaml
 from echokit.stamp import STAMP
+from echokit.workers import cores
 
 LOCK_VERSION = 1
 PACKAGES = (
@@ -158,7 +157,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "cores": cores(),
         "packages": packages,
     }
 

@@ -7,13 +7,10 @@ stopped, and two runs with the same preprocessing share their clips.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from echokit.progress import display
 from echokit.recipe.recipe import Use
 from echokit.registry import BUILT_IN
 from echokit.video.clip import Clip
+from echokit.workers import Lost, spread
 
 FORMAT = 3
 DECODING_LIBRARIES = (
@@ -203,7 +201,8 @@ class ClipStore:
         Args:
             sources: (case_id, path of the video).
             steps: From ``steps_of``.
-            workers: Processes; all available cores by default.
+            workers: Processes; one for each available core by default. 1 works in this one, where a decoder that
+                crashes takes all along.
 
         Raises:
             EchokitError: A step failed in a way that is not the video's fault.
@@ -217,7 +216,6 @@ class ClipStore:
             if content is not None and read_header(self.path(content, steps)) is not None
         }
         rest = [row for row in range(len(sources)) if row not in done]
-        workers = min(workers or len(os.sched_getaffinity(0)), len(rest))
         with display().task("Preparing videos", len(sources)) as advance:
             advance(len(done))
             for row, outcome in self._outcomes(sources, rest, steps, workers):
@@ -233,48 +231,19 @@ class ClipStore:
         return Preparation(rows, clips, contents, failures, sum(made for _, made in done.values()))
 
     def _outcomes(
-        self, sources: Sequence[tuple[str, Path]], rows: Sequence[int], steps: Sequence[Step], workers: int
+        self, sources: Sequence[tuple[str, Path]], rows: Sequence[int], steps: Sequence[Step], workers: int | None
     ) -> Iterator[tuple[int, tuple[str, bool] | Failure]]:
+        work = partial(self._prepare_one, tuple(steps))
         if workers == 1:
-            for row in rows:
-                yield row, self._prepare_one(*sources[row], steps)
+            yield from ((row, work(sources[row])) for row in rows)
             return
-        waiting = dict.fromkeys(rows)
-        while waiting:
-            try:
-                for row, outcome in self._in_processes(sources, list(waiting), steps, workers):
-                    del waiting[row]
-                    yield row, outcome
-            except BrokenProcessPool:
-                # Work is taken up in order, so what ended a process is among the first that wait. Each of them gets a
-                # process of its own, and what ends that one too costs its own row only.
-                for row in list(waiting)[: 2 * workers + 1]:
-                    del waiting[row]
-                    yield row, self._by_itself(sources, row, steps)
+        with closing(spread(work, [sources[row] for row in rows], workers=workers)) as results:
+            for number, outcome in results:
+                row = rows[number]
+                yield row, Failure(sources[row][0], outcome.reason) if isinstance(outcome, Lost) else outcome
 
-    def _by_itself(
-        self, sources: Sequence[tuple[str, Path]], row: int, steps: Sequence[Step]
-    ) -> tuple[str, bool] | Failure:
-        try:
-            [(_, outcome)] = self._in_processes(sources, [row], steps, 1)
-        except BrokenProcessPool:
-            return Failure(sources[row][0], "the process that prepared it ended: a decoder crashed or memory ran out")
-        return outcome
-
-    def _in_processes(
-        self, sources: Sequence[tuple[str, Path]], rows: Sequence[int], steps: Sequence[Step], workers: int
-    ) -> Iterator[tuple[int, tuple[str, bool] | Failure]]:
-        context = multiprocessing.get_context("forkserver")  # a fork of a process with threads can hang
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet_worker) as pool:
-            try:
-                jobs = {pool.submit(self._prepare_one, *sources[row], steps): row for row in rows}
-                for job in as_completed(jobs):
-                    yield jobs[job], job.result()
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-
-    def _prepare_one(self, case_id: str, path: Path, steps: Sequence[Step]) -> tuple[str, bool] | Failure:
+    def _prepare_one(self, steps: Sequence[Step], source: tuple[str, Path]) -> tuple[str, bool] | Failure:
+        case_id, path = source
         try:
             try:
                 content = content_hash(path)
@@ -293,23 +262,3 @@ class ClipStore:
         except EchokitError:
             raise
         return content, True
-
-
-def _quiet_worker() -> None:
-    """Leave Ctrl-C to the parent, the cores to the other workers, and the machine when the parent is killed."""
-    import signal
-    import threading
-
-    import cv2
-
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)  # nobody is left to work for
-
-    threading.Thread(target=follow, daemon=True).start()
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)

@@ -16,6 +16,7 @@ from echokit.bench.cell import RESULT, Result, Spec, read_result, run_of
 from echokit.bench.suite import Row, Suite, flat_overrides, read_suite
 from echokit.errors import EchokitError
 from echokit.progress import display
+from echokit.workers import cores
 
 SPEC, LOG = "spec.json", "log.txt"
 STOPPED = (130, 143)
@@ -132,8 +133,7 @@ def _run(cell: Cell, results: Mapping[Key, Result], jobs: int, again: bool) -> R
         (cell.folder / RESULT).unlink(missing_ok=True)
     spec = cell.folder / SPEC
     spec.write_text(json.dumps(asdict(_spec(cell, weights)), indent=1) + "\n", encoding="utf-8")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, cores // jobs))} if jobs > 1 else dict(os.environ)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, cores() // jobs))} if jobs > 1 else dict(os.environ)
     with (cell.folder / LOG).open("w", encoding="utf-8") as log:
         code = subprocess.call(
             [sys.executable, "-m", "echokit.bench.cell", str(spec)],

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,10 @@ import numpy.typing as npt
 
 from echokit.errors import VideoError
 from echokit.video.clip import Clip
+from echokit.workers import Lost, in_order
 
 SIDE = 28  # pictures are shrunk to this before they are described: a quarter of EchoNet's, which is fast
 CORNER = 8  # low frequencies that are kept of each, in both directions
-AFTER_A_CRASH = 16  # videos that are then seen one by one
 MOST_FRAMES = 64  # that are looked at, evenly spaced
 
 
@@ -62,47 +61,12 @@ def see_videos(paths: Sequence[Path], *, workers: int | None = None) -> Iterator
         paths: Videos.
         workers: Processes; None for one an available core.
     """
-    workers = min(workers or len(os.sched_getaffinity(0)), (len(paths) + 3) // 4)
-    if workers <= 1:
+    if workers == 1:
         yield from map(see_video, paths)
         return
-    done = 0
-    while done < len(paths):
-        try:
-            for what in _see(paths[done:], workers):
-                yield what
-                done += 1
-        except BrokenExecutor:
-            # A decoder that crashes takes its process along, and the pool with it: the next ones are seen one by one.
-            for path in paths[done : done + AFTER_A_CRASH]:
-                yield _see_alone(path)
-                done += 1
-
-
-def _see_alone(path: Path) -> Seen:
-    try:
-        return next(_see([path], 1))
-    except BrokenExecutor:
-        return Seen(problem="decoding it crashes the decoder")
-
-
-def _see(paths: Sequence[Path], workers: int) -> Iterator[Seen]:
-    context = get_context("forkserver")  # a fork of a process with threads can hang
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
-    try:
-        yield from pool.map(see_video, paths, chunksize=8)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin() -> None:
-    """Leave Ctrl-C to the parent, and the other cores to the other workers."""
-    import signal
-
-    import cv2
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+    with closing(in_order(see_video, paths, workers=workers)) as results:
+        for result in results:
+            yield Seen(problem=result.reason) if isinstance(result, Lost) else result
 
 
 def see_video(path: Path) -> Seen:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from echokit.errors import DataError, VideoError
 from echokit.fingerprint import content_hash
 from echokit.identity import pseudonym, remember_sources
 from echokit.stamp import MARKER, STAMP, from_phantom
+from echokit.workers import Lost, in_order
 
 LISTING, VIDEOS, REPORT = "FileList.csv", "Videos", "conversion.csv"
 SIZE = 112
@@ -143,23 +143,20 @@ def _convert_all(
     files: Sequence[Path], videos: Path, size: int, workers: int | None
 ) -> Iterator[tuple[Conversion, str | None]]:
     work = partial(_convert_one, videos, size)
-    workers = min(workers or len(os.sched_getaffinity(0)), (len(files) + 3) // 4)
-    if workers <= 1:
+    if workers == 1:
         yield from map(work, files)
         return
-    context = multiprocessing.get_context("forkserver")  # a fork of a process with threads can hang
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        try:
-            yield from pool.map(work, files)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    with closing(in_order(work, files, workers=workers)) as results:
+        for path, result in zip(files, results, strict=True):
+            if isinstance(result, Lost):
+                yield _unreadable(path, result.reason), None
+            else:
+                yield result
 
 
-def _one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
+def _unreadable(path: Path, reason: str) -> Conversion:
+    """What becomes of a file of which not even the content is known."""
+    return Conversion(pseudonym("case", str(path.absolute())), "", "unreadable", reason)
 
 
 def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str | None]:
@@ -169,8 +166,7 @@ def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str |
     try:
         case_id = pseudonym("case", content_hash(path))
     except OSError as error:
-        case_id = pseudonym("case", str(path.absolute()))
-        return Conversion(case_id, "", "unreadable", f"the file can not be read: {error.strerror}"), None
+        return _unreadable(path, f"the file can not be read: {error.strerror}"), None
     patient, alone = None, pseudonym("patient", f"\0{case_id}")
     try:
         kind = video_format(path)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from echokit.errors import DataError
 from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
-from echokit.phantom.directory import check_arguments, in_order, new_directory
+from echokit.phantom.directory import check_arguments, new_directory, write_all
 from echokit.phantom.render import measure, phantom_frames, phantom_masks
 from echokit.phantom.scanner import sector_of
 
@@ -78,7 +78,7 @@ def write_camus(
     }
     with new_directory(directory, marker) as unfinished:
         drawn = [sample_case(seed, index, ef=ef, size=2 * size, frames=frames) for index in range(cases)]
-        for _ in in_order(partial(_write_patient, unfinished), drawn, workers):
+        for _ in write_all(partial(_write_patient, unfinished), drawn, workers):
             if advance is not None:
                 advance(1)
         order = random_stream(seed, cases, 8).permutation(cases)

@@ -7,15 +7,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from echokit.errors import DataError, did_you_mean
+from echokit.errors import DataError, EchokitError, did_you_mean
 from echokit.phantom.cases import EjectionFractions
 from echokit.stamp import MARKER
+from echokit.workers import Lost, cores, in_order
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,7 +51,7 @@ def new_directory(directory: Path, marker: Mapping[str, Any]) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def in_order(
+def write_all(
     work: Callable[[Item], Result], items: Sequence[Item], workers: int | None, *, worth: int = 8
 ) -> Iterator[Result]:
     """Do some work on every item in parallel; results come in the order of the items.
@@ -62,22 +61,19 @@ def in_order(
         items: What it is done on.
         workers: Processes; None for one a core, but no more than the items are worth.
         worth: Items that are worth a process.
+
+    Raises:
+        EchokitError: A process was killed.
     """
-    workers = min(workers or os.cpu_count() or 1, -(-len(items) // worth))
+    workers = min(workers or cores(), -(-len(items) // worth))
     if workers <= 1:
         yield from map(work, items)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
-    try:
-        yield from pool.map(work, items, chunksize=max(worth // 2, 1))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
+    with closing(in_order(work, items, workers=workers)) as results:
+        for result in results:
+            if isinstance(result, Lost):
+                raise EchokitError(f"the phantom can not be written: {result.reason}", hint="is there memory left?")
+            yield result
 
 
 def check_arguments(

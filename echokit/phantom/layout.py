@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
-from echokit.phantom.directory import check_arguments, in_order, new_directory, write_csv
+from echokit.phantom.directory import check_arguments, new_directory, write_all, write_csv
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import Measurements, measure, phantom_frames
 
@@ -87,7 +87,7 @@ def write_phantom(
         (unfinished / "Videos").mkdir()
         drawn = [sample_case(seed, index, ef=ef, size=size, frames=frames) for index in range(cases)]
         measured = []
-        for measurements in in_order(partial(_write_video, unfinished / "Videos"), drawn, workers):
+        for measurements in write_all(partial(_write_video, unfinished / "Videos"), drawn, workers):
             measured.append(measurements)
             if advance is not None:
                 advance(1)

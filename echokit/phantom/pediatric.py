@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
-from echokit.phantom.directory import check_arguments, in_order, new_directory, write_csv
+from echokit.phantom.directory import check_arguments, new_directory, write_all, write_csv
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import Measurements, Tracing, measure, phantom_frames
 
@@ -85,7 +85,7 @@ def write_pediatric(
         ]
         measured = []
         told = 0
-        for measurements in in_order(partial(_write_video, unfinished), videos, workers):
+        for measurements in write_all(partial(_write_video, unfinished), videos, workers):
             measured.append(measurements)
             finished = videos[len(measured)].patient if len(measured) < len(videos) else cases
             if advance is not None and finished > told:

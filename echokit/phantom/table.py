@@ -11,7 +11,7 @@ import numpy as np
 
 from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
 from echokit.phantom.dicom import write_grey_dicom
-from echokit.phantom.directory import check_arguments, in_order, new_directory, write_csv
+from echokit.phantom.directory import check_arguments, new_directory, write_all, write_csv
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import measure, phantom_frames
 
@@ -82,7 +82,7 @@ def write_table(
     with new_directory(directory, marker) as unfinished:
         videos = _videos(seed, cases, lambda index: sample_case(seed, index, ef=ef, size=size, frames=frames))
         rows = []
-        for video, found in zip(videos, in_order(partial(_write_video, unfinished), videos, workers), strict=True):
+        for video, found in zip(videos, write_all(partial(_write_video, unfinished), videos, workers), strict=True):
             rows.append((video.source, int(found < REDUCED), video.patient, *_facts(seed, video, found)))
             if advance is not None:
                 advance(1)

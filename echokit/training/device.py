@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from echokit.errors import EchokitError
+from echokit.workers import cores
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -153,7 +154,7 @@ def fix_threads() -> int:
     lock.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = cores()
     torch.set_num_threads(int(asked) if asked.isdigit() and int(asked) > 0 else usable)
     return torch.get_num_threads()
 

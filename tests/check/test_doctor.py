@@ -26,6 +26,7 @@ from echokit.cohort.table import Table
 from echokit.errors import DataError, EchokitError
 from echokit.phantom.layout import write_phantom
 from echokit.phantom.layouts import LAYOUTS
+from echokit.workers import CRASHED
 
 USUAL = {"class_balance", "frame_rates"}
 Rows = list[dict[str, str]]
@@ -480,7 +481,7 @@ def test_a_decoder_that_crashes_costs_its_video_only(clean: Path) -> None:
     paths[9] = Deadly(paths[9])
     seen = list(see_videos(paths, workers=2))
     assert [index for index, what in enumerate(seen) if what.problem] == [2, 9]
-    assert seen[2].problem == "decoding it crashes the decoder"
+    assert seen[2].problem == CRASHED
     assert len(seen) == 16
 
 

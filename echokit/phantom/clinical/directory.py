@@ -14,7 +14,7 @@ from echokit.phantom.clinical.patients import PATIENTS, Patient, sample_patients
 from echokit.phantom.clinical.screen import draw_screen
 from echokit.phantom.clinical.truth import truth_of, write_truth
 from echokit.phantom.clinical.vendors import HEIGHT
-from echokit.phantom.directory import check_arguments, in_order, new_directory, write_csv
+from echokit.phantom.directory import check_arguments, new_directory, write_all, write_csv
 from echokit.phantom.render import Measurements, measure
 
 GENERATOR_VERSION = 1
@@ -73,7 +73,7 @@ def write_clinical(
     with new_directory(directory, marker) as unfinished:
         (unfinished / MASKS).mkdir()
         measured = []
-        for measurements in in_order(partial(_write_patient, unfinished), drawn, workers, worth=2):
+        for measurements in write_all(partial(_write_patient, unfinished), drawn, workers, worth=2):
             measured.append(measurements)
             if advance is not None:
                 advance(1)
