@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import Field
 
 from echokit.cohort.camus import Camus
@@ -56,11 +59,28 @@ class Phantom:
             raise DataError(f"the layout {self.layout} has its own ejection fractions", where="data.ef")
         key = digest([self.layout, self.cases, self.ef, self.seed, code_hash("echokit.phantom.layout")])
         root = workspace() / "phantom" / key
-        if not root.exists():
-            options = {} if layout.own_ef else {"ef": self.ef}
-            with display().task("Making phantom hearts", self.cases) as advance:
-                layout.load()(root, **{layout.keyword: self.cases}, seed=self.seed, advance=advance, **options)
+        with _alone(root):
+            if not root.exists():
+                options = {} if layout.own_ef else {"ef": self.ef}
+                with display().task("Making phantom hearts", self.cases) as advance:
+                    layout.load()(root, **{layout.keyword: self.cases}, seed=self.seed, advance=advance, **options)
         return _read(self.layout, root)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Let one process make the hearts; others that want the same ones wait for it."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root.with_name(f"{root.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        display().say("another run is making the same phantom hearts; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _read(layout: str, root: Path) -> Cohort:

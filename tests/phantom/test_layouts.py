@@ -1,6 +1,8 @@
 """Every layout of the phantom: the same bytes, marked, read by its dataset without a complaint, nothing lost."""
 
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +115,18 @@ def test_a_recipe_can_name_every_layout(layout: Any, capsys: pytest.CaptureFixtu
     assert len(Phantom(layout=layout, cases=6)()) == 6
     assert exit_code(["data", "phantom", str(tmp_path / "p"), "--layout", layout, "--cases", "1"]) == 0
     assert "PHANTOM DATA: 1 synthetic" in capsys.readouterr().out
+
+
+def test_two_runs_that_want_the_same_hearts_make_them_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path))
+    started = threading.Barrier(2)
+
+    def read(_: int) -> list[str]:
+        started.wait()
+        return [str(case) for case in Phantom(cases=12, seed=5)().cases["case_id"]]
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(read, range(2))
+    assert one == two
+    assert len(one) == 12
+    assert [path.suffix for path in (tmp_path / "phantom").iterdir() if path.is_file()] == [".lock"]
