@@ -30,7 +30,7 @@ def ours(name: str) -> Callable[[], object]:
     evaluator = {"auroc": Auroc(), "auprc": Auprc()}[name]
     y, score = cohort()
     return lambda: bootstrap_interval(
-        y, score, evaluator.statistic, resamples=RESAMPLES, stratified=evaluator.stratified, seed=0
+        y, score, evaluator.statistic, resamples=RESAMPLES, stratified=evaluator.stratified, seed=0, ranked=True
     )
 
 

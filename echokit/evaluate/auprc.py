@@ -79,6 +79,7 @@ class Auprc(ScoreMetric):
                 level=level,
                 stratified=False,
                 seed=seed,
+                ranked=True,
             )
             return (interval,)
         null = shuffled_average_precision(score, events, shuffles=resamples, seed=seed)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from echokit.evaluate.evaluation import Interval
 from echokit.evaluate.evaluator import Evaluator, Resampled, WithIntervals
+from echokit.evaluate.ranking import coarse_ranks
 
 if TYPE_CHECKING:
     from echokit.evaluate.predictions import Predictions
@@ -32,6 +33,7 @@ def bootstrap_interval(
     level: float = 0.95,
     stratified: bool,
     seed: int,
+    ranked: bool = False,
     chunk: int | None = None,
 ) -> Interval:
     """Percentile bootstrap over patients (Efron and Tibshirani, 1993, chapter 13).
@@ -44,6 +46,7 @@ def bootstrap_interval(
         level: Nominal level, between 0 and 1.
         stratified: Draw within each class, so that every resample has as many events as the data.
         seed: Seed of the SFC64 generator, numpy's fastest; the same seed gives the same interval, whatever the chunk.
+        ranked: The statistic depends on nothing but how patients of one class rank among those of the other.
         chunk: Resamples handled at once; by default as many as fit a core's cache. Memory is O(chunk x n).
 
     Raises:
@@ -54,8 +57,10 @@ def bootstrap_interval(
     if len(y) == 0:
         raise ValueError("nothing to resample: there are no patients")
     chunk = chunk or max(1, CHUNK_ELEMENTS // len(y))
-    weights = resample_weights(y, resamples=resamples, stratified=stratified, seed=seed, chunk=chunk)
-    values = np.concatenate([statistic(y, score, part) for part in weights])
+    # Patients that are the same to the statistic are counted together: four kinds are left of any number of calls.
+    group, kinds = _alike(y, coarse_ranks(y, score) if ranked else score)
+    weights = resample_weights(y, resamples=resamples, stratified=stratified, seed=seed, chunk=chunk, group=group)
+    values = np.concatenate([statistic(*kinds, part) for part in weights])
     values = values[~np.isnan(values)]
     undefined = resamples - len(values)
 
@@ -73,12 +78,26 @@ def bootstrap_interval(
 
 
 def resample_weights(
-    y: npt.NDArray[Any], *, resamples: int, stratified: bool, seed: int, chunk: int
+    y: npt.NDArray[Any],
+    *,
+    resamples: int,
+    stratified: bool,
+    seed: int,
+    chunk: int,
+    group: npt.NDArray[np.int64] | None = None,
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Yield how often each patient is drawn, in chunks of (<= chunk, n) int64; every row sums to n.
 
     Each of the n draws of a resample is one uniform number, so the stream of numbers, and with it the
     resamples, does not depend on the chunk.
+
+    Args:
+        y: (n,) what stratified draws divide by.
+        resamples: Number of resamples.
+        stratified: Draw within each class.
+        seed: Of the generator.
+        chunk: Resamples at a time.
+        group: (n,) int64: count how often each of these groups of patients is drawn, instead of each patient.
     """
     n = len(y)
     generator = np.random.Generator(np.random.SFC64(seed))
@@ -89,13 +108,28 @@ def resample_weights(
     if stratified:
         negatives = int((y == 0).sum())
         first[negatives:], size[:negatives], size[negatives:] = negatives, negatives, n - negatives
-    place = np.argsort(order)
+    counted = order if group is None else group[order]
+    width = int(counted.max()) + 1
     for start in range(0, resamples, chunk):
         rows = min(chunk, resamples - start)
         drawn = (generator.random((rows, n)) * size).astype(np.int64)
-        drawn += first + np.arange(rows)[:, None] * n
-        counts = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        yield counts[:, place] if stratified else counts
+        drawn += first
+        cell = np.take(counted, drawn)
+        cell += np.arange(0, rows * width, width)[:, None]
+        yield np.bincount(cell.ravel(), minlength=rows * width).reshape(rows, width)
+
+
+def _alike(
+    y: npt.NDArray[Any], score: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[Any], npt.NDArray[np.float64]]]:
+    """Group patients of equal class and score: (n,) the group of each, and the class and score of each group."""
+    order = np.lexsort((score, y))
+    new = np.ones(len(y), bool)
+    new[1:] = (np.diff(y[order]) != 0) | (np.diff(score[order]) != 0)
+    group = np.empty(len(y), np.int64)
+    group[order] = np.cumsum(new) - 1
+    kind = order[new]
+    return group, (y[kind], score[kind])
 
 
 def interval_of(

@@ -52,6 +52,20 @@ def rank(y: npt.NDArray[np.integer], score: Floats, weights: npt.NDArray[np.numb
     return Ranking(hits, above, reached, hits.sum(axis=1), running[:, -1].copy())
 
 
+def coarse_ranks(y: npt.NDArray[np.integer], score: Floats) -> Floats:
+    """Scores that rank every positive among the negatives as before, with as few distinct ones as that takes.
+
+    Args:
+        y: (n,) int of 0 and 1.
+        score: (n,) float.
+
+    Returns:
+        (n,) float64: all negatives between two neighbouring scores of positives are tied.
+    """
+    levels = np.unique(score[y == 1])
+    return (np.searchsorted(levels, score, "left") + np.searchsorted(levels, score, "right")).astype(np.float64)
+
+
 def operating_points(y: npt.NDArray[np.integer], score: Floats) -> tuple[Floats, Floats, Floats]:
     """Count true and false positives at each distinct score used as the threshold.
 

@@ -9,6 +9,7 @@ from echokit.evaluate.accuracy import Accuracy
 from echokit.evaluate.auprc import Auprc
 from echokit.evaluate.auroc import Auroc
 from echokit.evaluate.bootstrap import bootstrap_interval, resample_weights
+from echokit.evaluate.ranking import coarse_ranks
 
 
 def cohort(n=60, prevalence=0.25, seed=0):
@@ -116,3 +117,23 @@ def test_impossible_requests_are_refused(wrong):
         bootstrap_interval(y, score, Auroc().statistic, stratified=True, seed=0, **wrong)
     with pytest.raises(ValueError, match="no patients"):
         bootstrap_interval(y[:0], score[:0], Auroc().statistic, stratified=True, seed=0)
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+@pytest.mark.parametrize("stratified", [False, True])
+@pytest.mark.parametrize("evaluator", [Auroc(), Auprc()])
+def test_counting_patients_that_rank_alike_together_changes_the_last_bit_at_most(evaluator, stratified, rounded):
+    y, score = cohort(n=150, seed=4)
+    score = np.round(score) if rounded else score + np.arange(len(y)) * 1e-6
+    options = {"resamples": 400, "stratified": stratified, "seed": 2}
+    drawn = weights(y, stratified, seed=2, resamples=400)
+    values = evaluator.statistic(y, score, drawn)
+    expected = np.quantile(values[~np.isnan(values)], [0.025, 0.975])
+    for ranked in (False, True):
+        interval = bootstrap_interval(y, score, evaluator.statistic, ranked=ranked, **options)
+        np.testing.assert_allclose([interval.low, interval.high], expected, rtol=1e-14)
+
+
+def test_coarse_ranks_keep_every_positive_where_it_was():
+    y = np.array([0, 1, 0, 0, 1, 0, 1])
+    np.testing.assert_array_equal(coarse_ranks(y, np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.7])), [0, 1, 2, 2, 3, 3, 5])
