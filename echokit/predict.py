@@ -86,7 +86,7 @@ class Predictor:
 
     Attributes:
         probability: Whether the scores are probabilities: calibrated in every fold, or so by themselves.
-        threshold: Score at and above which a video is called positive.
+        threshold: Score at and above which a video is called positive: the one of the run's own calls.
         half_width: Of the interval around an estimate, or None where the run can not give one.
 
     Raises:
@@ -114,7 +114,8 @@ class Predictor:
         self.probability = self.calibrations is not None or all(m.objective.probability for m in self.members)
         self.reference = read_reference(run.path)
         self.half_width = _half_width(run)
-        self.threshold = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
+        untold = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
+        self.threshold = untold if run.called_from is None else run.called_from
 
     def _load(self, folder: Path) -> Member:
         from echokit.models.weights import load_weights

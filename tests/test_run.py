@@ -9,6 +9,8 @@ import pytest
 
 from echokit import load_run, read_video, write_video
 from echokit.cli import exit_code
+from echokit.page.content import predictions_of
+from echokit.predict import Predictor
 from echokit.run_directory import Run
 
 FILES = ["lock.yaml", "cohort.csv", "history.jsonl", "predictions.csv", "metrics.json", "curves.json", "summary.md"]
@@ -272,3 +274,14 @@ def test_predict_scores_an_mp4_and_says_that_a_truncated_avi_is_damaged(
     out, err = capfd.readouterr()
     assert "damaged, scored on the frames that are left: short" in err
     assert "decoded" in out
+
+
+def test_new_videos_and_pages_are_called_where_the_run_called_its_test_cases(finished: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "ruled")
+    entries = json.loads((copy / "metrics.json").read_text())
+    for entry in entries:
+        entry["threshold"] = 0.37 if entry["metric"] == "accuracy" else entry["threshold"]
+    (copy / "metrics.json").write_text(json.dumps(entries))
+    assert Predictor(finished, "cpu").threshold == 0.5
+    assert Predictor(Run(copy), "cpu").threshold == 0.37
+    assert predictions_of(Run(copy)).threshold == 0.37

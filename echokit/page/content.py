@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
+from echokit.objectives.objective import HALF
 from echokit.page.figures import charts_of
 from echokit.page.loops import Loop, Source, loop
 from echokit.page.markdown import as_html
@@ -71,7 +72,7 @@ def content(
     history = [json.loads(line) for line in lines]
     predictions = predictions_of(run)
     folds = _folds(predictions, SPLIT)
-    locked = _locked(metrics)
+    locked = run.called_from
     score = _score_words(predictions, lock.recipe.target.definition)
     facts = {"division": division, "score": score}
     return {
@@ -116,12 +117,13 @@ def _sections(run: Run) -> list[tuple[str, Markup]]:
 
 
 def predictions_of(run: Run) -> Predictions:
-    """The predictions of a run, with their positive class, threshold and whether they are probabilities."""
+    """The predictions of a run, cut where it made its calls."""
     table = run.predictions
-    positive = run.lock.recipe.target.positive
-    if "score_is" in table.columns and (table["score_is"] == NO_PROBABILITY).all():
-        return Predictions(table, positive, float(table["threshold"].iloc[0]), probability=False)
-    return Predictions(table, positive)
+    probability = not ("score_is" in table.columns and (table["score_is"] == NO_PROBABILITY).all())
+    threshold = run.called_from
+    if threshold is None:
+        threshold = HALF if probability else float(table["threshold"].iloc[0])
+    return Predictions(table, run.lock.recipe.target.positive, threshold, probability=probability)
 
 
 def _folds(predictions: Predictions, split: str) -> list[Predictions]:
@@ -206,18 +208,6 @@ def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]
             else ("no", question, f"{words}, fewer than 100.")
         )
     return lines
-
-
-def _locked(metrics: Sequence[Metric]) -> float | None:
-    """The threshold at which the run made its calls, accuracy's first; None where there is none or folds differ."""
-    called = [
-        m for m in metrics if m.split == SPLIT and m.subgroup is None and m.fold is not None and m.threshold is not None
-    ]
-    names = list(dict.fromkeys(m.metric for m in called))
-    first = "accuracy" if "accuracy" in names else names[0] if names else None
-    found = {m.threshold for m in called if m.metric == first}
-    only = found.pop() if len(found) == 1 else None
-    return None if only is None else float(only)
 
 
 def _slider(folds: Sequence[Predictions], locked: float | None) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,18 +71,15 @@ def test_the_scores_behind_the_slider_are_the_test_patients(finished: Run) -> No
 
 @pytest.mark.parametrize(("thresholds", "locked"), [((0.4, 0.4), 0.4), ((0.4, 0.6), None), ((None, None), None)])
 def test_a_threshold_is_called_locked_only_where_all_folds_have_it(
-    thresholds: tuple[float | None, ...], locked: float | None
+    tmp_path: Path, thresholds: tuple[float | None, ...], locked: float | None
 ) -> None:
-    from dataclasses import replace
-
-    from echokit.page.content import _locked
-
     folds = [
         replace(metric("accuracy", 0.8, None, None, 17, 4), fold=fold, threshold=threshold)
         for fold, threshold in enumerate(thresholds)
     ]
     other = replace(metric("sensitivity", 0.8, None, None, 17, 4), threshold=0.1)
-    assert _locked([other, *folds]) == (locked if thresholds[0] is not None else 0.1)
+    (tmp_path / "metrics.json").write_text(json.dumps([asdict(one) for one in (other, *folds)]))
+    assert Run(tmp_path).called_from == (locked if thresholds[0] is not None else 0.1)
 
 
 def test_no_source_no_path_and_of_patients_no_frame(finished: Run, tmp_path: Path, phantom: Path) -> None:
