@@ -343,6 +343,7 @@ def _data_facts(data: Data, preparation: Preparation, material: Material) -> dic
         "phantom": data.cohort.phantom,
         "fingerprint": fingerprint,
         "cases": len(cases),
+        "excluded": data.cohort.excluded,
         "unreadable": len(preparation.failures),
         "splits": splits,
     }

@@ -29,6 +29,7 @@ class Cohort:
         warnings: What the reader met and counted, in words.
         fingerprint: Hash of the table that the cohort was read from; the content of the videos is hashed apart.
         unknown: Why a case has no value of the target, by case_id.
+        excluded: How many cases a list has left out.
 
     Raises:
         DataError: A column is missing, a case_id is repeated, or a patient is in two splits.
@@ -40,6 +41,7 @@ class Cohort:
     warnings: tuple[str, ...] = ()
     fingerprint: str = ""
     unknown: Mapping[str, str] = field(default_factory=dict)
+    excluded: int = 0
 
     def __post_init__(self) -> None:
         missing = [column for column in COLUMNS if column not in self.cases.columns]

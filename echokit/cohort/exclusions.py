@@ -39,4 +39,5 @@ def exclude(cohort: Cohort, listing: Path) -> Cohort:
     if strange:
         warnings.append(f"{len(strange)} names in {listing.name} are not in the cohort, for example {strange[0]}")
     kept = cohort.cases[~cohort.cases["case_id"].isin(names)].reset_index(drop=True)
-    return replace(cohort, cases=kept, warnings=(*cohort.warnings, *warnings))
+    left_out = len(cohort.cases) - len(kept)
+    return replace(cohort, cases=kept, warnings=(*cohort.warnings, *warnings), excluded=cohort.excluded + left_out)

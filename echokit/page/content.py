@@ -347,7 +347,8 @@ def _flow(run: Run, predictions: Predictions) -> dict[str, Any]:
             }
         )
     return {
-        "read": data["cases"] + data["unreadable"],
+        "read": data["cases"] + data["unreadable"] + data["excluded"],
+        "excluded": data["excluded"],
         "unreadable": data["unreadable"],
         "used": data["cases"],
         "parts": parts,

@@ -193,3 +193,15 @@ def test_axes_have_round_ticks_around_their_values() -> None:
     chart = line_chart("<b>", Axis("x"), Axis("y"), [Series("a&b", ((0, 0), (2, 3)))], described='"quoted"')
     assert "<b>" not in str(chart)
     assert "a&amp;b" in str(chart)
+
+
+def test_cases_that_a_list_left_out_are_in_the_flow(finished: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "listed")
+    lock = (copy / "lock.yaml").read_text()
+    assert "excluded: 0" in lock
+    assert "left out by the recipe" not in page_of(finished)
+    (copy / "lock.yaml").write_text(lock.replace("excluded: 0", "excluded: 3"))
+    assert exit_code(["report", str(copy)]) == 0
+    page = (copy / "report.html").read_text()
+    assert "27 videos in the data" in page
+    assert "3 left out by the recipe" in page
