@@ -49,7 +49,8 @@ class Prediction:
         notes: What was short, corrupt or passed through.
         damaged: Whether the file lacks frames that it should hold; the score rests on the others.
         problem: Why there is no score.
-        interval: 90 % split-conformal interval of the estimate, from the errors on validation patients, or None.
+        interval: 90 % split-conformal interval of the estimate, from the errors on validation patients, or None. These
+            patients may also have chosen the epoch, so that it holds a little less.
         flags: In what the clip is unlike those that the run was trained on.
     """
 

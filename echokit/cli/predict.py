@@ -35,8 +35,8 @@ def command(
     """Score SOURCES (AVI, MP4 or DICOM files, or folders of them) with a finished RUN (a directory, or a name).
 
     DICOM files are named by pseudonyms, in the order given. An estimate of EF comes with the interval that holds 90 %
-    of new patients like those of validation. Flags say in what a video is unlike those that the run was trained on.
-    Files that can not be used are listed, and the exit code is then 2.
+    of new patients like those of validation (a little fewer where these chose the epoch). Flags say in what a video is
+    unlike those that the run was trained on. Files that can not be used are listed, and the exit code is then 2.
 
     \b
     Examples: echokit predict runs/ef_112/latest video.avi study.dcm
