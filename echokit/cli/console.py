@@ -29,6 +29,7 @@ class Screen:
         self._last_line = 0.0
         self._last_epoch = 0.0
         self._first_step: tuple[int, float] | None = None
+        self._done = 0
 
     def say(self, text: str) -> None:
         """Show one line."""
@@ -81,8 +82,9 @@ class Screen:
         """Show where the training is."""
         done = (epoch - 1) * steps + step
         now = time.monotonic()
-        if self._first_step is None:
+        if self._first_step is None or done <= self._done:  # of the run, or of a further fold
             self._first_step = (done, now)
+        self._done = done
         text = f"epoch {epoch}/{epochs}  step {step}/{steps}  loss {loss:.4f}  {clips_per_second:.2f} clips/s"
         if self._progress is not None:
             if self._training is None:
@@ -92,7 +94,7 @@ class Screen:
             self._last_line = now
             first, since = self._first_step
             left = (epochs * steps - done) * (now - since) / (done - first) if done > first else None
-            self.say(text if left is None else f"{text}  {left / 60:.1f} min left")
+            self.say(text if left is None else f"{text}  {left / 60:.1f} min left of this training")
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Show what an epoch came to."""
