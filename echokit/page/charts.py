@@ -107,9 +107,8 @@ def histogram(title: str, x: Axis, groups: Sequence[tuple[str, Sequence[float]]]
 
 def nothing(title: str, why: str) -> Markup:
     """Say why there is no chart, in its place."""
-    words = escape(why)
-    text = f'<text class="label" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">{words}</text>'
-    return _svg(title, f"No chart: {why}.", [text], [])
+    words = f"<figcaption>{escape(title)}</figcaption><p>No chart: {escape(why)}.</p>"
+    return Markup(f'<figure class="chart">{words}</figure>')
 
 
 def _frame(x: Axis, y: Axis) -> str:

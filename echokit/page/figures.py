@@ -107,7 +107,7 @@ def _pr(curves: Mapping[str, Any], metrics: Sequence[Metric], split: str) -> lis
 def _calibration(predictions: Predictions) -> Markup | None:
     found = Calibration()(predictions).curves.get("calibration")
     if found is None:
-        few = "needs 100 patients of each class" if predictions.probability else "the scores are no probabilities"
+        few = "it needs 100 patients of each class" if predictions.probability else "the scores are no probabilities"
         return nothing("Calibration", few)
     points = tuple(zip(found["expected"], found["observed"], strict=True))
     band = Band(tuple(zip(found["expected"], found["null_low"], found["null_high"], strict=True)))
