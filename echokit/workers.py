@@ -176,7 +176,7 @@ def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
     while True:
         try:
             item = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         try:
             answer = pickle.dumps((_DONE, work(item)))

@@ -102,6 +102,16 @@ def test_no_process_is_left_when_nobody_wants_more() -> None:
             os.kill(pid, 0)
 
 
+def test_workers_that_are_left_say_nothing() -> None:
+    script = (
+        "import time; from echokit.workers import spread; from tests.test_workers import square\n"
+        "results = spread(square, range(50), workers=2); next(results); time.sleep(0.5); results.close()"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
 SCRIPT = """
     import sys
     from pathlib import Path

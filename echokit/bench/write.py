@@ -58,6 +58,7 @@ def markdown(table: Table, plot: Path | None = None) -> str:
         parts.append(_how_to_read(table, runs))
     ratios = [one for row in table.rows for one in (row.measured or {}).get("ratios", [])]
     if ratios:
+        parts.append("## Side by side\n\nMedians of both ways, which took turns in one run.")
         parts.append(ratio_table(ratios))
     parts += [_measured(row) for row in table.rows if row.measured is not None]
     failed = [f"- **failed: {row.label}**: {_one_line(row.problem)}" for row in table.rows if row.problem]
@@ -167,7 +168,7 @@ def _measured(row: TableRow) -> str:
 
 
 def ratio_table(ratios: Sequence[Mapping[str, Any]]) -> str:
-    """The wins and losses of all measures, as Markdown; each has ``what, usual_way, ours, usual, asked, note``."""
+    """The wins and losses of all measures, as a table; each has ``what, usual_way, ours, usual, asked, note``."""
     body = []
     for one in ratios:
         times, asked = one["usual"] / one["ours"], one["asked"]
@@ -186,7 +187,7 @@ def ratio_table(ratios: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     head = ["what", "the usual way", "usual", "echokit", "times faster", "asked", "in words"]
-    return "## Side by side\n\nMedians of both ways, which took turns in one run.\n\n" + _grid(head, body)
+    return _grid(head, body)
 
 
 def _seconds(value: float) -> str:
