@@ -1,34 +1,29 @@
 """Is a dataset examined at the speed of decoding, and which near-duplicates are found?
 
 Plain decoding, the description of every video and the whole of ``echokit data check`` run over the same phantom
-videos, interleaved. Then copies of some videos, changed in known ways, are looked for among all.
-Run from the repository: ``python -m benchmarks.data_check``.
+videos, in turns. Then copies of some videos, changed in known ways, are looked for among all.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from benchmarks.timing import interleaved, ratio
 from echokit import Clip, read_video
 from echokit.check.doctor import check_dataset
 from echokit.check.likeness import near_pairs
 from echokit.check.videos import describe, see_videos
-from echokit.lock import environment
 from echokit.phantom.layout import write_phantom
 from echokit.stamp import STAMP
+from echokit.workers import in_order
 
-RESULTS = Path(__file__).parent / "results"
 Change = Callable[[Clip], np.ndarray]
 
 CHANGES: dict[str, Change] = {
@@ -58,32 +53,7 @@ def decode(path: Path) -> int:
     return len(read_video(path))
 
 
-def decode_all(paths: list[Path], workers: int) -> int:
-    """Decode in the same way in which the check does its work."""
-    if workers == 1:
-        return sum(map(decode, paths))
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        return sum(pool.map(decode, paths, chunksize=8))
-
-
-def times(root: Path, workers: int, repetitions: int) -> Iterator[tuple[str, float, float]]:
-    """Median seconds of each way, and frames/s."""
-    paths = sorted((root / "Videos").glob("*.avi"))
-    ways: dict[str, Callable[[], object]] = {
-        "plain decoding": lambda: decode_all(paths, workers),
-        "decoding and describing": lambda: list(see_videos(paths, workers=workers)),
-        "the whole check": lambda: check_dataset(root, workers=workers),
-    }
-    frames = decode_all(paths, workers)  # and the files are in memory from here on
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repetitions):
-        for name, way in ways.items():
-            begin = time.perf_counter()
-            way()
-            taken[name].append(time.perf_counter() - begin)
-    for name, seconds in taken.items():
-        middle = statistics.median(seconds)
-        yield name, middle, frames / middle
+PLAIN, DESCRIBED, WHOLE = "plain decoding", "decoding and describing", "the whole check"
 
 
 def near_duplicates(root: Path, changed: int) -> tuple[list[tuple[str, float]], int, int]:
@@ -103,48 +73,57 @@ def near_duplicates(root: Path, changed: int) -> tuple[list[tuple[str, float]], 
     return rows, len(near_pairs(looks)), len(paths) * (len(paths) - 1) // 2
 
 
-def main() -> None:
-    """Measure, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=400)
-    parser.add_argument("--frames", type=int, default=170)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--changed", type=int, default=40)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--out", type=Path, default=RESULTS / "data_check.md")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+def measure(
+    *, seed: int, repetitions: int = 5, videos: int = 200, frames: int = 170, changed: int = 20, workers: int = 2
+) -> dict[str, Any]:
+    """The measure ``data_check``.
+
+    Args:
+        seed: Of the hearts.
+        repetitions: Of each way, in turns.
+        videos: In the dataset.
+        frames: Of each.
+        changed: Copies of each kind of change that are looked for.
+        workers: Processes.
+    """
+    with tempfile.TemporaryDirectory(prefix="echokit-bench-") as folder:
         root = Path(folder) / "hearts"
-        write_phantom(root, cases=arguments.cases, seed=11, frames=(arguments.frames, arguments.frames))
-        lines = [
-            f"# {STAMP}: a dataset is examined at nearly the speed of decoding",
-            "",
-            f"{arguments.cases} phantom videos of {arguments.frames} frames of 112 x 112, Motion JPEG; median of",
-            f"{arguments.repetitions} interleaved repetitions.",
-            "",
-            "| processes | way | seconds | frames/s | time over plain decoding |",
-            "|---|---|---|---|---|",
-        ]
-        for workers in arguments.workers:
-            measured = list(times(root, workers, arguments.repetitions))
-            plain = measured[0][1]
-            lines += [f"| {workers} | {n} | {s:.2f} | {rate:,.0f} | {s / plain:.2f} |" for n, s, rate in measured]
-        rows, false, pairs = near_duplicates(root, arguments.changed)
-        lines += [
-            "",
-            f"Near-duplicates by perceptual hash: {arguments.changed} copies of each kind, one at a time, among",
-            f"{arguments.cases} videos. Of {pairs:,} pairs of different hearts {false} are called near-duplicates.",
-            "",
-            "| the copy is | found |",
-            "|---|---|",
-            *(f"| {name} | {share:.0%} |" for name, share in rows),
-        ]
-    here = environment()
-    made = f"Made by `python -m benchmarks.data_check` on {here['processor']}, {here['cores']} cores,"
-    text = "\n".join([*lines, "", made, f"Python {here['python']}.", ""])
-    arguments.out.write_text(text, encoding="utf-8")
-    print(text)
-
-
-if __name__ == "__main__":
-    main()
+        write_phantom(root, cases=videos, seed=seed, frames=(frames, frames))
+        paths = sorted((root / "Videos").glob("*.avi"))
+        ways: dict[str, Callable[[], object]] = {
+            PLAIN: lambda: sum(map(int, in_order(decode, paths, workers=workers))),  # type: ignore[arg-type]
+            DESCRIBED: lambda: list(see_videos(paths, workers=workers)),
+            WHOLE: lambda: check_dataset(root, workers=workers),
+        }
+        found = interleaved(ways, repetitions)
+        rows, false, pairs = near_duplicates(root, changed)
+    total = videos * frames
+    return {
+        "title": "Examining a dataset",
+        "stamp": STAMP,
+        "about": f"{videos} MJPEG AVI files of {frames} frames of 112 x 112, {workers} processes.",
+        "tables": [
+            {
+                "head": ["way", "seconds", "frames a second", "time over plain decoding"],
+                "rows": [
+                    [way, f"{taken:.2f}", f"{total / taken:,.0f}", f"{taken / found[PLAIN]:.2f}"]
+                    for way, taken in found.items()
+                ],
+            },
+            {"head": ["the copy is", "found"], "rows": [[name, f"{share:.0%}"] for name, share in rows]},
+        ],
+        "numbers": {f"seconds: {way}": taken for way, taken in found.items()},
+        "notes": [
+            f"Near-duplicates by perceptual hash: {changed} copies of each kind, one at a time, among {videos} videos. "
+            f"Of {pairs:,} pairs of different hearts {false} are called near-duplicates."
+        ],
+        "ratios": [
+            ratio(
+                "examining every video of a dataset",
+                "decoding it and no more",
+                ours=found[WHOLE],
+                usual=found[PLAIN],
+                note="the usual way finds nothing",
+            )
+        ],
+    }

@@ -22,6 +22,8 @@ MEASURES: dict[str, str] = {
     "store": "benchmarks.store:measure",
     "training_step": "benchmarks.training_step:measure",
     "loader": "benchmarks.loader:measure",
+    "data_check": "benchmarks.data_check:measure",
+    "head_search": "benchmarks.head_search:measure",
     "full_layout": "benchmarks.full_layout:measure",
 }
 """Name to ``package.module:function``; a suite can name these and nothing else."""
