@@ -160,6 +160,17 @@ def fix_threads() -> int:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread inside the block: a head on features is too small for more, and the same on any machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def reproducible(device: torch.device, wanted: bool) -> Iterator[None]:
     """Compute the same bits twice where the device can; on leaving, torch is as it was.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from echokit.cohort.cohort import Fold
 from echokit.objectives.objective import Objective, Targets
 from echokit.training.data import Integers
-from echokit.training.device import choose_precision, reproducible
+from echokit.training.device import choose_precision, one_thread, reproducible
 from echokit.training.epoch import PhaseTraining
 from echokit.training.features import FeatureSamples
 from echokit.training.keep import Kept, kept_epoch, require_validation
@@ -64,6 +64,7 @@ class HeadFit:
     kept: Kept
 
 
+@one_thread()
 def fit_head(
     head: nn.Module,
     objective: Objective,

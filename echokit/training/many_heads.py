@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +19,13 @@ import torch
 from torch import Tensor
 
 from echokit.errors import EchokitError
+from echokit.training.device import one_thread
 from echokit.training.schedule import Place, learning_rate
 from echokit.training.settings import PhaseSettings, TrainSettings
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+WIDE = 64  # heads at once that are worth more than one thread
 AT_ONCE = 512
 """Heads in one matrix: more gain nothing, and need memory."""
 
@@ -137,13 +140,14 @@ def train_and_score(
             chosen[row, task.train] = True
         classes = np.stack([_class_weights(plan, task) for task in part])
         weights = np.take_along_axis(classes, y, axis=1) * chosen
-        kernel, bias = _train(
-            plan,
-            torch.from_numpy(y[:, case]),
-            torch.from_numpy(weights[:, case].astype(np.float32)),
-            copies,
-            seed,
-        )
+        with one_thread() if len(part) < WIDE else nullcontext():
+            kernel, bias = _train(
+                plan,
+                torch.from_numpy(y[:, case]),
+                torch.from_numpy(weights[:, case].astype(np.float32)),
+                copies,
+                seed,
+            )
         logits = (scored @ kernel + bias).view(len(scored), len(part), plan.outputs)
         margin = logits[..., -1] - (logits[..., 0] if plan.outputs == 2 else 0.0)
         shift = np.log(classes[:, 1] / classes[:, 0]) if plan.remove_shift else np.zeros(len(part))
