@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
@@ -101,11 +101,12 @@ def in_order(
     """The same, but results come in the order of the items."""
     early: dict[int, Result | Lost] = {}
     following = 0
-    for number, result in spread(work, items, workers=workers, limit=limit):
-        early[number] = result
-        while following in early:
-            yield early.pop(following)
-            following += 1
+    with closing(spread(work, items, workers=workers, limit=limit)) as results:
+        for number, result in results:
+            early[number] = result
+            while following in early:
+                yield early.pop(following)
+                following += 1
 
 
 def stop_in_a_worker() -> None:
