@@ -44,7 +44,8 @@ def _dots(table: Table, spec: str, rows: list[TableRow]) -> Figure:
         height=height,
     )
     top = (height - 1.35) / height
-    axes = figure.add_axes((0.42, 0.5 / height, 0.54, top - 0.5 / height + 0.2 / height))
+    left = max(0.42, 0.0128 * max(len(row.label) for row in rows))  # room for the longest label
+    axes = figure.add_axes((left, 0.5 / height, 0.96 - left, top - 0.5 / height + 0.2 / height))
     for place, row in enumerate(reversed(rows)):
         value = row.values[spec]
         if value.low is not None and value.high is not None:
@@ -54,8 +55,7 @@ def _dots(table: Table, spec: str, rows: list[TableRow]) -> Figure:
     base = next((row.values[spec].baseline for row in rows if row.values[spec].baseline is not None), None)
     if base is not None:
         axes.axvline(base, color=GREY, linestyle="--", linewidth=1)
-        left, right = axes.get_xlim()
-        side = "left" if base < (left + right) / 2 else "right"
+        side = "left" if base < sum(axes.get_xlim()) / 2 else "right"
         axes.annotate(
             " without information ",
             (base, len(rows) - 0.45),
