@@ -42,9 +42,16 @@ def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[s
             "Values of single folds have no interval here, and the spread between folds is not one: "
             "their training sets overlap, so folds are not independent."
         )
+    weak = []
     for name in names:
         if not name.startswith(_NOT_COMPARED) and not name.endswith(_JOINED):
-            lines += _against_baseline(select(here, name, split))
+            found = select(here, name, split)
+            lines += _undefined(found) if len(found) > 1 else _against_baseline(found[0])
+            beaten = sum(map(_is_beaten, found))
+            if len(found) > 1 and beaten:
+                weak.append(f"{title(name)} ({beaten} of {len(found)} folds)")
+    if weak:
+        lines.append(f"In single folds no better than a model without any information: {', '.join(weak)}.")
     return lines
 
 
@@ -80,21 +87,31 @@ def _size(folds: Sequence[Metric], split: str) -> list[str]:
     return []
 
 
-def _against_baseline(folds: Sequence[Metric]) -> list[str]:
-    name = title(folds[0].metric)
-    nothing = _without_information(folds[0].metric)
-    sign = -1 if folds[0].metric in _LOWER_IS_BETTER else 1
-    beaten = [m for m in folds if m.value is not None and m.baseline is not None and sign * (m.value - m.baseline) <= 0]
-    if len(folds) > 1:
-        undefined = sum(metric.value is None for metric in folds)
-        lines = []
-        if undefined:
-            lines.append(f"{name} is undefined in {undefined} of {len(folds)} folds.")
-        if beaten:
-            lines.append(f"{name} is not better than {nothing} in {len(beaten)} of {len(folds)} folds.")
-        return lines
-    metric, ends = folds[0], interval(folds[0])
-    if beaten:
+def _undefined(folds: Sequence[Metric]) -> list[str]:
+    undefined = sum(metric.value is None for metric in folds)
+    return [f"{title(folds[0].metric)} is undefined in {undefined} of {len(folds)} folds."] if undefined else []
+
+
+def _better(metric: Metric) -> int:
+    """1 where more is better, -1 where less is."""
+    return -1 if metric.metric in _LOWER_IS_BETTER else 1
+
+
+def _is_beaten(metric: Metric) -> bool:
+    """Whether a model without any information is as good."""
+    if metric.value is None or metric.baseline is None:
+        return False
+    return _better(metric) * (metric.value - metric.baseline) <= 0
+
+
+def _against_baseline(metric: Metric) -> list[str]:
+    name, nothing, sign, ends = (
+        title(metric.metric),
+        _without_information(metric.metric),
+        _better(metric),
+        interval(metric),
+    )
+    if _is_beaten(metric):
         return [f"{name} {number(metric.value)} is not better than {nothing} ({number(metric.baseline)})."]
     if metric.low is None:
         return []

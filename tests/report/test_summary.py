@@ -178,6 +178,24 @@ def test_each_caution_has_its_words(given, said):
     assert cautions(given, "test") == said
 
 
+def test_what_single_folds_do_not_beat_is_one_line():
+    folds = [
+        metric(name, value=value, low=None, high=None, baseline=base, fold=fold)
+        for name, base, values in (
+            ("auroc", 0.5, (0.4, 0.7, 0.5)),
+            ("brier", 0.2, (0.3, 0.1, 0.1)),
+            ("f1", 0.3, (1, 1, 1)),
+        )
+        for fold, value in enumerate(values)
+    ]
+    said = cautions(folds, "test")
+    assert said[-1] == (
+        "In single folds no better than a model without any information: AUROC (2 of 3 folds), "
+        "Brier score (1 of 3 folds)."
+    )
+    assert sum("no better than" in line for line in said) == 1
+
+
 def test_few_patients_of_the_other_class_are_few_events_too():
     assert "20 negative patients, fewer than 100" in cautions([metric(n=400, events=380)], "test")[0]
 
