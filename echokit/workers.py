@@ -173,20 +173,15 @@ class _Worker(Generic[Item, Result]):
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
     _begin()
-    connection.send((_READY,))
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # nobody waits for it any more
+        connection.send((_READY,))
+        while True:
             item = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            answer = pickle.dumps((_DONE, work(item)))
-        except Exception as error:
-            answer = _failure(error)
-        try:
+            try:
+                answer = pickle.dumps((_DONE, work(item)))
+            except Exception as error:
+                answer = _failure(error)
             connection.send_bytes(answer)
-        except OSError:  # nobody waits for it any more
-            return
 
 
 def _failure(error: Exception) -> bytes:

@@ -102,10 +102,11 @@ def test_no_process_is_left_when_nobody_wants_more() -> None:
             os.kill(pid, 0)
 
 
-def test_workers_that_are_left_say_nothing() -> None:
+@pytest.mark.parametrize("seconds", [0, 0.5], ids=["as they start", "at work"])
+def test_workers_that_are_left_say_nothing(seconds: float) -> None:
     script = (
         "import time; from echokit.workers import spread; from tests.test_workers import square\n"
-        "results = spread(square, range(50), workers=2); next(results); time.sleep(0.5); results.close()"
+        f"results = spread(square, range(50), workers=4); next(results); time.sleep({seconds}); results.close()"
     )
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)

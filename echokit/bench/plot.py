@@ -102,6 +102,8 @@ def _growth(table: Table, growths: list[dict[str, Any]]) -> Figure:
         axes.set_xlabel(growth["work"], fontsize=8)
         axes.set_ylabel(growth["cost"], fontsize=8)
         axes.set_title(growth["title"], fontsize=9, loc="left")
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** 0.3)  # room for the names of the lines
         axes.legend(fontsize=7)
     return figure
 

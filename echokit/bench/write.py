@@ -172,7 +172,7 @@ def ratio_table(ratios: Sequence[Mapping[str, Any]]) -> str:
     body = []
     for one in ratios:
         times, asked = one["usual"] / one["ours"], one["asked"]
-        verdict = "slower" if times < 0.995 else "faster"
+        verdict = "as fast" if 0.98 < times < 1.02 else "faster" if times > 1 else "slower"
         if asked is not None:
             verdict = "reached" if times >= asked else "**not reached**"
         body.append(
