@@ -40,6 +40,7 @@ CHANGES: dict[str, Change] = {
     "first fifth cut off": lambda c: c.frames[len(c) // 5 :],
     "first half cut off": lambda c: c.frames[len(c) // 2 :],
     "mirrored": lambda c: c.frames[:, :, ::-1],
+    "upside down": lambda c: c.frames[:, ::-1],
 }
 
 

@@ -4,11 +4,15 @@ Nearly the same are videos whose perceptual hashes differ in few bits: one bit f
 picture and of where it changes, above or below the median over the dataset. Because the median of the dataset is taken,
 what all pictures share (the fan, the layout of the screen) tells nothing. A pair of few differing bits is then
 measured: it counts only if its frequencies lie much closer to each other than those of two videos usually do.
+
+A mirrored picture has the same frequencies with the signs of the odd ones changed, so that copies that were mirrored,
+turned upside down (hospitals differ in where the apex is) or both are looked for in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -46,18 +50,36 @@ def near_pairs(looks: Mapping[int, npt.NDArray[np.float32]]) -> list[tuple[int, 
     spread[spread == 0] = np.inf  # it is the same for nearly all videos and tells nothing
     scaled = (values - middle) / spread
     usual = _usual_distance(scaled)
-    bits = np.packbits(values > middle, axis=1).view(np.uint64)
-    found = []
-    for start in range(0, len(places), _ROWS):
-        part = bits[start : start + _ROWS]
-        apart = np.bitwise_count(part[:, None] ^ bits[None]).sum(-1, dtype=np.int64)
-        for row, column in np.argwhere(apart <= BITS):
-            one, other = start + int(row), int(column)
-            if one < other:
-                distance = float(np.abs(scaled[one] - scaled[other]).mean()) / usual
-                if distance < CLOSE:
-                    found.append((int(places[one]), int(places[other]), distance))
-    return found
+    bits = _packed(values > middle)
+    closest: dict[tuple[int, int], float] = {}
+    for signs in _turns(values.shape[1]):
+        turned = (values * signs - middle) / spread
+        turned_bits = _packed(values * signs > middle)
+        for start in range(0, len(places), _ROWS):
+            part = bits[start : start + _ROWS]
+            apart = np.bitwise_count(part[:, None] ^ turned_bits[None, start:]).sum(-1, dtype=np.int64)
+            for row, column in np.argwhere(apart <= BITS):
+                one, other = start + int(row), start + int(column)
+                if one < other:
+                    distance = float(np.abs(scaled[one] - turned[other]).mean()) / usual
+                    closest[one, other] = min(distance, closest.get((one, other), CLOSE))
+    return [
+        (int(places[one]), int(places[other]), distance)
+        for (one, other), distance in sorted(closest.items())
+        if distance < CLOSE
+    ]
+
+
+def _packed(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    return np.packbits(bits, axis=1).view(np.uint64)
+
+
+def _turns(frequencies: int) -> Iterator[npt.NDArray[np.float32]]:
+    """The signs of a video's low frequencies as it is, mirrored, upside down, and turned by half a circle."""
+    side = math.isqrt(frequencies // 2)
+    same, odd = np.ones(side, np.float32), (-1.0) ** np.arange(side, dtype=np.float32)
+    for down, across in ((same, same), (same, odd), (odd, same), (odd, odd)):
+        yield np.tile(np.outer(down, across).ravel(), 2)
 
 
 def _usual_distance(scaled: npt.NDArray[np.float64]) -> float:

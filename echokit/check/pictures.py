@@ -144,7 +144,7 @@ def _near(survey: Survey, everyone: Pairs) -> Finding:
     return finding(
         "near_duplicate_across_splits",
         "error",
-        "videos of different splits (or patients, without splits) that look the same: cut or compressed anew, perhaps",
+        "videos of different splits (or patients, without splits) that look the same: cut, mirrored or compressed anew",
         pairs,
         hint="look at them; exclude one of each pair if they are the same recording",
         exclude=left_out,

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PosixPath
 from typing import Any
 
@@ -159,10 +160,10 @@ def duplicate_target(root: Path) -> str:
     return same_content(root, of_split(root, "TRAIN"), of_split(root, "TRAIN", 1), False)
 
 
-def near_duplicate(root: Path) -> str:
+def near_duplicate(root: Path, down: int = 1, across: int = 1) -> str:
     first, second = of_split(root, "TEST"), of_split(root, "TRAIN", 1)
     clip = read_video(video(root, first))
-    frames = [cv2.resize(cv2.resize(frame, (56, 56)), (64, 64)) for frame in clip.frames[2:]]
+    frames = [cv2.resize(cv2.resize(frame, (56, 56)), (64, 64)) for frame in clip.frames[2:, ::down, ::across]]
     write_video(video(root, second), np.stack(frames), clip.fps or 30)
     rows = read(root / "FileList.csv")
     for row in rows:
@@ -221,6 +222,8 @@ PLANTED: list[tuple[str, str, Callable[[Path], str], set[str]]] = [
     ("duplicate_across_splits", "error", duplicate_across, {"malformed_tracing"}),
     ("duplicate_other_target", "error", duplicate_target, {"malformed_tracing"}),
     ("near_duplicate_across_splits", "error", near_duplicate, {"malformed_tracing"}),
+    ("near_duplicate_across_splits", "error", partial(near_duplicate, across=-1), {"malformed_tracing"}),
+    ("near_duplicate_across_splits", "error", partial(near_duplicate, down=-1), {"malformed_tracing"}),
     ("odd_size", "warning", odd_size, {"malformed_tracing"}),
     ("listed_size", "note", lambda root: set_cell(root, 1, FrameHeight="768", FrameWidth="1024"), set()),
     ("frame_count", "warning", lambda root: set_cell(root, 1, NumberOfFrames="99"), set()),
