@@ -54,14 +54,14 @@ def cells_of(suite: Suite, out: Path, rows: Sequence[str] = (), seeds: Sequence[
     Args:
         suite: At its scale.
         out: Where all cells of all suites are kept.
-        rows: Only these rows; all by default.
+        rows: Only these rows; all of the scale by default.
         seeds: Only these seeds; all of the scale by default.
 
     Raises:
         EchokitError: A row is not there, or rows wait for each other.
     """
     found: dict[Key, Cell] = {}
-    for row in [suite.row(name) for name in rows] or suite.settings.rows:
+    for row in [suite.row(name) for name in rows] or suite.rows:
         for seed in seeds or suite.work.seeds:
             _add(found, suite, row, seed, out, ())
     return found

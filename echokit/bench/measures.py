@@ -22,6 +22,7 @@ MEASURES: dict[str, str] = {
     "store": "benchmarks.store:measure",
     "training_step": "benchmarks.training_step:measure",
     "loader": "benchmarks.loader:measure",
+    "backbone_costs": "benchmarks.backbones:measure",
     "data_check": "benchmarks.data_check:measure",
     "head_search": "benchmarks.head_search:measure",
     "full_layout": "benchmarks.full_layout:measure",

@@ -39,6 +39,7 @@ class Row(_Strict):
     options: Values = Field(default_factory=dict, description="Passed to the measure.")
     options_at: dict[ScaleName, Values] = Field(default_factory=dict, description="The same, at one scale.")
     published: Values = Field(default_factory=dict, description="The row of the published table: column to value.")
+    scales: tuple[ScaleName, ...] = Field(SCALES, description="At which it is made when --row does not ask for it.")
 
 
 class Scale(_Strict):
@@ -116,8 +117,13 @@ class Suite:
         """How much work its scale is."""
         return self.settings.scales[self.scale]
 
+    @property
+    def rows(self) -> list[Row]:
+        """The rows that are made at its scale."""
+        return [row for row in self.settings.rows if self.scale in row.scales]
+
     def row(self, name: str) -> Row:
-        """The row of a name.
+        """The row of a name, whatever the scale.
 
         Raises:
             EchokitError: There is none.

@@ -173,6 +173,16 @@ def test_every_shipped_suite_is_sound_at_each_of_its_scales(name: str) -> None:
     assert seen
 
 
+def test_a_row_of_another_scale_is_made_when_asked_for() -> None:
+    suite = read_suite("transfer", "tiny")
+    usual = {key[1] for key in cells_of(suite, Path("out"))}
+    asked = {key[1] for key in cells_of(suite, Path("out"), ["kinetics"])}
+    full = {key[1] for key in cells_of(read_suite("transfer", "full"), Path("out"))}
+    assert "kinetics" not in usual
+    assert asked == {"kinetics"}
+    assert full == usual | {"kinetics", "kinetics_random"}
+
+
 def test_what_a_mask_kept_is_known(bench: Path) -> None:
     """Of the picture, and of the phantom's heart, whose place is known."""
     suite = bench / "masked.yaml"

@@ -1,6 +1,6 @@
-"""Put the recorded results into the README.
+"""Put the recorded results into the README and the documentation.
 
-``python -m benchmarks.readme``, after ``echokit bench ... --to benchmarks/results``.
+``python -m benchmarks.pages``, after ``echokit bench ... --scale small --to benchmarks/results``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from echokit.bench.columns import Column, Value, column_named
 from echokit.bench.write import field, ratio_table
 
 HERE = Path(__file__).parent
-RESULTS, README = HERE / "results", HERE.parent / "README.md"
-BEGIN, END = "<!-- benchmarks.readme: begin -->", "<!-- benchmarks.readme: end -->"
+RESULTS, ROOT = HERE / "results", HERE.parent
+BEGIN, END = "<!-- benchmarks.pages: begin -->", "<!-- benchmarks.pages: end -->"
 
 
-def section(results: Path = RESULTS) -> str:
-    """What stands between the marks.
+def results_on_the_phantom(results: Path = RESULTS) -> str:
+    """What the README shows.
 
     Args:
         results: Where the suites' records are.
@@ -45,6 +45,19 @@ def section(results: Path = RESULTS) -> str:
             ratio_table(ratios),
         ]
     )
+
+
+def costs_of_backbones(results: Path = RESULTS) -> str:
+    """What ``docs/backbones.md`` shows."""
+    speed = _read(results, "speed")
+    [measured] = [row["measured"] for row in speed["rows"] if row["name"] == "backbone_costs"]
+    [table] = measured["tables"]
+    lines = [table["head"], ["---"] * len(table["head"]), *table["rows"]]
+    grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{measured['about']}\n\n{grid}\n\nMade by `echokit bench speed --scale small`."
+
+
+PAGES = {ROOT / "README.md": results_on_the_phantom, ROOT / "docs" / "backbones.md": costs_of_backbones}
 
 
 def written(page: str, text: str) -> str:
@@ -78,4 +91,5 @@ def _without_information(row: Mapping[str, Any], columns: Sequence[Column]) -> s
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text(encoding="utf-8"), section()), encoding="utf-8")
+    for place, text in PAGES.items():
+        place.write_text(written(place.read_text(encoding="utf-8"), text()), encoding="utf-8")
