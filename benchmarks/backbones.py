@@ -88,7 +88,7 @@ def measure(
         "title": "Backbones",
         "about": (
             f"One stream of {frames} frames of {side} x {side}, {batch} clips a step, on {where}. Medians of "
-            f"{repetitions} interleaved rounds of {steps} steps, each in a process of its own. `timm` is its default, "
+            f"{repetitions} x {steps} steps, each round in a process of its own. `timm` is its default, "
             "resnet18 with the mean over time. Multiply-adds: convolutions and matrix products of one clip, forward. "
             "Memory: the most that training took beyond the libraries. Random pixels: this says nothing of how well a "
             "backbone learns."
