@@ -17,16 +17,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+BATCH = 4  # clips a step
+LIMIT = 600  # seconds for one backbone in one round
+
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured on: ``batch`` clips of ``frames`` of ``side`` x ``side``, each step ``steps`` times."""
+    """What is measured: ``steps`` steps on clips of ``frames`` of ``side`` x ``side``, from weights of ``seed``."""
 
     frames: int
     side: int
-    batch: int
     steps: int
-    device: str
     seed: int
 
 
@@ -61,10 +62,7 @@ def measure(
     backbones: Sequence[str] | None = None,
     frames: int = 16,
     side: int = 56,
-    batch: int = 4,
     steps: int = 3,
-    device: str = "auto",
-    limit: float = 600.0,
 ) -> dict[str, Any]:
     """The measure ``backbone_costs``.
 
@@ -72,22 +70,20 @@ def measure(
         seed: Of the weights.
         repetitions: Rounds through all backbones.
         backbones: Only these; None for all that are registered.
-        frames, side, batch: Of the clips of a step.
+        frames, side: Of the clips.
         steps: Of a round, after one that is not counted.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        limit: Seconds for one backbone in one round.
     """
     from echokit.plugins import installed
 
     names = backbones or [component.name for component in installed().registry.components(["backbone"])]
-    setting = Setting(frames, side, batch, steps, device, seed)
-    rounds = [[_in_own_process(name, setting, limit) for name in names] for _ in range(repetitions)]
+    setting = Setting(frames, side, steps, seed)
+    rounds = [[_in_own_process(name, setting) for name in names] for _ in range(repetitions)]
     costs = sorted((_middle(found) for found in zip(*rounds, strict=True)), key=lambda cost: -cost.train)
     where = next((cost.where for cost in costs if cost.where), "no device")
     return {
         "title": "Backbones",
         "about": (
-            f"One stream of {frames} frames of {side} x {side}, {batch} clips a step, on {where}. Medians of "
+            f"One stream of {frames} frames of {side} x {side}, {BATCH} clips a step, on {where}. Medians of "
             f"{repetitions} x {steps} steps, each round in a process of its own. `timm` is its default, "
             "resnet18 with the mean over time. Multiply-adds: convolutions and matrix products of one clip, forward. "
             "Memory: the most that training took beyond the libraries. Random pixels: this says nothing of how well a "
@@ -125,14 +121,14 @@ def _middle(rounds: Sequence[Cost]) -> Cost:
     return Cost(**{**asdict(rounds[0]), **numbers})
 
 
-def _in_own_process(name: str, setting: Setting, limit: float) -> Cost:
+def _in_own_process(name: str, setting: Setting) -> Cost:
     """Measure one backbone in a process of its own; what goes wrong is its row."""
     call = [sys.executable, "-m", "benchmarks.backbones", name, json.dumps(asdict(setting))]
     root = Path(__file__).parents[1]
     try:
-        done = subprocess.run(call, cwd=root, capture_output=True, text=True, timeout=limit, check=False)
+        done = subprocess.run(call, cwd=root, capture_output=True, text=True, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
-        return Cost(name, problem=f"took more than {limit:g} s")
+        return Cost(name, problem=f"took more than {LIMIT} s")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
         return Cost(name, problem=lines[-1][:160])
@@ -158,7 +154,7 @@ def cost_of(name: str, setting: Setting) -> Cost:
     from echokit.training.device import choose_device, choose_precision, fix_threads
 
     fix_threads()
-    chosen = choose_device(setting.device)
+    chosen = choose_device("auto")
     precision = choose_precision(chosen, "auto")
     shape = {"video": InputShape(1, setting.frames, setting.side, setting.side)}
     backbone = installed().registry.get("backbone", name).load()()
@@ -167,9 +163,9 @@ def cost_of(name: str, setting: Setting) -> Cost:
     work = multiply_adds(model, shape)
     model.to(chosen)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-5, fused=True)
-    streams = {"video": torch.rand(setting.batch, 1, setting.frames, setting.side, setting.side, device=chosen) * 255}
-    valid = {"video": torch.ones(setting.batch, setting.frames, dtype=torch.bool, device=chosen)}
-    classes = torch.arange(setting.batch, device=chosen) % 2
+    streams = {"video": torch.rand(BATCH, 1, setting.frames, setting.side, setting.side, device=chosen) * 255}
+    valid = {"video": torch.ones(BATCH, setting.frames, dtype=torch.bool, device=chosen)}
+    classes = torch.arange(BATCH, device=chosen) % 2
 
     def infer() -> None:
         with torch.no_grad(), precision.context(chosen):
@@ -185,10 +181,10 @@ def cost_of(name: str, setting: Setting) -> Cost:
         loss.item()
 
     with sound_gradients(model, chosen):
-        trained = setting.batch / _median(train, setting.steps)
+        trained = BATCH / _median(train, setting.steps)
     memory = _memory(chosen) - before
     model.eval()
-    inferred = setting.batch / _median(infer, setting.steps)
+    inferred = BATCH / _median(infer, setting.steps)
     device = torch.cuda.get_device_name() if chosen.type == "cuda" else environment()["processor"]
     kind = str(precision.dtype).removeprefix("torch.")
     return Cost(name, count_parameters(model)[0], work, trained, inferred, memory, f"{device}, {kind}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.bench.columns import Column, Value, column_named
-from echokit.bench.write import field, ratio_table
+from echokit.bench.write import field, grid, ratio_table
 
 HERE = Path(__file__).parent
 RESULTS, ROOT = HERE / "results", HERE.parent
@@ -52,9 +52,8 @@ def costs_of_backbones(results: Path = RESULTS) -> str:
     speed = _read(results, "speed")
     [measured] = [row["measured"] for row in speed["rows"] if row["name"] == "backbone_costs"]
     [table] = measured["tables"]
-    lines = [table["head"], ["---"] * len(table["head"]), *table["rows"]]
-    grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{measured['about']}\n\n{grid}\n\nMade by `echokit bench speed --scale small`."
+    shown = grid(table["head"], table["rows"])
+    return f"{measured['about']}\n\n{shown}\n\nMade by `echokit bench speed --scale small`."
 
 
 PAGES = {ROOT / "README.md": results_on_the_phantom, ROOT / "docs" / "backbones.md": costs_of_backbones}
@@ -73,11 +72,9 @@ def _read(results: Path, suite: str) -> dict[str, Any]:
 
 def _table(rows: Sequence[Mapping[str, Any]], specs: Sequence[str]) -> str:
     columns = [column_named(spec) for spec in specs]
-    lines = [f"| | {' | '.join(column.head for column in columns)} |", f"|---|{'---|' * len(columns)}"]
-    for row in rows:
-        cells = [field(column, Value(**row["values"][column.spec])) for column in columns]
-        lines.append(f"| {row['label']} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"Test part: {_without_information(rows[0], columns)}."])
+    body = [[row["label"], *(field(column, Value(**row["values"][column.spec])) for column in columns)] for row in rows]
+    shown = grid(["", *(column.head for column in columns)], body)
+    return f"{shown}\n\nTest part: {_without_information(rows[0], columns)}."
 
 
 def _without_information(row: Mapping[str, Any], columns: Sequence[Column]) -> str:

@@ -69,7 +69,7 @@ def markdown(table: Table, plot: Path | None = None) -> str:
     if table.judged:
         body = [[one.claim, one.published, one.values, one.verdict] for one in table.judged]
         head = ["the study observed", "its own numbers", "ours", "in words"]
-        parts.append("## The study's observations, one by one\n\n" + _grid(head, body))
+        parts.append("## The study's observations, one by one\n\n" + grid(head, body))
     if plot:
         parts.append(f"![{settings.title}]({plot.name})")
     if settings.notes:
@@ -100,7 +100,7 @@ def _run_table(table: Table, rows: Sequence[TableRow]) -> str:
     for row in rows:
         fields = [field(c, row.values[c.spec]) if c.spec in row.values else "failed" for c in columns]
         body.append([row.label, *fields])
-    return _grid(head, body)
+    return grid(head, body)
 
 
 def _how_to_read(table: Table, rows: Sequence[TableRow]) -> str:
@@ -142,7 +142,7 @@ def _questions(table: Table) -> str:
             ]
         )
     head = ["question", "difference of", "metric", "difference", "95 % interval", "in words"]
-    return "## Questions, on the same test patients\n\n" + _grid(head, body)
+    return "## Questions, on the same test patients\n\n" + grid(head, body)
 
 
 def _verdict(low: float | None, high: float | None) -> str:
@@ -161,7 +161,7 @@ def _measured(row: TableRow) -> str:
     for table in measured.get("tables", []):
         if table.get("title"):
             parts.append(f"### {table['title']}")
-        parts.append(_grid(table["head"], [[str(cell) for cell in line] for line in table["rows"]]))
+        parts.append(grid(table["head"], [[str(cell) for cell in line] for line in table["rows"]]))
     if measured.get("notes"):
         parts.append("\n".join(f"- {line}" for line in measured["notes"]))
     return "\n\n".join(parts)
@@ -187,7 +187,7 @@ def ratio_table(ratios: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     head = ["what", "the usual way", "usual", "echokit", "times faster", "asked", "in words"]
-    return _grid(head, body)
+    return grid(head, body)
 
 
 def _seconds(value: float) -> str:
@@ -204,7 +204,7 @@ def _made_by(table: Table, runs: Sequence[TableRow]) -> str:
     text = " ".join(lines) + "."
     if any(row.recipe_hashes for row in runs):
         body = [[row.label, ", ".join(h[:12] for h in row.recipe_hashes)] for row in runs if row.recipe_hashes]
-        text += "\n\n## Locks\n\n" + _grid(["row", "recipe hash, one a seed"], body)
+        text += "\n\n## Locks\n\n" + grid(["row", "recipe hash, one a seed"], body)
     return "---\n\n" + text
 
 
@@ -250,7 +250,8 @@ def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, its columns in line."""
     lines = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in (head, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     padded = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines]

@@ -62,12 +62,9 @@ def near_pairs(looks: Mapping[int, npt.NDArray[np.float32]]) -> list[tuple[int, 
                 one, other = start + int(row), start + int(column)
                 if one < other:
                     distance = float(np.abs(scaled[one] - turned[other]).mean()) / usual
-                    closest[one, other] = min(distance, closest.get((one, other), CLOSE))
-    return [
-        (int(places[one]), int(places[other]), distance)
-        for (one, other), distance in sorted(closest.items())
-        if distance < CLOSE
-    ]
+                    if distance < closest.get((one, other), CLOSE):
+                        closest[one, other] = distance
+    return [(int(places[one]), int(places[other]), distance) for (one, other), distance in sorted(closest.items())]
 
 
 def _packed(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
