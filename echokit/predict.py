@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,7 +88,9 @@ class Predictor:
 
     Attributes:
         probability: Whether the scores are probabilities: calibrated in every fold, or so by themselves.
-        threshold: Score at and above which a video is called positive: the one of the run's own calls.
+        thresholds: The ones of the run's own calls, one a fold; empty where it called nothing.
+        threshold: Score at and above which a video is called positive: the mean of ``thresholds``, as a score is the
+            mean over the folds' models.
         half_width: Of the interval around an estimate, or None where the run can not give one.
 
     Raises:
@@ -115,8 +118,10 @@ class Predictor:
         self.probability = self.calibrations is not None or all(m.objective.probability for m in self.members)
         self.reference = read_reference(run.path)
         self.half_width = _half_width(run)
+        self.thresholds = run.thresholds
         untold = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
-        self.threshold = untold if run.called_from is None else run.called_from
+        one = run.called_from if self.thresholds else untold
+        self.threshold = fmean(self.thresholds) if one is None else one
 
     def _load(self, folder: Path) -> Member:
         from echokit.models.weights import load_weights

@@ -67,16 +67,20 @@ class Run:
         raise EchokitError(f"the run has no {name} of the {split} split", where=str(self.path))
 
     @property
-    def called_from(self) -> float | None:
-        """The score from which on test cases were called positive, accuracy's first; None where folds differ."""
+    def thresholds(self) -> tuple[float, ...]:
+        """Per fold the score from which on test cases were called positive, accuracy's first; empty without calls."""
         called = [
             m
             for m in self.metrics
             if m.split == "test" and m.subgroup is None and m.fold is not None and m.threshold is not None
         ]
-        names = [m.metric for m in called]
-        first = "accuracy" if "accuracy" in names else next(iter(names), None)
-        found = {float(m.threshold) for m in called if m.metric == first and m.threshold is not None}
+        first = "accuracy" if any(m.metric == "accuracy" for m in called) else next((m.metric for m in called), None)
+        return tuple(float(m.threshold) for m in called if m.metric == first and m.threshold is not None)
+
+    @property
+    def called_from(self) -> float | None:
+        """The one threshold of all folds; None where they differ, or where nothing was called."""
+        found = set(self.thresholds)
         return found.pop() if len(found) == 1 else None
 
     @property

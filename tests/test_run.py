@@ -285,3 +285,20 @@ def test_new_videos_and_pages_are_called_where_the_run_called_its_test_cases(fin
     assert Predictor(finished, "cpu").threshold == 0.5
     assert Predictor(Run(copy), "cpu").threshold == 0.37
     assert predictions_of(Run(copy)).threshold == 0.37
+
+
+def test_where_folds_chose_different_thresholds_a_mean_score_is_called_at_their_mean(
+    finished: Run, tmp_path: Path, phantom: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "folds")
+    entries = json.loads((copy / "metrics.json").read_text())
+    folds = [
+        {**entry, "fold": fold, "threshold": threshold}
+        for entry in entries
+        for fold, threshold in ((0, 0.2), (1, 0.4))
+        if entry["metric"] == "accuracy" and entry["split"] == "test"
+    ]
+    (copy / "metrics.json").write_text(json.dumps(folds))
+    assert Predictor(Run(copy), "cpu").threshold == pytest.approx(0.3)
+    assert exit_code(["predict", str(copy), str(next((phantom / "Videos").glob("*.avi")))]) == 0
+    assert "from 0.3, the mean of 2 folds' thresholds (0.2 to 0.4)" in capfd.readouterr().out

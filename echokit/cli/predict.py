@@ -77,6 +77,7 @@ def command(
             "definition": predictor.recipe.target.definition,
             "probability": predictor.probability,
             "threshold": predictor.threshold,
+            "thresholds": predictor.thresholds,
             "predictions": [asdict(row) for row in rows],
         }
         click.echo(json.dumps(content, indent=2))
@@ -109,9 +110,7 @@ def command(
         if predictor.stamp:
             click.echo(stamp)
         what = "probability of" if predictor.probability else "no probability; higher is more likely"
-        click.echo(
-            f"score: {what} {predictor.recipe.target.definition}; called {positive} from {predictor.threshold:g}"
-        )
+        click.echo(f"score: {what} {predictor.recipe.target.definition}; called {positive} {_cut(predictor)}")
         width = max(len(row.case_id) for row in rows)
         for row in rows:
             if row.score is None:
@@ -148,6 +147,15 @@ def _write_overlays(folder: Path, predictor: Predictor, rows: list[tuple[Predict
                 write_overlay(folder / f"{row.case_id}.mp4", source, predictor.steps, lines, predictor.stamp)
             except VideoError as error:
                 screen.say(f"no overlay of {row.case_id}: {error.message}")
+
+
+def _cut(predictor: Predictor) -> str:
+    """Where calls are made; of folds that chose different thresholds also how far they are apart."""
+    low, high = min(predictor.thresholds, default=None), max(predictor.thresholds, default=None)
+    if low == high:
+        return f"from {predictor.threshold:g}"
+    folds = len(predictor.thresholds)
+    return f"from {predictor.threshold:.4g}, the mean of {folds} folds' thresholds ({low:.4g} to {high:.4g})"
 
 
 def _windows(row: Prediction, column: str) -> str:

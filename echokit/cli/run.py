@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from echokit.cli.options import overrides as with_overrides
+
+if TYPE_CHECKING:
+    from echokit.core import Data
 
 
 @click.command("run", short_help="Run a recipe from its videos to its summary.")
@@ -71,10 +76,8 @@ def command(
             data = read_data(loaded)
             if data.recipe.weights and not first:
                 find_weights(data.recipe.weights, data.recipe.backbone, out)
-            events = int(data.targets.y_true.sum())
-            screen.say(
-                f"{path}: valid; {len(data.cohort)} cases of {data.cohort.name}, {events} {data.recipe.target.positive}"
-            )
+            for line in _plan(data):
+                screen.say(f"{path}: {line}")
             return
         with screen.training():
             for needed in first:
@@ -112,3 +115,27 @@ def command(
     else:
         click.echo(f"fold {fold} is done: {done.path.name} of {loaded.name}")
         click.echo(f"echokit run {recipe} --resume does the other folds and evaluates; --resume --fold N one of them")
+
+
+def _plan(data: Data) -> Iterator[str]:
+    """What a run would train and test on, before any video is opened: one that can not be read leaves its part later.
+
+    Raises:
+        DataError: The cohort can not be divided as the recipe says.
+    """
+    from echokit.report.wording import count
+
+    cases, event = data.cohort.cases, data.recipe.target.positive
+    yield (
+        f"valid; {count(len(cases), 'case')} of {count(cases['patient_id'].nunique(), 'patient')} in "
+        f"{data.cohort.name}, {int(data.targets.y_true.sum())} {event}"
+    )
+    folds = list(data.recipe.resample.build()(data.cohort, data.recipe.seed))
+    for fold in folds[:10]:
+        parts = [
+            f"{name} {len(rows):,} ({int(data.targets.y_true[rows].sum())} {event})"
+            for name, rows in (("train", fold.train), ("validation", fold.val), ("test", fold.test))
+        ]
+        yield ", ".join(parts) if len(folds) == 1 else f"fold {fold.number}: {', '.join(parts)}"
+    if len(folds) > 10:
+        yield f"and {len(folds) - 10} more folds"
