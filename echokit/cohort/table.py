@@ -248,14 +248,10 @@ class Table:
 
 
 def _patient_in_header(path: Path) -> str | None:
-    from echokit.folder import files_in_order
-    from echokit.video.dicom import dicom_patient_id
-    from echokit.video.reading import video_format
+    from echokit.video.reading import named_patient
 
     try:
-        if video_format(path) != "DICOM":
-            return None
-        return dicom_patient_id(files_in_order(path)[0] if path.is_dir() else path)
+        return named_patient(path)
     except (VideoError, OSError):
         return None  # preparing the video says what is wrong with it
 

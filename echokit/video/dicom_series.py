@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from echokit.errors import VideoError
 from echokit.video.clip import Clip
-from echokit.video.dicom import read_dicom
+from echokit.video.dicom import dicom_patient_id, read_dicom
 from echokit.video.dicom_file import quiet, read_elements
 
 
@@ -42,11 +42,8 @@ def read_series(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
     if len(files) == 1:
         return read_dicom(files[0], frames=frames, max_bytes=max_bytes)
     members = [_member(path, where) for path in files]
-    for what, values in (("patients", {m.patient for m in members}), ("series", {m.series for m in members})):
-        if len(values) > 1:
-            raise VideoError(
-                f"the folder holds DICOM files of {len(values)} {what}", hint="a folder is one video", where=where
-            )
+    _check_one("patients", {member.patient for member in members}, where)
+    _check_one("series", {member.series for member in members}, where)
     if any(member.frames > 1 for member in members):
         raise VideoError(
             f"the folder holds {len(members)} DICOM files, not all of one frame",
@@ -66,6 +63,31 @@ def read_series(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
     if clip.fps is None:
         notes.append("the header gives no frame rate")
     return replace(clip, notes=(*notes, *clip.notes), damaged=clip.damaged or missing > 0)
+
+
+def series_patient(files: Sequence[Path], *, where: str) -> str | None:
+    """Read PatientID (0010,0020) of the DICOM files of one folder, for the caller to make a pseudonym of.
+
+    Args:
+        files: The DICOM files.
+        where: Name of the folder, for messages.
+
+    Returns:
+        The identifier as written, or None where no file names one.
+
+    Raises:
+        VideoError: The files are of several patients, or one can not be read.
+    """
+    patients = {dicom_patient_id(path) or "" for path in files}
+    _check_one("patients", patients, where)
+    return patients.pop() or None
+
+
+def _check_one(what: str, values: Collection[str], where: str) -> None:
+    if len(values) > 1:
+        raise VideoError(
+            f"the folder holds DICOM files of {len(values)} {what}", hint="a folder is one video", where=where
+        )
 
 
 def _member(path: Path, where: str) -> _Member:

@@ -48,6 +48,23 @@ def read_folder(folder: Path, *, frames: int | None, max_bytes: int) -> Clip:
     return replace(clip, notes=(*clip.notes, f"files of another kind in the folder: {others}")) if others else clip
 
 
+def folder_patient(folder: Path) -> str | None:
+    """Read the patient that the files of a folder name, those that ``read_folder`` reads.
+
+    Returns:
+        PatientID as written, for the caller to make a pseudonym of; None where no file names one.
+
+    Raises:
+        VideoError: The folder holds no video, or its DICOM files name several patients or can not be read.
+    """
+    kind, files, _ = _sort(folder)
+    if kind != "DICOM":
+        return None
+    from echokit.video.dicom_series import series_patient
+
+    return series_patient(files, where=folder.name)
+
+
 def _sort(folder: Path) -> tuple[str, list[Path], int]:
     """Return the kind of the folder, its files of this kind in order, and how many others there are."""
     found: dict[str, list[Path]] = {"FRAMES": [], "DICOM": []}

@@ -51,6 +51,27 @@ def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = 
     return read_container(path, kind, frames=frames, max_bytes=max_bytes)
 
 
+def named_patient(path: Path) -> str | None:
+    """Read the patient that a video names: PatientID in the header of the very DICOM files that ``read_video`` reads.
+
+    Returns:
+        The identifier as written, for the caller to make a pseudonym of, as it must not be shown or stored; None where
+        the video names no patient.
+
+    Raises:
+        VideoError: The video can not be read, or is a folder with DICOM files of several patients.
+    """
+    if path.is_dir():
+        from echokit.video.folder import folder_patient
+
+        return folder_patient(path)
+    if video_format(path) != "DICOM":
+        return None
+    from echokit.video.dicom import dicom_patient_id
+
+    return dicom_patient_id(path)
+
+
 def video_format(path: Path) -> str:
     """Tell a format by content: ``AVI``, ``MP4``, ``DICOM`` or ``NIFTI``; for a folder ``FRAMES`` or ``DICOM``.
 

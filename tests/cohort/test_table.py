@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echokit import write_video
+from echokit import read_video, write_video
+from echokit.check.doctor import check_dataset
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import Cohort
 from echokit.cohort.exclusions import exclude
@@ -14,7 +15,7 @@ from echokit.cohort.outcome import status_at
 from echokit.cohort.place import place_below
 from echokit.cohort.table import Table
 from echokit.cohort.target import TargetSettings, targets_of
-from echokit.errors import DataError
+from echokit.errors import DataError, VideoError
 from tests.video.make import IDENTIFIER, NAME, blobs, write_dicom
 
 TARGET = TargetSettings.model_validate({"from": "target", "positive": "died"})
@@ -192,6 +193,42 @@ def test_dicoms_are_grouped_by_the_patient_in_their_header(tmp_path: Path) -> No
     shown = cohort.cases.to_csv() + str(cohort.warnings)
     assert IDENTIFIER not in shown
     assert NAME not in shown
+
+
+def series(folder: Path, count: int, **elements: object) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        write_dicom(folder / f"IM{number}", blobs(1), InstanceNumber=number, SeriesInstanceUID="1.2.3", **elements)
+    return folder
+
+
+@pytest.mark.parametrize("beside", ["DICOMDIR", "A_notes.txt", ".hidden"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_patient_is_read_from_the_very_files_that_are_the_video(tmp_path: Path, beside: str, count: int) -> None:
+    series(tmp_path / "plain", count)
+    place = series(tmp_path / "with", count) / beside
+    if beside == "DICOMDIR":
+        write_dicom(place, blobs(1), PatientID="other")
+    else:
+        place.write_text("hello")
+    cohort = read(write(tmp_path, "source,target\nplain,1\nwith,0\n"))
+    assert cohort.cases["patient_id"].nunique() == 1
+    assert not cohort.warnings
+    with pytest.raises(DataError, match="1 patients of 'table' are in more than one split"):
+        read(write(tmp_path, "source,target,split\nplain,1,train\nwith,0,test\n"))
+    findings = {one.check: one.count for one in check_dataset(tmp_path / "cases.csv", workers=1).findings}
+    assert findings["patient_in_two_splits"] == 1
+
+
+def test_a_series_of_two_patients_is_no_video_of_either(tmp_path: Path) -> None:
+    place = series(tmp_path / "mixed", 2)
+    write_dicom(place / "IM9", blobs(1), InstanceNumber=9, SeriesInstanceUID="1.2.3", PatientID="other")
+    series(tmp_path / "unnamed", 2, PatientID=None)
+    cohort = read(write(tmp_path, "source,target\nmixed,1\nunnamed,0\n"))
+    assert cohort.cases["patient_id"].nunique() == 2
+    assert cohort.warnings == ("2 videos name no patient: each counts as a patient of its own",)
+    with pytest.raises(VideoError, match="2 patients"):
+        read_video(place)
 
 
 @pytest.mark.parametrize(
