@@ -86,16 +86,29 @@ def _parquet(path: Path) -> Rows:
     try:
         table = read_table(path)
         columns = tuple(str(name).strip() for name in table.column_names)
-        cells = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+        cells = [
+            _texts(column.to_pylist(), name, str(path)) for name, column in zip(columns, table.columns, strict=True)
+        ]
     except (ArrowException, OSError, ValueError) as error:
         raise DataError(f"is not a readable Parquet table ({type(error).__name__})", where=str(path)) from None
     rows = tuple(dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True))
     return Rows(columns, rows, tuple(f"row {number + 1}" for number in range(len(rows))))
 
 
+def _texts(values: list[Any], column: str, where: str) -> list[str]:
+    try:
+        return [_text(value) for value in values]
+    except UnicodeDecodeError:
+        raise DataError(
+            f"the column {column!r} holds bytes that are no UTF-8 text", hint="leave it out", where=where
+        ) from None
+
+
 def _text(value: Any) -> str:
     if value is None or value != value:
         return ""
+    if isinstance(value, bytes):  # text, written by a program that did not mark it so
+        return value.decode().strip()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # a column of whole numbers with gaps comes as floats
     return str(int(value) if isinstance(value, bool) else value).strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESERVED = (*COLUMNS, "y_true")
+OPTIONAL = ("patient_id", "split")
+_LIKE = 0.8  # likeness of two names from which one is a misspelling of the other: PatientID and patient, no patient_sex
 
 
 @dataclass(frozen=True)
@@ -121,14 +124,14 @@ class Table:
 
     def _used(self, rows: Rows) -> tuple[str, ...]:
         learned = (self.target,) if self.horizon is None else (self.time, self.event)
-        optional = tuple(column for column in ("patient_id", "split") if column in rows.columns)
+        optional = tuple(column for column in OPTIONAL if column in rows.columns)
         return ("source", *learned, *optional)
 
     def check_columns(self, rows: Rows) -> None:
         """Refuse a table that lacks what the parameters name.
 
         Raises:
-            DataError: A column is missing, or named twice.
+            DataError: A column is missing, named twice, or nearly called ``patient_id`` or ``split``.
         """
         where = str(self.table)
         wanted = dict.fromkeys((*self._used(rows), *self.covariates))
@@ -136,6 +139,16 @@ class Table:
         if missing:
             hint = did_you_mean(missing[0], rows.columns) or f"it has {', '.join(rows.columns)}"
             raise DataError(f"lacks the columns {', '.join(missing)}", hint=hint, where=where)
+        unused = [column for column in rows.columns if column not in wanted]
+        for name in OPTIONAL:
+            # A column of patients or splits that is passed over for its spelling would put a patient on both sides.
+            like = None if name in rows.columns else next((column for column in unused if _nearly(column, name)), None)
+            if like is not None:
+                raise DataError(
+                    f"has a column {like!r} and none that is called {name}",
+                    hint=f"call it {name} if it is meant; if it is another thing, name it in data.covariates",
+                    where=where,
+                )
         if self.horizon is not None and self.target in rows.columns:
             raise DataError(
                 f"has a column {self.target!r}, and data.horizon makes one",
@@ -245,6 +258,11 @@ class Table:
                 hint=error.hint,
                 where=str(self.table),
             )
+
+
+def _nearly(column: str, name: str) -> bool:
+    one, other = ("".join(filter(str.isalnum, text.lower())) for text in (column, name))
+    return SequenceMatcher(None, one, other).ratio() >= _LIKE
 
 
 def _patient_in_header(path: Path) -> str | None:

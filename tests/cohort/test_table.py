@@ -118,6 +118,43 @@ def test_a_table_that_can_not_be_used_is_said(tmp_path: Path, text: str, said: s
         read(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [
+        ("Split", "split"), ("SPLIT", "split"), ("splits", "split"), ("PatientID", "patient_id"),
+        ("Patient ID", "patient_id"), ("patient-id", "patient_id"), ("patient", "patient_id"),
+        ("pateint_id", "patient_id"),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_nearly_a_known_one_is_not_passed_over(tmp_path: Path, column: str, meant: str) -> None:
+    table = write(tmp_path, f"source,target,{column}\na.avi,1,test\nb.avi,0,test\n")
+    for use in (read, check_dataset):
+        with pytest.raises(DataError, match=f"has a column {column!r} and none that is called {meant}"):
+            use(table)
+    assert column in read(table, covariates=(column,)).cases
+    table.write_text(f"source,target,patient_id,split,{column}\na.avi,1,x,train,0\n")
+    if column not in ("patient_id", "split"):
+        assert read(table).cases["patient_id"].nunique() == 1
+
+
+@pytest.mark.parametrize("column", ["patient_name", "patient_sex", "patient_age", "spline", "site", "id"])
+def test_a_column_of_another_meaning_is_only_counted(tmp_path: Path, column: str) -> None:
+    assert "1 columns of the table are not kept" in str(
+        read(write(tmp_path, f"source,target,{column}\na.avi,1,x\n")).warnings
+    )
+
+
+def test_text_as_bytes_in_parquet_is_text(tmp_path: Path) -> None:
+    import pandas as pd
+
+    place = tmp_path / "cases.parquet"
+    pd.DataFrame({"source": [b"M\xc3\xbcller.avi"], "target": [1]}).to_parquet(place)
+    assert read(place).cases["source"].tolist() == [str(tmp_path / "Müller.avi")]
+    pd.DataFrame({"source": ["a.avi"], "target": [1], "blob": [b"\xff\xd8"]}).to_parquet(place)
+    with pytest.raises(DataError, match="the column 'blob' holds bytes that are no UTF-8 text"):
+        read(place)
+
+
 def test_no_table_at_all_lets_a_fallback_in(tmp_path: Path) -> None:
     with pytest.raises(AbsentError):
         read(tmp_path / "nothing.csv")
