@@ -13,11 +13,13 @@ Fragment = tuple[int, int]
 MAX_FRAGMENTS = 2**20
 """More than any clip has: a file could be made of empty ones."""
 _ITEM = b"\xfe\xff\x00\xe0"
+_BOXES = b"\0\0\0\x0cjP  "  # JPEG 2000 in the boxes of a file
+_BEGIN_OF_IMAGE = (b"\xff\xd8", b"\xff\x4f\xff\x51", _BOXES)
 _END_OF_IMAGE = (b"\xff\xd9", b"\xff\xd9\x00")
 
 
 def find_frames(file: Bytes, declared: int, size: int) -> list[list[Fragment]]:
-    """Find the fragments of every frame; only the lengths in front of the fragments are read.
+    """Find the fragments of every frame; of the fragments, their first and last bytes are read at most.
 
     Args:
         file: Positioned at the first byte of the pixel data's value, the item of the basic offset table.
@@ -30,12 +32,10 @@ def find_frames(file: Bytes, declared: int, size: int) -> list[list[Fragment]]:
     items = _items(file, size)
     if not items:
         return []
-    table, fragments = items[0], items[1:]
-    if declared == 1:
-        return [fragments] if fragments else []
-    if len(fragments) <= declared:
+    fragments = items[1:]
+    if len(fragments) == declared > 1:
         return [[fragment] for fragment in fragments]
-    return _by_offsets(file, table, fragments) or _by_end_marker(file, fragments)
+    return _by_content(file, fragments)
 
 
 def _items(file: Bytes, size: int) -> list[Fragment]:
@@ -54,31 +54,29 @@ def _items(file: Bytes, size: int) -> list[Fragment]:
         file.seek(length, 1)
 
 
-def _by_offsets(file: Bytes, table: Fragment, fragments: Sequence[Fragment]) -> list[list[Fragment]]:
-    """Group by the basic offset table: bytes from the first fragment's item to the first item of each frame."""
-    file.seek(table[0])
-    raw = file.read(table[1])
-    starts = set(struct.unpack(f"<{len(raw) // 4}L", raw[: len(raw) // 4 * 4]))
-    first = fragments[0][0]
+def _by_content(file: Bytes, fragments: Sequence[Fragment]) -> list[list[Fragment]]:
+    """Group by what fragments hold: an image begins where one says so, and where the one before has ended.
+
+    Neither the header nor the basic offset table is asked: both can tell of fewer frames than there are.
+    """
     frames: list[list[Fragment]] = []
-    for fragment in fragments:
-        if fragment[0] - first in starts:
+    ended = True
+    for start, length in fragments:
+        if length == 0:
+            continue
+        file.seek(start)
+        if ended or _begins_image(file.read(min(length, 12))):
             frames.append([])
-        if not frames:
-            return []
-        frames[-1].append(fragment)
+        frames[-1].append((start, length))
+        file.seek(start + max(length - 3, 0))
+        ended = file.read(min(length, 3)).endswith(_END_OF_IMAGE)
     return frames
 
 
-def _by_end_marker(file: Bytes, fragments: Sequence[Fragment]) -> list[list[Fragment]]:
-    """Group by the marker that ends a JPEG, JPEG-LS or JPEG 2000 image."""
-    frames: list[list[Fragment]] = [[]]
-    for start, length in fragments:
-        frames[-1].append((start, length))
-        file.seek(start + max(length - 3, 0))
-        if file.read(3).endswith(_END_OF_IMAGE):
-            frames.append([])
-    return [frame for frame in frames if frame]
+def _begins_image(head: bytes) -> bool:
+    """Whether a JPEG, JPEG-LS, JPEG 2000 or RLE image begins with these 12 bytes."""
+    rle = len(head) >= 8 and 1 <= head[0] <= 15 and head[1:8] == b"\0\0\0\x40\0\0\0"
+    return rle or head.startswith(_BEGIN_OF_IMAGE)
 
 
 def coded_size(data: bytes) -> tuple[int, int] | None:
@@ -86,7 +84,7 @@ def coded_size(data: bytes) -> tuple[int, int] | None:
 
     A decoder allocates by these numbers before it reads a pixel, whatever the DICOM header says.
     """
-    if data[:8] == b"\0\0\0\x0cjP  ":  # JPEG 2000 in the boxes of a file
+    if data.startswith(_BOXES):
         data = data[max(data[:4096].find(b"\xff\x4f\xff\x51"), 0) :]
     if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 24:
         right, bottom, left, top = struct.unpack(">4L", data[8:24])

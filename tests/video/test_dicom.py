@@ -263,6 +263,26 @@ def test_frames_in_several_fragments(tmp_path: Path) -> None:
         clip = read_video(tmp_path / "b")
         np.testing.assert_array_equal(clip.frames, whole.frames)
         assert clip.notes == ()
+    for declared, words in ((1, "file holds 6: the rest is not read"), (12, "6 decoded"), (50, "6 decoded")):
+        header.NumberOfFrames = declared
+        header.save_as(tmp_path / "b")
+        clip = read_video(tmp_path / "b")
+        assert clip.damaged
+        assert words in clip.notes[0]
+
+
+def test_one_image_may_lie_in_several_fragments(tmp_path: Path) -> None:
+    (coded,) = jpegs(np.repeat(CLIP[:1, ..., None], 3, axis=3))
+    path = write_dicom(
+        tmp_path / "a", [coded], shape=(1, 48, 64), syntax="1.2.840.10008.1.2.4.50", photometric="YBR_FULL_422"
+    )
+    whole, header = read_video(path), dcmread(path)
+    for fragments in (2, 5):
+        header.PixelData = pydicom.encaps.encapsulate([coded], fragments_per_frame=fragments)
+        header.save_as(tmp_path / "b")
+        clip = read_video(tmp_path / "b")
+        np.testing.assert_array_equal(clip.frames, whole.frames)
+        assert clip.notes == ()
 
 
 def test_what_the_header_forges_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:

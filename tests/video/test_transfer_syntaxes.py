@@ -79,6 +79,21 @@ def test_every_syntax_with_every_colour_space(tmp_path: Path, syntax: str, kind:
     np.testing.assert_array_equal(read_video(path, frames=2).frames, clip.frames[:2])
 
 
+@pytest.mark.parametrize("declared", ["1", None, "2"])
+@pytest.mark.parametrize("syntax", SYNTAXES[4:])
+def test_frames_are_counted_whatever_the_header_declares(tmp_path: Path, syntax: str, declared: str | None) -> None:
+    source = write_dicom(tmp_path / "a", CLIP)
+    header = dcmread(transcode(source, tmp_path / "b", syntax))
+    whole = read_video(tmp_path / "b")
+    assert not whole.damaged
+    header.NumberOfFrames = declared
+    header.save_as(tmp_path / "b")
+    clip = read_video(tmp_path / "b")
+    assert clip.damaged
+    assert clip.notes[0] == f"header declares {declared or 1} frames, file holds 5: the rest is not read"
+    np.testing.assert_array_equal(clip.frames, whole.frames[: len(clip)])
+
+
 @pytest.mark.parametrize("name", [
     "gdcm-US-ALOKA-16_big.dcm", "gdcm-US-ALOKA-16.dcm", "OBXXXX1A_expb_2frame.dcm", "OBXXXX1A_rle_2frame.dcm",
     "SC_rgb_expb.dcm", "SC_rgb_small_odd_big_endian.dcm", "emri_small_big_endian.dcm", "image_dfl.dcm",
