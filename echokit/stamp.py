@@ -9,11 +9,11 @@ PRETRAINED_STAMP = "PHANTOM-PRETRAINED: the starting weights were trained on syn
 MARKER = "PHANTOM_DATA.json"
 
 
-def is_phantom(root: Path) -> bool:
-    """Whether a dataset's directory says that it is synthetic."""
-    return (root / MARKER).is_file()
+def is_phantom(*places: Path) -> bool:
+    """Whether one of some files and folders is, or lies anywhere below, a directory that says that it is synthetic.
 
-
-def from_phantom(file: Path) -> bool:
-    """Whether a file lies somewhere below a directory that says that it is synthetic."""
-    return any(is_phantom(folder) for folder in file.absolute().parents)
+    Links are followed: what they lead to counts as well as where they are.
+    """
+    folders = {folder for place in places for folder in (place.absolute().parent, place.resolve().parent)}
+    ways = {way for folder in folders for way in (folder, *folder.parents)} | set(places)
+    return any((way / MARKER).is_file() for way in ways)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +27,11 @@ def survey_dynamic(root: Path) -> Survey:
         DataError: FileList.csv is not a readable table, or lacks a column.
     """
     reading = _Reading(root, echonet_dynamic.NEEDED, echonet_dynamic.COVARIATES)
-    listed = tuple(reading.listed(lambda name: name, lambda split: split.lower()))
+    listed = tuple(reading.listed(echonet_dynamic.patient_of, lambda split: split.lower()))
     tracings, findings = reading.tracings(listed, {"X1": "X2", "Y1": "Y2"})
     return Survey(
         "EchoNet-Dynamic",
-        is_phantom(root),
+        is_phantom(root, root / "Videos" / "video.avi"),
         listed,
         (*reading.findings(listed), *findings),
         tracings,
@@ -54,7 +54,7 @@ def survey_pediatric(root: Path) -> Survey:
         if not (root / view / "FileList.csv").is_file():
             continue
         reading = _Reading(root / view, echonet_pediatric.NEEDED, echonet_pediatric.NUMBERS)
-        here = reading.listed(lambda name: name.rsplit("-", 2)[0], lambda split: split.removesuffix(".0"))
+        here = reading.listed(lambda name, _: name.rsplit("-", 2)[0], lambda split: split.removesuffix(".0"))
         loose = [(one.case_id, view) for one in here if len(one.case_id.split("-")) < 3]
         table, findings = reading.tracings(tuple(here), {"X": None, "Y": None})
         own = finding(
@@ -105,10 +105,15 @@ class _Reading:
         self.twice: Affected = []
         self.no_numbers: Affected = []
 
-    def listed(self, patient_of: object, split_of: object) -> list[Listed]:
-        """Return each video once, and keep what can not be taken."""
-        assert callable(patient_of)
-        assert callable(split_of)
+    def listed(
+        self, patient_of: Callable[[str, Mapping[Hashable, str]], str], split_of: Callable[[str], str]
+    ) -> list[Listed]:
+        """Return each video once, and keep what can not be taken.
+
+        Args:
+            patient_of: From a video's name and the cells of its row.
+            split_of: From the cell of the split.
+        """
         videos: list[Listed] = []
         first: dict[str, int] = {}
         rows = self.numbers.to_dict("records")
@@ -130,7 +135,9 @@ class _Reading:
             ef = values.get("ef", float("nan"))
             source = self.folder / "Videos" / f"{name}.avi"
             split = split_of(str(cell["Split"]).strip())
-            videos.append(Listed(name, patient_of(name), split, source, values, ef, "EF is empty or not a number"))
+            videos.append(
+                Listed(name, patient_of(name, cell), split, source, values, ef, "EF is empty or not a number")
+            )
         return videos
 
     def findings(self, listed: tuple[Listed, ...]) -> list[Finding]:

@@ -79,7 +79,8 @@ def survey_table(dataset: Table) -> Survey:
         ),
     )
     has_split = "split" in rows.columns
-    return Survey("table", is_phantom(root), tuple(listed), findings, splits=SPLITS if has_split else ("",))
+    phantom = is_phantom(root, *(one.source for one in listed))
+    return Survey("table", phantom, tuple(listed), findings, splits=SPLITS if has_split else ("",))
 
 
 def _headers(dataset: Table, listed: list[Listed], named: bool) -> Finding:

@@ -135,7 +135,8 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
     Example: echokit data convert studies --to dataset --table measurements.csv
     """
     from echokit.cli.console import Screen
-    from echokit.conversion.convert import NO_VIDEO, REPORT, Conversion, convert_studies
+    from echokit.conversion.conversion import Conversion
+    from echokit.conversion.convert import NO_VIDEO, REPORT, convert_studies
     from echokit.sources import expand
     from echokit.stamp import STAMP
 

@@ -6,6 +6,7 @@ The layout and its quirks are those of the public dataset (Ouyang et al., Nature
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ COVARIATES = {
     "FrameHeight": "height",
     "FrameWidth": "width",
 }
+
+
+def patient_of(name: str, cells: Mapping[Hashable, str]) -> str:
+    """Whose a video is, by the cells of its row: who ``PatientId`` says, else nobody known but the video itself."""
+    return cells.get("PatientId", "").strip() or name
 
 
 class EchonetDynamic:
@@ -60,7 +66,8 @@ class EchonetDynamic:
         refuse_escapes(names, listing)
         cases = numbers_of(table, COVARIATES)
         cases.insert(0, "case_id", names)
-        cases.insert(1, "patient_id", list(table["PatientId"]) if "PatientId" in table.columns else names)
+        cells = table.to_dict("records")
+        cases.insert(1, "patient_id", [patient_of(name, row) for name, row in zip(names, cells, strict=True)])
         cases.insert(2, "source", [str(self.root / "Videos" / f"{name}.avi") for name in names])
         cases.insert(3, "split", [str(split).strip().lower() for split in table["Split"]])
         _check_splits(cases, listing)
@@ -69,7 +76,7 @@ class EchonetDynamic:
         return Cohort(
             cases.reset_index(drop=True),
             name="EchoNet-Dynamic layout",
-            phantom=is_phantom(self.root),
+            phantom=is_phantom(self.root, self.root / "Videos" / names[0]),
             warnings=tuple(warnings),
             fingerprint=content_hash(listing),
         )

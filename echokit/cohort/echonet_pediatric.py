@@ -78,7 +78,7 @@ class EchonetPediatric:
         return Cohort(
             cases,
             name=f"EchoNet-Pediatric layout, {self.view}",
-            phantom=is_phantom(self.root),
+            phantom=is_phantom(self.root, listing.parent / "Videos" / names[0]),
             warnings=tuple(untraced(listing.parent / "VolumeTracings.csv", names)),
             fingerprint=content_hash(listing),
         )

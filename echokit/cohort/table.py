@@ -116,7 +116,7 @@ class Table:
         return Cohort(
             cases,
             name=self.name,
-            phantom=is_phantom(self.table.parent),
+            phantom=is_phantom(self.table, *(source.path for source in sources)),
             warnings=tuple(warnings),
             fingerprint=content_hash(self.table),
             unknown={case_ids[row]: f"{rows.places[row]}: {why}" for row, why in unknown.items()},

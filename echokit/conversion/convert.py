@@ -11,45 +11,23 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from echokit.conversion.conversion import Conversion
 from echokit.conversion.header import read_header
-from echokit.conversion.labels import Labels, divide
+from echokit.conversion.labels import Labels
+from echokit.conversion.listing import COLUMNS, join, listing
 from echokit.errors import DataError, VideoError
 from echokit.fingerprint import content_hash
 from echokit.identity import pseudonym, remember_sources
-from echokit.stamp import MARKER, STAMP, from_phantom
+from echokit.stamp import MARKER, STAMP, is_phantom
 from echokit.workers import Lost, in_order
 
 LISTING, VIDEOS, REPORT = "FileList.csv", "Videos", "conversion.csv"
 SIZE = 112
 NO_VIDEO = "no video"
-COLUMNS = (
-    "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split", "PatientId",
-)  # fmt: skip
 _EXTENSIONS = (".dcm", ".dicom", ".avi", ".mp4")
 _COLOUR_FRAMES = 4
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What became of one file.
-
-    Attributes:
-        case_id, patient_id: Pseudonyms; files that name no patient count as patients of their own.
-        status: ``converted``, ``left out`` where it does not belong into the dataset, ``unreadable`` where it may.
-        remark: Why, or what was noted on the way.
-        damaged: Whether the file lacks frames that it should hold.
-        frames, fps: Of the video that was written.
-    """
-
-    case_id: str
-    patient_id: str
-    status: Literal["converted", "left out", "unreadable"]
-    remark: str = ""
-    damaged: bool = False
-    frames: int = 0
-    fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,10 +72,13 @@ def convert_studies(
         done: Called with each file's row, in order.
 
     Raises:
-        DataError: ``directory`` is not empty, the table can not be used, a patient would be in two splits, or nothing
-            is left to convert.
+        DataError: ``directory`` is not empty or the current one, the table can not be used, a patient would be in two
+            splits, or nothing is left to convert.
     """
     labels = Labels(table) if table is not None else None
+    directory = Path(os.path.abspath(directory))
+    if directory == Path.cwd():
+        raise DataError("a folder can not be made where you are", hint="name a new one", where=str(directory))
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise DataError("the folder exists and is not empty", hint="name a new one", where=str(directory))
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -120,13 +101,16 @@ def convert_studies(
                 f"none of {len(rows)} files is a B-mode clip of the heart that can be converted",
                 hint=f"the first one: {rows[0].remark}" if rows else None,
             )
-        remarks = _write_listing(unfinished / LISTING, rows, files, patients, labels, size)
+        joined = join(rows, files, patients, labels)
+        rows = list(joined.rows)
+        lines, remarks = listing(joined, size)
+        _write_rows(unfinished / LISTING, COLUMNS, lines)
         _write_rows(
             unfinished / REPORT,
             ("case_id", "patient_id", "status", "remark"),
             [(row.case_id, row.patient_id, row.status, row.remark) for row in rows],
         )
-        phantom = any(from_phantom(path) for path in files)
+        phantom = is_phantom(*files)
         if phantom:
             said = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
             (unfinished / MARKER).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
@@ -136,7 +120,7 @@ def convert_studies(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     remember_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
-    return Dataset(tuple(rows), remarks, phantom)
+    return Dataset(tuple(rows), (*joined.remarks, *remarks), phantom)
 
 
 def _convert_all(
@@ -212,71 +196,6 @@ def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size:
         notes.append("the frames are not evenly spaced in time: written at their mean rate")
     write_video(videos / f"{case_id}.avi", cut.frames, clip.fps or USUAL_FPS)
     return Conversion(case_id, patient_id, "converted", "; ".join(notes), clip.damaged, len(cut), clip.fps)
-
-
-def _write_listing(
-    place: Path,
-    rows: Sequence[Conversion],
-    files: Sequence[Path],
-    patients: Sequence[str | None],
-    labels: Labels | None,
-    size: int,
-) -> tuple[str, ...]:
-    """Write ``FileList.csv``; return what is to be said about it."""
-    kept = [
-        (row, labels.find(path, patient) if labels else None)
-        for row, path, patient in zip(rows, files, patients, strict=True)
-        if row.status == "converted"
-    ]
-    remarks = []
-    unlabelled = sum(label is None for _, label in kept)
-    if labels is not None and unlabelled:
-        remarks.append(f"{unlabelled} of {len(kept)} clips have no row in the table")
-    if labels is not None and labels.unused():
-        remarks.append(f"{labels.unused()} rows of the table have no clip that was converted")
-    without = sum(label is None or not label.values["ef"] for _, label in kept)
-    if without:
-        remarks.append(f"{without} clips have no ejection fraction: EF is empty")
-    if labels is not None and labels.has_split:
-        splits = {row.case_id: label.split if label else "" for row, label in kept}
-        _check_splits(kept, splits)
-    else:
-        divided = divide(row.patient_id for row, _ in kept)
-        splits = {row.case_id: divided[row.patient_id] for row, _ in kept}
-        remarks.append("split by patient at random in the proportions of EchoNet-Dynamic")
-    _write_rows(
-        place,
-        COLUMNS,
-        [
-            (
-                row.case_id,
-                *(label.values[name] if label else "" for name in ("ef", "esv", "edv")),
-                size,
-                size,
-                "" if row.fps is None else f"{row.fps:.6g}",
-                row.frames,
-                splits[row.case_id].upper(),
-                row.patient_id,
-            )
-            for row, label in kept
-        ],
-    )
-    return tuple(remarks)
-
-
-def _check_splits(kept: Sequence[tuple[Conversion, Any]], splits: dict[str, str]) -> None:
-    missing = sum(not split for split in splits.values())
-    if missing:
-        raise DataError(
-            f"the table gives no split for {missing} of {len(kept)} clips",
-            hint="give one for every clip, or leave the column out",
-        )
-    found: dict[str, set[str]] = {}
-    for row, _ in kept:
-        found.setdefault(row.patient_id, set()).add(splits[row.case_id])
-    crossing = sum(len(parts) > 1 for parts in found.values())
-    if crossing:
-        raise DataError(f"the table puts {crossing} patients into more than one split")
 
 
 def _write_rows(place: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -56,13 +56,15 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """Read what a DICOM header says; one that can not be read says nothing, and reading the frames tells why."""
+    patient = None
     try:
         header = read_elements(path, _ELEMENTS)
+        # First whose it is: a clip stays with its patient, whatever the rest of the header is like.
         patient = str(header.get("PatientID", "") or "").strip() or None
         return Header(patient, _unfit(header))
     except Exception:
         # What pydicom raises on damaged input is not a closed set, and its messages quote the values of elements.
-        return Header(None, None)
+        return Header(patient, None)
 
 
 def _unfit(header: Dataset) -> str | None:

@@ -1,4 +1,4 @@
-"""What a table says about the clips that are converted: volumes, ejection fraction and split, by file or by patient."""
+"""What a table says about the clips that are converted: patient, volumes, ejection fraction and split."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Label:
 
     values: Mapping[str, str]
     split: str
+    patient: str
     place: str
 
 
@@ -29,11 +30,12 @@ class Labels:
     """A table with a row a file (column ``source``, relative to the table) or a row a patient (``patient_id``).
 
     Args:
-        table: CSV or Parquet with ``source`` or ``patient_id``, and any of ``ef``, ``esv``, ``edv`` and ``split``.
+        table: CSV or Parquet with ``source`` or ``patient_id`` or both, and any of ``ef``, ``esv``, ``edv`` and
+            ``split``.
 
     Raises:
-        DataError: It can not be read, has neither column or no label, repeats a file or patient, or a value can not
-            be true. Rows are named by their line.
+        DataError: It can not be read, has neither column or says nothing of what they name, repeats a file or
+            patient, or a value can not be true. Rows are named by their line.
     """
 
     def __init__(self, table: Path) -> None:
@@ -43,10 +45,10 @@ class Labels:
         columns = {name.lower(): name for name in rows.columns}
         self.by_file = "source" in columns
         self.has_split = "split" in columns
-        known = [name for name in (*NUMBERS, "split") if name in columns]
-        if not known or not (self.by_file or "patient_id" in columns):
+        known = [name for name in (*NUMBERS, "split", "patient_id") if name in columns]
+        if len(known) + self.by_file < 2 or not (self.by_file or "patient_id" in columns):
             raise DataError(
-                "needs the column source or patient_id, and at least one of ef, esv, edv, split",
+                "needs the column source or patient_id, and at least one of ef, esv, edv, split beside it",
                 hint=f"it has {', '.join(rows.columns)}",
                 where=str(table),
             )
@@ -60,7 +62,7 @@ class Labels:
                 what = "file" if self.by_file else "patient"
                 raise DataError(f"the same {what} as in {self._labels[key].place}", where=where)
             cells = {name: row[columns[name]] for name in known}
-            self._labels[key] = Label(_numbers(cells, where), _split(cells, where), place)
+            self._labels[key] = Label(_numbers(cells, where), _split(cells, where), cells.get("patient_id", ""), place)
 
     def find(self, path: Path, patient: str | None) -> Label | None:
         """Return the row of a file, or None where there is none."""

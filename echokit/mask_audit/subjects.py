@@ -115,7 +115,7 @@ def subjects_of(sources: Sequence[str]) -> Subjects:
     phantom = False
     for source in sources:
         folder = Path(source).expanduser()
-        phantom |= is_phantom(folder if folder.is_dir() else folder.parent)
+        phantom |= is_phantom(folder)
         if (folder / "FileList.csv").is_file():
             clips += _echonet(folder)
             positive.add(f"EF below {REDUCED:g} %")
@@ -156,13 +156,13 @@ def _echonet(folder: Path) -> list[Subject]:
     return [
         Subject(
             str(case),
-            str(case),
+            str(patient),
             Path(source),
             ef if np.isfinite(ef) else None,
             int(ef < REDUCED) if np.isfinite(ef) else None,
             lines=lines.get(str(case), {}),
         )
-        for case, source, ef in zip(cases["case_id"], cases["source"], efs, strict=True)
+        for case, patient, source, ef in zip(cases["case_id"], cases["patient_id"], cases["source"], efs, strict=True)
     ]
 
 

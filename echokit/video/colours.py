@@ -26,7 +26,12 @@ def read_colours(path: Path, numbers: Collection[int]) -> Colours | None:
     Raises:
         VideoError: The file can not be read, or is of another format.
     """
-    if video_format(path) == "DICOM":
+    kind = video_format(path)
+    if path.is_dir():
+        from echokit.video.folder import folder_colours
+
+        return folder_colours(path, numbers)
+    if kind == "DICOM":
         from echokit.video.dicom import dicom_colours
 
         return dicom_colours(path, numbers)

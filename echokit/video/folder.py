@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from echokit.errors import VideoError
 from echokit.folder import files_in_order
 from echokit.video.clip import Clip
+from echokit.video.grey import Colour
 
 KINDS = {b"\xff\xd8\xff": "FRAMES", b"\x89PNG\r\n\x1a\n": "FRAMES"}
 
@@ -63,6 +65,31 @@ def folder_patient(folder: Path) -> str | None:
     from echokit.video.dicom_series import series_patient
 
     return series_patient(files, where=folder.name)
+
+
+def folder_colours(folder: Path, numbers: Collection[int]) -> Colour | None:
+    """Decode some frames of a folder in colour.
+
+    Args:
+        folder: A folder that ``read_folder`` reads.
+        numbers: Of the frames; those that can not be decoded are left out.
+
+    Returns:
+        (k, H, W, 3) uint8 RGB, or None where the pictures are monochrome or no frame can be decoded.
+
+    Raises:
+        VideoError: The folder holds no video.
+    """
+    import numpy as np
+
+    from echokit.video.dicom import dicom_colours
+    from echokit.video.frames import frame_colours
+
+    kind, files, _ = _sort(folder)
+    wanted = [files[number] for number in sorted(numbers) if number < len(files)]
+    found = [dicom_colours(path, [0]) if kind == "DICOM" else frame_colours(path) for path in wanted]
+    there = [image for image in found if image is not None]
+    return np.concatenate(there) if there else None
 
 
 def _sort(folder: Path) -> tuple[str, list[Path], int]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from echokit.errors import VideoError
 from echokit.folder import natural_key
 from echokit.video.clip import Clip
-from echokit.video.grey import Grey, rgb_to_grey, stored_to_grey
+from echokit.video.grey import Colour, Grey, rgb_to_grey, stored_to_grey
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_PIXELS = 2**26
+_MONOCHROME = ("L", "1")
+Pixels = Grey | Colour
 
 
 def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, where: str) -> Clip:
@@ -38,7 +44,7 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
     failed = 0
     wanted = files[:frames]
     for path in wanted:
-        image = _decode(path)
+        image = _decode(path, _grey)
         if image is None:
             failed += 1
             continue
@@ -67,6 +73,11 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
     )
 
 
+def frame_colours(path: Path) -> Colour | None:
+    """Return one picture as (1, H, W, 3) uint8 RGB, or None where it is monochrome or can not be decoded."""
+    return _decode(path, _colour)
+
+
 def _numbers(files: Sequence[Path], where: str) -> list[tuple[int, ...]]:
     """Return the numbers in each name; two files must not claim the same place."""
     numbers = [tuple(int(text) for text in re.findall(r"[0-9]+", path.stem)) for path in files]
@@ -93,21 +104,31 @@ def _missing(numbers: Sequence[tuple[int, ...]]) -> int:
     return round(float((steps / usual - 1).sum()))
 
 
-def _decode(path: Path) -> Grey | None:
-    """Return the (H, W) uint8 luma of one picture, or None where it can not be decoded."""
-    from PIL import Image
+def _decode(path: Path, take: Callable[[Image], Pixels | None]) -> Pixels | None:
+    """Return what is taken from one picture, or None where it can not be decoded."""
+    import PIL.Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=["JPEG", "PNG"]) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    return None
-                image.draft("L", None)  # the luma of a JPEG, without a way through RGB
-                if image.mode in ("L", "1"):
-                    return np.asarray(image.convert("L"), np.uint8)
-                if image.mode.startswith("I"):
-                    return stored_to_grey(np.asarray(image).astype(np.uint16), 16, signed=False, inverted=False)
-                return rgb_to_grey(np.asarray(image.convert("RGB"), np.uint8))
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError):
+            with PIL.Image.open(path, formats=["JPEG", "PNG"]) as image:
+                return take(image) if image.width * image.height <= MAX_PIXELS else None
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, PIL.Image.DecompressionBombError):
         return None
+
+
+def _grey(image: Image) -> Grey:
+    """The (H, W) luma."""
+    image.draft("L", None)  # of a JPEG without a way through RGB
+    if image.mode in _MONOCHROME:
+        return np.asarray(image.convert("L"), np.uint8)
+    if image.mode.startswith("I"):
+        return stored_to_grey(np.asarray(image).astype(np.uint16), 16, signed=False, inverted=False)
+    return rgb_to_grey(np.asarray(image.convert("RGB"), np.uint8))
+
+
+def _colour(image: Image) -> Colour | None:
+    """(1, H, W, 3) RGB, or None where there is no colour."""
+    if image.mode in _MONOCHROME or image.mode.startswith("I"):
+        return None
+    return np.asarray(image.convert("RGB"), np.uint8)[None]

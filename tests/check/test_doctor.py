@@ -365,6 +365,23 @@ def test_the_other_layouts_are_examined_too(others: Path, layout: str) -> None:
     assert checkup.phantom
 
 
+def test_a_patient_of_a_converted_dataset_in_two_splits_is_found(root: Path) -> None:
+    listing = read(root / "FileList.csv")
+    first, other = listing[0], next(row for row in listing if row["Split"] != listing[0]["Split"])
+    for number, row in enumerate(listing):
+        row["PatientId"] = f"patient-{number}"
+    other["PatientId"] = first["PatientId"]
+    write(root / "FileList.csv", listing)
+    assert found(check(root))["patient_in_two_splits"] == 1
+    with pytest.raises(EchokitError, match="split"):
+        EchonetDynamic(root=str(root))()
+    for row in listing:
+        row["PatientId"] = ""
+    write(root / "FileList.csv", listing)
+    assert "patient_in_two_splits" not in found(check(root))
+    assert EchonetDynamic(root=str(root))().cases["patient_id"].is_unique
+
+
 def test_a_pediatric_patient_in_two_folds_is_found(others: Path, tmp_path: Path) -> None:
     root = shutil.copytree(others / "echonet_pediatric", tmp_path / "data")
     rows = read(root / "A4C" / "FileList.csv")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pydicom.examples
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 
 from echokit.cli import exit_code
 from echokit.cohort.echonet_dynamic import EchonetDynamic
-from echokit.conversion.convert import Conversion, convert_studies
+from echokit.conversion.conversion import Conversion
+from echokit.conversion.convert import convert_studies
 from echokit.conversion.labels import divide
 from echokit.conversion.picture import cut_to_fan, fan_of_clip
 from echokit.errors import DataError
@@ -21,10 +24,11 @@ from echokit.phantom.clinical.truth import read_truth
 from echokit.sources import expand
 from echokit.video.clip import Clip
 from echokit.video.reading import read_video
+from echokit.video.writing import write_video
 from tests.video.make import IDENTIFIER, NAME, write_dicom
 from tests.video.test_fuzz import mutate
 
-from .make import fan_clip, write_study
+from .make import coloured, fan_clip, region, write_study
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +127,77 @@ def test_labels_by_file_and_by_patient(tmp_path: Path) -> None:
     assert any("2 clips have no ejection fraction" in remark for remark in made.remarks)
 
 
+def test_a_table_tells_whose_the_clips_are_where_no_header_does(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    for index in range(6):
+        write_video(study / f"{index}.avi", fan_clip(index), 30.0)
+    files = expand([str(study)])
+    made = convert_studies(files, tmp_path / "unknown", workers=1)
+    assert any("6 clips name no patient" in remark for remark in made.remarks)
+    table = tmp_path / "labels.csv"
+    table.write_text("source,patient_id\n" + "".join(f"study/{n}.avi,MRN-{n // 2}\n" for n in range(6)))
+    made = convert_studies(files, tmp_path / "known", table=table, workers=1)
+    assert not any("name no patient" in remark for remark in made.remarks)
+    listing = rows(tmp_path / "known" / "FileList.csv")
+    assert [len({row["PatientId"] for row in listing[n : n + 2]}) for n in (0, 2, 4)] == [1, 1, 1]
+    assert len({row["PatientId"] for row in listing}) == 3
+    assert all(len({row["Split"] for row in listing[n : n + 2]}) == 1 for n in (0, 2, 4))
+    assert "MRN" not in (tmp_path / "known" / "FileList.csv").read_text()
+
+
+def test_the_clips_of_a_header_s_patient_stay_together_under_the_table_s_name(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    for index, patient in enumerate(("A-1", "A-1", "B-2")):
+        write_dicom(study / f"{index}.dcm", fan_clip(index), PatientID=patient)
+    write_video(study / "3.avi", fan_clip(3), 30.0)
+    files = expand([str(study)])
+    table = tmp_path / "labels.csv"
+    table.write_text("source,patient_id,ef\nstudy/0.dcm,LVAD-07,30\nstudy/3.avi,LVAD-07,31\n")
+    convert_studies(files, tmp_path / "data", table=table, workers=1)
+    first, second, other, video = (row["PatientId"] for row in rows(tmp_path / "data" / "FileList.csv"))
+    assert first == second == video != other
+    table.write_text("source,patient_id\nstudy/0.dcm,LVAD-07\nstudy/1.dcm,LVAD-08\n")
+    with pytest.raises(DataError, match="two patients, in line 2 and line 3, for files whose headers name one"):
+        convert_studies(files, tmp_path / "torn", table=table, workers=1)
+
+
+def test_colour_doppler_in_a_folder_of_frames_is_left_out(tmp_path: Path) -> None:
+    for name, frames in (("doppler", coloured(fan_clip())), ("plain", fan_clip())):
+        (tmp_path / "study" / name).mkdir(parents=True)
+        for number, frame in enumerate(frames):
+            Image.fromarray(frame).save(tmp_path / "study" / name / f"frame_{number}.png")
+    doppler, plain = convert_studies(expand([str(tmp_path / "study")]), tmp_path / "data", workers=1).rows
+    assert (doppler.status, doppler.remark) == ("left out", "colour Doppler, by its pictures")
+    assert plain.status == "converted"
+
+
+def test_a_header_with_a_strange_region_still_tells_whose_the_clip_is(tmp_path: Path) -> None:
+    strange = region(1)
+    strange[0].RegionSpatialFormat = [1, 2]
+    for index, regions in enumerate((strange, region(1))):
+        write_dicom(tmp_path / f"{index}.dcm", fan_clip(index), PatientID="A-1", SequenceOfUltrasoundRegions=regions)
+    made = convert_studies(expand([str(tmp_path)]), tmp_path / "data", workers=1)
+    assert len({row.patient_id for row in made.rows}) == 1
+
+
+def test_the_row_of_a_copy_is_the_row_of_the_recording(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    for folder in ("a", "b"):
+        (study / folder).mkdir(parents=True)
+        write_dicom(study / folder / "clip.dcm", fan_clip(0))
+    shutil.copy(study / "a" / "clip.dcm", study / "b" / "clip.dcm")
+    table = tmp_path / "labels.csv"
+    table.write_text("source,ef\nstudy/b/clip.dcm,44\n")
+    made = convert_studies(expand([str(study)]), tmp_path / "data", table=table, workers=1)
+    assert [row["EF"] for row in rows(tmp_path / "data" / "FileList.csv")] == ["44"]
+    assert not any("have no clip" in remark for remark in made.remarks)
+    table.write_text("source,ef\nstudy/a/clip.dcm,40\nstudy/b/clip.dcm,44\n")
+    with pytest.raises(DataError, match="line 2 and line 3 of the table are about copies"):
+        convert_studies(expand([str(study)]), tmp_path / "torn", table=table, workers=1)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -131,6 +206,7 @@ def test_labels_by_file_and_by_patient(tmp_path: Path) -> None:
         ("patient_id,ef\nA,50\nA,51\n", "the same patient as in line 2"),
         ("name,ef\nA,50\n", "needs the column source or patient_id"),
         ("patient_id,age\nA,50\n", "needs the column"),
+        ("source,age\na,50\n", "needs the column"),
         ("source,ef\n../a,50\n", "has '..' in it"),
         ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,\n", "gives no split for 1 of 2"),
         ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,test\n", "1 patients into more than one split"),
@@ -194,6 +270,16 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert secret not in told.replace(str(tmp_path / "data"), ""), secret
     assert exit_code(asked) == 2
     assert "not empty" in capsys.readouterr().err
+
+
+def test_the_current_folder_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dicom(tmp_path / "clip.dcm", fan_clip())
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert exit_code(["data", "convert", str(tmp_path / "clip.dcm"), "--to", "."]) == 2
+    assert "can not be made where you are" in capsys.readouterr().err
 
 
 def test_nothing_to_convert(tmp_path: Path) -> None:
