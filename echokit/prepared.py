@@ -1,7 +1,8 @@
 """Prepared clips on disk: one safetensors file each, written whole or not at all, read without loading all of it.
 
-Every frame of every stream has a checksum beside it, which is compared whenever the frame is read: a disk that loses
-bits costs an error and not a result, and a window is checked without reading the rest of its clip.
+Every frame of every stream has a checksum beside it, and the file's head, with the table of what lies where, one of its
+own. Both are compared whenever a frame is read: a disk that loses bits costs an error and not a result, and a window is
+checked without reading the rest of its clip.
 """
 
 from __future__ import annotations
@@ -132,10 +133,10 @@ class PreparedClips:
         with self._opened(case) as file:
             if "mask" not in file.keys():  # noqa: SIM118 - not a dict
                 return None
-            found = Mask(file.get_tensor("mask").astype(bool), file.get_tensor("thumbnail"))
-            if self.headers[case]["mask"] != _mask_sums(found):
+            region, thumbnail = file.get_tensor("mask"), file.get_tensor("thumbnail")
+            if self.headers[case]["mask"] != [zlib.crc32(region.data), zlib.crc32(thumbnail.data)]:
                 raise _Changed
-            return found
+            return Mask(region.astype(bool), thumbnail)
 
     @contextmanager
     def _opened(self, case: int) -> Iterator[Any]:
@@ -144,6 +145,8 @@ class PreparedClips:
         path = self.paths[case]
         try:
             with safe_open(path, framework="numpy") as file:
+                if _head(path)[SUM] != self.headers[case]["sum"].encode():
+                    raise _Changed
                 yield file
         except FileNotFoundError:
             raise _lost(path, "is gone from the store") from None
@@ -181,6 +184,9 @@ def _lost(path: Path, what: str) -> DataError:
 
 SUMS = ".sums"
 """Ending of the name of a stream's checksums."""
+START = b'{"__metadata__":{"clip":"'
+SUM = slice(8 + len(START), 8 + len(START) + 8)
+"""Where the head's checksum lies, as eight hexadecimal digits: ahead of what the clip says of itself."""
 
 
 def checksums(data: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
@@ -196,11 +202,6 @@ def checksums(data: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     pictures = np.ascontiguousarray(data).reshape(channels * frames, height * width)
     sums = [zlib.crc32(picture) for picture in pictures]  # type: ignore[arg-type]
     return np.array(sums, np.uint32).reshape(channels, frames)
-
-
-def _mask_sums(mask: Mask) -> list[int]:
-    parts = (mask.region.astype(np.uint8), mask.thumbnail)
-    return [zlib.crc32(np.ascontiguousarray(part).data) for part in parts]
 
 
 def look_of(header: Mapping[str, Any]) -> npt.NDArray[np.float32]:
@@ -234,17 +235,18 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
         look = shown.look.astype("<f4").tobytes().hex()
         header |= {"content": shown.content, "look": look, "change": shown.change}
     if mask is not None:
-        arrays["mask"] = mask.region.astype(np.uint8)
+        arrays["mask"] = np.ascontiguousarray(mask.region.astype(np.uint8))
         arrays["thumbnail"] = np.ascontiguousarray(mask.thumbnail)
-        header["mask"] = _mask_sums(mask)
+        header["mask"] = [zlib.crc32(arrays["mask"].data), zlib.crc32(arrays["thumbnail"].data)]
     for name in scales:
         arrays[name + SUMS] = checksums(arrays[name])
-    text = json.dumps(header, sort_keys=True)
+    header["sums"] = {name: zlib.crc32(arrays[name + SUMS].data) for name in scales}
     # A name of its own, also among machines that share the folder.
     temporary = path.with_suffix(f".{secrets.token_hex(6)}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(arrays, temporary, metadata={"clip": f"{zlib.crc32(text.encode())} {text}"})
+        save_file(arrays, temporary, metadata={"clip": "0" * 8 + json.dumps(header, sort_keys=True)})
+        _write_sum(temporary)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rpartition("error: ")[2]
@@ -271,18 +273,50 @@ def sweep(folder: Path) -> None:
 
 
 def read_header(path: Path) -> Mapping[str, Any] | None:
-    """What a prepared clip says of itself, or None where it is not there or not whole (it is then made again)."""
-    from safetensors import SafetensorError, safe_open
+    """What a prepared clip says of itself, or None where it is not there or not whole (it is then made again).
 
+    Of the file, the head and the size are looked at. ``sum`` is the checksum of the head, and the head holds one of all
+    frames' checksums: where it is the same, so is the clip.
+    """
     try:
-        with safe_open(path, framework="numpy") as file:
-            checksum, text = file.metadata()["clip"].split(" ", 1)
-            if int(checksum) != zlib.crc32(text.encode()):
-                return None
-            header: dict[str, Any] = json.loads(text)
-            return header
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        head = _head(path)
+        tensors = json.loads(head[8:])
+        end = max(tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__")
+        if len(head) + end != path.stat().st_size:
+            return None
+        header: dict[str, Any] = json.loads(tensors["__metadata__"]["clip"][8:])
+    except (_Changed, OSError, ValueError):
         return None
+    return {**header, "sum": head[SUM].decode()}
+
+
+def _head(path: Path) -> bytes:
+    """Length and head of a safetensors file of ours, whose checksum is right.
+
+    Raises:
+        _Changed: It is not.
+    """
+    with path.open("rb") as file:
+        size = file.read(8)
+        length = int.from_bytes(size, "little")
+        head = size + file.read(min(length, os.fstat(file.fileno()).st_size))
+    if len(head) != 8 + length or head[SUM] != _sum_of(head):
+        raise _Changed
+    return head
+
+
+def _sum_of(head: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(head[: SUM.start] + b"0" * 8 + head[SUM.stop :])
+
+
+def _write_sum(path: Path) -> None:
+    """Put the checksum of the head of a file into its place."""
+    with path.open("r+b") as file:
+        size = file.read(8)
+        head = size + file.read(int.from_bytes(size, "little"))
+        assert head[8 : SUM.start] == START
+        file.seek(SUM.start)
+        file.write(_sum_of(head))
 
 
 def one_clip(clip: Clip, mask: Mask | None, folder: Path) -> PreparedClips:

@@ -28,7 +28,7 @@ from echokit.registry import BUILT_IN
 from echokit.video.clip import Clip
 from echokit.workers import Lost, spread
 
-FORMAT = 3
+FORMAT = 4
 DECODING_LIBRARIES = (
     "av",
     "opencv-python",
