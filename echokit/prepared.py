@@ -47,13 +47,12 @@ class PreparedClips:
         paths: One file of the store a case.
 
     Raises:
-        DataError: The clips differ in size or streams.
+        DataError: A clip is not there or not whole, or the clips differ in size or streams.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
-        headers = [read_header(path) for path in self.paths]
-        self.headers: list[Mapping[str, Any]] = [header for header in headers if header is not None]
+        self.headers = [_there(path) for path in self.paths]
         shapes = {json.dumps(header["shapes"], sort_keys=True) for header in self.headers}
         if len(shapes) > 1:
             raise DataError(
@@ -180,6 +179,13 @@ def _lost(path: Path, what: str) -> DataError:
     return DataError(
         f"a prepared clip {what}", hint="run again (a run: with --resume), and it is made anew", where=path.name
     )
+
+
+def _there(path: Path) -> Mapping[str, Any]:
+    header = read_header(path)
+    if header is None:
+        raise _lost(path, "is not there, or not whole")
+    return header
 
 
 SUMS = ".sums"

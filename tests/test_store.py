@@ -152,6 +152,12 @@ def test_the_table_of_what_lies_in_a_file_is_checked_too(tmp_path: Path, was: by
     assert read_header(path) is None
 
 
+def test_a_clip_that_is_not_there_is_told_and_shifts_no_other(tmp_path: Path) -> None:
+    write(tmp_path / "good.safetensors")
+    with pytest.raises(DataError, match=r"missing\.safetensors.*is not there"):
+        PreparedClips([tmp_path / "good.safetensors", tmp_path / "missing.safetensors"])
+
+
 def test_only_the_frames_that_are_read_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "clip.safetensors"
     clip = write(path)
