@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.folder import files_in_order
+from echokit.regular_file import require_regular
 from echokit.workspace import workspace
 
 
@@ -30,12 +31,13 @@ def content_hash(path: Path) -> str:
     The hash of a folder is that of its files' contents in their natural order; their names do not count.
 
     Raises:
-        OSError: The file can not be read.
+        OSError: The file can not be read, or is no regular file.
         VideoError: A file of the folder is a link that leads out of it.
     """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         return digest([content_hash(file) for file in files_in_order(path)])
+    require_regular(path)
     key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
     # A table that can not be used (a full disk, a damaged file) costs time and nothing else.
     with suppress(OSError, sqlite3.Error), _remembered() as table:

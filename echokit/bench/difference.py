@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import EchokitError
+from echokit.regular_file import require_regular
 
 TOLERANCE = 0.10
 """A number without an interval (seconds, bytes) moved when it changed by more than this share."""
@@ -45,6 +46,7 @@ def read_table(path: Path) -> Mapping[str, Any]:
             raise EchokitError(f"holds {len(inside)} tables", hint="name one of them", where=str(path))
         path = inside[0]
     try:
+        require_regular(path)
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not {"suite", "rows", "machine"} <= set(content):
             raise ValueError

@@ -12,6 +12,7 @@ from typing import Any
 from echokit.check.doctor import Checkup
 from echokit.check.finding import Finding
 from echokit.errors import EchokitError
+from echokit.regular_file import require_regular
 from echokit.stamp import STAMP
 
 LEVELS = ("error", "warning", "note")
@@ -61,7 +62,7 @@ def write_exclusions(checkup: Checkup, place: Path) -> int:
     """Write the cases to leave out, for ``data.exclude``; return how many they are.
 
     Raises:
-        EchokitError: There is a file of another kind at the place already, or it can not be written.
+        EchokitError: There is something else at the place already, or it can not be written.
     """
     excluded = checkup.exclusions()
     plain = all(case == case.strip() and not set(case) & set("#\n\r") and case[:1] != "[" for case in excluded)
@@ -70,10 +71,14 @@ def write_exclusions(checkup: Checkup, place: Path) -> int:
         text = json.dumps(list(excluded), indent=1) + "\n"
     temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        if place.exists() and not place.read_bytes().lstrip().startswith((HEAD.encode(), b"[")):
-            raise EchokitError(
-                "there is a file already that is no list made by data check", hint="name another", where=str(place)
-            )
+        if place.exists():
+            require_regular(place)
+            if not place.read_bytes().lstrip().startswith((HEAD.encode(), b"[")):
+                raise EchokitError(
+                    "there is a file already that is no list made by data check",
+                    hint="name another",
+                    where=str(place),
+                )
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, place)
     except OSError as error:

@@ -15,6 +15,7 @@ from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import Cohort
 from echokit.cohort.outcome import number
 from echokit.errors import DataError
+from echokit.regular_file import require_regular
 from echokit.schema import DataPath
 from echokit.stamp import is_phantom
 
@@ -150,6 +151,7 @@ def read_info(path: Path) -> tuple[dict[str, str], int]:
         The values as text (empty where the file is not there), and how many lines have another form.
     """
     try:
+        require_regular(path)
         with path.open("rb") as file:
             text = file.read(MAX_INFO).decode("utf-8", errors="replace")
     except OSError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from echokit.cohort.cohort import Cohort
 from echokit.errors import DataError
+from echokit.regular_file import require_regular
 
 
 def exclude(cohort: Cohort, listing: Path) -> Cohort:
@@ -21,6 +22,7 @@ def exclude(cohort: Cohort, listing: Path) -> Cohort:
         DataError: The list can not be read, or names no case of the cohort.
     """
     try:
+        require_regular(listing)
         text = listing.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise DataError("the list of exclusions can not be read", where=str(listing)) from None

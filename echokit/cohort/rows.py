@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import DataError
+from echokit.regular_file import require_regular
 
 DELIMITERS = (",", ";", "\t")
 
@@ -36,6 +37,7 @@ def read_rows(path: Path) -> Rows:
     """
     where = str(path)
     try:
+        require_regular(path)
         with path.open("rb") as file:
             parquet = file.read(4) == b"PAR1"
         table = _parquet(path) if parquet else _csv(path)

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
+from echokit.regular_file import require_regular
 
 _HEADER = "echokit"  # one key only: safetensors keeps metadata in a hash map, so two keys would have no fixed order
 
@@ -83,6 +84,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     path = Path(path)
     try:
+        require_regular(path)
         with safe_open(path, framework="pt", device="cpu") as file:
             entries: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
@@ -129,6 +131,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if path.suffix == ".safetensors":
         return load_weights(path)
     try:
+        require_regular(path)
         with torch.serialization.safe_globals(_numbers_of_numpy()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:

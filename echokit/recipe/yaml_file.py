@@ -11,6 +11,7 @@ import yaml
 
 from echokit.errors import EchokitError
 from echokit.recipe.tree import Node, Origin, Scalar
+from echokit.regular_file import require_regular
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
@@ -36,6 +37,7 @@ def read_yaml(path: Path, environment: Mapping[str, str] = os.environ) -> Node:
         EchokitError: The file is not there, or is not YAML of this strict kind; says file and line.
     """
     try:
+        require_regular(path)
         if path.stat().st_size > MAX_BYTES:
             raise EchokitError(f"the file is larger than {MAX_BYTES:,} bytes", where=str(path))
         text = path.read_text(encoding="utf-8")

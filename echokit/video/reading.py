@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from echokit.errors import VideoError
+from echokit.regular_file import require_regular
 from echokit.video.clip import Clip
 from echokit.video.nifti import is_nifti
 
@@ -76,7 +77,7 @@ def video_format(path: Path) -> str:
     """Tell a format by content: ``AVI``, ``MP4``, ``DICOM`` or ``NIFTI``; for a folder ``FRAMES`` or ``DICOM``.
 
     Raises:
-        VideoError: The file can not be read, or is none of these.
+        VideoError: The file can not be read, is no regular file, or is none of these.
     """
     where = path.name
     if path.is_dir():
@@ -84,6 +85,7 @@ def video_format(path: Path) -> str:
 
         return folder_format(path)
     try:
+        require_regular(path)
         with path.open("rb") as file:
             head = file.read(352)
     except FileNotFoundError:

@@ -1,0 +1,51 @@
+"""A name may lead to a FIFO, a socket or a device: reading it would wait for ever, or never end."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from echokit.bench.difference import read_table
+from echokit.check.account import write_exclusions
+from echokit.check.doctor import Checkup
+from echokit.cohort.cohort import COLUMNS, Cohort
+from echokit.cohort.exclusions import exclude
+from echokit.cohort.rows import read_rows
+from echokit.errors import EchokitError
+from echokit.fingerprint import content_hash
+from echokit.models.weights import load_weights, read_weights
+from echokit.recipe.yaml_file import read_yaml
+from echokit.video.reading import read_video
+
+OPENINGS: dict[str, Callable[[Path], Any]] = {
+    "a video": read_video,
+    "its content": content_hash,
+    "a table": read_rows,
+    "a list of exclusions": lambda path: exclude(Cohort(pd.DataFrame(columns=list(COLUMNS)), "none"), path),
+    "where a list is written": lambda path: write_exclusions(Checkup("table", True, 0, 0, ()), path),
+    "a recipe": read_yaml,
+    "weights": load_weights,
+    "weights of torch": read_weights,
+    "results": read_table,
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such files")
+@pytest.mark.parametrize("what", OPENINGS)
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(tmp_path: Path, what: str) -> None:
+    device, pipe, plug = (tmp_path / name for name in ("device.avi", "pipe.avi", "socket.avi"))
+    device.symlink_to(os.devnull)  # the first, as it never blocks
+    os.mkfifo(pipe)
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(plug))
+        for path in (device, pipe, plug):
+            with pytest.raises((EchokitError, OSError)) as caught:
+                OPENINGS[what](path)
+            assert "not a regular file" in str(caught.value) or what in ("a list of exclusions", "results")
+            assert path.is_symlink() or not path.is_file()
