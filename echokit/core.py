@@ -16,7 +16,7 @@ from echokit.affordable import many_models, refuse_many
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import SPLITS, Cohort
 from echokit.cohort.exclusions import exclude
-from echokit.cohort.target import targets_of
+from echokit.cohort.target import on_both_sides, targets_of
 from echokit.controls import compute_controls, require_controls
 from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import digest
@@ -84,6 +84,13 @@ def read_data(recipe: Recipe) -> Data:
     if recipe.exclude is not None:
         cohort = exclude(cohort, Path(recipe.exclude))
     targets = targets_of(cohort, recipe.target)
+    torn = on_both_sides(cohort, targets)
+    if torn:
+        said = (
+            f"{torn} patients have cases of both classes ({recipe.target.definition}), as at different times: in "
+            "metrics each of them counts once in each class"
+        )
+        cohort = replace(cohort, warnings=(*cohort.warnings, said))
     return Data(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
 
 

@@ -130,6 +130,7 @@ def _plan(data: Data) -> Iterator[str]:
         f"valid; {count(len(cases), 'case')} of {count(cases['patient_id'].nunique(), 'patient')} in "
         f"{data.cohort.name}, {int(data.targets.y_true.sum())} {event}"
     )
+    yield from (f"note: {warning}" for warning in data.cohort.warnings)
     folds = list(data.recipe.resample.build()(data.cohort, data.recipe.seed))
     for fold in folds[:10]:
         parts = [

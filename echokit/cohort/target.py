@@ -12,6 +12,8 @@ from echokit.errors import DataError, did_you_mean
 from echokit.objectives.objective import Targets
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from echokit.cohort.cohort import Cohort
 
 
@@ -52,7 +54,8 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
     """Cut a cohort's column into classes.
 
     Raises:
-        DataError: The column is not there or not a number, or cases have no value (they are named).
+        DataError: The column is not there or not a number, cases have no value (they are named), or a patient has two
+            outcomes.
     """
     import pandas as pd
 
@@ -82,8 +85,34 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
         positive = value >= cut["at_or_above"]
     else:
         positive = _binary(value, target.source)
+    if not cut:
+        _refuse_two_outcomes(cohort, positive)
     below = cut.get("below", cut.get("at_or_below"))
     return Targets(positive.astype(np.int64), value, below, quantity=bool(cut))
+
+
+def on_both_sides(cohort: Cohort, targets: Targets) -> int:
+    """How many patients have cases of both classes, as examinations at different times can be."""
+    return int((_classes(cohort, targets.y_true == 1) > 1).sum())
+
+
+def _classes(cohort: Cohort, positive: npt.NDArray[np.bool_]) -> pd.Series[int]:
+    """Number of classes by patient."""
+    cases = cohort.cases[["patient_id"]].assign(positive=positive)
+    return cases.groupby("patient_id", dropna=False, sort=False)["positive"].nunique()
+
+
+def _refuse_two_outcomes(cohort: Cohort, positive: npt.NDArray[np.bool_]) -> None:
+    classes = _classes(cohort, positive)
+    torn = cohort.cases["patient_id"].isin(classes.index[classes > 1])
+    if torn.any():
+        first = cohort.cases.loc[cohort.cases["patient_id"] == cohort.cases.loc[torn, "patient_id"].iloc[0], "case_id"]
+        raise DataError(
+            f"{int((classes > 1).sum())} patients have two outcomes, for example the one of the cases "
+            f"{', '.join(map(str, first[:5]))}",
+            hint="give all cases of a patient the same outcome, or list those that are wrong under data.exclude",
+            where="target.from",
+        )
 
 
 def _binary(value: npt.NDArray[np.float64], column: str) -> npt.NDArray[np.bool_]:

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echokit.video.dicom_file import read_elements
+from echokit.video.dicom_file import quiet, read_elements
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+STUDY = "\0study:"
 _ELEMENTS = (
     "SOPClassUID", "Modality", "Rows", "NumberOfFrames", "ImageType", "BodyPartExamined", "StudyDescription",
     "SeriesDescription", "ProtocolName", "ViewName", "StageName", "ContrastBolusAgent", "SequenceOfUltrasoundRegions",
-    "PatientID",
+    "PatientID", "StudyInstanceUID",
 )  # fmt: skip
 _DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "ViewName", "StageName", "StudyDescription")
 _CONTRAST = ("contrast", "definity", "optison", "sonovue", "lumason", "bubble", "lvo")
@@ -46,7 +47,8 @@ class Header:
     """What the choice rests on.
 
     Attributes:
-        patient: PatientID, for a pseudonym; it must not be shown.
+        patient: PatientID, for a pseudonym; it must not be shown. Where there is none, ``STUDY`` and the number of the
+            study, as the clips of one study are of one patient; None where there is neither.
         unfit: Why the clip does not belong into the dataset, or None where nothing speaks against it.
     """
 
@@ -58,10 +60,13 @@ def read_header(path: Path) -> Header:
     """Read what a DICOM header says; one that can not be read says nothing, and reading the frames tells why."""
     patient = None
     try:
-        header = read_elements(path, _ELEMENTS)
-        # First whose it is: a clip stays with its patient, whatever the rest of the header is like.
-        patient = str(header.get("PatientID", "") or "").strip() or None
-        return Header(patient, _unfit(header))
+        with quiet():  # pydicom reads a value when it is asked for, and warns of what stands in it
+            header = read_elements(path, _ELEMENTS)
+            # First whose it is: a clip stays with its patient, whatever the rest of the header is like.
+            study = str(header.get("StudyInstanceUID", "") or "").strip()
+            patient = STUDY + study if study else None
+            patient = str(header.get("PatientID", "") or "").strip() or patient
+            return Header(patient, _unfit(header))
     except Exception:
         # What pydicom raises on damaged input is not a closed set, and its messages quote the values of elements.
         return Header(patient, None)

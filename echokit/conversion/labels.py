@@ -58,6 +58,8 @@ class Labels:
         for row, place in zip(rows.rows, rows.places, strict=True):
             where = f"{table}: {place}"
             key = _file_key(place_below(table.parent, row[key_column])[1]) if self.by_file else row[key_column]
+            if not key:
+                raise DataError("patient_id is empty", hint="every row is about a patient", where=where)
             if key in self._labels:
                 what = "file" if self.by_file else "patient"
                 raise DataError(f"the same {what} as in {self._labels[key].place}", where=where)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.conversion.conversion import Conversion
+from echokit.conversion.header import STUDY
 from echokit.conversion.labels import Label, Labels, divide
 from echokit.errors import DataError
 from echokit.identity import pseudonym
@@ -15,6 +16,7 @@ from echokit.identity import pseudonym
 COLUMNS = (
     "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split", "PatientId",
 )  # fmt: skip
+_TELL = "a table with the columns source and patient_id tells whose they are"
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,20 @@ def join(
         label = found.get(row.case_id)
         name = (label.patient if label else "") or names.get(patient or "") or patient
         joined.append(replace(row, patient_id=pseudonym("patient", name)) if name else row)
-    alone = sum(
-        row.status == "converted" and not patient and not (row.case_id in found and found[row.case_id].patient)
-        for row, patient in zip(rows, patients, strict=True)
-    )
+    clips = [
+        (row, patient or STUDY)
+        for row, patient in zip(joined, patients, strict=True)
+        if row.status == "converted" and not (row.case_id in found and found[row.case_id].patient)
+    ]
+    alone = sum(patient.startswith(STUDY) for _, patient in clips)
     remarks = []
     if alone > 1:
         remarks.append(
-            f"{alone} clips name no patient: each counts as a patient of its own, and clips of one patient can come "
-            "into different splits; a table with the columns source and patient_id tells whose they are"
+            f"{alone} clips name no patient: those of one study count as one patient, any other as a patient of its "
+            f"own, and clips of one patient can come into different splits; {_TELL}"
         )
+    if len(clips) > 1 and len({row.patient_id for row, _ in clips}) == 1:
+        remarks.append(f"all {len(clips)} clips are of one patient by their headers: if an export wrote that, {_TELL}")
     if labels is not None and labels.unused():
         remarks.append(f"{labels.unused()} rows of the table have no clip that was converted")
     return Joined(tuple(joined), found, labels, tuple(remarks))

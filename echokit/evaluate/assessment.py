@@ -53,7 +53,7 @@ def assess(
         which adds ``repeat``, ``fold``, ``n`` and ``events`` to what the evaluator gave.
 
     Raises:
-        DataError: A row has no patient, split or fold, a split is unknown, or a patient has both outcomes.
+        DataError: A row has no patient, split or fold, a split is unknown, or a patient has two outcomes.
         EchokitError: An evaluator gave a value that is not a finite number (undefined is None).
     """
     _check_keys(predictions.table, splits)

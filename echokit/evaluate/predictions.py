@@ -70,22 +70,28 @@ class Predictions:
     def per_patient(self) -> Predictions:
         """Average the scores of each patient within split, repeat and fold: metrics count patients, not videos.
 
-        Of any other column (a covariate) the first value of the patient is kept.
+        Of any other column (a covariate) the first value of the patient is kept. Where a quantity is cut into classes
+        (there is a column ``target``), a patient whose examinations lie on both sides of the cut counts once in each
+        class, named ``PATIENT, y_true 0`` and ``PATIENT, y_true 1``.
 
         Raises:
-            DataError: The cases of one patient disagree about ``y_true``.
+            DataError: The cases of one patient disagree about an outcome that is no quantity.
         """
         keys = ["split", "repeat", "fold", "patient_id"]
-        groups = self.table.groupby(keys, sort=False, dropna=False)
-        mixed = groups["y_true"].nunique()
-        mixed = mixed[mixed > 1]
-        if len(mixed):
-            raise DataError(
-                f"{len(mixed)} patients have cases of both classes, for example {mixed.index[0][-1]!r}",
-                hint="give one outcome for each patient, or leave patient_id out to count videos",
-            )
-        numeric = [c for c in ("y_true", "y_score", "target", "prediction") if c in self.table.columns]
-        others = [c for c in self.table.columns if c not in (*keys, *numeric)]
+        whole = self.table
+        mixed = whole.groupby(keys, dropna=False)["y_true"].transform("nunique") > 1
+        if mixed.any():
+            if "target" not in whole.columns:
+                names = whole.loc[mixed, "patient_id"].unique()
+                raise DataError(
+                    f"{len(names)} patients have cases of both classes, for example {names[0]!r}",
+                    hint="give one outcome for each patient",
+                )
+            parts = whole["patient_id"].astype(str) + ", y_true " + whole["y_true"].astype(str)
+            whole = whole.assign(patient_id=whole["patient_id"].where(~mixed, parts))
+        groups = whole.groupby(keys, sort=False, dropna=False)
+        numeric = [c for c in ("y_true", "y_score", "target", "prediction") if c in whole.columns]
+        others = [c for c in whole.columns if c not in (*keys, *numeric)]
         table = groups.agg({**dict.fromkeys(others, "first"), **dict.fromkeys(numeric, "mean")}).reset_index()
         table["y_true"] = table["y_true"].astype(np.int64)
         return replace(self, table=table)

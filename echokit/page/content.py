@@ -330,14 +330,14 @@ def _flow(run: Run, predictions: Predictions) -> dict[str, Any]:
         for split in ("train", "val", "test"):
             part = table[table["split"] == split]
             if len(part):
-                events = int(part.drop_duplicates("patient_id")["y_true"].sum())
+                events = part.loc[part["y_true"] == 1, "patient_id"].nunique()
                 parts.append(
                     {"name": split, "videos": len(part), "patients": part["patient_id"].nunique(), "events": events}
                 )
     else:
         test = table[table["split"] == SPLIT].drop_duplicates("case_id")
         folds = len(table[table["split"] == SPLIT][["repeat", "fold"]].drop_duplicates())
-        events = int(test.drop_duplicates("patient_id")["y_true"].sum())
+        events = test.loc[test["y_true"] == 1, "patient_id"].nunique()
         parts.append(
             {
                 "name": f"tested in {folds} folds",

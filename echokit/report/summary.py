@@ -210,10 +210,10 @@ def _division_table(predictions: Predictions) -> str:
     rows = []
     several = len(table[["repeat", "fold"]].drop_duplicates()) > 1
     for (repeat, fold, split), part in table.groupby(["repeat", "fold", "split"], sort=False):
-        patients = part.drop_duplicates("patient_id")
+        named = part["patient_id"].nunique()
         which = (str(repeat), str(fold)) if several else ()
-        events = int(patients["y_true"].sum())
-        rows.append((str(split), *which, f"{len(part):,}", f"{len(patients):,}", f"{events:,}"))
+        events = part.loc[part["y_true"] == 1, "patient_id"].nunique()
+        rows.append((str(split), *which, f"{len(part):,}", f"{named:,}", f"{events:,}"))
     which = ("repeat", "fold") if several else ()
     head = ("split", *which, "videos", "patients", f"{predictions.positive} patients")
     return markdown_table(head, rows)

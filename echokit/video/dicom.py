@@ -131,7 +131,8 @@ def dicom_patient_id(path: str | Path) -> str | None:
     """
     path = Path(path)
     try:
-        value = read_elements(path, ["PatientID"]).get("PatientID")
+        with quiet():
+            value = read_elements(path, ["PatientID"]).get("PatientID")
     except Exception:
         raise VideoError("this file can not be read as DICOM", where=path.name) from None
     return str(value).strip() or None if value is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from echokit.cli import exit_code
 from echokit.cohort.echonet_dynamic import EchonetDynamic
 from echokit.conversion.conversion import Conversion
 from echokit.conversion.convert import convert_studies
+from echokit.conversion.header import read_header
 from echokit.conversion.labels import divide
 from echokit.conversion.picture import cut_to_fan, fan_of_clip
 from echokit.errors import DataError
@@ -23,6 +25,7 @@ from echokit.phantom.clinical.directory import write_clinical
 from echokit.phantom.clinical.truth import read_truth
 from echokit.sources import expand
 from echokit.video.clip import Clip
+from echokit.video.dicom import dicom_patient_id
 from echokit.video.reading import read_video
 from echokit.video.writing import write_video
 from tests.video.make import IDENTIFIER, NAME, write_dicom
@@ -182,6 +185,32 @@ def test_a_header_with_a_strange_region_still_tells_whose_the_clip_is(tmp_path: 
     assert len({row.patient_id for row in made.rows}) == 1
 
 
+def test_clips_that_name_no_patient_stay_with_their_study_and_an_export_s_one_name_is_said(tmp_path: Path) -> None:
+    for index in range(8):
+        write_dicom(tmp_path / f"{index}.dcm", fan_clip(index), PatientID="", StudyInstanceUID=f"1.2.{index // 2}")
+    made = convert_studies(expand([str(tmp_path)]), tmp_path / "data", workers=1)
+    assert [made.rows[n].patient_id == made.rows[n + 1].patient_id for n in range(7)] == [n % 2 == 0 for n in range(7)]
+    assert any("8 clips name no patient: those of one study count as one" in remark for remark in made.remarks)
+    for index in range(8):
+        write_dicom(tmp_path / f"{index}.dcm", fan_clip(index), PatientID="ANONYMOUS")
+    files = [tmp_path / f"{index}.dcm" for index in range(8)]
+    made = convert_studies(files, tmp_path / "alike", workers=1)
+    assert any("all 8 clips are of one patient by their headers" in remark for remark in made.remarks)
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_no_value_of_a_header_gets_out_as_a_warning(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "clip.dcm", fan_clip(), PatientID="A-1" * 40, NumberOfFrames=14)
+    content = path.read_bytes()
+    where = content.index(b"\x28\x00\x08\x00IS")
+    path.write_bytes(content[: where + 6] + b"\x0a\x00SMITH^JOHN" + content[where + 10 :])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert read_header(path).patient == "A-1" * 40
+        assert dicom_patient_id(path) == "A-1" * 40
+    assert not caught
+
+
 def test_the_row_of_a_copy_is_the_row_of_the_recording(tmp_path: Path) -> None:
     study = tmp_path / "study"
     for folder in ("a", "b"):
@@ -204,6 +233,7 @@ def test_the_row_of_a_copy_is_the_row_of_the_recording(tmp_path: Path) -> None:
         ("patient_id,ef\nA,101\n", "ef can not be true"),
         ("patient_id,split\nA,all\n", "the split is none of"),
         ("patient_id,ef\nA,50\nA,51\n", "the same patient as in line 2"),
+        ("patient_id,ef\nA,50\n,51\n", "patient_id is empty"),
         ("name,ef\nA,50\n", "needs the column source or patient_id"),
         ("patient_id,age\nA,50\n", "needs the column"),
         ("source,age\na,50\n", "needs the column"),
