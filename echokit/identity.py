@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from echokit.errors import VideoError
+from echokit.errors import EchokitError, VideoError
 from echokit.fingerprint import content_hash
 from echokit.workspace import workspace
 
 KEY = "pseudonym.key"
+KEY_BYTES = 32
 SOURCES = "sources.csv"
 SOURCE_COLUMNS = ("case_id", "patient_id", "source")
 
@@ -118,12 +119,28 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _key() -> bytes:
+    """The key of this machine's cache folder, made where there is none; it appears whole or not at all."""
     place = workspace() / KEY
-    try:
-        descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return place.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        key = secrets.token_bytes(32)
-        file.write(key)
+    if not place.exists():
+        with _alone(place.with_suffix(".lock")):
+            if not place.exists():
+                _write_key(place)
+    key = place.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise EchokitError(
+            "the key of the pseudonyms is damaged",
+            hint="restore it from a copy; if there is none, delete it: pseudonyms will then be other ones",
+            where=str(place),
+        )
     return key
+
+
+def _write_key(place: Path) -> None:
+    temporary = place.with_name(f".{KEY}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, place)

@@ -23,14 +23,16 @@ def exclude(cohort: Cohort, listing: Path) -> Cohort:
     """
     try:
         require_regular(listing)
-        text = listing.read_text(encoding="utf-8")
+        text = listing.read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except (OSError, UnicodeDecodeError):
         raise DataError("the list of exclusions can not be read", where=str(listing)) from None
     if text.lstrip().startswith("["):
         try:
-            names = [str(name) for name in json.loads(text)]
-        except ValueError:
+            names = json.loads(text)
+        except (ValueError, RecursionError):
             raise DataError("the list of exclusions is not valid JSON", where=str(listing)) from None
+        if not all(isinstance(name, str) for name in names):
+            raise DataError("the list of exclusions holds something else than names", where=str(listing))
     else:
         names = [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
     known = set(cohort.cases["case_id"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from echokit.errors import VideoError
-from echokit.video.fragments import coded_size, jpeg_may_be_rgb
+from echokit.video.fragments import coded_components, coded_size, jpeg_may_be_rgb
 from echokit.video.grey import Colour, Grey, rgb_to_grey, stored_to_grey, studio_to_full, ybr_to_rgb
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _COLOURS = (
     "YBR_ICT, YBR_RCT"
 )
 
+_MOST_COMPONENTS = 4
 MAX_PIXELS = 2**24
 """Most pixels of a frame, four times those of the largest screens: a decoder allocates by what a header says."""
 _UNCOMPRESSED = "1.2.840.10008.1.2.1"
@@ -163,10 +164,14 @@ class FrameDecoder:
         return np.asarray(array, np.uint8)
 
     def _checked(self, data: bytes) -> bytes:
-        """Refuse an image that says it has another size: a decoder allocates by that."""
-        coded = coded_size(data) if self.plugin else None
+        """Refuse an image that says it is larger, or has more components: a decoder allocates by that."""
+        if not self.plugin:
+            return data
+        coded, components = coded_size(data), coded_components(data)
         if coded is not None and coded != (self.pixels.rows, self.pixels.columns):
             raise ValueError("the image has another size than the header says")
+        if components is not None and components > _MOST_COMPONENTS:
+            raise ValueError("the image has more components than a picture has")
         return data
 
     def _decode(self, data: bytes) -> tuple[np.ndarray[Any, Any], str]:

@@ -96,6 +96,16 @@ def coded_size(data: bytes) -> tuple[int, int] | None:
     return height, width
 
 
+def coded_components(data: bytes) -> int | None:
+    """How many components a JPEG, JPEG-LS or JPEG 2000 image says it has, or None where it says nothing."""
+    if data.startswith(_BOXES):
+        data = data[max(data[:4096].find(b"\xff\x4f\xff\x51"), 0) :]
+    if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 42:
+        return int.from_bytes(data[40:42], "big")
+    frame = _jpeg_frame(data)
+    return None if frame is None else data[frame + 9]
+
+
 def jpeg_may_be_rgb(data: bytes) -> bool:
     """Whether nothing in a JPEG of three components tells a decoder what they are, and nothing tells against RGB.
 

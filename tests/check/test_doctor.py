@@ -306,6 +306,22 @@ def test_tracings_that_are_no_table_are_told(root: Path) -> None:
     assert found(check(root))["tracing_table"] == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[" * 100_000, "not valid JSON"), ('["a", ["b"]]', "something else than names"), ("[1", "not valid JSON")],
+)
+def test_a_list_of_exclusions_that_is_none(root: Path, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "list.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        exclude(EchonetDynamic(root=str(root))(), tmp_path / "list.json")
+
+
+def test_a_list_of_exclusions_may_begin_with_a_mark(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("".join(f"{name}\n" for name in names(root)[:2]), encoding="utf-8-sig")
+    left = exclude(EchonetDynamic(root=str(root))(), tmp_path / "list.txt")
+    assert left.excluded == 2
+
+
 def test_exclusions_are_what_a_recipe_reads(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gone, broken, kept = missing(root), names(root)[4], of_split(root, "TEST")
     video(root, broken).write_bytes(b"")

@@ -7,7 +7,8 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.identity import remember_sources
+from echokit.errors import EchokitError
+from echokit.identity import pseudonym, remember_sources
 from echokit.phantom.table import NAMES, write_table
 
 RECIPE = """
@@ -41,6 +42,24 @@ def test_no_run_of_a_table_names_a_patient(tmp_path: Path, capsys: pytest.Captur
     for text in texts:
         assert not [secret for secret in SECRETS if secret in text]
     assert "unreadable: case-" in said.err
+
+
+def test_the_key_appears_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    children = []
+    for child in range(6):
+        if not (pid := os.fork()):
+            (tmp_path / f"name-{child}").write_text(pseudonym("case", "one"))
+            os._exit(0)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 6
+    assert {path.read_text() for path in tmp_path.glob("name-*")} == {pseudonym("case", "one")}
+    key = tmp_path / "cache" / "pseudonym.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    key.write_bytes(b"")
+    with pytest.raises(EchokitError, match="the key of the pseudonyms is damaged"):
+        pseudonym("case", "one")
 
 
 def test_many_processes_may_note_sources_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,16 @@ def deflated(path: Path, source: Path, extra: int) -> Path:
     return path
 
 
+def j2k_image(size: int, components: int) -> bytes:
+    """A JPEG 2000 image that is complete, empty, and of as many components as are asked for."""
+    sizes = struct.pack(">H8LH", 0, size, size, 0, 0, size, size, 0, 0, components) + b"\x07\x01\x01" * components
+    coding = struct.pack(">BBHBBBBBB", 0, 0, 1, 0, 0, 4, 4, 0, 1)
+    tile = b"\xff\x90" + struct.pack(">HHLBB", 10, 0, 24, 0, 1) + b"\xff\x93" + b"\x80" * 10 + b"\xff\xd9"
+    segments = ((b"\x51", sizes), (b"\x52", coding), (b"\x5c", b"\x40\x40"))
+    head = b"".join(b"\xff" + kind + struct.pack(">H", 2 + len(body)) + body for kind, body in segments)
+    return b"\xff\x4f" + head + tile
+
+
 def forge(folder: Path) -> Path:
     """Write the files that lie, one of a kind."""
     folder.mkdir()
@@ -79,6 +89,7 @@ def forge(folder: Path) -> Path:
         b"\xff\x4f\xff\x51" + struct.pack(">2H8LH", 41, 0, 65500, 65500, 0, 0, 65500, 65500, 0, 0, 1) + b"\x07\x01\x01"
     )
     encoded("j2k-size", J2K, [j2k + b"\xff\xd9"], (1, 65500, 65500))
+    encoded("j2k-components", J2K, [j2k_image(4000, 400)], (1, 4000, 4000), photometric="RGB")
     small = write_dicom(folder / "whole", CLIP)
     deflated(folder / "deflated-frames", write_dicom(folder / "w", CLIP, **two_billion), 0)
     # A thousand times as much behind the pixels, and a header that never comes to them.
@@ -110,7 +121,7 @@ def test_forged_files_are_refused_at_little_memory(tmp_path: Path) -> None:
     said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     assert said.pop("whole").startswith("read")
     assert said.pop("deflated-tail") == "read (6, 48, 64)"
-    assert len(said) == 9
+    assert len(said) == 10
     assert all(text.startswith("refused:") for text in said.values()), said
     assert not any("memory" in text for text in said.values()), said
     assert "2000000000" in said["uncompressed"]
