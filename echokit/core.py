@@ -94,8 +94,12 @@ def read_data(recipe: Recipe) -> Data:
     return Data(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
 
 
-def prepare(data: Data) -> Preparation:
+def prepare(data: Data, *, verify: bool = False) -> Preparation:
     """Cohort -> ClipStore: decode and preprocess every video that is not in the store yet.
+
+    Args:
+        data: The cohort, and the recipe with its steps.
+        verify: Read every clip through that is there already.
 
     Raises:
         DataError: More than the recipe's ``data.max_unreadable`` of the videos can not be used.
@@ -104,7 +108,9 @@ def prepare(data: Data) -> Preparation:
         (str(case), Path(source))
         for case, source in zip(data.cohort.cases["case_id"], data.cohort.cases["source"], strict=True)
     ]
-    preparation = ClipStore(workspace() / "store").prepare(sources, steps_of(data.recipe.preprocess))
+    preparation = ClipStore(workspace() / "store").prepare(sources, steps_of(data.recipe.preprocess), verify=verify)
+    if preparation.damaged:
+        display().say(_changed(preparation.damaged))
     failures = preparation.failures
     for failure in failures[:10]:
         display().say(f"unreadable: {failure.case_id}: {failure.reason}")
@@ -388,6 +394,10 @@ def _no_fold(number: int, folds: int) -> list[Any]:
 
 
 def _counted(preparation: Preparation) -> list[str]:
-    return [
-        f"{count} videos: {note}" for note, count in sorted(preparation.notes().items(), key=lambda n: (-n[1], n[0]))
-    ]
+    changed = [_changed(preparation.changed)] if preparation.changed else []
+    notes = sorted(preparation.notes().items(), key=lambda n: (-n[1], n[0]))
+    return [*changed, *(f"{count} videos: {note}" for note, count in notes)]
+
+
+def _changed(count: int) -> str:
+    return f"{count} prepared clips had changed since they were written (a failing disk?) and were made anew"

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,6 +64,15 @@ def known_hashes(paths: Sequence[Path]) -> list[str | None]:
             row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()
             known[number] = None if row is None else str(row[0])
     return known
+
+
+def remember(hashes: Mapping[Path, str]) -> None:
+    """Remember hashes of files as they are now, by their size and modification time."""
+    with suppress(sqlite3.Error, OSError), _remembered() as table:
+        for path, found in hashes.items():
+            status = path.stat()
+            key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
+            table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*key, found))
 
 
 @contextmanager

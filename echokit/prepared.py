@@ -12,12 +12,12 @@ import os
 import secrets
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ import numpy.typing as npt
 from echokit.errors import DataError, EchokitError
 from echokit.sampling.windows import PADDING
 from echokit.video.clip import Clip
+
+Read = TypeVar("Read")
+Remake = Callable[[Path, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,20 @@ class PreparedClips:
 
     Args:
         paths: One file of the store a case.
+        remake: Makes a clip anew that changed or went while it was used: called with its path and what it said of
+            itself, it leaves the same clip there or raises an ``EchokitError``. None ends the reading instead.
+
+    Attributes:
+        remade: The clips that were made anew.
 
     Raises:
         DataError: A clip is not there or not whole, or the clips differ in size or streams.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], remake: Remake | None = None) -> None:
         self.paths = list(paths)
+        self.remake = remake
+        self.remade: set[Path] = set()
         self.headers = [_there(path) for path in self.paths]
         shapes = {json.dumps(header["shapes"], sort_keys=True) for header in self.headers}
         if len(shapes) > 1:
@@ -85,6 +95,7 @@ class PreparedClips:
         chosen = object.__new__(PreparedClips)
         chosen.paths = [self.paths[row] for row in rows]
         chosen.headers = [self.headers[row] for row in rows]
+        chosen.remake, chosen.remade = self.remake, self.remade
         return chosen
 
     def identity(self, case: int) -> str:
@@ -103,25 +114,10 @@ class PreparedClips:
             between frames i and i + 1. Zero where padded.
 
         Raises:
-            DataError: The file has changed since it was written, or is gone. A changed one is removed, so that it is
-                made again.
+            DataError: The file has changed since it was written, or is gone, and can not be made anew. A changed one
+                is removed.
         """
-        real = frames[frames != PADDING]
-        first, last = int(real[0]), int(real[-1])
-        streams: dict[str, tuple[npt.NDArray[Any], float]] = {}
-        with self._opened(case) as file:
-            for stream, scale in self.headers[case]["scales"].items():
-                between = stream != "video"  # a derived stream lies between two frames
-                piece = file.get_slice(stream)[:, first : last + 1 - between]
-                sums = file.get_tensor(stream + SUMS)
-                wanted = real[: len(real) - between]
-                read = piece if len(wanted) == piece.shape[1] else piece[:, wanted - first]
-                if not np.array_equal(checksums(read), sums[:, wanted]):
-                    raise _Changed
-                missing = len(frames) - between - len(wanted)
-                filled = np.pad(read, ((0, 0), (0, missing), (0, 0), (0, 0))) if missing else read
-                streams[stream] = (filled, scale)
-        return streams
+        return self._read(case, lambda file: _window(file, self.headers[case]["scales"], frames))
 
     def mask(self, case: int) -> Mask | None:
         """What the masking step kept of a clip, where there was one.
@@ -129,13 +125,19 @@ class PreparedClips:
         Raises:
             DataError: As ``read``.
         """
+        return self._read(case, lambda file: _mask(file, self.headers[case].get("mask")))
+
+    def _read(self, case: int, what: Callable[[Any], Read]) -> Read:
+        try:
+            with self._opened(case) as file:
+                return what(file)
+        except DataError:
+            if self.remake is None:
+                raise
+            self.remake(self.paths[case], self.headers[case])
+            self.remade.add(self.paths[case])
         with self._opened(case) as file:
-            if "mask" not in file.keys():  # noqa: SIM118 - not a dict
-                return None
-            region, thumbnail = file.get_tensor("mask"), file.get_tensor("thumbnail")
-            if self.headers[case]["mask"] != [zlib.crc32(region.data), zlib.crc32(thumbnail.data)]:
-                raise _Changed
-            return Mask(region.astype(bool), thumbnail)
+            return what(file)
 
     @contextmanager
     def _opened(self, case: int) -> Iterator[Any]:
@@ -154,6 +156,36 @@ class PreparedClips:
             raise _lost(path, "has changed since it was written (a failing disk?), and was removed") from None
         except OSError as error:
             raise _lost(path, f"can not be read: {error.strerror}") from None
+
+
+def _window(
+    file: Any, scales: Mapping[str, float], frames: npt.NDArray[np.int64]
+) -> dict[str, tuple[npt.NDArray[Any], float]]:
+    """Some frames of every stream of an opened clip; see ``PreparedClips.read``."""
+    real = frames[frames != PADDING]
+    first, last = int(real[0]), int(real[-1])
+    streams: dict[str, tuple[npt.NDArray[Any], float]] = {}
+    for stream, scale in scales.items():
+        between = stream != "video"  # a derived stream lies between two frames
+        piece = file.get_slice(stream)[:, first : last + 1 - between]
+        sums = file.get_tensor(stream + SUMS)
+        wanted = real[: len(real) - between]
+        read = piece if len(wanted) == piece.shape[1] else piece[:, wanted - first]
+        if not np.array_equal(checksums(read), sums[:, wanted]):
+            raise _Changed
+        missing = len(frames) - between - len(wanted)
+        filled = np.pad(read, ((0, 0), (0, missing), (0, 0), (0, 0))) if missing else read
+        streams[stream] = (filled, scale)
+    return streams
+
+
+def _mask(file: Any, sums: Sequence[int] | None) -> Mask | None:
+    if sums is None:
+        return None
+    region, thumbnail = file.get_tensor("mask"), file.get_tensor("thumbnail")
+    if sums != [zlib.crc32(region.data), zlib.crc32(thumbnail.data)]:
+        raise _Changed
+    return Mask(region.astype(bool), thumbnail)
 
 
 @dataclass(frozen=True)
@@ -177,7 +209,7 @@ class _Changed(Exception):
 
 def _lost(path: Path, what: str) -> DataError:
     return DataError(
-        f"a prepared clip {what}", hint="run again (a run: with --resume), and it is made anew", where=path.name
+        f"a prepared clip {what}", hint="echokit data prepare RECIPE makes anew whatever is damaged", where=path.name
     )
 
 
@@ -323,6 +355,17 @@ def _write_sum(path: Path) -> None:
         assert head[8 : SUM.start] == START
         file.seek(SUM.start)
         file.write(_sum_of(head))
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a prepared clip is there and all of it is as it was written: every frame is read."""
+    try:
+        clips = PreparedClips([path])
+        clips.read(0, np.arange(clips.lengths[0]))
+        clips.mask(0)
+    except DataError:
+        return False
+    return True
 
 
 def one_clip(clip: Clip, mask: Mask | None, folder: Path) -> PreparedClips:

@@ -7,7 +7,7 @@ stopped, and two runs with the same preprocessing share their clips.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.check.videos import describe
-from echokit.errors import EchokitError, VideoError
-from echokit.fingerprint import code_hash, content_hash, digest, known_hashes
-from echokit.prepared import Mask, PreparedClips, Shown, read_header, sweep, write_clip
+from echokit.errors import DataError, EchokitError, VideoError
+from echokit.fingerprint import code_hash, content_hash, digest, known_hashes, remember
+from echokit.prepared import Mask, PreparedClips, Shown, is_whole, read_header, sweep, write_clip
 from echokit.progress import display
 from echokit.recipe.recipe import Use
 from echokit.registry import BUILT_IN
@@ -152,6 +152,7 @@ class Preparation:
         contents: Content hash of each prepared video's file.
         failures: The other rows, with the reason.
         made: How many were made now; the others were found in the store.
+        damaged: How many of those made now lay in the store, but had changed since they were written.
     """
 
     rows: npt.NDArray[np.int64]
@@ -159,6 +160,12 @@ class Preparation:
     contents: tuple[str, ...]
     failures: tuple[Failure, ...]
     made: int
+    damaged: int
+
+    @property
+    def changed(self) -> int:
+        """How many clips had changed on disk and were made anew, before or while they were used."""
+        return self.damaged + len(self.clips.remade)
 
     def notes(self) -> dict[str, int]:
         """What was noted about the clips, counted."""
@@ -194,13 +201,22 @@ class ClipStore:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def prepare(
-        self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step], *, workers: int | None = None
+        self,
+        sources: Sequence[tuple[str, Path]],
+        steps: Sequence[Step],
+        *,
+        verify: bool = False,
+        workers: int | None = None,
     ) -> Preparation:
         """Prepare videos in parallel; those already in the store are not made again.
+
+        A clip whose file has another size or time than when it was last seen whole is read through, and made again
+        where it is damaged. One that changes while it is used is made again then, where its video gives the same.
 
         Args:
             sources: (case_id, path of the video).
             steps: From ``steps_of``.
+            verify: Read every clip through, also those that seem as they were: bits can go without a trace.
             workers: Processes; one for each available core by default. 1 works in this one, where a decoder that
                 crashes takes all along.
 
@@ -210,11 +226,7 @@ class ClipStore:
         sweep(self.folder)
         failed: dict[int, Failure] = {}
         # What is there already is found here, without a process for it.
-        done = {
-            row: (content, False)
-            for row, content in enumerate(known_hashes([path for _, path in sources]))
-            if content is not None and read_header(self.path(content, steps)) is not None
-        }
+        done = {} if verify else self._found(sources, steps)
         rest = [row for row in range(len(sources)) if row not in done]
         with display().task("Preparing videos", len(sources)) as advance:
             advance(len(done))
@@ -224,15 +236,31 @@ class ClipStore:
                 else:
                     done[row] = outcome
                 advance(1)
-        rows = np.array(sorted(done), np.int64)
-        contents = tuple(done[row][0] for row in sorted(done))
-        clips = PreparedClips([self.path(content, steps) for content in contents])
+        rows = sorted(done)
+        contents = tuple(done[row].content for row in rows)
+        paths = [self.path(content, steps) for content in contents]
+        origins = {path: sources[row] for path, row in zip(paths, rows, strict=True)}
+        clips = PreparedClips(paths, _Remaking(self, tuple(steps), origins, display().say))
+        new = set(rest)
+        remember({path: head["sum"] for row, path, head in zip(rows, paths, clips.headers, strict=True) if row in new})
         failures = tuple(failed[row] for row in sorted(failed))
-        return Preparation(rows, clips, contents, failures, sum(made for _, made in done.values()))
+        made, damaged = sum(one.made for one in done.values()), sum(one.damaged for one in done.values())
+        return Preparation(np.array(rows, np.int64), clips, contents, failures, made, damaged)
+
+    def _found(self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step]) -> dict[int, _Done]:
+        """The rows whose clips lie in the store, as they were when they were last seen whole."""
+        contents = known_hashes([path for _, path in sources])
+        places = {row: self.path(content, steps) for row, content in enumerate(contents) if content is not None}
+        sums = dict(zip(places, known_hashes(list(places.values())), strict=True))
+        return {
+            row: _Done(str(contents[row]))
+            for row, place in places.items()
+            if (header := read_header(place)) is not None and header["sum"] == sums[row]
+        }
 
     def _outcomes(
         self, sources: Sequence[tuple[str, Path]], rows: Sequence[int], steps: Sequence[Step], workers: int | None
-    ) -> Iterator[tuple[int, tuple[str, bool] | Failure]]:
+    ) -> Iterator[tuple[int, _Done | Failure]]:
         work = partial(self._prepare_one, tuple(steps))
         if workers == 1:
             yield from ((row, work(sources[row])) for row in rows)
@@ -242,7 +270,7 @@ class ClipStore:
                 row = rows[number]
                 yield row, Failure(sources[row][0], outcome.reason) if isinstance(outcome, Lost) else outcome
 
-    def _prepare_one(self, steps: Sequence[Step], source: tuple[str, Path]) -> tuple[str, bool] | Failure:
+    def _prepare_one(self, steps: Sequence[Step], source: tuple[str, Path]) -> _Done | Failure:
         case_id, path = source
         try:
             try:
@@ -250,8 +278,9 @@ class ClipStore:
             except OSError as error:
                 return Failure(case_id, f"the file can not be read: {error.strerror}")
             place = self.path(content, steps)
-            if read_header(place) is not None:
-                return content, False
+            there = place.exists()
+            if there and is_whole(place):
+                return _Done(content)
             decoded = decode(path, steps)
             seen = describe(decoded)
             assert seen.look is not None
@@ -261,4 +290,43 @@ class ClipStore:
             return Failure(case_id, error.message)
         except EchokitError:
             raise
-        return content, True
+        return _Done(content, made=True, damaged=there)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A clip that lies in the store, and whether it was made now, instead of a damaged one."""
+
+    content: str
+    made: bool = False
+    damaged: bool = False
+
+
+@dataclass(frozen=True)
+class _Remaking:
+    """Makes clips anew from their videos, and says so."""
+
+    store: ClipStore
+    steps: tuple[Step, ...]
+    sources: Mapping[Path, tuple[str, Path]]
+    say: Callable[[str], None]
+
+    def __call__(self, path: Path, header: Mapping[str, Any]) -> None:
+        case_id, source = self.sources[path]
+        done = self.store._prepare_one(self.steps, (case_id, source))
+        if isinstance(done, Failure):
+            why = done.reason
+        elif self.store.path(done.content, self.steps) != path:
+            why = "the video is another than it was"
+        elif read_header(path) != header:
+            why = "its video gives other bits now (another machine?)"
+        else:
+            self.say(
+                f"{case_id}: its prepared clip had changed or gone (a failing disk?) and was made anew, the same bits"
+            )
+            return
+        raise DataError(
+            f"the prepared clip had changed or gone (a failing disk?), and can not be made anew: {why}",
+            hint="echokit data prepare RECIPE looks at every clip",
+            where=case_id,
+        )

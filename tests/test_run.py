@@ -1,6 +1,7 @@
 """The main job, end to end, on real files and a model that trains in seconds."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from echokit import load_run, read_video, write_video
 from echokit.cli import exit_code
+from echokit.core import prepare, read_data
 from echokit.page.content import predictions_of
 from echokit.predict import Predictor
+from echokit.recipe.check import load_recipe
 from echokit.run_directory import Run
 
 FILES = ["lock.yaml", "cohort.csv", "history.jsonl", "predictions.csv", "metrics.json", "curves.json", "summary.md"]
@@ -25,8 +28,6 @@ def run(recipe: Path, out: Path, *arguments: str) -> Run:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Run:
     """One finished run, only read by the tests."""
-    import os
-
     from tests.conftest import TINY
 
     folder = tmp_path_factory.mktemp("finished")
@@ -97,6 +98,25 @@ def test_the_same_recipe_and_its_lock_give_the_same_bits(finished: Run, tmp_path
     assert again.lock.recipe_hash == finished.lock.recipe_hash
     for name in ("predictions.csv", "metrics.json", "curves.json", "cohort.csv"):
         assert (again.path / name).read_bytes() == (finished.path / name).read_bytes(), name
+
+
+def test_clips_that_a_failing_disk_changed_cost_the_run_nothing_and_are_counted(
+    finished: Run, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clips = prepare(read_data(load_recipe(tiny))).clips.paths[:5]
+    for path in clips:
+        before, whole = path.stat(), path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    again = run(tiny, tmp_path / "again")
+    assert (again.path / "predictions.csv").read_bytes() == (finished.path / "predictions.csv").read_bytes()
+    assert "- 5 prepared clips had changed since they were written" in (again.path / "summary.md").read_text()
+    assert capfd.readouterr().err.count("was made anew, the same bits") == 5
+    clips[0].write_bytes(b"")
+    assert exit_code(["data", "prepare", str(tiny)]) == 0
+    said = capfd.readouterr()
+    assert "1 prepared clips had changed" in said.err
+    assert "24 clips are ready: 1 made now, 23 were there" in said.out
 
 
 def test_a_rerun_with_other_code_or_another_version_says_so(

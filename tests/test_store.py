@@ -1,17 +1,23 @@
+import io
 import os
 import random
+import shutil
 import subprocess
 import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from echokit.cli.console import Screen
 from echokit.errors import DataError
 from echokit.prepared import Mask, PreparedClips, read_header, write_clip
+from echokit.progress import shown_by
 from echokit.recipe.check import load_recipe
 from echokit.sampling.windows import PADDING
 from echokit.store import ClipStore, Step, prepare_video, steps_of
@@ -60,6 +66,100 @@ def test_a_killed_build_goes_on_and_a_half_file_is_made_again(phantom: Path, tin
     half.write_bytes(content[: len(content) // 2])
     assert store.prepare(sources(phantom), chain, workers=1).made == 2
     assert half.read_bytes() == content
+
+
+def damage(path: Path, *, unseen: bool = False) -> bytes:
+    """Change one byte of a clip's last frame, if asked without a trace; return the clip as it was."""
+    before, whole = path.stat(), path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    if unseen:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    else:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    return whole
+
+
+def test_a_build_finds_and_makes_anew_what_was_changed_since(phantom: Path, tiny: Path, tmp_path: Path) -> None:
+    store, chain = ClipStore(tmp_path), steps(tiny)
+    paths = store.prepare(sources(phantom), chain, workers=1).clips.paths
+    wholes = [damage(path) for path in paths[:2]]
+    again = store.prepare(sources(phantom), chain, workers=1)
+    assert (again.made, again.damaged) == (2, 2)
+    assert [path.read_bytes() for path in paths[:2]] == wholes
+
+
+def test_a_change_without_a_trace_is_found_by_verifying(phantom: Path, tiny: Path, tmp_path: Path) -> None:
+    store, chain = ClipStore(tmp_path), steps(tiny)
+    paths = store.prepare(sources(phantom), chain, workers=1).clips.paths
+    whole = damage(paths[3], unseen=True)
+    assert store.prepare(sources(phantom), chain, workers=1).made == 0  # opening does not read all of every clip
+    found = store.prepare(sources(phantom), chain, verify=True, workers=1)
+    assert (found.made, found.damaged) == (1, 1)
+    assert paths[3].read_bytes() == whole
+
+
+def test_what_changed_but_for_its_time_is_read_through_once_and_not_made_again(
+    phantom: Path, tiny: Path, tmp_path: Path
+) -> None:
+    store, chain = ClipStore(tmp_path), steps(tiny)
+    paths = store.prepare(sources(phantom), chain, workers=1).clips.paths
+    os.utime(paths[0])
+    done = store.prepare(sources(phantom), chain, workers=1)
+    assert (done.made, done.damaged) == (0, 0)
+    os.utime(paths[0], ns=(0, 0))
+    assert sorted(store._found(sources(phantom), chain)) == [1, 2, 3]
+    store.prepare(sources(phantom), chain, workers=1)
+    assert sorted(store._found(sources(phantom), chain)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("lost", ["changed", "gone"])
+def test_a_clip_that_changes_while_it_is_used_is_made_anew_with_the_same_bits(
+    phantom: Path, tiny: Path, tmp_path: Path, lost: str
+) -> None:
+    said = io.StringIO()
+    with shown_by(Screen(Console(file=said, width=200))):
+        done = ClipStore(tmp_path).prepare(sources(phantom), steps(tiny), workers=1)
+    clips, frames = done.clips.select([2, 1]), np.arange(12)
+    before = clips.read(0, frames)
+    whole = damage(clips.paths[0])
+    if lost == "gone":
+        clips.paths[0].unlink()
+    after = clips.read(0, frames)
+    for stream in before:
+        np.testing.assert_array_equal(after[stream][0], before[stream][0])
+    assert clips.paths[0].read_bytes() == whole
+    assert done.changed == 1
+    assert f"{sources(phantom)[2][0]}: its prepared clip had changed or gone" in said.getvalue()
+
+
+def test_a_changed_clip_whose_video_is_gone_is_an_error_that_names_the_case(
+    phantom: Path, tiny: Path, tmp_path: Path
+) -> None:
+    video = tmp_path / "one.avi"
+    shutil.copy(sources(phantom)[0][1], video)
+    clips = ClipStore(tmp_path / "store").prepare([("one", video)], steps(tiny), workers=1).clips
+    damage(clips.paths[0])
+    video.unlink()
+    with pytest.raises(DataError, match=r"one: the prepared clip had changed.*can not be made anew: the file"):
+        clips.read(0, np.arange(12))
+
+
+class _Drifting:
+    """A step that gives something else each time, as another machine may."""
+
+    times = 0
+
+    def __call__(self, clip: Clip) -> Clip:
+        type(self).times += 1
+        return replace(clip, frames=clip.frames // np.uint8(self.times))
+
+
+def test_a_clip_that_would_come_out_with_other_bits_ends_the_reading(phantom: Path, tmp_path: Path) -> None:
+    chain = (Step("drifting", _Drifting(), False, "drifting"),)
+    clips = ClipStore(tmp_path).prepare(sources(phantom)[:1], chain, workers=1).clips
+    damage(clips.paths[0])
+    with pytest.raises(DataError, match="other bits"):
+        clips.read(0, np.arange(clips.lengths[0]))
 
 
 def test_another_parameter_step_or_content_is_another_clip(phantom: Path, tiny: Path, tmp_path: Path) -> None:

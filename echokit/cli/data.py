@@ -101,6 +101,8 @@ def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple
 def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     """Decode and preprocess every video of a RECIPE into the clip store, without training.
 
+    Clips that are there already are read through; those that are damaged are made anew.
+
     \b
     Example: echokit data prepare ef_112
     """
@@ -111,7 +113,7 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     from echokit.recipe.compose import find_recipe
 
     with shown_by(Screen()):
-        preparation = prepare(read_data(load_recipe(find_recipe(recipe), overrides)))
+        preparation = prepare(read_data(load_recipe(find_recipe(recipe), overrides)), verify=True)
     ready, made = len(preparation.clips), preparation.made
     click.echo(
         f"{ready} clips are ready: {made} made now, {ready - made} were there; {len(preparation.failures)} unreadable"
