@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 import zlib
 from io import IOBase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,14 @@ import numpy.typing as npt
 from echokit.errors import VideoError
 from echokit.video.clip import Clip
 
+if TYPE_CHECKING:
+    from nibabel import Nifti1Header
+
 HEADER = 352
 MAX_OFFSET = 2**20
+MAX_PIXELS = 2**24  # of a frame
+MAX_TAIL = 2**24  # bytes behind the frames that are read to come to the checksum
+_RATIO = 1032  # gzip can not shrink further than that
 SQUARE = 0.01  # pixels count as square if their sides differ by less than this share
 GZIP = b"\x1f\x8b"
 # Data types (code of the header) that echo pictures have, and their size in bytes.
@@ -38,7 +46,8 @@ def is_nifti(head: bytes) -> bool:
 def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     """Read a sequence of pictures; pixels that are not square are averaged to squares of their longer side.
 
-    Values must lie within 0..255 and are rounded. NIfTI says nothing reliable about time: the frame rate is known only
+    One frame after the other is read, and nothing is allocated that the file is too short for. Values must lie within
+    0..255 and are rounded. NIfTI says nothing reliable about time: the frame rate is known only
     where the header gives a step in seconds or milliseconds.
 
     Args:
@@ -51,29 +60,29 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
             ``max_bytes``, values lie outside 0..255, or nibabel is not there.
     """
     where = path.name
-    count = _check_header(path, max_bytes, where)
+    sides = _check_header(path, max_bytes, where)
     try:
         import nibabel
     except ImportError:
         raise VideoError("a NIfTI file needs nibabel", hint="pip install 'echokit[camus]'", where=where) from None
     try:
         with path.open("rb") as raw:
-            file: IOBase = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == GZIP else raw
-            image = nibabel.Nifti1Image.from_stream(file)
-            kept = count if frames is None else min(count, frames)
-            data = np.asanyarray(image.dataobj)
-            for _ in range(0, max_bytes, MAX_OFFSET):  # at the end of a compressed file its checksum is compared
-                if not file.read(MAX_OFFSET):
-                    break
-            zooms = [float(zoom) for zoom in image.header.get_zooms()]
-            space, time = image.header.get_xyzt_units()
+            packed = raw.peek(2)[:2] == GZIP
+            file: IOBase = gzip.GzipFile(fileobj=raw) if packed else raw
+            header = nibabel.Nifti1Header.from_fileobj(file)
+            most = os.fstat(raw.fileno()).st_size * (_RATIO if packed else 1)
+            grey, tail = _frames(file, header, sides, frames, most, where)
+            zooms = [float(zoom) for zoom in header.get_zooms()]
+            space, time = header.get_xyzt_units()
+    except VideoError:
+        raise
     except Exception:
         # What nibabel and gzip raise on damaged input is not a closed set.
         raise VideoError("this NIfTI file is damaged or cut short", hint="copy it again", where=where) from None
-    data = data.reshape(*data.shape[:2], -1)[..., :kept]
-    grey = np.ascontiguousarray(_to_grey(data, where).T)
-    spacing = _spacing(zooms, space)
     notes: list[str] = []
+    if tail:
+        notes.append(f"header declares {sides[2]} frames, file holds more: the rest is not read")
+    spacing = _spacing(zooms, space)
     if spacing is not None and abs(spacing[0] / spacing[1] - 1) > SQUARE:
         grey, spacing = _squared(grey, spacing)
         notes.append("pixels that were not square are resampled to squares")
@@ -81,11 +90,11 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     fps = 1 / step if step > 1e-4 else None
     if fps is None and len(grey) > 1:
         notes.append("the header gives no frame rate")
-    return Clip(grey, fps=fps, spacing=spacing, source="NIfTI", notes=tuple(notes))
+    return Clip(grey, fps=fps, spacing=spacing, source="NIfTI", notes=tuple(notes), damaged=tail)
 
 
-def _check_header(path: Path, max_bytes: int, where: str) -> int:
-    """Return the number of frames; look at the sizes before anything of them is read."""
+def _check_header(path: Path, max_bytes: int, where: str) -> tuple[int, int, int]:
+    """Return width, height and number of frames; look at the sizes before anything of them is read."""
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == GZIP
@@ -102,17 +111,58 @@ def _check_header(path: Path, max_bytes: int, where: str) -> int:
         raise VideoError(
             "this NIfTI file is not a sequence of pictures", hint="it must have the dimensions x, y, time", where=where
         )
-    if kind not in _TYPES or not 0 <= offset <= MAX_OFFSET:
+    if kind not in _TYPES or not HEADER <= offset <= MAX_OFFSET:
         raise VideoError("the values of this NIfTI file are of another kind than grey pictures", where=where)
+    if sides[0] * sides[1] > MAX_PIXELS:
+        raise VideoError(f"one frame is declared as {sides[1]}x{sides[0]}: too large", where=where)
     if sides[0] * sides[1] * sides[2] * _TYPES[kind] > max_bytes:
         raise VideoError(f"the video decodes to more than {max_bytes / 2**30:.3g} GiB", where=where)
-    return int(sides[2])
+    return sides[0], sides[1], sides[2]
 
 
-def _to_grey(data: npt.NDArray[np.generic], where: str) -> npt.NDArray[np.uint8]:
-    if data.dtype == np.uint8:
+def _frames(
+    file: IOBase, header: Nifti1Header, sides: tuple[int, int, int], limit: int | None, most: int, where: str
+) -> tuple[npt.NDArray[np.uint8], bool]:
+    """Read the frames one by one, and whether more follow; all are read, as the checksum stands behind the last.
+
+    Args:
+        file: Unpacked.
+        header: Of the file.
+        sides: Width, height and number of frames.
+        limit: Keep so many frames; None keeps all.
+        most: Bytes that the file can have at most.
+        where: Name of the file, for messages.
+
+    Raises:
+        VideoError: A value lies outside 0..255.
+        EOFError: The file is shorter than its header says.
+    """
+    width, height, count = sides
+    kind = header.get_data_dtype()
+    slope, shift = header.get_slope_inter()
+    scale = (1.0 if slope is None else slope, 0.0 if shift is None else shift)
+    start, length = int(header.get_data_offset()), width * height * kind.itemsize
+    if start + count * length > most:
+        raise EOFError
+    file.seek(start)
+    kept = count if limit is None else min(count, limit)
+    grey = np.empty((kept, height, width), np.uint8)
+    for number in range(count):
+        data = file.read(length)
+        if len(data) < length:
+            raise EOFError
+        if number < kept:
+            grey[number] = _to_grey(np.frombuffer(data, kind).reshape(height, width), scale, where)
+    behind = 0
+    while behind < MAX_TAIL and (data := file.read(MAX_OFFSET)):
+        behind += len(data)
+    return grey, behind >= min(length, MAX_TAIL)
+
+
+def _to_grey(data: npt.NDArray[np.generic], scale: tuple[float, float], where: str) -> npt.NDArray[np.uint8]:
+    if data.dtype == np.uint8 and scale == (1.0, 0.0):
         return np.asarray(data, np.uint8)
-    values = np.asarray(data, np.float64)
+    values = np.asarray(data, np.float64) * scale[0] + scale[1]
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
         raise VideoError("the values of this NIfTI file lie outside 0..255", hint="export grey pictures", where=where)
     return np.rint(values).astype(np.uint8)

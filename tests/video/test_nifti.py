@@ -1,5 +1,7 @@
 import gzip
 import struct
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nibabel
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from echokit import read_video
 from echokit.errors import VideoError
 from echokit.phantom.camus import write_nifti
+from echokit.video.nifti import MAX_TAIL
 from echokit.video.reading import video_format
 from tests.video.make import blobs
 
@@ -64,10 +67,12 @@ def forged(path: Path, where: int, value: bytes) -> Path:
 @pytest.mark.parametrize(
     ("where", "value", "said"),
     [
-        (42, struct.pack("<3h", 32000, 32000, 32000), "decodes to more than"),
+        (42, struct.pack("<3h", 32000, 32000, 32000), "too large"),
+        (42, struct.pack("<3h", 3200, 3200, 32000), "decodes to more than"),
         (40, struct.pack("<8h", 4, 8, 8, 8, 8, 1, 1, 1), "not a sequence of pictures"),
         (70, struct.pack("<h", 128), "of another kind"),
         (108, struct.pack("<f", 1e9), "of another kind"),
+        (108, struct.pack("<f", 0), "of another kind"),
         (42, struct.pack("<3h", 80, 64, 200), "cut short"),
     ],
 )
@@ -75,6 +80,61 @@ def test_a_header_that_lies_is_refused(tmp_path: Path, where: int, value: bytes,
     write_nifti(tmp_path / "a.nii.gz", blobs(), (1, 1))
     with pytest.raises(VideoError, match=said):
         read_video(forged(tmp_path / "a.nii.gz", where, value), max_bytes=2**20)
+
+
+@pytest.fixture
+def allocated() -> Iterator[Callable[[], int]]:
+    """Most bytes that were allocated at once since the test began."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_file_that_can_not_hold_what_it_declares_costs_no_memory(
+    tmp_path: Path, packed: bool, allocated: Callable[[], int]
+) -> None:
+    path = tmp_path / "a.nii.gz"
+    write_nifti(path, blobs(), (1, 1))
+    forged(path, 42, struct.pack("<3h", 500, 500, 3900))
+    if not packed:
+        path.write_bytes(gzip.decompress(path.read_bytes()))
+    with pytest.raises(VideoError, match="cut short"):
+        read_video(path)
+    assert allocated() < 2**24
+
+
+def test_scaled_values_cost_the_memory_of_grey_frames(tmp_path: Path, allocated: Callable[[], int]) -> None:
+    path = tmp_path / "a.nii.gz"
+    write_nifti(path, np.full((100, 250, 400), 100, np.uint8), (1, 1))
+    forged(path, 112, struct.pack("<2f", 0.5, 3.0))
+    before = allocated()
+    clip = read_video(path)
+    assert (clip.frames == 53).all()
+    assert allocated() < before + 15_000_000
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_more_frames_than_declared_are_told(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / "a.nii.gz"
+    write_nifti(path, blobs(), (1, 1))
+    forged(path, 46, struct.pack("<h", 18))
+    if not packed:
+        path.write_bytes(gzip.decompress(path.read_bytes()))
+    clip = read_video(path)
+    np.testing.assert_array_equal(clip.frames, blobs()[:18])
+    assert clip.damaged
+    assert clip.notes[0] == "header declares 18 frames, file holds more: the rest is not read"
+
+
+def test_what_stands_behind_the_frames_is_read_in_bounds(tmp_path: Path) -> None:
+    """A checksum far behind them is not come to: so a wrong one shows how far was read."""
+    path = tmp_path / "a.nii.gz"
+    write_nifti(path, blobs(), (1, 1))
+    packed = bytearray(gzip.compress(gzip.decompress(path.read_bytes()) + bytes(2 * MAX_TAIL)))
+    packed[-8] ^= 1
+    path.write_bytes(packed)
+    assert read_video(path).notes[0] == "header declares 20 frames, file holds more: the rest is not read"
 
 
 def test_a_damaged_header_that_shortens_the_pictures_is_found(tmp_path: Path) -> None:
