@@ -23,6 +23,8 @@ from echokit.video.dicom_pixels import MAX_PIXELS, FrameDecoder, check_pixels
 
 Colours = npt.NDArray[np.uint8]
 
+MAX_FRAMES = 2**16
+"""Most frames of a clip, eleven minutes at 100 a second: tiny ones cost time, however few bytes they decode to."""
 _JPEG = "1.2.840.10008.1.2.4."
 # Transfer syntax -> pydicom's name of the decoder; empty for uncompressed.
 _DECODERS = {
@@ -73,8 +75,8 @@ def read_dicom(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
 
     Raises:
         VideoError: The header is damaged, there are no pixels, the transfer syntax or colour space is not supported,
-            the header declares more than ten times the frames that the file holds or more than ``max_bytes``, or no
-            frame can be decoded.
+            the header declares more than ten times the frames that the file holds, more than ``MAX_FRAMES`` or more
+            than ``max_bytes``, or no frame can be decoded.
     """
     where = path.name
     try:
@@ -155,6 +157,8 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
     stored = find_stored_frames(opened, pixels, where)
     pixels, held = stored.pixels, stored.count
     _check_held(pixels.declared, held, where)
+    if pixels.declared > MAX_FRAMES:
+        raise VideoError(f"the header declares {pixels.declared} frames: too many", where=where)
     wanted = min(held, pixels.declared, limit or pixels.declared)
     if wanted * pixels.rows * pixels.columns > max_bytes:
         raise VideoError(
@@ -182,6 +186,8 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
         notes.append(f"left out because they are corrupt: {asked - len(kept)} of {asked} frames")
     if held > pixels.declared and not syntax.is_deflated:
         notes.append(f"header declares {pixels.declared} frames, file holds {held}: the rest is not read")
+    elif held > pixels.declared == wanted and stored.load(wanted) is not None:
+        notes.append(f"header declares {pixels.declared} frames, file holds more: the rest is not read")
     if held < pixels.declared and held < (limit or pixels.declared):
         notes.append(f"header declares {pixels.declared} frames, {len(grey)} decoded")
     damaged = bool(notes)

@@ -13,6 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from echokit.errors import VideoError
+from echokit.video.dicom import MAX_FRAMES
+from echokit.video.reading import read_video
+
 from .make import blobs, write_dicom
 from .test_transfer_syntaxes import coded
 
@@ -126,3 +130,25 @@ def test_forged_files_are_refused_at_little_memory(tmp_path: Path) -> None:
     assert not any("memory" in text for text in said.values()), said
     assert "2000000000" in said["uncompressed"]
     assert "2000000000" in said["deflated-frames"]
+
+
+@pytest.mark.parametrize("squeezed", [True, False])
+def test_more_frames_than_a_clip_has_are_refused_however_small(tmp_path: Path, squeezed: bool) -> None:
+    """A deflated file of two megabytes could hold two thousand million frames of one pixel."""
+    path = write_dicom(tmp_path / "whole", np.zeros((MAX_FRAMES + 1, 1, 1), np.uint8))
+    if squeezed:
+        path = deflated(tmp_path / "deflated", path, 0)
+    with pytest.raises(VideoError, match=f"declares {MAX_FRAMES + 1} frames: too many"):
+        read_video(path)
+    with pytest.raises(VideoError, match="too many"):
+        read_video(path, frames=2)
+
+
+def test_more_frames_than_declared_are_told_in_a_deflated_file(tmp_path: Path) -> None:
+    for declared, notes in ((4, ("header declares 4 frames, file holds more: the rest is not read",)), (6, ())):
+        path = deflated(tmp_path / "a", write_dicom(tmp_path / "w", CLIP, declared=declared), 2**20)
+        clip = read_video(path)
+        np.testing.assert_array_equal(clip.frames, CLIP[:declared])
+        assert clip.notes == notes
+        assert clip.damaged == bool(notes)
+        assert read_video(path, frames=2).notes == ()
