@@ -32,6 +32,8 @@ def flow_fields(frames: Frames, method: Method) -> Iterator[npt.NDArray[np.float
     grown = _grown(frames.shape[1], frames.shape[2]) if method == "dis" else None
     dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST) if method == "dis" else None
     for first, second in pairwise(frames):
+        # OpenCV's DIS refuses a part that is cut out of a larger picture and not copied.
+        first, second = np.ascontiguousarray(first), np.ascontiguousarray(second)
         if dis is None:
             field = cv2.calcOpticalFlowFarneback(
                 first,

@@ -86,3 +86,9 @@ def test_no_shape_of_a_picture_ends_the_process() -> None:
         [sys.executable, "-c", textwrap.dedent(SHAPES)], capture_output=True, text=True, check=False, timeout=300
     )
     assert (done.returncode, done.stdout) == (0, "all\n"), done.stderr[-2000:]
+
+
+def test_a_part_that_is_cut_out_and_not_copied_has_a_flow() -> None:
+    frames = blobs(3, 120, 160)[:, 20:100, 30:120]
+    for found, copied in zip(flow_fields(frames, "dis"), flow_fields(frames.copy(), "dis"), strict=True):
+        np.testing.assert_array_equal(found, copied)
