@@ -79,7 +79,7 @@ def measure(subject: Subject, clip: Clip, method: str, mask: Masking) -> tuple[M
     measures = Measures(
         case_id=subject.case_id,
         method=method,
-        passed=bool(after.notes),
+        passed=bool(after.notes) and bool(region.all()),
         ventricle=_kept(truth.ventricle, region, lit),
         myocardium=_kept(truth.myocardium, region, lit),
         moving=_kept(truth.moving, region, lit),

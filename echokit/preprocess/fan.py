@@ -2,7 +2,8 @@
 
 Echoes flicker. Inside the fan nearly every pixel changes between nearly every two frames, if only by noise; text and
 rulers never do, and a running ECG trace or a changing number touches each of its pixels now and then. So the share of
-the pairs of frames in which a pixel changes tells the fan, whatever the brightness, the size and the rate.
+the pairs of frames in which a pixel changes tells the fan, whatever the brightness, the size and the rate. Where the
+recording has noise all over, a pixel changes only if it does so by more than the noise.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from echokit.preprocess.noise import ABOVE, noise_of
 from echokit.video.clip import Frames
 
 Area = npt.NDArray[np.bool_]
@@ -21,10 +23,13 @@ Area = npt.NDArray[np.bool_]
 SIDE = 256
 """Pixels of the longer side of the frames that are measured."""
 _RESTLESS = 0.2  # share of the pairs of frames in which a pixel of the fan changes
+_PASSING = 2  # pairs of frames in which a pixel changes because something passes over it once
 _LIT = 3  # grey level above which a pixel of a still picture is no background
 _GAP = 0.03  # of the longer side: narrower gaps are closed
 _THIN = 0.06  # of the longer side: what is narrower is a trace or a character, not the fan
 _SMALLEST = 0.02  # of the picture: what is smaller is not the fan
+_FULL = 0.95  # of the picture: what is larger leaves no part beside the fan
+NOISY = "there is noise all over the picture: of the fan, what is as weak as the noise may be cut off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,16 @@ class Flicker:
     """How the pixels of a clip change from one frame to the next.
 
     Attributes:
-        share: (H, W) float32 share of the pairs of frames in which the pixel changes at all.
+        share: (H, W) float32 share of the pairs of frames in which the pixel changes by more than noise.
         mean: (H, W) float32 mean change in grey levels.
+        noise: Mean change in grey levels of what is still; 0 of a clean recording.
+        pairs: How many pairs of frames there are.
     """
 
     share: npt.NDArray[np.float32]
     mean: npt.NDArray[np.float32]
+    noise: float
+    pairs: int
 
 
 def shrink(frames: Frames) -> Frames:
@@ -54,26 +63,29 @@ def shrink(frames: Frames) -> Frames:
     return small
 
 
-def flicker_of(frames: Frames) -> Flicker:
+def flicker_of(frames: Frames, small: Frames) -> Flicker:
     """Measure how the pixels change.
 
     Args:
         frames: (T, H, W) uint8, at least two frames.
+        small: The same, shrunk.
     """
     import cv2
 
-    changed = np.zeros(frames.shape[1:], np.float32)
-    total = np.zeros(frames.shape[1:], np.float32)
-    for first, second in pairwise(frames):
+    noise = noise_of(frames, (small.shape[1], small.shape[2]))
+    floor = np.ceil(ABOVE * noise)
+    changed = np.zeros(small.shape[1:], np.float32)
+    total = np.zeros(small.shape[1:], np.float32)
+    for first, second in pairwise(small):
         difference = cv2.absdiff(first, second)
         total += difference
-        changed += difference > 0
-    pairs = np.float32(len(frames) - 1)
-    return Flicker(changed / pairs, total / pairs)
+        changed += difference > floor
+    pairs = len(small) - 1
+    return Flicker(changed / np.float32(pairs), total / np.float32(pairs), noise, pairs)
 
 
 def fan_of(frames: Frames, flicker: Flicker | None) -> Area | None:
-    """Find the fan: the convex hull of the largest thick area that flickers; where nothing does, that is lit.
+    """Find the fan: the convex hull of the largest thick area that flickers; of a still picture, that is lit.
 
     Args:
         frames: (T, H, W) uint8, shrunk.
@@ -83,11 +95,20 @@ def fan_of(frames: Frames, flicker: Flicker | None) -> Area | None:
         (H, W) bool, or None where there is no such area.
     """
     if flicker is not None:
-        area = largest(thick(flicker.share > _RESTLESS))
+        # Of a few pairs, two are a large share already; but a fan changes in them all.
+        share = min(max(_RESTLESS, (_PASSING + 0.5) / flicker.pairs), 1 - 0.5 / flicker.pairs)
+        area = largest(thick(flicker.share > share))
         if area.mean() >= _SMALLEST:
             return hull(area)
+        if flicker.noise:
+            return None  # a moving picture, and its echoes are too weak to be told from the noise
     area = largest(thick(frames.mean(0) > _LIT))
     return hull(area) if area.mean() >= _SMALLEST else None
+
+
+def fills(area: Area) -> bool:
+    """Whether an area leaves next to nothing of the picture, so that the fan is not told from what is around it."""
+    return bool(area.mean() >= _FULL)
 
 
 def thick(area: Area, unit: float | None = None) -> Area:

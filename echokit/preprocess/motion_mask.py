@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from echokit.preprocess.fan import Area, Flicker, disc, fan_of, flicker_of, hull, largest, shrink, thick
+from echokit.preprocess.fan import NOISY, Area, Flicker, disc, fan_of, fills, flicker_of, hull, largest, shrink, thick
 from echokit.preprocess.flow import Method, mean_magnitude
 from echokit.preprocess.frames import replace_frames
 from echokit.video.clip import Clip, Frames
@@ -20,6 +20,7 @@ STILL = 0.02  # pixels per frame of the shrunk picture: less is noise of the flo
 QUIET = 1.0  # grey levels per frame: less is noise of the picture
 PATCH = 0.1  # of the largest area that moves: a smaller one apart from it is a number, not a wall
 MARGIN = 0.03  # kept around what moves
+FULL = "the sector fills the picture, so that writing is kept where it lies among what moves"
 
 
 class MotionMask:
@@ -35,7 +36,9 @@ class MotionMask:
     picture, its rate nor its gain, over a floor for noise. The hull then reaches up to the probe, because the apex
     moves least and in a weak heart hardly at all.
 
-    A clip in which nothing moves passes unchanged, with a note.
+    Where the recording has noise all over, only echoes that are louder count, and a note says so. A clip in which
+    nothing moves passes unchanged, with a note; another note says where the fan fills the picture, as it also seems to
+    do in noise that is as loud as the echoes.
 
     Args:
         threshold: Mean motion in pixels per frame above which a pixel counts as moving, or ``auto``.
@@ -54,10 +57,11 @@ class MotionMask:
 
     def __call__(self, clip: Clip) -> Clip:
         """Return the clip with zeros outside the hull, or unchanged with a note."""
-        region = self.region(clip.frames)
+        region, doubts = self._find(clip.frames)
         if region is None:
             return replace(clip, notes=(*clip.notes, "motion_mask found nothing that moves: passed unmasked"))
-        return replace_frames(clip, clip.frames * region, by="motion_mask")
+        notes = (*clip.notes, *(f"motion_mask: {doubt}" for doubt in doubts))
+        return replace_frames(clip, clip.frames * region, by="motion_mask", notes=notes)
 
     def region(self, frames: Frames) -> Area | None:
         """Return the (H, W) bool hull of what moves, or None where nothing does.
@@ -65,18 +69,23 @@ class MotionMask:
         Args:
             frames: (T, H, W) uint8.
         """
+        return self._find(frames)[0]
+
+    def _find(self, frames: Frames) -> tuple[Area | None, list[str]]:
+        """Return the region, and what makes it doubtful."""
         if len(frames) < 2:
-            return None
+            return None, []
         size = (frames.shape[1], frames.shape[2])
         if self.threshold != "auto":
-            return hull(mean_magnitude(frames, self.method) > self.threshold)
+            return hull(mean_magnitude(frames, self.method) > self.threshold), []
         small = shrink(frames)
-        flicker = flicker_of(small)
+        flicker = flicker_of(frames, small)
         fan = fan_of(small, flicker)
         if fan is None:
-            return None
+            return None, []
         moving = _moving(small, flicker, fan, self.method)
-        return None if moving is None else hull(moving, size)
+        doubts = [said for said, holds in ((NOISY, flicker.noise > 0), (FULL, fills(fan))) if holds]
+        return (None if moving is None else hull(moving, size)), doubts
 
 
 def _moving(frames: Frames, flicker: Flicker, fan: Area, method: Method) -> Area | None:
@@ -86,7 +95,7 @@ def _moving(frames: Frames, flicker: Flicker, fan: Area, method: Method) -> Area
     # Flow spreads into the dark around tissue and under still text; brightness does not.
     motion = mean_magnitude(frames, method)
     enough = max(SHARE * float(np.percentile(motion[fan], 95)), STILL)
-    bright = max(CHANGE_SHARE * float(np.percentile(flicker.mean[fan], 95)), QUIET)
+    bright = max(CHANGE_SHARE * float(np.percentile(flicker.mean[fan], 95)), QUIET, 2 * flicker.noise)
     rows = np.flatnonzero(fan.any(axis=1))
     height = int(rows[-1] - rows[0] + 1)
     moving = largest(thick(fan & (motion > enough) & (flicker.mean > bright), height), PATCH)

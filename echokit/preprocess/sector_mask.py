@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from echokit.preprocess.fan import Area, fan_of, flicker_of, hull, shrink
+from echokit.preprocess.fan import NOISY, Area, fan_of, fills, flicker_of, hull, shrink
 from echokit.preprocess.frames import replace_frames
 from echokit.video.clip import Clip
 
@@ -19,9 +19,11 @@ class SectorMask:
 
     The fan is the convex hull of the largest area that flickers: echoes change from frame to frame, text and rulers do
     not, and traces and numbers do only now and then. Of a still clip it is the largest area that is lit. Where the
-    DICOM names a region of tissue, only what lies inside it counts.
+    DICOM names a region of tissue, only what lies inside it counts. Where the recording has noise all over, only
+    echoes that are louder count, and a note says so.
 
-    A clip in which no fan is found passes unchanged, with a note; so does one of which the wanted tags are missing.
+    A clip in which no fan is found, or one that fills the picture, passes unchanged, with a note; so does one of which
+    the wanted tags are missing.
 
     Args:
         keep: ``fan``: its shape, inside the DICOM's region where there is one. ``region``: the rectangle of the
@@ -33,26 +35,33 @@ class SectorMask:
 
     def __call__(self, clip: Clip) -> Clip:
         """Return the clip with zeros outside the fan, or unchanged with a note."""
-        region = self.region(clip)
+        region, noisy = self._find(clip)
         if region is None:
             missing = "no fan" if self.keep == "fan" else "no region of tissue in the file"
             return replace(clip, notes=(*clip.notes, f"sector_mask found {missing}: passed unmasked"))
-        if region.all():
+        if fills(region) if self.keep == "fan" else region.all():
             return replace(clip, notes=(*clip.notes, "sector_mask: the sector fills the picture, passed unmasked"))
-        return replace_frames(clip, clip.frames * region, by="sector_mask")
+        notes = (*clip.notes, f"sector_mask: {NOISY}") if noisy else clip.notes
+        return replace_frames(clip, clip.frames * region, by="sector_mask", notes=notes)
 
     def region(self, clip: Clip) -> Area | None:
         """Return the (H, W) bool sector, or None where there is none."""
+        return self._find(clip)[0]
+
+    def _find(self, clip: Clip) -> tuple[Area | None, bool]:
+        """Return the sector, and whether it was told from noise."""
         tagged = _tissue(clip)
         if self.keep == "region":
-            return tagged
+            return tagged, False
         frames = clip.frames if tagged is None else clip.frames * tagged
         small = shrink(frames)
-        fan = fan_of(small, flicker_of(small) if len(small) > 1 else None)
+        flicker = flicker_of(frames, small) if len(small) > 1 else None
+        fan = fan_of(small, flicker)
+        noisy = flicker is not None and flicker.noise > 0
         if fan is None:
-            return None
+            return None, noisy
         found = hull(fan, (frames.shape[1], frames.shape[2]))
-        return found if tagged is None or found is None else found & tagged
+        return found if tagged is None or found is None else found & tagged, noisy
 
 
 def _tissue(clip: Clip) -> Area | None:
