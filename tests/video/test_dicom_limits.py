@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from echokit.errors import VideoError
 from echokit.video.dicom import MAX_FRAMES
+from echokit.video.dicom_pixels import FrameDecoder
 from echokit.video.reading import read_video
 
 from .make import blobs, write_dicom
@@ -152,3 +154,17 @@ def test_more_frames_than_declared_are_told_in_a_deflated_file(tmp_path: Path) -
         assert clip.notes == notes
         assert clip.damaged == bool(notes)
         assert read_video(path, frames=2).notes == ()
+
+
+@pytest.mark.parametrize("components", [3, 40])
+def test_a_decoder_is_asked_for_a_picture_s_components_only(
+    tmp_path: Path, components: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    decode = FrameDecoder._decode
+    monkeypatch.setattr(FrameDecoder, "_decode", lambda self, data: asked.append(data) or decode(self, data))
+    image = j2k_image(16, components)
+    path = write_dicom(tmp_path / "a", [image], shape=(1, 16, 16), syntax=J2K, photometric="RGB")
+    with contextlib.suppress(VideoError):
+        read_video(path)
+    assert len(asked) == (components == 3)
