@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from echokit.errors import EchokitError, did_you_mean
 from echokit.lock import Lock, read_lock
+from echokit.progress import display
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -206,3 +207,21 @@ def find_run(name: str, out: Path = Path("runs")) -> Run:
         else "give a run directory: it holds lock.yaml",
         where=str(out),
     )
+
+
+def find_finished(name: str, out: Path = Path("runs")) -> Run:
+    """Find a run as ``find_run`` does; where the newest of a name did not finish, take the newest that did, and say so.
+
+    Raises:
+        EchokitError: There is no run there.
+    """
+    run = find_run(name, out)
+    if run.complete or Path(name).expanduser().resolve() == run.path.resolve():
+        return run
+    finished = sorted(path.parent for path in run.path.parent.glob("2*/summary.md"))
+    if not finished:
+        return run
+    display().say(
+        f"the newest run of {run.path.parent.name}, {run.path.name}, did not finish: taking {finished[-1].name}"
+    )
+    return Run(finished[-1])

@@ -11,7 +11,7 @@ from echokit.errors import DataError, EchokitError
 from echokit.models.norm import Norm
 from echokit.models.settings import RUN, WeightSettings
 from echokit.models.shape import InputShape
-from echokit.run_directory import Run, find_run
+from echokit.run_directory import Run, find_finished
 from echokit.stamp import PRETRAINED_STAMP
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def find_weights_run(settings: WeightSettings, out: Path) -> Run:
         NoRunError: It has not been made.
     """
     try:
-        return find_run(settings.run, out)
+        return find_finished(settings.run, out)
     except EchokitError as error:
         if "/" in settings.run or settings.run.startswith((".", "~")):
             raise NoRunError(error.message, hint=error.hint, where="model.weights") from None

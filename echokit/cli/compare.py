@@ -26,9 +26,9 @@ def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) ->
     from echokit.page.comparison import compare_runs
     from echokit.page.write import write_comparison
     from echokit.report.wording import title
-    from echokit.run_directory import find_run
+    from echokit.run_directory import find_finished
 
-    found = compare_runs([find_run(run, out) for run in runs])
+    found = compare_runs([find_finished(run, out) for run in runs])
     names = "-".join(name.replace(" ", "-") for name in found.names)
     path = write_comparison(found, to or out / "compare" / f"{names}.html")
     if as_json:
@@ -49,7 +49,8 @@ def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) ->
             p = "" if one.p is None else f", p {one.p:.3f}"
             value = "undefined" if one.value is None else f"{one.value:+.3f}"
             click.echo(f"  {title(one.metric)} {value} ({ends}{p}); n {one.n}, {one.events} events; {one.method}")
-        click.echo(f"  {pair.disagreeing} of {pair.cases} videos are called differently")
+        if pair.cases:
+            click.echo(f"  {pair.disagreeing} of {pair.cases} videos are called differently")
     if found.recipes:
         click.echo("\nrecipes")
         for key, *said in found.recipes:

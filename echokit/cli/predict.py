@@ -52,13 +52,13 @@ def command(
     from echokit.cli.console import Screen
     from echokit.identity import case_ids
     from echokit.predict import Predictor
-    from echokit.run_directory import find_run
+    from echokit.run_directory import find_finished
     from echokit.sources import expand
     from echokit.training.device import fix_threads
 
     files = expand(sources)
     fix_threads()
-    predictor = Predictor(find_run(run, out), device)
+    predictor = Predictor(find_finished(run, out), device)
     names = case_ids(files)
     rows: list[Prediction] = []
     screen = Screen()

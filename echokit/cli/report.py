@@ -23,8 +23,8 @@ def command(run: str, frames: bool, out: Path) -> None:
     from echokit import core
     from echokit.cli.console import Screen
     from echokit.progress import shown_by
-    from echokit.run_directory import find_run
+    from echokit.run_directory import find_finished
 
     with shown_by(Screen()):
-        path = core.report(find_run(run, out), frames=frames)
+        path = core.report(find_finished(run, out), frames=frames)
     click.echo(path)

@@ -92,6 +92,12 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
             ends = "" if metric is None or metric.low is None else f" ({number(metric.low)} to {number(metric.high)})"
             cells.append("none" if metric is None else number(metric.value) + ends)
         rows.append((title(name), *cells))
+        baselines = [
+            "none" if m is None or m.baseline is None else number(m.baseline) for m in (f.get(name) for f in metrics)
+        ]
+        rows.append((f"{title(name)} without information", *baselines))
+    tested = [next(iter(found.values()), None) for found in metrics]
+    rows.append(("patients, events", *("none" if m is None else f"{m.n}, {m.events}" for m in tested)))
     first = predictions[0]
     pairs = [_pair(first, other, name) for other, name in zip(predictions[1:], names[1:], strict=True)]
     recipes = [dict(_flat(run.lock.recipe.plain())) for run in runs]
@@ -114,12 +120,16 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
 
 def _pair(first: Predictions, other: Predictions, name: str) -> Paired:
     problem, differences = None, []
+    a, b = (_by_case(one) for one in (first, other))
+    both = sorted(set(a) & set(b))
+    strange = [case for case in both if a[case][0] != b[case][0] or abs(a[case][2] - b[case][2]) > 1e-6]
+    if strange:
+        problem = f"they were tested on other hearts: {len(strange)} of {len(both)} videos of one name are not the same"
+        return Paired(name, (), problem, (), 0, 0)
     try:
         differences = compare_predictions(first, other, split=SPLIT)
     except DataError as error:
         problem = str(error)
-    a, b = (_by_case(one) for one in (first, other))
-    both = sorted(set(a) & set(b))
     apart = [
         (case, first.positive if a[case][0] else f"not {first.positive}", a[case][1], b[case][1])
         for case in both
@@ -129,10 +139,12 @@ def _pair(first: Predictions, other: Predictions, name: str) -> Paired:
     return Paired(name, tuple(differences), problem, tuple(apart[:MOST_CASES]), len(apart), len(both))
 
 
-def _by_case(predictions: Predictions) -> dict[str, tuple[int, float]]:
-    table = predictions.table
-    here = table[table["split"] == SPLIT].groupby("case_id", as_index=False).agg({"y_true": "max", "y_score": "mean"})
-    return {str(row["case_id"]): (int(row["y_true"]), float(row["y_score"])) for row in here.to_dict("records")}
+def _by_case(predictions: Predictions) -> dict[str, tuple[int, float, float]]:
+    """Class, score and quantity of each test case, the last two as means over folds; without a quantity it is 0."""
+    table = predictions.table.assign(target=predictions.table.get("target", 0.0))
+    here = table[table["split"] == SPLIT].groupby("case_id", as_index=False)
+    found = here.agg({"y_true": "max", "y_score": "mean", "target": "mean"}).to_dict("records")
+    return {str(row["case_id"]): (int(row["y_true"]), float(row["y_score"]), float(row["target"])) for row in found}
 
 
 def _flat(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """``echokit compare`` on two small runs of the same patients, and on runs that can not be compared."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,41 @@ def test_folds_stand_beside_each_other_and_are_not_tested(
     [pair] = json.loads(capfd.readouterr().out)["pairs"]
     assert pair["problem"]
     assert not pair["differences"]
+
+
+def test_other_hearts_of_the_same_names_are_not_compared(
+    runs: tuple[Run, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(runs[1].path, tmp_path / "runs" / "other" / "20260101-000000")
+    table = (other / "predictions.csv").read_text().splitlines(keepends=True)
+    column = next(line for line in table if not line.startswith("#")).strip().split(",").index("target")
+    with (other / "predictions.csv").open("w") as file:
+        for line in table:
+            cells = line.rstrip("\n").split(",")
+            if len(cells) > column and cells[column] != "target":
+                cells[column] = str(float(cells[column]) + 0.5)
+            file.write(",".join(cells) + "\n")
+    assert exit_code(["compare", str(runs[0].path), str(other), "--to", str(tmp_path / "p.html")]) == 0
+    said = capfd.readouterr().out
+    assert "they were tested on other hearts" in said
+    assert "called differently" not in said
+    assert "patients, events" in said
+    assert "AUROC without information" in said
+
+
+def test_by_its_name_the_newest_run_that_finished_is_meant(
+    runs: tuple[Run, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, stamp in (("first", "20260101-000000"), ("second", "20260102-000000"), ("third", "20260103-000000")):
+        path = shutil.copytree(runs[0].path, tmp_path / "plain" / stamp)
+        if name == "third":
+            (path / "summary.md").unlink()
+    (tmp_path / "plain" / "latest").symlink_to("20260103-000000")
+    assert exit_code(["report", "plain", "--out", str(tmp_path)]) == 0
+    said = capfd.readouterr()
+    assert "20260103-000000, did not finish: taking 20260102-000000" in said.err
+    assert "20260102-000000" in said.out
+    assert exit_code(["report", str(tmp_path / "plain" / "20260103-000000")]) == 2
 
 
 def test_one_run_is_no_comparison(runs: tuple[Run, ...], capfd: pytest.CaptureFixture[str]) -> None:
