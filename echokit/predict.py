@@ -102,6 +102,7 @@ class Predictor:
 
         self.recipe = run.lock.recipe
         self.stamp = run.lock.stamp
+        self.pretrained_stamp = run.lock.pretrained_stamp
         self.steps = steps_of(self.recipe.preprocess)
         self.sampler = self.recipe.clip.build()
         self.device = choose_device(device)

@@ -107,6 +107,7 @@ def write_results(
         plots=plots,
         sections=sections,
         stamp=stamp,
+        pretrained=lock.pretrained_stamp,
         tried=tried_configurations(path.parent.parent, lock.content["data"]["fingerprint"]),
     )
 

@@ -73,6 +73,7 @@ def command(
     if as_json:
         content = {
             "data": predictor.stamp,
+            "pretrained": predictor.pretrained_stamp,
             "positive": positive,
             "definition": predictor.recipe.target.definition,
             "probability": predictor.probability,
@@ -109,6 +110,8 @@ def command(
     else:
         if predictor.stamp:
             click.echo(stamp)
+        if predictor.pretrained_stamp:
+            click.echo(predictor.pretrained_stamp)
         what = "probability of" if predictor.probability else "no probability; higher is more likely"
         click.echo(f"score: {what} {predictor.recipe.target.definition}; called {positive} {_cut(predictor)}")
         width = max(len(row.case_id) for row in rows)

@@ -98,6 +98,8 @@ def command(
 
         if done.lock.stamp:
             click.echo(f"{done.lock.stamp}: synthetic hearts; these numbers say nothing about patients")
+        if done.lock.pretrained_stamp:
+            click.echo(done.lock.pretrained_stamp)
         tested = [metric for metric in done.metrics if metric.split == "test" and metric.subgroup is None]
         folds = len({metric.fold for metric in tested if metric.fold is not None})
         for metric in tested:

@@ -103,7 +103,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     recipes = [dict(_flat(run.lock.recipe.plain())) for run in runs]
     return Comparison(
         names,
-        tuple(run.lock.stamp for run in runs),
+        tuple(run.lock.stamp or run.lock.pretrained_stamp for run in runs),
         tuple(rows),
         tuple(pairs),
         tuple(_differing(recipes)),

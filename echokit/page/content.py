@@ -78,6 +78,7 @@ def content(
     return {
         "name": lock.recipe.name,
         "stamp": lock.stamp,
+        "pretrained": lock.pretrained_stamp,
         "phantom": lock.phantom,
         "positive": predictions.positive,
         "definition": lock.recipe.target.definition.split(": ", 1)[-1],

@@ -67,6 +67,7 @@ def write_summary(
     tried: int = 1,
     citations: Sequence[str] = CITATIONS,
     stamp: str | None = None,
+    pretrained: str | None = None,
 ) -> None:
     """Write the summary of a run as Markdown.
 
@@ -86,11 +87,14 @@ def write_summary(
         tried: Configurations that were tried on the same data in the same folder, this one included.
         citations: Sources of the definitions and of the data.
         stamp: Words such as PHANTOM DATA, or None.
+        pretrained: What is said of starting weights that synthetic hearts have shaped, or None.
     """
     mark = f"{stamp}: " if stamp else ""
     parts = [f"# {mark}{name}"]
     if stamp:
         parts.append(f"> **{stamp}.** Synthetic data: these numbers say nothing about patients.")
+    if pretrained:
+        parts.append(f"> **{pretrained}.**")
     parts.append(f"**{answer(evaluation, split, predictions.positive)}**")
     warned = cautions(evaluation.metrics, split, tried=tried)
     if warned:

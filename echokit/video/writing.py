@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -64,8 +65,11 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> 
         )
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        # In memory first: a full disk in the middle of a container is no error that its library passes on.
+        content = io.BytesIO()
+        _encode(content, path.suffix.lower(), frames, Fraction(fps).limit_denominator(10_000))
         with temporary.open("wb") as file:
-            _encode(file, path.suffix.lower(), frames, Fraction(fps).limit_denominator(10_000))
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
