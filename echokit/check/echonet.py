@@ -11,6 +11,8 @@ from echokit.check.survey import Listed, Survey
 from echokit.cohort import echonet_dynamic, echonet_pediatric
 from echokit.cohort.cohort import SPLITS
 from echokit.cohort.file_list import numbers_of, read_file_list, stem
+from echokit.cohort.text_table import read_text_table
+from echokit.errors import DataError
 from echokit.stamp import is_phantom
 
 if TYPE_CHECKING:
@@ -170,10 +172,10 @@ class _Reading:
         if not place.is_file():
             return None, [Finding("tracing_table", "note", "VolumeTracings.csv that is not there", 1)]
         try:
-            table = pd.read_csv(place, dtype=str, keep_default_na=False, encoding_errors="replace")
-        except (ValueError, pd.errors.ParserError, OSError) as error:
-            return None, [Finding("tracing_table", "warning", says, 1, (type(error).__name__,))]
-        table.columns = [str(column).strip().lstrip("\ufeff") for column in table.columns]
+            table = read_text_table(place, errors="replace")
+        except DataError as error:
+            said = f"{Path(error.where or place).name}: {error.message}"
+            return None, [Finding("tracing_table", "warning", says, 1, (said,))]
         missing = [column for column in wanted if column not in table.columns]
         if missing:
             return None, [Finding("tracing_table", "warning", says, 1, (f"lacks {', '.join(missing)}",))]

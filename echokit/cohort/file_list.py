@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from echokit.cohort.text_table import read_text_table
 from echokit.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,15 +17,9 @@ def read_file_list(listing: Path, needed: Sequence[str]) -> pd.DataFrame:
     """Read the table as text, every cell of it.
 
     Raises:
-        DataError: It is not a readable table, lacks a column, or has no rows.
+        DataError: It is not a readable table, lacks a column, has a row longer than its header, or has no rows.
     """
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(listing, dtype=str, keep_default_na=False, encoding_errors="replace")
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"is not a readable CSV table: {error}", where=str(listing)) from None
-    table.columns = [str(column).strip().lstrip("\ufeff") for column in table.columns]
+    table = read_text_table(listing, errors="replace")
     missing = [column for column in needed if column not in table.columns]
     if missing:
         raise DataError(
@@ -67,13 +62,11 @@ def numbers_of(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
 
 def untraced(tracings: Path, names: list[str]) -> list[str]:
     """Say how many videos have no tracing; tracings are never needed to train."""
-    import pandas as pd
-
     if not tracings.is_file():
         return ["VolumeTracings.csv is not there (it is not needed to train)"]
     try:
-        column = pd.read_csv(tracings, usecols=["FileName"], dtype=str, encoding_errors="replace")["FileName"]
-    except (ValueError, pd.errors.ParserError):
+        column = read_text_table(tracings, columns=["FileName"], errors="replace")["FileName"]
+    except DataError:
         return ["VolumeTracings.csv can not be read as a table with the column FileName (it is not needed to train)"]
     traced = {stem(str(name)) for name in column.unique()}
     without = [name for name in names if name not in traced]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from echokit.cohort.text_table import read_text_table
 from echokit.errors import DataError, did_you_mean
 from echokit.evaluate.files import read_predictions
 from echokit.evaluate.predictions import COLUMNS, Predictions
@@ -73,7 +74,7 @@ def read_anybody(
     head = _rows(path, 1)[0]
     if not columns and set(COLUMNS) <= set(head):
         return Found(read_predictions(path, positive=positive or "positive", threshold=threshold), ())
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = read_text_table(path)
     taken = _columns([str(name) for name in table.columns], columns or {}, path)
     notes = [f"taken: {', '.join(f'{theirs} as {ours}' for ours, theirs in taken.items() if ours != theirs)}"]
     notes = notes if notes[0] != "taken: " else []
@@ -131,7 +132,7 @@ def read_echonet(path: Path, truth: Path, *, below: float = 50.0) -> Found:
     head = _rows(truth, 1)[0]
     if not {"FileName", "EF"} <= set(head):
         raise DataError("the columns FileName and EF are missing", hint="give FileList.csv", where=str(truth))
-    listed = pd.read_csv(truth, dtype={"FileName": str}, encoding="utf-8-sig")
+    listed = read_text_table(truth)
     true = pd.Series(
         pd.to_numeric(listed["EF"], errors="coerce").to_numpy(float), index=[_stem(name) for name in listed["FileName"]]
     )

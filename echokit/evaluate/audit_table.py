@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from echokit.cohort.text_table import read_text_table
 from echokit.errors import DataError
 from echokit.evaluate.granularity import Granularity, check_accuracy
 
@@ -54,14 +55,9 @@ def audit_table(path: Path, *, patients: int | None = None, events: int | None =
     Raises:
         DataError: The file is no CSV, lacks a column, or a cell is no number that fits; the line is named.
     """
-    import pandas as pd
-
     if not path.is_file():
         raise DataError("no such file", hint="expected a CSV with n, events, k, accuracy, sd", where=str(path))
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"not a readable CSV: {error}", where=str(path)) from error
+    table = read_text_table(path)
     lower = {str(column).strip().lower(): str(column) for column in table.columns}
     found = {ours: lower[name] for ours, names in NAMES.items() for name in reversed(names) if name in lower}
     given = {"n": patients, "events": events}

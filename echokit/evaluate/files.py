@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from echokit.cohort.text_table import read_text_table
 from echokit.errors import DataError, did_you_mean
 from echokit.evaluate.evaluation import Evaluation
 from echokit.evaluate.predictions import COLUMNS, NO_PROBABILITY, Predictions
@@ -97,16 +98,11 @@ def read_predictions(
             given twice in one split and fold; the rows have several thresholds. The message names the cases.
     """
     import numpy as np
-    import pandas as pd
 
     path = Path(path)
     if not path.is_file():
         raise DataError("no such file", hint="expected a CSV of predictions", where=str(path))
-    try:
-        # As text first: a patient named NA, or 007, stays what it is.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"not a readable CSV: {error}", where=str(path)) from error
+    table = read_text_table(path)  # as text first: a patient named NA, or 007, stays what it is
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         near = [hint for column in missing if (hint := did_you_mean(column, table.columns))]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from echokit.cohort.text_table import read_text_table
 from echokit.errors import DataError
 from echokit.identity import case_ids
 from echokit.sources import expand
@@ -143,8 +144,7 @@ def _echonet(folder: Path) -> list[Subject]:
     tracings = folder / "VolumeTracings.csv"
     if tracings.is_file():
         columns = ["X1", "Y1", "X2", "Y2", "Frame"]
-        table = pd.read_csv(tracings, dtype=str, keep_default_na=False, encoding_errors="replace")
-        table.columns = table.columns.str.strip()
+        table = read_text_table(tracings, errors="replace")
         if not {"FileName", *columns} <= set(table.columns):
             raise DataError("lacks one of the columns FileName, X1, Y1, X2, Y2, Frame", where=str(tracings))
         numbers = table[columns].apply(pd.to_numeric, errors="coerce")

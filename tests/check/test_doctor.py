@@ -266,6 +266,17 @@ def test_a_short_clip_is_told_by_its_heart_rate_or_a_second(root: Path) -> None:
     assert found(check(root))["short_clip"] == before + 1 or before == 16
 
 
+def test_a_row_with_a_comma_too_many_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("FileList.csv", "VolumeTracings.csv"):
+        lines = (root / name).read_text().splitlines()
+        whole = "\n".join(lines) + "\n"
+        (root / name).write_text("\n".join([lines[0], *(line + "," for line in lines[1:])]) + "\n")
+        code, said = exit_code(["data", "check", str(root)]), capsys.readouterr()
+        assert f"{name}:2: the row has " in said.out + said.err
+        assert code == (2 if name == "FileList.csv" else 0)
+        (root / name).write_text(whole)
+
+
 def test_an_unusual_balance_is_told() -> None:
     def listed(number: int, split: str, ef: float) -> Listed:
         return Listed(f"{split}{number}", f"{split}{number}", split, Path("x"), {"ef": ef}, ef)

@@ -80,6 +80,8 @@ def test_another_layout_says_which_file_was_expected(root: Path, missing: str) -
         ("", "not a readable CSV"),
         ("FileName,Split\na,TRAIN\n", "lacks the columns EF"),
         (HEAD, "no rows"),
+        (HEAD + ROWS[0] + ",\n" + ROWS[1] + ",\n", r"FileList.csv:2: the row has 10 cells, the header 9"),
+        (HEAD + ROWS[0] + "\n" + ROWS[1] + ",x\n", r"FileList.csv:3: the row has 10 cells, the header 9"),
         (HEAD + "../../etc/x,50,1,2,112,112,50,9,TRAIN\n", "not the name of a video"),
         (HEAD + "a/b,50,1,2,112,112,50,9,TRAIN\n", "not the name of a video"),
         (HEAD + "a,50,1,2,112,112,50,9,HOLDOUT\n", "none of TRAIN, VAL, TEST"),
@@ -88,8 +90,15 @@ def test_another_layout_says_which_file_was_expected(root: Path, missing: str) -
 )
 def test_a_table_that_can_not_be_used_is_said(root: Path, text: str, said: str) -> None:
     (root / "FileList.csv").write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError) as raised:
         read(root)
+    assert said in str(raised.value)
+
+
+def test_a_comma_too_many_shifts_no_name_of_the_tracings(root: Path) -> None:
+    rows = (root / "VolumeTracings.csv").read_text().splitlines()
+    (root / "VolumeTracings.csv").write_text("\n".join([rows[0], *(row + "," for row in rows[1:])]) + "\n")
+    assert any("1 videos have no tracing, for example 0XD" in line for line in read(root).warnings)
 
 
 @pytest.mark.parametrize(

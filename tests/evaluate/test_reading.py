@@ -110,6 +110,7 @@ def test_granularity(given, verdicts):
     ("text", "said"),
     [
         ("k,accuracy\n5,0.7\n", "the column n is missing"),
+        ("n,events,k,accuracy\n34,7,5,0.7,\n", "t.csv:2: the row has 5 cells, the header 4"),
         ("n,events,k,accuracy\n34,7,5,70%\n", "t.csv:2: the row can not be tested"),
         ("n,events,k,accuracy\n34,7,50,0.7\n", "50 folds of 34 patients"),
     ],

@@ -1,0 +1,68 @@
+"""CSV tables of users as text, every cell of them, as a data frame."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from echokit.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_text_table(
+    path: Path, *, columns: Sequence[str] | None = None, errors: Literal["strict", "replace"] = "strict"
+) -> pd.DataFrame:
+    """Read a CSV table in UTF-8; a cell is empty where there is none, and names have no blanks around them.
+
+    Args:
+        path: The file.
+        columns: Read these only; None for all.
+        errors: What becomes of bytes that are no UTF-8.
+
+    Raises:
+        DataError: It is no such table, or a row has more cells than the header, for instance by a comma at its end:
+            pandas would shift or drop cells. The first one is named.
+    """
+    import pandas as pd
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                usecols=None if columns is None else list(columns),
+                encoding="utf-8-sig",
+                encoding_errors=errors,
+            )
+    except (ValueError, pd.errors.ParserWarning) as error:
+        _refuse_longer(path, errors)
+        raise DataError(f"is not a readable CSV table: {error}", where=str(path)) from None
+    except OSError as error:
+        raise DataError(f"can not be read: {error.strerror}", where=str(path)) from None
+    table.columns = [str(column).strip() for column in table.columns]
+    return table
+
+
+def _refuse_longer(path: Path, errors: str) -> None:
+    """Name the first row that is longer than the header, where there is one."""
+    try:
+        with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
+            reader = csv.reader(file)
+            head = len(next(reader, ()))
+            for cells in reader:
+                if len(cells) > head:
+                    raise DataError(
+                        f"the row has {len(cells)} cells, the header {head}",
+                        hint="a comma at the end of a line begins another cell",
+                        where=f"{path}:{reader.line_num}",
+                    )
+    except (UnicodeDecodeError, csv.Error):
+        return
