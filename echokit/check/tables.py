@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from echokit.check.finding import Finding, finding
-from echokit.check.survey import Survey
+from echokit.check.survey import Listed, Survey
 
 TOLERANCE = 2.0  # points by which an EF may differ from that of its volumes
 UNUSUAL_SHARE = 3.0  # standard errors by which a split's share of the positive class may differ from the whole
@@ -30,11 +31,33 @@ RANGES = {
 def check_tables(survey: Survey) -> Iterator[Finding]:
     """Run every check of the tables."""
     yield _unknown_targets(survey)
+    efs = [ef for one in survey.listed if math.isfinite(ef := one.value("ef"))]
+    fractions = bool(efs) and max(efs) <= 1
+    yield finding(
+        "ef_as_fraction",
+        "warning" if survey.layout == "table" else "error",  # a recipe may cut the column of a table at 0.5
+        "a column EF of fractions: 0.55 where 55 % is meant",
+        [("EF", f"{min(efs):g} to {max(efs):g}")] if fractions else [],
+        hint="multiply the column by 100",
+    )
+    if fractions:
+        survey = _in_percent(survey)
     yield from _impossible(survey)
     yield _volumes(survey)
     yield _unknown_splits(survey)
     yield _patients(survey)
     yield from _balance(survey)
+
+
+def _in_percent(survey: Survey) -> Survey:
+    """The same with EF times 100, so that one wrong unit is not told by every other check too."""
+
+    def percent(one: Listed) -> Listed:
+        ef = one.value("ef")
+        target = 100 * ef if one.target == ef else one.target
+        return replace(one, values={**one.values, "ef": 100 * ef}, target=target)
+
+    return replace(survey, listed=tuple(percent(one) if "ef" in one.values else one for one in survey.listed))
 
 
 def _unknown_targets(survey: Survey) -> Finding:

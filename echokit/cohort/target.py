@@ -54,8 +54,8 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
     """Cut a cohort's column into classes.
 
     Raises:
-        DataError: The column is not there or not a number, cases have no value (they are named), or a patient has two
-            outcomes.
+        DataError: The column is not there or not a number, cases have no value (they are named), a patient has two
+            outcomes, or all values are fractions and the cut-off is one in percent.
     """
     import pandas as pd
 
@@ -75,6 +75,14 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
             hint="list them under data.exclude, or complete the table",
         )
     cut = target.cuts
+    highest = float(value.max(initial=-np.inf))
+    if cut and 0 <= highest <= 1 < max(cut.values()):
+        raise DataError(
+            f"the column {target.source!r} holds nothing above {highest:g}, and the cut-off is {max(cut.values()):g}: "
+            "fractions where percent is meant?",
+            hint=f"multiply the column {target.source!r} of the table by 100",
+            where="target",
+        )
     if "below" in cut:
         positive = value < cut["below"]
     elif "at_or_below" in cut:

@@ -24,6 +24,7 @@ from echokit.cli import exit_code
 from echokit.cohort.echonet_dynamic import EchonetDynamic
 from echokit.cohort.exclusions import exclude
 from echokit.cohort.table import Table
+from echokit.cohort.target import TargetSettings, targets_of
 from echokit.errors import DataError, EchokitError
 from echokit.phantom.layout import write_phantom
 from echokit.phantom.layouts import LAYOUTS
@@ -264,6 +265,22 @@ def test_a_short_clip_is_told_by_its_heart_rate_or_a_second(root: Path) -> None:
     clip = read_video(video(root, name))
     write_video(video(root, name), clip.frames[:8], clip.fps or 30)
     assert found(check(root))["short_clip"] == before + 1 or before == 16
+
+
+def test_fractions_instead_of_percent_are_one_finding_that_names_the_column_and_no_run_takes_them(root: Path) -> None:
+    rows = read(root / "FileList.csv")
+    for row in rows:
+        row["EF"] = f"{float(row['EF']) / 100:.6f}"
+    write(root / "FileList.csv", rows)
+    checkup = check(root)
+    assert set(found(checkup)) - {"short_clip"} == {"ef_as_fraction"}
+    assert checkup.corrupting
+    one = next(one for one in checkup.findings if one.check == "ef_as_fraction")
+    assert one.examples[0].startswith("EF (0.")
+    cohort, settings = EchonetDynamic(root=str(root))(), {"from": "ef", "positive": "reduced"}
+    with pytest.raises(DataError, match=r"'ef' holds nothing above 0\.\d+, and the cut-off is 50: fractions"):
+        targets_of(cohort, TargetSettings(**settings, below=50))
+    assert 0 < targets_of(cohort, TargetSettings(**settings, below=0.5)).y_true.mean() < 1
 
 
 def test_a_row_with_a_comma_too_many_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
