@@ -38,7 +38,7 @@ def content_hash(path: Path) -> str:
     if stat.S_ISDIR(status.st_mode):
         return digest([content_hash(file) for file in files_in_order(path)])
     require_regular(path)
-    key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
+    key = _key(path, status)
     # A table that can not be used (a full disk, a damaged file) costs time and nothing else.
     with suppress(OSError, sqlite3.Error), _remembered() as table:
         row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()
@@ -60,7 +60,7 @@ def known_hashes(paths: Sequence[Path]) -> list[str | None]:
                 status = path.stat()
             except OSError:
                 continue  # who reads it will tell
-            key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
+            key = _key(path, status)
             row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()
             known[number] = None if row is None else str(row[0])
     return known
@@ -70,9 +70,12 @@ def remember(hashes: Mapping[Path, str]) -> None:
     """Remember hashes of files as they are now, by their size and modification time."""
     with suppress(sqlite3.Error, OSError), _remembered() as table:
         for path, found in hashes.items():
-            status = path.stat()
-            key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
-            table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*key, found))
+            table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*_key(path, path.stat()), found))
+
+
+def _key(path: Path, status: os.stat_result) -> tuple[bytes, int, int]:
+    """What a hash is remembered by; the path as bytes, as not every name is UTF-8."""
+    return os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns
 
 
 @contextmanager
@@ -83,7 +86,7 @@ def _remembered() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(place, timeout=60)
     try:
         with connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size, mtime, hash)")
+            connection.execute("CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size, mtime, hash)")
             yield connection
     finally:
         connection.close()

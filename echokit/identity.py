@@ -17,6 +17,7 @@ from pathlib import Path
 
 from echokit.errors import EchokitError, VideoError
 from echokit.fingerprint import content_hash
+from echokit.printable import is_printable
 from echokit.workspace import workspace
 
 KEY = "pseudonym.key"
@@ -32,15 +33,17 @@ def pseudonym(kind: str, value: str) -> str:
         kind: ``case`` or ``patient``.
         value: A content hash or a patient identifier.
     """
-    digest = hmac.new(_key(), f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
+    named = f"{kind}:{value}".encode(errors="surrogateescape")  # the name of a file may be no UTF-8
+    digest = hmac.new(_key(), named, hashlib.sha256).hexdigest()
     return f"{kind}-{digest[:12]}"
 
 
 def case_ids(paths: Sequence[Path]) -> list[str]:
     """Name the cases of some files, all differently.
 
-    An AVI or MP4 is named by its stem; equal stems get a number. A DICOM, and a file that may be one but can not be
-    read, is named by a pseudonym of its content, which is noted in the table of sources.
+    An AVI or MP4 is named by its stem; equal stems get a number. A DICOM, a file that may be one but can not be read,
+    and one whose name can not be written in UTF-8 or shown, is named by a pseudonym of its content, which is noted in
+    the table of sources.
     """
     names: list[str] = []
     hidden: list[tuple[str, str, Path]] = []
@@ -61,6 +64,8 @@ def _may_be_named(path: Path) -> bool:
     """Whether a file is called what its user calls it: the names of DICOM files, whole or broken, name patients."""
     from echokit.video.reading import video_format
 
+    if not is_printable(path.stem):
+        return False
     try:
         return video_format(path) != "DICOM"
     except (VideoError, OSError):

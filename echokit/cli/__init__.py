@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
 
 from echokit.errors import EchokitError
+from echokit.printable import printable
 
 COMMANDS = {
     "run": "run",
@@ -69,6 +71,8 @@ def application(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 2 wrong input, 130 or 143 interrupted and resumable, 1 a defect."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal has no letter for ends no command
     sys.exit(exit_code(sys.argv[1:]))
 
 
@@ -99,7 +103,7 @@ def _exit_code(arguments: list[str]) -> int:
     except EchokitError as error:
         if debug:
             raise
-        click.echo(f"error: {error}", err=True)
+        click.echo(printable(f"error: {error}"), err=True)
         return 2
     except click.ClickException as error:
         error.show()
@@ -115,7 +119,7 @@ def _exit_code(arguments: list[str]) -> int:
     except OSError as error:  # a full disk, a folder that may not be written
         if debug or error.filename is None:
             raise
-        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        click.echo(printable(f"error: {error.filename}: {error.strerror}"), err=True)
         return 2
     except Exception as error:
         from echokit.cli.plugin_commands import blamed

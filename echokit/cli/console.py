@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from echokit.printable import printable
 from echokit.progress import Advance
 
 LINES_PER_TASK = 4
@@ -33,7 +34,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Show one line."""
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)
 
     note = say
 

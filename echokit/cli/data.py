@@ -78,6 +78,7 @@ def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple
     from echokit.check.account import as_json, lines, write_exclusions
     from echokit.check.doctor import check_dataset
     from echokit.cli.console import Screen
+    from echokit.printable import printable
     from echokit.progress import shown_by
     from echokit.recipe.compose import apply_override
     from echokit.recipe.tree import Node, Origin
@@ -87,7 +88,7 @@ def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple
         tree = apply_override(tree, text)
     with shown_by(Screen()):
         checkup = check_dataset(dataset, tree.plain())
-    click.echo(json.dumps(as_json(checkup), indent=2) if in_json else "\n".join(lines(checkup)))
+    click.echo(json.dumps(as_json(checkup), indent=2) if in_json else printable("\n".join(lines(checkup))))
     if exclusions is not None:
         count = write_exclusions(checkup, exclusions)
         click.echo(f"{count} cases to leave out: {exclusions} (data: {{exclude: {exclusions}}})", err=True)

@@ -1,0 +1,82 @@
+"""Names that are no UTF-8 or would steer a terminal: they cost nothing, and nothing of them reaches the screen raw."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.examples import get_path
+
+from echokit import write_video
+from echokit.cli import exit_code
+from echokit.fingerprint import content_hash, known_hashes
+from echokit.identity import case_ids
+from echokit.printable import printable
+
+
+@pytest.fixture
+def studies(tmp_path: Path) -> Path:
+    """A DICOM, a video and a file that is neither, called as an old system in Latin-1 calls them."""
+    folder = tmp_path / os.fsdecode(b"J\xfcrgen")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("the file system takes UTF-8 only")
+    shutil.copy(get_path("ybr_color"), folder / os.fsdecode(b"M\xfcller.dcm"))
+    write_video(tmp_path / "x.avi", np.random.default_rng(0).integers(0, 255, (8, 64, 64)).astype(np.uint8), 30)
+    (tmp_path / "x.avi").rename(folder / os.fsdecode(b"M\xfcller.avi"))
+    (folder / os.fsdecode(b"\xe4\x1b[31m.avi")).write_bytes(b"no video")
+    return folder
+
+
+def test_such_files_have_hashes_that_are_remembered_and_pseudonyms(studies: Path) -> None:
+    files = sorted(studies.iterdir())
+    assert known_hashes(files) == [None] * 3
+    assert [content_hash(file) for file in files] == known_hashes(files)
+    assert all(name.startswith("case-") for name in case_ids(files))
+
+
+@pytest.mark.parametrize("options", [[], ["--audit"]])
+def test_masking_takes_such_files(
+    studies: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    assert exit_code(["mask", str(studies), "--out", str(tmp_path / "masked"), *options]) == 2
+    said = capfd.readouterr()
+    assert "1 of 3 videos could not be masked" in said.err or "1 clips could not be read" in said.err
+    assert "\x1b" not in said.out + said.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_converting_takes_such_files_and_any_pipe_takes_what_is_said(
+    studies: Path, tmp_path: Path, encoding: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "echokit", "data", "convert", studies, "--to", tmp_path / os.fsdecode(b"f\xfcr")],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+    )
+    assert done.returncode == 2
+    assert rb"1 of 3 files are clips in " in done.stdout
+    assert (rb"f\udcfcr" if encoding == "utf-8" else b"f?r") in done.stdout
+    assert b"1 of 3 files can not be read" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"\x1b" not in done.stdout + done.stderr
+
+
+def test_an_error_can_not_steer_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "data"
+    (root / "Videos").mkdir(parents=True)
+    (root / "FileList.csv").write_text("FileName,\x1b[31mEF\x07,Split\na,1,TRAIN\n")
+    assert exit_code(["data", "check", str(root)]) == 2
+    said = capfd.readouterr().err
+    assert r"it has FileName, \x1b[31mEF\x07, Split" in said
+    assert "\x1b" not in said
+    assert "\x07" not in said
+
+
+def test_all_else_stays_as_it_is() -> None:
+    assert printable("Müller\n\t→ 中") == "Müller\n\t→ 中"
+    assert printable("a\x9bb\ud800\x7f\r") == r"a\x9bb\ud800\x7f\r"
