@@ -176,12 +176,13 @@ def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size:
     import numpy as np
 
     from echokit.conversion.picture import cut_to_fan, fan_of_clip, unfit_picture
+    from echokit.preprocess.fan import NOISY
     from echokit.video.colours import read_colours
     from echokit.video.reading import read_video
     from echokit.video.writing import USUAL_FPS, write_video
 
     clip = read_video(path)
-    fan = fan_of_clip(clip)
+    fan, noisy = fan_of_clip(clip)
     numbers = {round(place) for place in np.linspace(0, len(clip) - 1, _COLOUR_FRAMES)}
     unfit = unfit_picture(clip, fan, read_colours(path, numbers))
     if unfit is not None or fan is None:
@@ -189,7 +190,7 @@ def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size:
         why = "; ".join([unfit or "", *(clip.notes if clip.damaged else ())])
         return Conversion(case_id, patient_id, "left out", why, clip.damaged)
     cut = cut_to_fan(clip, fan, size)
-    notes = list(clip.notes)
+    notes = [*clip.notes, *([NOISY] if noisy else [])]
     if clip.fps is None:
         notes.append(f"written at {USUAL_FPS:g} frames/s")
     if clip.times is not None:

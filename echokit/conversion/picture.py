@@ -22,11 +22,11 @@ _STILL = 0.15  # grey levels by which the fan's pixels change from frame to fram
 _TIP = 0.6  # width of a fan near its tip, as a share of its largest width, at most
 
 
-def fan_of_clip(clip: Clip) -> Area | None:
-    """Find the fan of a clip: (H, W) bool, or None where there is none."""
+def fan_of_clip(clip: Clip) -> tuple[Area | None, bool]:
+    """Find the fan of a clip: (H, W) bool, or None where there is none; and whether noise may have cut it."""
     from echokit.preprocess.sector_mask import SectorMask
 
-    return SectorMask().region(clip)
+    return SectorMask().find(clip)
 
 
 def unfit_picture(clip: Clip, fan: Area | None, colours: Colours | None) -> str | None:

@@ -35,7 +35,7 @@ class SectorMask:
 
     def __call__(self, clip: Clip) -> Clip:
         """Return the clip with zeros outside the fan, or unchanged with a note."""
-        region, noisy = self._find(clip)
+        region, noisy = self.find(clip)
         if region is None:
             missing = "no fan" if self.keep == "fan" else "no region of tissue in the file"
             return replace(clip, notes=(*clip.notes, f"sector_mask found {missing}: passed unmasked"))
@@ -46,10 +46,10 @@ class SectorMask:
 
     def region(self, clip: Clip) -> Area | None:
         """Return the (H, W) bool sector, or None where there is none."""
-        return self._find(clip)[0]
+        return self.find(clip)[0]
 
-    def _find(self, clip: Clip) -> tuple[Area | None, bool]:
-        """Return the sector, and whether it was told from noise."""
+    def find(self, clip: Clip) -> tuple[Area | None, bool]:
+        """Return the (H, W) bool sector, or None where there is none, and whether noise may have cut it."""
         tagged = _tissue(clip)
         if self.keep == "region":
             return tagged, False

@@ -23,6 +23,7 @@ from echokit.conversion.picture import cut_to_fan, fan_of_clip
 from echokit.errors import DataError
 from echokit.phantom.clinical.directory import write_clinical
 from echokit.phantom.clinical.truth import read_truth
+from echokit.preprocess.fan import NOISY
 from echokit.sources import expand
 from echokit.video.clip import Clip
 from echokit.video.dicom import dicom_patient_id
@@ -91,7 +92,7 @@ def test_the_dataset_is_read_as_it_is(tmp_path: Path, clinical: Path) -> None:
 def test_the_fan_and_nothing_else_is_kept(clinical: Path) -> None:
     for known in rows(clinical / "PhantomTruth.csv"):
         clip, truth = read_video(clinical / known["source"]), read_truth(clinical / known["masks"])
-        fan = fan_of_clip(clip)
+        fan, _ = fan_of_clip(clip)
         assert fan is not None
         assert not (fan & (truth.text | truth.scale | truth.ecg | truth.number | truth.panel)).any()
         assert (fan & truth.ventricle.any(0)).sum() >= 0.99 * truth.ventricle.any(0).sum()
@@ -108,6 +109,14 @@ def test_the_real_clips(tmp_path: Path) -> None:
         frames = read_video(tmp_path / "data" / "Videos" / f"{row.case_id}.avi").frames
         assert frames.shape == (row.frames, 112, 112)
         assert frames[:, :60, :20].max() < 30  # beside the tip there was interface text
+
+
+def test_a_grabbed_clip_is_converted_and_its_noise_is_told(tmp_path: Path) -> None:
+    clip = read_video(pydicom.examples.get_path("ybr_color"))
+    noise = np.random.default_rng(0).normal(0, 3, clip.frames.shape)
+    write_video(tmp_path / "grabbed.avi", np.rint(clip.frames + noise).clip(0, 255).astype(np.uint8), 30)
+    made = convert_studies([tmp_path / "grabbed.avi"], tmp_path / "data", workers=1)
+    assert [(row.status, row.remark) for row in made.rows] == [("converted", NOISY)]
 
 
 def test_labels_by_file_and_by_patient(tmp_path: Path) -> None:
