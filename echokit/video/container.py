@@ -173,11 +173,16 @@ def frame_to_grey(frame: VideoFrame) -> Grey:
     name = name.replace("yuvj", "yuv")
     if name != "gray" and name not in _LUMA_FIRST:
         return rgb_to_grey(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-    plane = frame.planes[0]
+    luma = stored_plane(frame, 0)
+    return luma if full or name == "gray" else studio_to_full(luma)
+
+
+def stored_plane(frame: VideoFrame, number: int) -> Grey:
+    """Return a plane of 8 bits of a decoded frame as it is stored: (H, W) uint8, where it has the frame's full size."""
+    plane = frame.planes[number]
     # A line in memory can be longer than the picture is wide.
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    luma = lines[: frame.height, : frame.width]
-    return luma.copy() if full or name == "gray" else studio_to_full(luma)
+    return lines[: frame.height, : frame.width].copy()
 
 
 def _count_notes(declared: int, decoded: int, limit: int | None, decoding: _Decoding) -> list[str]:

@@ -26,15 +26,15 @@ Colours = npt.NDArray[np.uint8]
 MAX_FRAMES = 2**16
 """Most frames of a clip, eleven minutes at 100 a second: tiny ones cost time, however few bytes they decode to."""
 _JPEG = "1.2.840.10008.1.2.4."
-# Transfer syntax -> pydicom's name of the decoder; empty for uncompressed.
+# Transfer syntax -> pydicom's name of the decoder, or libav; empty for uncompressed.
 _DECODERS = {
     "1.2.840.10008.1.2": "",
     "1.2.840.10008.1.2.1": "",
     "1.2.840.10008.1.2.1.99": "",
     "1.2.840.10008.1.2.2": "",
     "1.2.840.10008.1.2.5": "pylibjpeg",
-    _JPEG + "50": "pillow",
-    _JPEG + "51": "pillow",
+    _JPEG + "50": "libav",
+    _JPEG + "51": "libav",
     _JPEG + "57": "gdcm",
     _JPEG + "70": "gdcm",
     _JPEG + "80": "gdcm",

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from echokit.errors import VideoError
+from echokit.video.container import stored_plane
 from echokit.video.fragments import coded_components, coded_size, jpeg_may_be_rgb
 from echokit.video.grey import Colour, Grey, rgb_to_grey, stored_to_grey, studio_to_full, ybr_to_rgb
+from echokit.video.jpeg import JpegDecoder
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from pydicom import Dataset
 
 _COLOURS = (
@@ -99,7 +102,8 @@ class FrameDecoder:
 
     Args:
         syntax: The transfer syntax.
-        plugin: The library that decodes it; empty for uncompressed pixels, which are given little-endian.
+        plugin: pydicom's name of the library that decodes it; ``libav`` for JPEG of 8 bits, which pydicom does not
+            know; empty for uncompressed pixels, which are given little-endian.
         header: The DICOM header, for the palette.
         pixels: What it says about the pixels.
     """
@@ -110,6 +114,7 @@ class FrameDecoder:
 
         decoder = get_decoder(UID(syntax if plugin else _UNCOMPRESSED))
         self.decoder = decoder
+        self.decode_jpeg = JpegDecoder(MAX_PIXELS) if plugin == "libav" else None
         self.plugin = plugin
         self.pixels = pixels
         self.header = header
@@ -138,8 +143,8 @@ class FrameDecoder:
     def __call__(self, data: bytes) -> Grey | None:
         """Return the (H, W) uint8 luma of one frame as it is stored, or None where it can not be decoded."""
         try:
-            if self.plugin == "pillow":
-                return self._jpeg(self._checked(data))
+            if self.decode_jpeg is not None:
+                return self._jpeg(self.decode_jpeg(self._checked(data)), data)
             array, photometric = self._decode(self._checked(data))
         except Exception:
             # Each decoder has its own exceptions for damaged data; the frame is counted as corrupt.
@@ -151,7 +156,7 @@ class FrameDecoder:
         if self.pixels.samples == 1 and self.palette is None:
             return None
         try:
-            if self.plugin == "pillow":
+            if self.decode_jpeg is not None:
                 return self._jpeg_colour(self._checked(data))
             array, photometric = self._decode(self._checked(data))
         except Exception:
@@ -191,28 +196,22 @@ class FrameDecoder:
 
         image = Image.open(io.BytesIO(data), formats=("JPEG",))
         if self.pixels.photometric == "RGB" and jpeg_may_be_rgb(data):
-            image.draft("YCbCr", image.size)
+            image.draft("YCbCr", image.size)  # the decoder takes it for YCbCr: so it leaves the components as they are
             return np.asarray(image, np.uint8)
         return np.asarray(image.convert("RGB"), np.uint8)
 
-    def _jpeg(self, data: bytes) -> Grey:
-        """Decode 8-bit JPEG. It says itself what its components are; the DICOM header may say RGB and be wrong.
+    def _jpeg(self, frame: VideoFrame, data: bytes) -> Grey:
+        """Make 8-bit JPEG grey. It says itself what its components are; the DICOM header may say RGB and be wrong.
 
-        Its decoder is asked for the luma alone: that of YCbCr is taken as it is stored, and RGB is weighted.
+        The luma of YCbCr is taken as it is stored, and RGB is weighted.
         """
-        from PIL import Image
-
-        image = Image.open(io.BytesIO(data), formats=("JPEG",))
-        three = image.mode == "RGB"
-        if not three and image.mode != "L":
-            raise ValueError(f"a JPEG of mode {image.mode}")
-        if three and self.palette is not None:
+        name = frame.format.name
+        if self.palette is not None and name != "gray":
             raise ValueError("a palette image in three components")
-        if three and self.pixels.photometric == "RGB" and jpeg_may_be_rgb(data):
-            image.draft("YCbCr", image.size)  # the decoder takes it for YCbCr: so it leaves the components as they are
-            return rgb_to_grey(np.asarray(image, np.uint8))
-        image.draft("L", image.size)
-        luma = np.asarray(image, np.uint8)
+        if name in ("yuvj444p", "yuv444p") and self.pixels.photometric == "RGB" and jpeg_may_be_rgb(data):
+            return rgb_to_grey(np.stack([stored_plane(frame, number) for number in range(3)], axis=-1))
+        rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) if name == "gbrp" else None
+        luma = stored_plane(frame, 0) if rgb is None else rgb_to_grey(rgb)
         return self._grey(luma, self.pixels.photometric if self.pixels.samples == 1 else "MONOCHROME2")
 
     def _grey(self, array: np.ndarray[Any, Any], photometric: str) -> Grey:

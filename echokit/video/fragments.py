@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from echokit.video.dicom_file import Bytes
 
@@ -16,6 +16,7 @@ _ITEM = b"\xfe\xff\x00\xe0"
 _BOXES = b"\0\0\0\x0cjP  "  # JPEG 2000 in the boxes of a file
 _BEGIN_OF_IMAGE = (b"\xff\xd8", b"\xff\x4f\xff\x51", _BOXES)
 _END_OF_IMAGE = (b"\xff\xd9", b"\xff\xd9\x00")
+_SCAN = 0xDA  # the marker in front of the coded pixels
 
 
 def find_frames(file: Bytes, declared: int, size: int) -> list[list[Fragment]]:
@@ -120,17 +121,28 @@ def jpeg_may_be_rgb(data: bytes) -> bool:
     return not told and names != b"RGB" and len(sampling) == 1
 
 
+def jpeg_has_both_ends(data: bytes) -> bool:
+    """Whether the markers of a JPEG lead from its begin to a scan, and one ends the image."""
+    return data.rfind(_END_OF_IMAGE[0]) > 0 and any(marker == _SCAN for marker, _ in _markers(data))
+
+
 def _jpeg_frame(data: bytes) -> int | None:
     """Return where the frame header of a JPEG or JPEG-LS image begins, or None where there is none."""
+    for marker, position in _markers(data):
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            return position if position + 9 <= len(data) else None
+    return None
+
+
+def _markers(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the markers of a JPEG or JPEG-LS image and where they are, up to its first scan or to what is no marker."""
     position = 2
-    while position + 9 <= len(data) and data[:2] == b"\xff\xd8":
-        if data[position] != 0xFF:
-            return None
+    while position + 4 <= len(data) and data[:2] == b"\xff\xd8" and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF:
             position += 1
             continue
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            return position
+        yield marker, position
+        if marker == _SCAN:
+            return
         position += 2 + struct.unpack(">H", data[position + 2 : position + 4])[0]
-    return None

@@ -47,7 +47,8 @@ def test_the_real_clip_of_pydicom() -> None:
     assert clip.regions == ()
     assert clip.spacing is None
     assert clip.notes == ("an ultrasound region lies outside the 320x240 picture and is ignored",)
-    np.testing.assert_array_equal(clip.frames, pydicom.pixels.pixel_array(path, raw=True)[..., 0])
+    luma = pydicom.pixels.pixel_array(path, raw=True)[..., 0]  # of another decoder, which may round another way
+    assert np.abs(clip.frames.astype(int) - luma).max() <= 1
 
 
 def test_the_real_clip_in_full() -> None:
