@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from echokit.models.echo_model import EchoModel
     from echokit.models.transfer import WeightReport
-    from echokit.training.features import Augmentation
+    from echokit.training.augmented import Augmentation
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]

@@ -17,6 +17,7 @@ from torch import Tensor
 from echokit.cohort.cohort import Fold
 from echokit.errors import EchokitError
 from echokit.objectives.objective import Targets, threshold_of
+from echokit.training.augmented import occurrences, seed_of
 from echokit.training.data import in_batches
 from echokit.training.memory import memory_told
 from echokit.training.parts import evaluating, set_mode
@@ -136,14 +137,23 @@ class PhaseTraining:
         first = progress.step
         places = [(step, number) for step, rows in enumerate(own) for number in range(len(rows))]
         parts = [own[step][number] if len(own[step][number]) else stand_ins[step] for step, number in places]
-        for (step, number), batch in zip(places, samples.batches(parts), strict=True):
-            key = (self.seed, self.fold.number, progress.epoch, first + step, number * count + index)
+        nth_window = occurrences(samples.case)
+        for (step, number), part, batch in zip(places, parts, samples.batches(parts), strict=True):
             yield Piece(
                 batch,
                 *self._learned(batch.rows, self.step.device),
-                _seed_of(np.random.SeedSequence(key)),
+                seed_of(self.seed, self.fold.number, progress.epoch, first + step, number * count + index),
+                self._sample_seeds(samples.case[part], nth_window[part], progress.epoch),
                 counted=len(own[step][number]) > 0,
             )
+
+    def _sample_seeds(self, cases: Integers, nth_window: Integers, epoch: int) -> tuple[int, ...]:
+        """From (seed, epoch, case, window of the case) alone: batch size and number of processes never matter."""
+        if not self.step.augment:
+            return ()
+        return tuple(
+            seed_of(self.seed, epoch, int(case), int(nth)) for case, nth in zip(cases, nth_window, strict=True)
+        )
 
     def _step(self, pieces: Iterator[Piece], clips: int, lr: float, rows: Integers, progress: Progress) -> StepResult:
         try:
@@ -251,7 +261,7 @@ class PhaseTraining:
         """A piece of so many training clips, for a step that is not counted."""
         samples = self.source.train(epoch)
         [batch] = samples.batches([np.resize(np.arange(len(samples.case)), clips)])
-        return Piece(batch, *self._learned(batch.rows, self.step.device), 0)
+        return Piece(batch, *self._learned(batch.rows, self.step.device), 0, tuple(range(clips)))
 
 
 def steps_of(order: Integers, of_a_step: int) -> list[Integers]:
@@ -272,10 +282,6 @@ def shares(part: Integers, batch_size: int, processes: int) -> list[list[Integer
     rows = -(-len(part) // (batch_size * processes))
     pieces = np.array_split(part, rows * processes)
     return [pieces[row * processes : (row + 1) * processes] for row in range(rows)]
-
-
-def _seed_of(key: np.random.SeedSequence) -> int:
-    return int(key.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _require_finite(record: Mapping[str, Any], epoch: int) -> None:

@@ -7,7 +7,7 @@ for each window (augmented ones in a number of fixed copies), and a head then tr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,11 +21,11 @@ from echokit.errors import EchokitError
 from echokit.fingerprint import digest
 from echokit.models.weights import load_weights, save_tensors
 from echokit.sampling.windows import Windows
+from echokit.training.augmented import Augmentation, augmented, occurrences, seed_of
 from echokit.training.data import Batch, Integers, PreparedClips, batches
 from echokit.training.device import Precision, reproducible
 from echokit.training.parts import evaluating, in_part
 
-Augmentation = Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]]
 FORMAT = 1
 """Raised when the same key would mean other features."""
 
@@ -153,44 +153,16 @@ def _encoded(
     key: tuple[int, int],
 ) -> Iterator[Tensor]:
     encoder: Encoder = model  # type: ignore[assignment]
-    occurrence = _occurrences(windows.case)
+    nth_window = occurrences(windows.case)
     done = 0
     with evaluating(model):
         for batch in batches(clips, windows, np.arange(len(windows)), batch_size, device):
             streams = batch.streams
             if augment:
                 part = slice(done, done + len(batch.rows))
-                keys = [(*key, int(case), int(nth)) for case, nth in zip(batch.rows, occurrence[part], strict=True)]
-                streams = _augmented(streams, augment, keys, device)
+                own = zip(batch.rows, nth_window[part], strict=True)
+                streams = augmented(streams, augment, [seed_of(*key, int(case), int(nth)) for case, nth in own], device)
             with reproducible(device, True), torch.no_grad(), precision.context(device):
                 features = encoder.encode(streams, batch.valid)
             done += len(batch.rows)
             yield features.float().cpu()
-
-
-def _augmented(
-    streams: Mapping[str, Tensor],
-    augment: Sequence[Augmentation],
-    keys: Sequence[tuple[int, ...]],
-    device: torch.device,
-) -> dict[str, Tensor]:
-    """Augment sample by sample, so that neither batch size nor order changes what becomes of one."""
-    samples = []
-    for index, key in enumerate(keys):
-        number = np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1)
-        generator = torch.Generator(device).manual_seed(int(number))
-        sample = {name: stream[index : index + 1] for name, stream in streams.items()}
-        for change in augment:
-            sample = change(sample, generator)
-        samples.append(sample)
-    return {name: torch.cat([sample[name] for sample in samples]) for name in samples[0]}
-
-
-def _occurrences(case: Integers) -> Integers:
-    """Which window of its case each is, from 0."""
-    seen: dict[int, int] = {}
-    numbers = np.empty(len(case), np.int64)
-    for position, row in enumerate(case.tolist()):
-        numbers[position] = seen.get(row, 0)
-        seen[row] = numbers[position] + 1
-    return numbers

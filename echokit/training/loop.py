@@ -17,11 +17,12 @@ from torch import nn
 from echokit.cohort.cohort import Fold
 from echokit.errors import DataError, EchokitError
 from echokit.objectives.objective import Objective, Targets
+from echokit.training.augmented import Augmentation
 from echokit.training.convolution import sound_gradients
 from echokit.training.data import PreparedClips
 from echokit.training.device import Precision, choose_precision, fix_threads, reproducible
 from echokit.training.epoch import PhaseTraining
-from echokit.training.features import Augmentation, FeatureCache, backbone_hash
+from echokit.training.features import FeatureCache, backbone_hash
 from echokit.training.keep import Kept, kept_epoch, require_validation
 from echokit.training.keeper import Keeper
 from echokit.training.memory import memory_told

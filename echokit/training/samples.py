@@ -11,9 +11,9 @@ import torch
 
 from echokit.cohort.cohort import Fold
 from echokit.sampling.windows import Windows
+from echokit.training.augmented import Augmentation
 from echokit.training.data import Batch, Integers, PreparedClips, of_cases, read_batches
 from echokit.training.features import (
-    Augmentation,
     FeatureCache,
     FeatureSamples,
     backbone_hash,

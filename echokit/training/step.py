@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from echokit.objectives.objective import Objective
+from echokit.training.augmented import Augmentation, augmented
 from echokit.training.data import Batch
 from echokit.training.device import Precision
 from echokit.training.ema import Ema, follow
-from echokit.training.features import Augmentation
 from echokit.training.optimizer import build_optimizer, conv_kernels, sparse_weights, trained_parameters
 from echokit.training.parts import set_trained
 from echokit.training.phases import Phase
@@ -35,7 +35,8 @@ class Piece:
         batch: B windows on the device.
         y_true: (B,) int64 on the device.
         value: (B,) float32 on the device.
-        seed: Decides augmentation and dropout, alone: no generator's state outlives it.
+        seed: Decides dropout, alone: no generator's state outlives it.
+        sample_seeds: One a window, decide its augmentation; needed where there is one.
         counted: False for a stand-in, where a process has nothing to do in a step: it teaches nothing.
     """
 
@@ -43,6 +44,7 @@ class Piece:
     y_true: Tensor
     value: Tensor
     seed: int
+    sample_seeds: tuple[int, ...] = ()
     counted: bool = True
 
 
@@ -139,9 +141,7 @@ class Step:
         torch.manual_seed(piece.seed)
         streams = piece.batch.streams
         if self.augment:
-            generator = torch.Generator(self.device).manual_seed(piece.seed)
-            for augment in self.augment:
-                streams = augment(streams, generator)
+            streams = augmented(streams, self.augment, piece.sample_seeds, self.device)
         with self.precision.context(self.device):
             outputs = self.forward(replace(piece.batch, streams=streams))
         outputs = outputs.float()

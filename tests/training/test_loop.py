@@ -94,6 +94,27 @@ def test_another_seed_gives_other_bits(tmp_path, never_stopped):
     assert bits(tmp_path)[0] != never_stopped[0]
 
 
+def test_what_augmentation_does_to_a_case_depends_on_seed_epoch_and_case_alone(tmp_path):
+    def drawn(name, **options):
+        seen = {}
+
+        def note(streams, generator):
+            [case] = streams["video"].double().sum((1, 2, 3, 4)).tolist()
+            seen.setdefault(case, []).append(torch.rand(1, generator=generator).item())
+            return streams
+
+        train(tmp_path / name, augment=(note,), sampler=Window(frames=6, start="first"), keep="last", **options)
+        return seen
+
+    once = drawn("once")
+    assert len(once) == len(FOLD.train)
+    assert len({number for numbers in once.values() for number in numbers}) == 3 * len(FOLD.train)
+    assert drawn("larger", batch_size=7) == once
+    assert drawn("together", batch_size=2, accumulate=3) == once
+    assert drawn("elsewhere", fold=replace(FOLD, number=0)) == once
+    assert drawn("other", seed=8) != once
+
+
 @pytest.mark.parametrize("at", range(1, 3 * STEPS + 1))
 def test_a_training_stopped_after_any_step_resumes_with_the_same_bits(tmp_path, never_stopped, at):
     with pytest.raises(Interrupted) as stopped:
