@@ -18,7 +18,7 @@ from echokit.video.writing import USUAL_FPS
 
 @dataclass(frozen=True)
 class Masked:
-    """What became of one video: the share of the picture kept, or the problem; damaged: it lacks frames."""
+    """What became of one video: the share kept of what is not black, or the problem; damaged: it lacks frames."""
 
     case_id: str
     kept: float = 0.0
@@ -71,7 +71,7 @@ def mask_videos(sources: Sequence[tuple[str, Path]], step: Step, out: Path) -> I
 
 
 def _mask_one(case_id: str, path: Path, step: Step, out: Path) -> Masked:
-    from echokit.preprocess.mask_region import mask_region, write_picture
+    from echokit.preprocess.mask_region import lit_and_kept, mask_region, write_picture
     from echokit.video.reading import read_video
     from echokit.video.writing import write_video
 
@@ -81,4 +81,4 @@ def _mask_one(case_id: str, path: Path, step: Step, out: Path) -> Masked:
     write_video(out / f"{case_id}.avi", after.frames, before.fps or USUAL_FPS)
     write_picture(out / f"{case_id}.png", before.frames, after.frames, region)
     notes = after.notes if before.fps else (*after.notes, f"no frame rate in the file: written at {USUAL_FPS:g}/s")
-    return Masked(case_id, float(region.mean()), notes, before.damaged)
+    return Masked(case_id, lit_and_kept(before.frames, region), notes, before.damaged)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -65,8 +65,10 @@ class Step:
             VideoError: The video can not be used.
             EchokitError: The step is a plugin's and failed, or gave something else than a clip.
         """
+        frames = clip.frames.view()
+        frames.flags.writeable = False  # a step that writes into its input would seem to have changed nothing
         try:
-            made = self.make(clip)
+            made = self.make(replace(clip, frames=frames))
         except EchokitError:
             raise
         except Exception as error:

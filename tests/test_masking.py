@@ -9,6 +9,7 @@ import pytest
 
 from echokit import read_video, write_video
 from echokit.cli import exit_code
+from echokit.preprocess.mask_region import lit_and_kept, mask_region
 
 
 def real_clip() -> Path:
@@ -74,6 +75,28 @@ def test_a_wrong_method_or_parameter_is_said(
 ) -> None:
     assert exit_code(["mask", str(real_clip()), "--out", str(tmp_path), *arguments]) == 2
     assert said in capfd.readouterr().err
+
+
+def test_console_and_picture_tell_one_share_under_one_wording(
+    phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr("cv2.putText", lambda _picture, text, *_rest: drawn.append(text))
+    video = next((phantom / "Videos").iterdir())
+    arguments = ["mask", str(video), "--out", str(tmp_path), "--method", "random_mask"]
+    assert exit_code(arguments) == 0
+    (kept,) = {text for text in drawn if text.startswith("kept: ")}
+    assert f"{video.stem}: {kept}\n" in capfd.readouterr().err
+
+
+def test_black_is_not_counted_as_kept() -> None:
+    before = np.zeros((2, 4, 10), np.uint8)
+    before[:, :, :5] = 9
+    after = before.copy()
+    after[:, :2, :5] = 0
+    region = mask_region(before, after)
+    assert (lit_and_kept(before, region), region.mean()) == (0.5, 0.75)
+    assert lit_and_kept(before[:, :, 5:], region[:, 5:]) == 1
 
 
 def test_files_of_one_name_do_not_collide(phantom: Path, tmp_path: Path) -> None:

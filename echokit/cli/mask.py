@@ -49,6 +49,7 @@ def command(
     from echokit.cli.console import Screen
     from echokit.identity import case_ids
     from echokit.masking import mask_videos, masking_step
+    from echokit.preprocess.mask_region import KEPT
     from echokit.sources import expand
 
     step = masking_step(method, settings)
@@ -64,7 +65,7 @@ def command(
                 screen.say(f"{row.case_id}: not masked: {row.problem}")
             else:
                 notes = f" ({'; '.join(row.notes)})" if row.notes else ""
-                screen.say(f"{row.case_id}: {row.kept:.0%} of the picture kept{notes}")
+                screen.say(f"{row.case_id}: {KEPT.format(row.kept)}{notes}")
     click.echo(f"{len(files) - failed} masked videos in {out}")
     click.echo(_CARE)
     if failed:

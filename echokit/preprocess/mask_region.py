@@ -21,6 +21,7 @@ TINT = (150, 40, 60)
 INK = (235, 235, 235)
 PAPER = (24, 26, 30)
 STAMP = (255, 190, 60)
+KEPT = "kept: {:.0%} of what is not black"
 
 
 def mask_region(before: Frames, after: Frames) -> Region:
@@ -35,6 +36,20 @@ def mask_region(before: Frames, after: Frames) -> Region:
         where the input was black already.
     """
     return np.asarray((after != 0).any(axis=0) | (before == 0).all(axis=0), bool)
+
+
+def lit_and_kept(before: Frames, region: Region) -> float:
+    """Measure how much a mask kept of what is not black in every frame.
+
+    Args:
+        before: (T, H, W) uint8, the input of the mask.
+        region: (H, W) bool, from ``mask_region``.
+
+    Returns:
+        Share of the lit pixels, from 0 to 1; 1 where the clip is black throughout.
+    """
+    lit = (before != 0).any(axis=0)
+    return float(region[lit].mean()) if lit.any() else 1.0
 
 
 def check_mask(before: Frames, after: Frames) -> None:
@@ -99,7 +114,7 @@ def side_by_side(before: Frames, after: Frames, region: Region | None = None, *,
 
     region = mask_region(before, after) if region is None else region
     lit = (before != 0).any(axis=0)
-    kept = f"kept: {(region & lit).sum() / max(lit.sum(), 1):.0%} of what is not black"
+    kept = KEPT.format(lit_and_kept(before, region))
     region = visible(region, lit)
     factor = max(1, -(-224 // max(before.shape[1:])))
     rows = []

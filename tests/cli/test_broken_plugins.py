@@ -58,6 +58,7 @@ def test_help_and_unrelated_work_go_on_and_one_line_names_it(name: str, tmp_path
 
 UNTYPED = CLASS + "    def __init__(self, *, keep=0.5):\n        self.keep = keep\n"
 RAISING = CLASS + "    def __call__(self, clip):\n        raise ValueError('too\\nsmall')\n"
+WRITING = CLASS + "    def __call__(self, clip):\n        clip.frames[:, :20] = 0\n        return clip\n"
 WRONG = CLASS + "    def __call__(self, clip):\n        return clip.frames\n"
 GONE = "import no_such_library\n"
 
@@ -77,12 +78,17 @@ GONE = "import no_such_library\n"
             "'lab_bad_mask' of the plugin 'lab_bad' failed: ValueError: too small",
         ),
         (
+            WRITING,
+            ["data", "prepare"],
+            "'lab_bad_mask' of the plugin 'lab_bad' failed: ValueError: assignment destination is read-only",
+        ),
+        (
             WRONG,
             ["data", "prepare"],
             "the preprocessor 'lab_bad_mask' of the plugin 'lab_bad' gave ndarray, not a Clip",
         ),
     ],
-    ids=["untyped", "missing", "raising", "wrong"],
+    ids=["untyped", "missing", "raising", "writing", "wrong"],
 )
 def test_a_recipe_that_names_it_gets_one_line_and_others_none(
     mask: str, arguments: list[str], said: str, tiny: Path, tmp_path: Path
