@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,7 +34,15 @@ def multiply_adds(model: nn.Module, shapes: Mapping[str, InputShape]) -> int:
         name: torch.empty(batch, s.channels, s.frames, s.height, s.width, device="meta") for name, s in shapes.items()
     }
     valid = {name: torch.empty(batch, s.frames, dtype=torch.bool, device="meta") for name, s in shapes.items()}
-    state = {name: torch.empty_like(tensor, device="meta") for name, tensor in model.state_dict().items()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        functional_call(model, state, (streams, valid))
+        functional_call(model, without_numbers(model), (streams, valid))
     return int(counter.get_total_flops()) // (2 * batch)
+
+
+def without_numbers(model: nn.Module) -> dict[str, Tensor]:
+    """The shapes of a model's whole state on the meta device, for ``functional_call``.
+
+    Not of its ``state_dict`` alone: buffers that are not saved (index tables of windowed transformers) count too.
+    """
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}

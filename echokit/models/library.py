@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from echokit.errors import EchokitError
+from echokit.models.cost import without_numbers
 from echokit.models.shape import InputShape
 from echokit.models.transfer import fewer_channels
 from echokit.models.weights import first_line
@@ -17,6 +18,7 @@ LONGEST, LARGEST = 64, 512  # frames and pixels up to which the smallest input i
 Make = Callable[[InputShape], nn.Module]
 
 _BATCH_NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
+_DIVISORS = (2, 4, 8, 14, 16, 28, 32, 56, 64, 112, 224, 256)  # by which windows and patches divide a picture
 _NO_FIT = (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)
 
 
@@ -110,9 +112,8 @@ def smallest_fit(make: Make, channels: int) -> InputShape | None:
 def _pass(model: nn.Module, shape: InputShape) -> None:
     """Send two clips through a model on shapes alone; raises where they do not pass."""
     clips = torch.empty(2, shape.channels, shape.frames, shape.height, shape.width, device="meta")
-    state = {name: torch.empty_like(tensor, device="meta") for name, tensor in model.state_dict().items()}
     with torch.no_grad():
-        functional_call(model, state, (clips,))
+        functional_call(model, without_numbers(model), (clips,))
 
 
 def _sketch(make: Make, shape: InputShape) -> nn.Module:
@@ -189,13 +190,35 @@ def _does_not_fit(make: Make, shape: InputShape, name: str, error: Exception) ->
     least = smallest_fit(make, shape.channels)
     if least is None or (
         shape.frames >= least.frames and min(shape.height, shape.width) >= least.height
-    ):  # it is not the size
+    ):  # it is too small in no way
+        if least is not None and (larger := _next_larger(make, shape)) is not None:
+            return EchokitError(
+                f"{name} can not take {given}: the next larger picture that it takes is {larger.height}x{larger.width}",
+                hint="give resize that size",
+            )
         return EchokitError(f"{name} can not take {given}: {first_line(error)}")
     return EchokitError(
         f"{given} are too small for {name}: the smallest is {least.frames} frame{'s' if least.frames > 1 else ''} of "
         f"{least.height}x{least.width}",
         hint="give resize a larger size, or clip more frames",
     )
+
+
+def _next_larger(make: Make, shape: InputShape) -> InputShape | None:
+    """A larger picture that passes, where windows or patches must divide it: sides rounded up to rounder numbers."""
+    tried = {(shape.height, shape.width)}
+    for step in _DIVISORS:
+        height, width = (-(-side // step) * step for side in (shape.height, shape.width))
+        if (height, width) in tried or max(height, width) > LARGEST:
+            continue
+        tried.add((height, width))
+        larger = InputShape(shape.channels, shape.frames, height, width)
+        try:
+            _pass(_sketch(make, larger), larger)
+        except _NO_FIT:
+            continue
+        return larger
+    return None
 
 
 def _least(fits: Callable[[int], bool], most: int) -> int | None:

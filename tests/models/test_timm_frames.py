@@ -36,10 +36,27 @@ def test_a_still_video_gives_what_its_picture_gives() -> None:
 def test_a_transformer_is_built_for_the_size_of_the_clips() -> None:
     with torch.no_grad():
         assert Timm(name="test_vit")(SHAPE).eval()(torch.zeros(1, 2, 3, 32, 48)).shape == (1, 64)
-    with pytest.raises(EchokitError, match="divisible by patch size"):
+    with pytest.raises(EchokitError, match="the next larger picture that it takes is 48x48"):
         Timm(name="test_vit")(InputShape(1, 3, 40, 40))
     with pytest.raises(EchokitError, match="the smallest is 1 frame of 16x16"):
         Timm(name="test_vit")(InputShape(1, 3, 12, 12))
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("swin_tiny_patch4_window7_224", 56), ("swinv2_cr_tiny_ns_224", 64), ("eva02_tiny_patch14_224", 56)],
+)
+def test_a_transformer_with_tables_that_are_not_saved_is_built(name: str, side: int) -> None:
+    model = Timm(name=name)(InputShape(2, 2, side, side)).eval()
+    assert {key for key, _ in model.named_buffers()} - set(model.state_dict())
+    with torch.no_grad():
+        assert model(torch.zeros(1, 2, 2, side, side)).shape == (1, model.features)
+
+
+def test_a_size_that_windows_do_not_divide_is_an_error_that_names_one_that_they_do() -> None:
+    with pytest.raises(EchokitError, match="56x56 pixels: the next larger picture that it takes is 64x64"):
+        Timm(name="levit_128s")(InputShape(1, 2, 56, 56))
+    assert Timm(name="levit_128s")(InputShape(1, 2, 64, 64)) is not None
 
 
 def test_a_name_that_timm_does_not_have_is_an_error_with_a_suggestion() -> None:
