@@ -69,13 +69,15 @@ def read_data(recipe: Recipe) -> Data:
     """Recipe -> Cohort, with its classes. A dataset that is absent gives way to the recipe's fallback, and it is said.
 
     Raises:
-        DataError: The dataset is absent and there is no fallback, or it can not be used.
+        DataError: The dataset is absent and there is no fallback, or the user named it by an environment variable or
+            by ``--set``, or it can not be used.
     """
     try:
         cohort: Cohort = recipe.data.build()()
     except AbsentError as absent:
         if recipe.fallback is None:
             raise
+        _refuse_a_wrong_name(recipe, absent)
         recipe = with_fallback(recipe)
         cohort = recipe.data.build()()
         display().say(f"{absent.message}; the recipe's fallback takes its place")
@@ -92,6 +94,16 @@ def read_data(recipe: Recipe) -> Data:
         )
         cohort = replace(cohort, warnings=(*cohort.warnings, said))
     return Data(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
+
+
+def _refuse_a_wrong_name(recipe: Recipe, absent: AbsentError) -> None:
+    """Who says where the data are wants these data: a slip of the pen must not train on others for a night."""
+    for _, leaf in recipe.tree.at(("data",)).leaves():
+        origin = leaf.origin
+        said = origin.variable or (origin.file if origin.file.startswith("--set ") else None)
+        if said and isinstance(leaf.value, str) and str(Path(leaf.value).expanduser()) in absent.message:
+            hint = f"{said} names it: correct it, or leave it away to run on the recipe's fallback"
+            raise DataError(absent.message, hint=hint, where="data") from None
 
 
 def prepare(data: Data, *, verify: bool = False) -> Preparation:

@@ -159,19 +159,29 @@ def test_data_without_the_mark_carries_no_stamp(
     assert not made.lock.phantom
 
 
-def test_the_fallback_is_used_only_when_the_root_is_absent(
-    tiny: Path, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_the_fallback_is_used_only_when_the_root_is_absent_and_nobody_named_it(
+    tiny: Path, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fallback = "data.fallback={use: phantom, cases: 12, ef: wide, set: {train: {epochs: 1}}}"
     assert exit_code(["run", str(tiny), "--dry-run", "--set", fallback]) == 0
     assert "24 cases" in capfd.readouterr().err
-    absent = ["--set", f"data.root={tmp_path / 'absent'}"]
-    assert exit_code(["run", str(tiny), "--dry-run", "--set", fallback, *absent]) == 0
+    absent = tmp_path / "absent.yaml"
+    absent.write_text(tiny.read_text().replace(str(phantom), f'"${{HEARTS:-{tmp_path / "absent"}}}"'))
+    assert exit_code(["run", str(absent), "--dry-run", "--set", fallback]) == 0
     said = capfd.readouterr().err
     assert "12 cases" in said
     assert "PHANTOM DATA" in said
-    assert exit_code(["run", str(tiny), "--dry-run", "--set", "data.fallback=null", *absent]) == 2
+    assert exit_code(["run", str(absent), "--dry-run", "--set", "data.fallback=null"]) == 2
     assert "FileList.csv" in capfd.readouterr().err
+    wrong = f"data.root={tmp_path / 'wrong'}"
+    assert exit_code(["run", str(absent), "--dry-run", "--set", fallback, "--set", wrong]) == 2
+    assert f"--set {wrong} names it" in capfd.readouterr().err
+    monkeypatch.setenv("HEARTS", str(tmp_path / "wrong"))
+    assert exit_code(["run", str(absent), "--dry-run", "--set", fallback]) == 2
+    assert "wrong does not exist\n  hint: HEARTS names it: correct it" in capfd.readouterr().err
+    monkeypatch.setenv("HEARTS", str(phantom))
+    assert exit_code(["run", str(absent), "--dry-run", "--set", fallback]) == 0
+    assert "24 cases" in capfd.readouterr().err
     (tmp_path / "empty").mkdir()
     assert (
         exit_code(["run", str(tiny), "--dry-run", "--set", fallback, "--set", f"data.root={tmp_path / 'empty'}"]) == 2

@@ -14,10 +14,16 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was written: a file and line, or ``--set``, ``default``, ``fallback``."""
+    """Where a value was written: a file and line, or ``--set``, ``default``, ``fallback``.
+
+    Attributes:
+        file, line: The place.
+        variable: The environment variable that was set and gave the value, or a part of it.
+    """
 
     file: str
     line: int | None = None
+    variable: str | None = None
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file

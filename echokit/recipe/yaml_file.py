@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -93,8 +94,8 @@ class _Converter:
             return Node(self.mapping(node, depth), origin)
         if isinstance(node, yaml.SequenceNode):
             return Node([self.node(item, depth + 1) for item in node.value], origin)
-        text = str(node.value)
-        expanded = self.expand(text, origin)
+        expanded, variable = self.expand(str(node.value), origin)
+        origin = replace(origin, variable=variable)
         if isinstance(node, yaml.ScalarNode) and node.style is None:
             return Node(scalar(expanded), origin)
         return Node(expanded, origin)
@@ -116,12 +117,15 @@ class _Converter:
             mapping[str(key.value)] = self.node(value, depth + 1)
         return mapping
 
-    def expand(self, text: str, origin: Origin) -> str:
-        """Replace ``${NAME:-default}`` by the environment's value."""
+    def expand(self, text: str, origin: Origin) -> tuple[str, str | None]:
+        """Replace ``${NAME:-default}`` by the environment's value; return also which variable was set, if any."""
+        used: list[str] = []
 
         def value(match: re.Match[str]) -> str:
             name, default = match[1], match[2]
             found = self.environment.get(name) or default
+            if self.environment.get(name):
+                used.append(name)
             if found is None:
                 raise EchokitError(
                     f"the environment variable {name} is not set",
@@ -130,4 +134,5 @@ class _Converter:
                 )
             return str(found)
 
-        return _VARIABLE.sub(value, text)
+        expanded = _VARIABLE.sub(value, text)
+        return expanded, next(iter(used), None)

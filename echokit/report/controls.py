@@ -42,7 +42,7 @@ def control_section(
                 f"**Without what this run learned from videos, {', '.join(reached)} scores as high or higher.**"
             )
     if permuted:
-        parts.append(_permuted(*permuted))
+        parts.append(_permuted(*permuted, run))
     return Section("What the result has to beat", "\n\n".join(parts), first=True)
 
 
@@ -50,7 +50,7 @@ def _cells(metric: Metric) -> tuple[str, str, str, str]:
     return number(metric.value), interval(metric) or "none", f"{metric.n:,}", f"{metric.events:,}"
 
 
-def _permuted(observed: float, null: np.ndarray, p: float, repeats: int) -> str:
+def _permuted(observed: float, null: np.ndarray, p: float, repeats: int, run: Metric | None) -> str:
     low, middle, high = np.quantile(null, [0.025, 0.5, 0.975])
     reached = int((null >= observed - 1e-12).sum())
     text = (
@@ -60,6 +60,11 @@ def _permuted(observed: float, null: np.ndarray, p: float, repeats: int) -> str:
         f"{number(high)}, 95 % of shuffles). {reached:,} of {len(null):,} shuffles reach it: "
         f"p = ({reached:,} + 1) / ({len(null):,} + 1) = {p:.3g}."
     )
+    if run is not None and run.value is not None and abs(run.value - observed) >= 0.0005:
+        text += (
+            f" The run's own {number(run.value)} is of its own divisions, first weights and batches: the test does all "
+            "of it again, alike for real and shuffled labels. How far the two are apart is what those alone make of it."
+        )
     return text if p <= 0.05 else f"{text} The data do not show that the procedure finds anything."
 
 
