@@ -124,13 +124,15 @@ def prepare(data: Data, *, verify: bool = False) -> Preparation:
     if preparation.damaged:
         display().say(_changed(preparation.damaged))
     failures = preparation.failures
-    for failure in failures[:10]:
-        display().say(f"unreadable: {failure.case_id}: {failure.reason}")
+    places = data.cohort.places
+    said = [f"{one.case_id}{f' ({places[one.case_id]})' if one.case_id in places else ''}" for one in failures]
+    for name, failure in list(zip(said, failures, strict=True))[:10]:
+        display().say(f"unreadable: {name}: {failure.reason}")
     share = len(failures) / len(sources)
     if share > data.recipe.max_unreadable:
         raise DataError(
             f"{len(failures)} of {len(sources)} videos can not be used, more than data.max_unreadable "
-            f"({data.recipe.max_unreadable:.0%}): {failures[0].case_id}: {failures[0].reason}",
+            f"({data.recipe.max_unreadable:.0%}): {said[0]}: {failures[0].reason}",
             hint="mend or exclude them (data.exclude), or allow more",
             where="data",
         )

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,11 +43,12 @@ def case_ids(paths: Sequence[Path]) -> list[str]:
     """Name the cases of some files, all differently.
 
     An AVI or MP4 is named by its stem; equal stems get a number. A DICOM, a file that may be one but can not be read,
-    and one whose name can not be written in UTF-8 or shown, is named by a pseudonym of its content, which is noted in
-    the table of sources.
+    and one whose name can not be written in UTF-8 or shown, is named by a pseudonym of its content. Pseudonyms, and all
+    the names of files that share a stem, are noted in the table of sources.
     """
     names: list[str] = []
-    hidden: list[tuple[str, str, Path]] = []
+    told: list[tuple[str, str, Path]] = []
+    stems = Counter(path.stem for path in paths)
     for path in paths:
         name = path.stem if _may_be_named(path) else _hidden_name(path)
         number = 2
@@ -54,10 +56,17 @@ def case_ids(paths: Sequence[Path]) -> list[str]:
         while unique in names:
             unique, number = f"{name}-{number}", number + 1
         names.append(unique)
-        if name != path.stem:
-            hidden.append((unique, "", path))
-    remember_sources(hidden)
+        if name != path.stem or stems[path.stem] > 1:
+            told.append((unique, "", path))
+    remember_sources(told)
     return names
+
+
+def which_is_which(names: Sequence[str], paths: Sequence[Path]) -> str | None:
+    """Say where a person finds the files that ``case_ids`` gave other names; None where it gave none."""
+    if all(name == path.stem for name, path in zip(names, paths, strict=True)):
+        return None
+    return f"which file is which: {workspace() / SOURCES} (for you only: file names may tell who a patient is)"
 
 
 def _may_be_named(path: Path) -> bool:

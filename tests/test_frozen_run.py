@@ -77,12 +77,15 @@ def test_heads_of_folds_differ_and_share_their_backbone(folder: Path) -> None:
     assert not np.array_equal(heads[0][0]["head.weight"], heads[1][0]["head.weight"])
 
 
-def test_predict_scores_as_the_folds_did(folder: Path, phantom: Path) -> None:
+def test_predict_scores_as_the_folds_did(folder: Path, phantom: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = frozen(folder)
     case = str(run.predictions["case_id"].iloc[0])
     rows = run.predictions[run.predictions["case_id"] == case]
     [answer] = Predictor(run)([(case, phantom / "Videos" / f"{case}.avi")])
     assert answer.score == pytest.approx(rows["y_score"].mean(), abs=1e-5)
+    arguments = ["predict", str(run.path), str(phantom / "Videos" / f"{case}.avi")]
+    assert exit_code(arguments) == 0
+    assert "score: mean over the models of 3 folds, probability of " in capsys.readouterr().out
 
 
 def test_a_nested_run_tells_what_each_fold_chose_and_repeats_itself(folder: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``echokit mask`` on the real four-chamber clips and on a phantom heart."""
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def test_the_real_clip_keeps_the_heart_and_loses_the_interface(
     assert exit_code(["mask", str(real_clip()), "--out", str(tmp_path)]) == 0
     (video,) = tmp_path.glob("*.avi")
     assert video.stem.startswith("case-")  # a pseudonym
+    assert "which file is which: " in capfd.readouterr().err
     assert (tmp_path / f"{video.stem}.png").read_bytes().startswith(b"\x89PNG")
     before, after = read_video(real_clip()).frames, read_video(video).frames
     assert after.shape == before.shape
@@ -99,13 +101,23 @@ def test_black_is_not_counted_as_kept() -> None:
     assert lit_and_kept(before[:, :, 5:], region[:, 5:]) == 1
 
 
-def test_files_of_one_name_do_not_collide(phantom: Path, tmp_path: Path) -> None:
+def test_files_of_one_name_do_not_collide_and_can_be_found_again(
+    phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
     video = next((phantom / "Videos").iterdir())
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         shutil.copy(video, tmp_path / folder / "same.avi")
     assert exit_code(["mask", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out")]) == 0
     assert sorted(path.name for path in (tmp_path / "out").glob("*.avi")) == ["same-2.avi", "same.avi"]
+    sources = tmp_path / "cache" / "sources.csv"
+    assert str(sources) in capfd.readouterr().err
+    with sources.open() as file:
+        assert {(row["case_id"], row["source"]) for row in csv.DictReader(file)} == {
+            ("same", str(tmp_path / "a" / "same.avi")),
+            ("same-2", str(tmp_path / "b" / "same.avi")),
+        }
 
 
 def test_a_path_that_is_not_there_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -47,17 +47,18 @@ def command(
     if as_json:
         raise click.UsageError("--json goes with --audit")
     from echokit.cli.console import Screen
-    from echokit.identity import case_ids
+    from echokit.identity import case_ids, which_is_which
     from echokit.masking import mask_videos, masking_step
     from echokit.preprocess.mask_region import KEPT
     from echokit.sources import expand
 
     step = masking_step(method, settings)
     files = expand(sources)
+    names = case_ids(files)
     failed = damaged = 0
     screen = Screen()
     with screen.task("Masking videos", len(files)) as advance:
-        for row in mask_videos(list(zip(case_ids(files), files, strict=True)), step, out):
+        for row in mask_videos(list(zip(names, files, strict=True)), step, out):
             advance(1)
             failed += row.problem is not None
             damaged += row.damaged
@@ -68,6 +69,9 @@ def command(
                 screen.say(f"{row.case_id}: {KEPT.format(row.kept)}{notes}")
     click.echo(f"{len(files) - failed} masked videos in {out}")
     click.echo(_CARE)
+    told = which_is_which(names, files)
+    if told:
+        click.echo(told, err=True)
     if failed:
         click.echo(f"{failed} of {len(files)} videos could not be masked", err=True)
     if damaged:

@@ -34,9 +34,10 @@ def command(
 ) -> None:
     """Score SOURCES (AVI, MP4 or DICOM files, or folders of them) with a finished RUN (a directory, or a name).
 
-    DICOM files are named by pseudonyms, in the order given. An estimate of EF comes with the interval that holds 90 %
-    of new patients like those of validation (a little fewer where these chose the epoch). Flags say in what a video is
-    unlike those that the run was trained on. Files that can not be used are listed, and the exit code is then 2.
+    DICOM files are named by pseudonyms, in the order given. Of a run in folds, the folds' models are averaged.
+    An estimate of EF comes with the interval that holds 90 % of new patients like those of validation (a little fewer
+    where these chose the epoch). Flags say in what a video is unlike those that the run was trained on. Files that can
+    not be used are listed, and the exit code is then 2.
 
     \b
     Examples: echokit predict runs/ef_112/latest video.avi study.dcm
@@ -50,7 +51,7 @@ def command(
     from dataclasses import asdict
 
     from echokit.cli.console import Screen
-    from echokit.identity import case_ids
+    from echokit.identity import case_ids, which_is_which
     from echokit.predict import Predictor
     from echokit.run_directory import find_finished
     from echokit.sources import expand
@@ -79,6 +80,7 @@ def command(
             "probability": predictor.probability,
             "threshold": predictor.threshold,
             "thresholds": predictor.thresholds,
+            "models": len(predictor.members),
             "predictions": [asdict(row) for row in rows],
         }
         click.echo(json.dumps(content, indent=2))
@@ -113,6 +115,8 @@ def command(
         if predictor.pretrained_stamp:
             click.echo(predictor.pretrained_stamp)
         what = "probability of" if predictor.probability else "no probability; higher is more likely"
+        if len(predictor.members) > 1:
+            what = f"mean over the models of {len(predictor.members)} folds, {what}"
         click.echo(f"score: {what} {predictor.recipe.target.definition}; called {positive} {_cut(predictor)}")
         width = max(len(row.case_id) for row in rows)
         for row in rows:
@@ -125,6 +129,9 @@ def command(
             click.echo(f"{row.case_id:<{width}}  {row.score:.4f}  {called}, {_windows(row, column)}{notes}")
     if overlays is not None:
         _write_overlays(overlays, predictor, list(zip(rows, files, strict=True)), screen)
+    told = which_is_which(names, files)
+    if told:
+        click.echo(told, err=True)
     damaged = [row.case_id for row in rows if row.damaged]
     if damaged:
         click.echo(f"damaged, scored on the frames that are left: {', '.join(damaged)}", err=True)

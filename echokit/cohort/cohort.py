@@ -29,6 +29,7 @@ class Cohort:
         warnings: What the reader met and counted, in words.
         fingerprint: Hash of the table that the cohort was read from; the content of the videos is hashed apart.
         unknown: Why a case has no value of the target, by case_id.
+        places: Where a case stands in the table that lists it, as ``line 5``, by case_id; empty where there is none.
         excluded: How many cases a list has left out.
 
     Raises:
@@ -41,6 +42,7 @@ class Cohort:
     warnings: tuple[str, ...] = ()
     fingerprint: str = ""
     unknown: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
     excluded: int = 0
 
     def __post_init__(self) -> None:

@@ -119,6 +119,7 @@ class Table:
             phantom=is_phantom(self.table, *(source.path for source in sources)),
             warnings=tuple(warnings),
             fingerprint=content_hash(self.table),
+            places=dict(zip(case_ids, rows.places, strict=True)),
             unknown={case_ids[row]: f"{rows.places[row]}: {why}" for row, why in unknown.items()},
         )
 
