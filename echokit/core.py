@@ -36,6 +36,7 @@ from echokit.reporting import frames_of, make_report
 from echokit.results import write_results, write_table
 from echokit.run_directory import Run, create_run
 from echokit.run_hooks import HookedWatch, RunHooks
+from echokit.sampling.windows import Windows
 from echokit.stamp import PRETRAINED_STAMP, STAMP
 from echokit.starting_weights import StartingWeights, find_weights
 from echokit.store import ClipStore, Preparation, steps_of
@@ -199,6 +200,9 @@ def run(
     folds = list(data.recipe.resample.build()(cohort, data.recipe.seed))
     by_patient = data.recipe.resample.name != "official"
     told = refuse_leaks(material.cases, material.clips.headers, folds, by_patient=by_patient)
+    padded = _padded(data.recipe, material)
+    for line in padded if first else ():
+        display().say(line)
     several, heads = len(folds) > 1, many_models(data.recipe, len(folds))
     frozen = shared_backbone(data.recipe, material, compute, weights) if several or heads else None
     if heads and frozen is None:
@@ -241,7 +245,7 @@ def run(
                 current.path,
                 new,
                 results,
-                warnings=[*data.cohort.warnings, *told, *_counted(preparation)],
+                warnings=[*data.cohort.warnings, *told, *padded, *_counted(preparation)],
                 failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
                 hooks=hooks,
                 controls=controls,
@@ -405,6 +409,18 @@ def _open(lock: Lock, out: Path, resume: Run | None) -> Run:
 
 def _no_fold(number: int, folds: int) -> list[Any]:
     raise EchokitError(f"there is no fold {number}", hint=f"the folds are 0 to {folds - 1}", where="--fold")
+
+
+def _padded(recipe: Recipe, material: Material) -> list[str]:
+    """Say how many videos are too short for what the recipe cuts of each."""
+    lengths = material.clips.lengths
+    windows: Windows = recipe.clip.build()(lengths, "test", 0, recipe.seed)
+    count, frames = windows.padded(), windows.frames.shape[1]
+    if not count:
+        return []
+    return [
+        f"{count} of {len(lengths)} videos are too short for a clip of {frames} frames: blank frames were added to them"
+    ]
 
 
 def _counted(preparation: Preparation) -> list[str]:

@@ -119,6 +119,17 @@ def test_clips_that_a_failing_disk_changed_cost_the_run_nothing_and_are_counted(
     assert "24 clips are ready: 1 made now, 23 were there" in said.out
 
 
+def test_videos_that_are_padded_are_counted(tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    changes = ["--set", "preprocess.0.frames=24", "--set", "clip.frames=22", "--set", "train.epochs=1"]
+    made = run(tiny, tmp_path, *changes)
+    lengths = prepare(read_data(made.lock.recipe)).clips.lengths
+    short = int((lengths < 22).sum())
+    assert 0 < short < 24
+    said = f"{short} of 24 videos are too short for a clip of 22 frames: blank frames were added to them"
+    assert said in capfd.readouterr().err
+    assert f"- {said}" in (made.path / "summary.md").read_text()
+
+
 def test_a_rerun_with_other_code_or_another_version_says_so(
     finished: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,3 +25,7 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.case)
+
+    def padded(self) -> int:
+        """How many cases have a window that is padded."""
+        return len(np.unique(self.case[(self.frames == PADDING).any(axis=1)]))
