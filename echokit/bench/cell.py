@@ -207,7 +207,7 @@ class _Lines:
 
 
 def main() -> None:
-    """Run the cell of the spec that is named on the command line: exit code 0 done, 1 failed, 130 and 143 stopped."""
+    """Run the cell of the spec that is named on the command line: exit code 0 done, 1 failed, 129 to 143 stopped."""
     spec = Spec(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
         with shown_by(_Lines()):

@@ -19,7 +19,7 @@ from echokit.progress import display
 from echokit.workers import cores
 
 SPEC, LOG = "spec.json", "log.txt"
-STOPPED = (130, 143)
+STOPPED = (129, 130, 143)
 Key = tuple[str, str, int]
 """Suite, row and seed."""
 

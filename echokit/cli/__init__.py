@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+from typing import Any
 
 import click
 
@@ -70,9 +71,17 @@ def application(debug: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 2 wrong input, 130 or 143 interrupted and resumable, 1 a defect."""
+    """Run the command line and exit.
+
+    0: done; 2: wrong input; 129, 130 or 143: stopped by a closed terminal, Ctrl-C or a termination, and resumable; 1: a
+    defect. Work goes on where nobody reads what it says any more.
+    """
+    from echokit.cli.outlived import Outlived
+
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal has no letter for ends no command
+    streams: Any = [Outlived(stream) for stream in (sys.stdout, sys.stderr)]
+    sys.stdout, sys.stderr = streams
     sys.exit(exit_code(sys.argv[1:]))
 
 
@@ -113,9 +122,6 @@ def _exit_code(arguments: list[str]) -> int:
         said = str(cause or "") or "interrupted"
         click.echo(f"\n{said}; what is done is kept: a run goes on with --resume", err=True)
         return int(getattr(cause, "exit_code", 130))
-    except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
-        sys.stderr.close()
-        return 0
     except OSError as error:  # a full disk, a folder that may not be written
         if debug or error.filename is None:
             raise

@@ -100,7 +100,7 @@ def fit_head(
 
     Raises:
         EchokitError: A loss that is not finite, or a keep rule without validation cases.
-        Interrupted: SIGINT or SIGTERM came.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came.
     """
     nothing = (copies.new_zeros((0, copies.shape[-1])), case[:0])
     val_values, val_case = validation or nothing

@@ -109,7 +109,7 @@ def fit(
     Raises:
         EchokitError: A loss that is not finite, too little memory, a keep rule without validation cases, a phase
             of a part that the model lacks, a checkpoint that is damaged or of another training.
-        Interrupted: SIGINT or SIGTERM came; the position is saved.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came; the position is saved.
     """
     require_validation(settings.keep, len(fold.val))
     if settings.early_stop and not len(fold.val):

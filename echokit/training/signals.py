@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+STOPPING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, a termination, and a terminal that was closed."""
+
 
 class Interrupted(KeyboardInterrupt):
     """The user or the system asked to stop, and what was done so far is on disk.
 
     Attributes:
         signum: The signal.
-        exit_code: 130 after SIGINT, 143 after SIGTERM.
+        exit_code: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
     """
 
     def __init__(self, signum: int) -> None:
@@ -43,9 +46,9 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request; the second one raises `Interrupted` at once.
+    """Turn the first signal of `STOPPING` into a request; the second one raises `Interrupted` at once.
 
-    A signal that the process ignores (SIGINT under nohup) stays ignored. Outside the main thread, where
+    A signal that the process ignores (SIGHUP under nohup) stays ignored. Outside the main thread, where
     Python allows no signal handlers, nothing is installed.
     """
     request = StopRequest()
@@ -58,7 +61,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.getsignal(signum) for signum in STOPPING}
     try:
         for signum, handler in before.items():
             if handler is not signal.SIG_IGN:

@@ -1,7 +1,9 @@
 """A run that is stopped, politely or not, and resumed has the bits of one that never was."""
 
 import os
+import pty
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -48,7 +50,8 @@ def undisturbed(long_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+    ("sent", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -signal.SIGKILL)],
 )
 def test_stopped_in_training_and_resumed_gives_the_same_bits(
     sent: signal.Signals, code: int, long_recipe: Path, undisturbed: tuple[bytes, Path], tmp_path: Path
@@ -63,6 +66,23 @@ def test_stopped_in_training_and_resumed_gives_the_same_bits(
     _, said = process.communicate(timeout=240)
     assert process.returncode in (code, 0), said  # 0 where it was faster than the signal
     assert "Traceback" not in said
+    assert finish(long_recipe, tmp_path, cache, "--resume") == expected
+
+
+def test_a_terminal_that_is_closed_stops_at_a_checkpoint(
+    long_recipe: Path, undisturbed: tuple[bytes, Path], tmp_path: Path
+) -> None:
+    expected, cache = undisturbed
+    pid, terminal = pty.fork()
+    if not pid:
+        os.environ["ECHOKIT_CACHE"] = str(cache)
+        os.execv(sys.executable, [sys.executable, "-m", "echokit", "run", str(long_recipe), "--out", str(tmp_path)])
+    history = tmp_path / "tiny" / "latest" / "checkpoints" / "fold-0" / "history.jsonl"
+    while not (history.is_file() and history.read_text().count("\n")):
+        if select.select([terminal], [], [], 0.02)[0]:
+            os.read(terminal, 1 << 16)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) in (129, 0)  # 0 where it was faster than the signal
     assert finish(long_recipe, tmp_path, cache, "--resume") == expected
 
 

@@ -11,7 +11,7 @@ import pytest
 from echokit.training.signals import Interrupted, stop_on_signal
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_signal_asks_and_the_second_stops(sent, code):
     before = signal.getsignal(sent)
     with stop_on_signal() as stop:
