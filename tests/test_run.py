@@ -157,6 +157,18 @@ def test_another_seed_gives_other_scores(finished: Run, tiny: Path, tmp_path: Pa
     assert not other.predictions["y_score"].equals(finished.predictions["y_score"])
 
 
+def test_a_dry_run_tells_patients_parts_and_what_is_missing(
+    phantom: Path, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(phantom, tmp_path / "hearts")
+    next((tmp_path / "hearts" / "Videos").glob("*.avi")).unlink()
+    assert exit_code(["run", str(tiny), "--dry-run", "--set", f"data.root={tmp_path / 'hearts'}"]) == 0
+    said = capfd.readouterr().err
+    assert "24 cases of 24 patients in EchoNet-Dynamic layout" in said
+    assert "train 16 (9 reduced), validation 4 (2 reduced), test 4 (2 reduced)" in said
+    assert "note: 1 of 24 videos are not there" in said
+
+
 def test_data_without_the_mark_carries_no_stamp(
     phantom: Path, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

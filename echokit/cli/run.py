@@ -133,6 +133,9 @@ def _plan(data: Data) -> Iterator[str]:
         f"{data.cohort.name}, {int(data.targets.y_true.sum())} {event}"
     )
     yield from (f"note: {warning}" for warning in data.cohort.warnings)
+    absent = [case for case, source in zip(cases["case_id"], cases["source"], strict=True) if not Path(source).exists()]
+    if absent:
+        yield f"note: {len(absent):,} of {len(cases):,} videos are not there, for example that of {absent[0]}"
     folds = list(data.recipe.resample.build()(data.cohort, data.recipe.seed))
     for fold in folds[:10]:
         parts = [
