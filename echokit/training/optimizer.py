@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from echokit.errors import EchokitError
 from echokit.training.by_name import optimizer_maker
+from echokit.training.layers import layer_scales
 from echokit.training.parts import in_part
 from echokit.training.settings import OptimizerSettings
 
@@ -72,31 +73,6 @@ def build_optimizer(
             f"the optimizer {settings.use} refuses its parameters: {error}", where="train.optimizer"
         ) from error
     return optimizer
-
-
-def layer_scales(names: Sequence[str], decay: float) -> dict[str, float]:
-    """The factor of each parameter's rate: 1 for the head, ``decay`` for the layer below it, and so on.
-
-    Layers are counted in the order of the parameters, in each stream's backbone on its own; numbered blocks are layers
-    (``stages.3.0``), and what comes before them or after them is one. Source: Clark et al. 2020 (ELECTRA).
-    """
-    layers: dict[str, dict[str, int]] = {}
-    places: dict[str, tuple[str, str]] = {}
-    for name in names:
-        if not in_part(name, "head"):
-            steps = name.split(".")
-            trunk, inside = (".".join(steps[:3]), steps[3:]) if steps[:2] == ["fused", "backbones"] else ("", steps)
-            numbers = [index for index, step in enumerate(inside) if step.isdigit()][:2]
-            layer = ".".join(inside[: (numbers[-1] if numbers else 0) + 1])
-            known = layers.setdefault(trunk, {})
-            known.setdefault(layer, len(known))
-            places[name] = (trunk, layer)
-    return {
-        name: decay ** (len(layers[places[name][0]]) - layers[places[name][0]][places[name][1]])
-        if name in places
-        else 1.0
-        for name in names
-    }
 
 
 def _groups(parameters: Mapping[str, nn.Parameter], layer_decay: float | None) -> list[dict[str, Any]]:

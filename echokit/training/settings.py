@@ -256,7 +256,7 @@ class TrainSettings(_Strict):
         None,
         gt=0,
         le=1,
-        description="Layer-wise decay: each layer below the head learns at this times the rate of the one above it.",
+        description="Layer-wise decay: each block below the head learns at this times the rate of the one above it.",
     )
     ema: EmaSettings | None = Field(None, description="Average of the weights over steps; null: none.")
     early_stop: EarlyStopSettings | None = Field(None, description="When a phase ends before its time; null: never.")

@@ -18,7 +18,6 @@ from echokit.errors import DataError, EchokitError
 from echokit.models.weights import load_weights
 from echokit.sampling.window import Window
 from echokit.training.device import choose_precision
-from echokit.training.optimizer import layer_scales
 from echokit.training.scoring import auroc, score
 from echokit.training.signals import Interrupted
 from echokit.training.watch import Silent
@@ -446,19 +445,6 @@ def test_a_phase_that_gets_no_better_ends_early(tmp_path):
     empty = replace(FOLD, val=np.array([], np.int64))
     with pytest.raises(EchokitError, match="early stop"):
         train(tmp_path / "b", early_stop={"patience": 2}, keep="last", fold=empty)
-
-
-def test_layers_below_learn_more_slowly():
-    names = [
-        f"fused.backbones.{stream}.{layer}.weight"
-        for stream in ("video", "flow")
-        for layer in ("stem.conv", "stages.0.0.conv", "stages.0.1.conv", "stages.1.0.conv", "last.norm")
-    ]
-    scales = layer_scales([*names, "head.weight"], 0.5)
-    for stream in ("video", "flow"):
-        own = [scales[name] for name in names if stream in name]
-        assert own == [0.5**5, 0.5**4, 0.5**3, 0.5**2, 0.5]
-    assert scales["head.weight"] == 1.0
 
 
 def test_layer_decay_scales_the_steps_of_the_optimizer(tmp_path):
