@@ -14,6 +14,8 @@ from echokit.errors import EchokitError, did_you_mean
 
 _LEFT_OUT = {"lbfgs", "sparseadam", "optimizer", "adahessian", "kron", "kronc", "kronw"}
 """Those that want a closure, sparse or second gradients, or whose state is no set of tensors that could be kept."""
+_TIMM_TAKES_MORE = {"muon"}
+"""In both, and torch's takes matrices only: timm's also the kernels of convolutions, norms and biases."""
 _OWN_OPTIONS = {"params", "lr", "weight_decay", "foreach", "fused", "capturable", "differentiable", "maximize"}
 _HORIZONS = {"T_max", "total_iters", "total_steps", "t_initial"}
 """Parameters that are the length of the training, and are filled in with it."""
@@ -21,6 +23,7 @@ _NO_OPTIONS = {
     "optimizer", "last_epoch", "verbose", "cycle_momentum", "base_momentum", "max_momentum", "param_group_field",
     "initialize", "t_in_epochs", "noise_range_t", "noise_type", "noise_pct", "noise_std", "noise_seed",
 }  # fmt: skip
+_KINDS = ((2, 2, 1, 1, 1), (2, 2), (2,))  # a kernel, a matrix, a bias
 PLATEAU = "plateau"
 
 Make = Callable[..., Any]
@@ -29,7 +32,7 @@ Make = Callable[..., Any]
 @functools.cache
 def _torch_optimizers() -> Mapping[str, Make]:
     classes = {name.lower(): value for name, value in vars(torch.optim).items() if inspect.isclass(value)}
-    return {name: value for name, value in classes.items() if name not in _LEFT_OUT}
+    return {name: value for name, value in classes.items() if name not in _LEFT_OUT | _TIMM_TAKES_MORE}
 
 
 @functools.cache
@@ -93,13 +96,14 @@ def optimizer_parameters(use: str) -> dict[str, Any]:
 
 
 def try_optimizer(use: str, options: Mapping[str, Any]) -> None:
-    """Make an optimizer of one small matrix, to hear early what it thinks of its parameters.
+    """Make an optimizer of small weights of each kind, to hear early what it thinks of them and of its parameters.
 
     Raises:
         ValueError: It refuses them.
     """
     try:
-        optimizer_maker(use)([torch.nn.Parameter(torch.zeros(2, 2))], **options)
+        weights = [torch.nn.Parameter(torch.zeros(size)) for size in _KINDS]
+        optimizer_maker(use)(weights, **options)
     except (TypeError, AssertionError, RuntimeError) as error:
         raise ValueError(f"{use} refuses its parameters: {error}") from error
 
