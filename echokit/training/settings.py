@@ -64,8 +64,15 @@ def _fits(value: Any, default: Any) -> bool:
     if isinstance(default, int | float):
         return isinstance(value, int | float)
     if isinstance(default, list | tuple):
-        return isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value)
+        if not isinstance(value, list | tuple):
+            return False
+        kinds = default if len(value) == len(default) else [0.0] * len(value)
+        return all(_is_number(v) or (v is None and one is None) for v, one in zip(value, kinds, strict=True))
     return default is None or isinstance(value, type(default))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _plain(default: Any) -> Any:

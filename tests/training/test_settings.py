@@ -8,10 +8,18 @@ import sys
 
 import pytest
 import torch
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from echokit.errors import EchokitError
-from echokit.training.by_name import optimizer_parameters
+from echokit.training.by_name import (
+    _timm_optimizer_names,
+    _timm_schedules,
+    _torch_optimizers,
+    _torch_schedules,
+    optimizer_parameters,
+)
+from echokit.training.optimizer import build_optimizer
 from echokit.training.schedule import Place, learning_rate
 from echokit.training.settings import (
     ConstantSchedule,
@@ -140,3 +148,34 @@ def test_a_lock_repeats_every_parameter_of_an_optimizer(use):
 def test_the_usual_names_are_described_as_torch_has_them():
     for use, known in OptimizerSettings.LIGHT.items():
         assert known.items() <= {**optimizer_parameters(use)}.items()
+
+
+@pytest.mark.parametrize("use", sorted({*_torch_optimizers(), *_timm_optimizer_names()}))
+def test_every_optimizer_comes_back_from_a_lock(use):
+    settings = TrainSettings.model_validate({"optimizer": {"use": use}})
+    assert TrainSettings.model_validate(yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json")))) == settings
+
+
+@pytest.mark.parametrize("use", sorted({"constant", "one_cycle", *_torch_schedules(), *_timm_schedules()}))
+def test_every_schedule_comes_back_from_a_lock(use):
+    needed = {"step": {"step_size": 2}, "multi_step": {"milestones": [1, 2]}, "exponential": {"gamma": 0.9},
+              "cyclic": {"base_lr": 1e-5, "max_lr": 1e-3}, "cosine_annealing_warm_restarts": {"T_0": 2},
+              "multistep": {"decay_t": [1, 2]}, "wsd": {"decay_t": 1}}  # fmt: skip
+    settings = TrainSettings.model_validate({"schedule": {"use": use, **needed.get(use, {})}})
+    assert TrainSettings.model_validate(yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json")))) == settings
+
+
+@pytest.mark.parametrize("eps", [[None, "x"], [1e-30, None], [None], [None, True]])
+def test_nothing_is_left_open_that_the_default_gives(eps):
+    with pytest.raises(ValidationError):
+        OptimizerSettings.model_validate({"use": "adafactor", "eps": eps})
+
+
+def test_muon_takes_convolutions():
+    settings = OptimizerSettings.model_validate({"use": "muon", "lr": 1e-3})
+    model = torch.nn.Sequential(torch.nn.Conv3d(1, 4, 3), torch.nn.BatchNorm3d(4))
+    optimizer = build_optimizer(dict(model.named_parameters()), settings)
+    model(torch.randn(2, 1, 4, 4, 4)).square().sum().backward()
+    before = model[0].weight.detach().clone()
+    optimizer.step()
+    assert not torch.equal(model[0].weight, before)
