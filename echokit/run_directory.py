@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError, did_you_mean
 from echokit.lock import Lock, read_lock
 from echokit.progress import display
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -42,19 +44,69 @@ class Run:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """The table of ``predictions.csv``, one row a case and fold."""
-        import pandas as pd
+        """The table of ``predictions.csv``, one row a case and fold.
 
-        return pd.read_csv(self._finished("predictions.csv"), dtype={"case_id": str, "patient_id": str})
+        Raises:
+            EchokitError: The run did not finish, or the file is damaged.
+        """
+        from echokit.evaluate.predictions import COLUMNS
+
+        return self._table("predictions.csv", COLUMNS)
+
+    @cached_property
+    def cohort(self) -> pd.DataFrame:
+        """The table of ``cohort.csv``, one row a case.
+
+        Raises:
+            EchokitError: The run did not finish, or the file is damaged.
+        """
+        return self._table("cohort.csv", ("case_id", "patient_id", "y_true"))
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
-        """The metrics of ``metrics.json``."""
+        """The metrics of ``metrics.json``.
+
+        Raises:
+            EchokitError: The run did not finish, or the file is damaged.
+        """
         from echokit.evaluate.evaluation import Metric
 
-        entries = json.loads(self._finished("metrics.json").read_text(encoding="utf-8"))
         known = Metric.__dataclass_fields__
-        return tuple(Metric(**{key: value for key, value in entry.items() if key in known}) for entry in entries)
+        file = self._finished("metrics.json")
+        try:
+            entries = _json(file)
+            return tuple(Metric(**{key: value for key, value in entry.items() if key in known}) for entry in entries)
+        except (AttributeError, TypeError) as error:
+            raise _damaged(file, error) from None
+
+    @property
+    def curves(self) -> dict[str, Any]:
+        """The content of ``curves.json``.
+
+        Raises:
+            EchokitError: The run did not finish, or the file is damaged.
+        """
+        file = self._finished("curves.json")
+        content = _json(file)
+        if not isinstance(content, dict):
+            raise _damaged(file, "it holds no curves by name")
+        return content
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of ``history.jsonl``, one an epoch.
+
+        Raises:
+            EchokitError: The run did not finish, or the file is damaged.
+        """
+        file = self._finished("history.jsonl")
+        try:
+            records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise _damaged(file, error) from None
+        if not all(isinstance(record, dict) for record in records):
+            raise _damaged(file, "a line holds no epoch")
+        return records
 
     def metric(self, name: str, split: str = "test") -> Metric:
         """One metric of one split.
@@ -109,15 +161,13 @@ class Run:
 
         stamp, positive = self.lock.stamp, self.lock.recipe.target.positive
         if name == "learning_curves":
-            lines = self._finished("history.jsonl").read_text(encoding="utf-8").splitlines()
-            return learning_curves_figure([json.loads(line) for line in lines], kept={}, stamp=stamp)
+            return learning_curves_figure(self.history, kept={}, stamp=stamp)
         figures = {"roc": roc_figure, "pr": pr_figure, "confusion": confusion_figure}
         if name not in figures:
             known = [*figures, "learning_curves"]
             hint = did_you_mean(name, known) or f"the plots are {', '.join(known)}"
             raise EchokitError(f"there is no plot {name!r}", hint=hint)
-        curves = json.loads(self._finished("curves.json").read_text(encoding="utf-8"))
-        return figures[name](Evaluation(self.metrics, curves), positive=positive, split=split, stamp=stamp)
+        return figures[name](Evaluation(self.metrics, self.curves), positive=positive, split=split, stamp=stamp)
 
     def _repr_html_(self) -> str:
         """The test metrics as a table, for notebooks."""
@@ -147,6 +197,27 @@ class Run:
         """Where the checkpoints of a fold are."""
         return self.path / "checkpoints" / f"fold-{number}"
 
+    def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Read a table of the run; every row has something in the given columns, or the file is not whole."""
+        import pandas as pd
+
+        file = self._finished(name)
+        try:
+            table = pd.read_csv(file, dtype={"case_id": str, "patient_id": str})
+        except ValueError as error:
+            raise _damaged(file, error) from None
+        missing = [column for column in columns if column not in table.columns]
+        if missing:
+            raise _damaged(file, f"the columns {', '.join(missing)} are missing")
+        texts = ("case_id", "patient_id", "split")
+        whole = table[list(columns)].apply(
+            lambda cells: cells if cells.name in texts else pd.to_numeric(cells, errors="coerce")
+        )
+        cut = not file.read_bytes().endswith(b"\n")
+        if cut or whole.drop(columns="split", errors="ignore").isna().to_numpy().any():
+            raise _damaged(file, "it ends inside a row" if cut else "a row lacks a value")
+        return table
+
     def _finished(self, name: str) -> Path:
         file = self.path / name
         if not file.is_file():
@@ -156,6 +227,22 @@ class Run:
                 where=str(self.path),
             )
         return file
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, why: object) -> EchokitError:
+    said = " ".join(str(why).split())
+    return EchokitError(
+        f"{file.name} of the run is damaged: {said}",
+        hint="echokit run with the run's lock.yaml makes it again",
+        where=str(file),
+    )
 
 
 def create_run(out: Path, name: str) -> Run:

@@ -67,9 +67,6 @@ def content(
         cases: How many of the most wrong and of the most certain cases are shown.
     """
     lock, metrics = run.lock, run.metrics
-    curves = json.loads((run.path / "curves.json").read_text(encoding="utf-8"))
-    lines = (run.path / "history.jsonl").read_text(encoding="utf-8").splitlines()
-    history = [json.loads(line) for line in lines]
     predictions = predictions_of(run)
     folds = _folds(predictions, SPLIT)
     locked = run.called_from
@@ -86,7 +83,7 @@ def content(
         "verdicts": verdicts(metrics, SPLIT),
         "cautions": cautions(metrics, SPLIT, tried=tried),
         "cards": [_card(metric) for metric in headline(metrics, SPLIT)],
-        "charts": charts_of(curves, folds, history, metrics, SPLIT),
+        "charts": charts_of(run.curves, folds, run.history, metrics, SPLIT),
         "slider": _slider(folds, locked),
         "folds": _fold_table(metrics, SPLIT),
         "metrics": [_row(metric) for metric in metrics if metric.fold is None or not _several(metrics)],
@@ -284,7 +281,7 @@ def _cases(predictions: Predictions, source: Source, most: int) -> list[ShownCas
 def _cohort(run: Run, predictions: Predictions) -> dict[str, Any]:
     import pandas as pd
 
-    cohort = pd.read_csv(run.path / "cohort.csv", dtype={"case_id": str, "patient_id": str})
+    cohort = run.cohort
     table = predictions.table
     groups: list[tuple[str, pd.DataFrame]] = [("all", cohort)]
     if len(table[["repeat", "fold"]].drop_duplicates()) == 1:

@@ -64,7 +64,7 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     Raises:
         EchokitError: It can not be written.
     """
-    found = [json.loads((run.path / "curves.json").read_text(encoding="utf-8")) for run in comparison.runs]
+    found = [run.curves for run in comparison.runs]
     page = (
         _environment()
         .get_template("compare.html")

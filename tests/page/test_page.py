@@ -205,3 +205,24 @@ def test_cases_that_a_list_left_out_are_in_the_flow(finished: Run, tmp_path: Pat
     page = (copy / "report.html").read_text()
     assert "27 videos in the data" in page
     assert "3 left out by the recipe" in page
+
+
+@pytest.mark.parametrize("command", ["report", "compare"])
+@pytest.mark.parametrize("name", ["metrics.json", "curves.json", "history.jsonl", "predictions.csv"])
+@pytest.mark.parametrize("damage", ["cut", "nothing", "text"])
+def test_a_damaged_file_of_a_run_is_named(
+    finished: Run, tmp_path: Path, command: str, name: str, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if command == "compare" and name == "history.jsonl":
+        pytest.skip("a comparison shows no epochs")
+    if (name, damage) == ("history.jsonl", "nothing"):
+        pytest.skip("no epoch is a history, too")
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.path, copy)
+    whole = (copy / name).read_bytes()
+    (copy / name).write_bytes({"cut": whole[:-9], "nothing": b"", "text": b"[1, 2]\n"}[damage])
+    runs = [str(copy)] if command == "report" else [str(finished.path), str(copy), "--to", str(tmp_path / "page.html")]
+    assert exit_code([command, *runs]) == 2
+    said = capsys.readouterr().err
+    assert f"{name} of the run is damaged" in said
+    assert "Traceback" not in said
