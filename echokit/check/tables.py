@@ -67,7 +67,7 @@ def _unknown_targets(survey: Survey) -> Finding:
         "error",
         "cases whose target is not known",
         [(one.case_id, one.why) for one in unknown],
-        hint="complete the table, or exclude them",
+        hint="mend the table; exclude only those whose value nobody knows",
         exclude=[one.case_id for one in unknown],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 
 def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:
@@ -28,6 +29,16 @@ def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:
     if days >= horizon:
         return 0.0, ""
     return math.nan, f"followed for {days:g} of {horizon:g} days without an event"
+
+
+def no_number(text: str) -> str:
+    """Say why a cell is no number and what to write instead. The value itself is not repeated."""
+    bare = text.removesuffix("%").strip()
+    if re.fullmatch(r"[+-]?\d+,\d+", bare):
+        return "it has a decimal comma; write a point" + (", and no %" if bare != text else "")
+    if bare != text and not math.isnan(number(bare)):
+        return "write it without %"
+    return "write a number; for two classes 1 (the positive one) and 0"
 
 
 def number(text: str) -> float:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import COLUMNS, SPLITS, Cohort
-from echokit.cohort.outcome import number, status_at
+from echokit.cohort.outcome import no_number, number, status_at
 from echokit.cohort.place import place_below
 from echokit.cohort.rows import Rows, read_rows
 from echokit.errors import DataError, VideoError, did_you_mean
@@ -248,7 +248,8 @@ class Table:
         value = number(row[self.target])
         if not math.isnan(value):
             return value, ""
-        return value, f"{self.target} is not a number" if row[self.target] else f"{self.target} is empty"
+        text = row[self.target]
+        return value, f"{self.target} is not a number: {no_number(text)}" if text else f"{self.target} is empty"
 
     def _refuse(self, problems: Iterable[tuple[str, DataError]]) -> None:
         found = list(problems)

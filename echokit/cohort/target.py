@@ -72,7 +72,7 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
         named = [f"{case} ({why})" if (why := cohort.unknown.get(case)) else case for case in unknown[:5]]
         raise DataError(
             f"{target.source} is not known for {len(unknown)} cases: {', '.join(named)}",
-            hint="list them under data.exclude, or complete the table",
+            hint="mend the table; only those whose value nobody knows belong under data.exclude",
         )
     cut = target.cuts
     highest = float(value.max(initial=-np.inf))

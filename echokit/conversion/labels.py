@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echokit.cohort.cohort import SPLITS
-from echokit.cohort.outcome import number
+from echokit.cohort.outcome import no_number, number
 from echokit.cohort.place import place_below
 from echokit.cohort.rows import read_rows
 from echokit.errors import DataError
@@ -100,7 +100,9 @@ def _numbers(cells: Mapping[str, str], where: str) -> dict[str, str]:
     for name in NUMBERS:
         text = cells.get(name, "")
         value = number(text)
-        if text and (math.isnan(value) or value < 0 or (name == "ef" and value > 100)):
+        if text and math.isnan(value):
+            raise DataError(f"{name} is not a number: {no_number(text)}", where=where)
+        if text and (value < 0 or (name == "ef" and value > 100)):
             raise DataError(f"{name} can not be true", hint="in percent" if name == "ef" else "in ml", where=where)
     return {name: cells.get(name, "") for name in NUMBERS}
 

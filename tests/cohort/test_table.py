@@ -318,3 +318,26 @@ def test_a_target_that_is_no_number_names_its_row(tmp_path: Path) -> None:
     cohort = read(write(tmp_path, "source,target\na.avi,yes\nb.avi,\n"))
     with pytest.raises(DataError, match=r"line 2: target is not a number.*line 3: target is empty"):
         targets_of(cohort, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("dead", "1 (the positive one) and 0"),
+        ("Yes", "1 (the positive one) and 0"),
+        ('"18,8"', "it has a decimal comma; write a point"),
+        ('"18,8 %"', "it has a decimal comma; write a point, and no %"),
+        ("55 %", "write it without %"),
+    ],
+)
+def test_what_to_write_in_place_of_text_is_said_and_nobody_is_told_to_leave_the_cohort_out(
+    tmp_path: Path, cell: str, said: str
+) -> None:
+    cohort = read(write(tmp_path, f"source,target\na.avi,{cell}\nb.avi,{cell}\n"))
+    with pytest.raises(DataError) as error:
+        targets_of(cohort, TARGET)
+    assert f"line 2: target is not a number: {said}" in error.value.message.replace(
+        "write a number; for two classes ", ""
+    )
+    assert error.value.hint is not None
+    assert error.value.hint.startswith("mend the table")
