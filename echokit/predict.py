@@ -22,7 +22,7 @@ from echokit.objectives.objective import HALF, Objective, calibrator_of, thresho
 from echokit.prepared import one_clip
 from echokit.quality import conformal_half_width, flags_of, read_reference
 from echokit.run_directory import Run
-from echokit.sampling.windows import PADDING
+from echokit.sampling.windows import PADDING, Windows
 from echokit.starting_weights import find_weights
 from echokit.store import prepare_video, steps_of
 
@@ -72,9 +72,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Member:
-    """One fold's model, and what turns its outputs into a score."""
+    """One fold's model, the frames of a window that it takes, and what turns its outputs into a score."""
 
     model: EchoModel
+    frames: int
     objective: Objective
     calibration: Calibration | Uncalibrated | None
 
@@ -145,7 +146,7 @@ class Predictor:
             find_weights(self.recipe.weights, self.recipe.backbone, out).put_into(model)
         put_weights(model, checkpoint, backbone)
         calibration = read_calibration(folder) if calibrator_of(objective) else None
-        return Member(model.to(self.device).eval(), objective, calibration)
+        return Member(model.to(self.device).eval(), shapes["video"].frames, objective, calibration)
 
     def __call__(self, sources: Sequence[tuple[str, Path]]) -> Iterator[Prediction]:
         """Score videos one by one; one that can not be used costs its own row only.
@@ -165,7 +166,7 @@ class Predictor:
 
         clip, mask = prepare_video(path, self.steps)
         clips = one_clip(clip, mask, folder)
-        windows = self.sampler(clips.lengths, "test", 0, self.recipe.seed)
+        windows = self.windows(clips.lengths)
         scores: list[Numbers] = []
         estimates: list[Numbers] = []
         for index, member in enumerate(self.members):
@@ -203,6 +204,24 @@ class Predictor:
             interval=self._interval(prediction),
             flags=flags_of(clip.frames, self.reference) if self.reference is not None else (),
         )
+
+    def windows(self, lengths: npt.NDArray[np.int64]) -> Windows:
+        """The windows of clips of these lengths, as long as the model's.
+
+        Where windows are whole clips, the run has padded them to the longest clip of its cohort.
+
+        Raises:
+            VideoError: They are longer than that.
+        """
+        windows: Windows = self.sampler(lengths, "test", 0, self.recipe.seed)
+        short = self.members[0].frames - windows.frames.shape[1]
+        if short < 0:
+            raise VideoError(
+                f"its window has {windows.frames.shape[1]} frames, and the longest clip of the run's cohort "
+                f"{self.members[0].frames}",
+                hint="cut it, or train with clips that are as long",
+            )
+        return Windows(windows.case, np.pad(windows.frames, ((0, 0), (0, short)), constant_values=PADDING))
 
     def _interval(self, prediction: float | None) -> tuple[float, float] | None:
         if prediction is None or self.half_width is None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from echokit.predict import Predictor
 from echokit.prepared import one_clip
 from echokit.run_directory import Run
-from echokit.sampling.windows import PADDING, Windows
+from echokit.sampling.windows import PADDING
 from echokit.store import prepare_video
 from echokit.video.clip import Frames
 
@@ -80,7 +80,7 @@ class RunModel:
         with tempfile.TemporaryDirectory(prefix="echokit-") as folder:
             clip, mask = prepare_video(Path(video), predictor.steps)
             clips = one_clip(clip, mask, Path(folder))
-            windows: Windows = predictor.sampler(clips.lengths, "test", 0, predictor.recipe.seed)
+            windows = predictor.windows(clips.lengths)
             middle: npt.NDArray[np.int64] = np.array([len(windows) // 2], np.int64)
             (batch,) = batches(clips, windows, middle, 1, predictor.device)
         frames = windows.frames[middle[0]]

@@ -285,6 +285,25 @@ def test_predict_gives_the_same_score_as_the_run(
         assert answer["predictions"][0]["score"] == pytest.approx(row["y_score"], abs=1e-6)
 
 
+def test_predict_pads_whole_clips_as_the_run_did_and_refuses_longer_ones(tiny: Path, tmp_path: Path) -> None:
+    recipe = (
+        tiny.read_text().replace("{use: trim, frames: 12}, ", "").replace("clip: {frames: 12}", "clip: {frames: null}")
+    )
+    tiny.write_text(recipe)
+    made = run(tiny, tmp_path, "--set", "train.epochs=1")
+    videos = Path(made.lock.recipe.data.params["root"]) / "Videos"
+    scores = made.predictions.set_index("case_id")["y_score"].to_dict()
+    predictor = Predictor(made, "cpu")
+    answers = list(predictor([(case, videos / f"{case}.avi") for case in scores]))
+    assert len({answer.frames for answer in answers}) > 1
+    assert {answer.case_id: answer.score for answer in answers} == pytest.approx(scores, abs=1e-6)
+    from pydicom.examples import get_path
+
+    [longer] = predictor([("longer", Path(get_path("ybr_color")))])
+    assert longer.score is None
+    assert longer.problem == "its window has 30 frames, and the longest clip of the run's cohort 24"
+
+
 def test_predict_scores_the_real_dicom_under_a_pseudonym(finished: Run, capfd: pytest.CaptureFixture[str]) -> None:
     from pydicom.examples import get_path
 
