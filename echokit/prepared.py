@@ -114,8 +114,7 @@ class PreparedClips:
             between frames i and i + 1. Zero where padded.
 
         Raises:
-            DataError: The file has changed since it was written, or is gone, and can not be made anew. A changed one
-                is removed.
+            DataError: The file has changed since it was written, or is gone, and can not be made anew.
         """
         return self._read(case, lambda file: _window(file, self.headers[case]["scales"], frames))
 
@@ -152,8 +151,7 @@ class PreparedClips:
         except FileNotFoundError:
             raise _lost(path, "is gone from the store") from None
         except (_Changed, SafetensorError):
-            path.unlink(missing_ok=True)
-            raise _lost(path, "has changed since it was written (a failing disk?), and was removed") from None
+            raise _lost(path, "has changed since it was written (a failing disk?)") from None
         except OSError as error:
             raise _lost(path, f"can not be read: {error.strerror}") from None
 
