@@ -178,6 +178,8 @@ def run(
     compute = Compute(chosen, choose_precision(chosen, recipe.train.precision))
     with shown_by(display() if first else Nothing()), together.first_alone():
         data = read_data(recipe)
+        for warning in data.cohort.warnings:
+            display().say(f"note: {warning}")
         data, weights = _start(data, out, resume)
         preparation = prepare(data)
     material = _material(data, preparation)

@@ -66,7 +66,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         rows.append(f"{FOLDER}/{path.name},{number // 2 % 2},PID-77-4242-{number // 2},85")
     whole = (folder / "Zebedee_0.dcm").read_bytes()
     (folder / "Zebedee_1.dcm").write_bytes(whole[: len(whole) // 2])
-    (folder / "Zebedee_2.dcm").write_bytes(whole[:900])
+    (folder / "Zebedee_2.dcm").write_bytes((folder / "Zebedee_2.dcm").read_bytes()[:900])
     (folder / "Zebedee_3.dcm").write_bytes(b"")
     (folder / "Zebedee_4.dcm").write_bytes(b"Quillfeather, Zebedee" * 30)
     write_dicom(folder / "Zebedee_5.dcm", fan_clip(5, 10), FrameTime="0", **identified(5))

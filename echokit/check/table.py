@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from echokit.check.finding import Finding, finding
 from echokit.check.survey import Listed, Survey
 from echokit.cohort.cohort import SPLITS
 from echokit.cohort.outcome import number
+from echokit.cohort.patients import patients_by_header, spelled_alike
 from echokit.cohort.place import place_below
 from echokit.cohort.rows import read_rows
-from echokit.cohort.table import Table
+from echokit.cohort.table import Table, patient_in_header
 from echokit.errors import DataError, VideoError
 from echokit.stamp import is_phantom
 
@@ -67,7 +69,7 @@ def survey_table(dataset: Table) -> Survey:
         (rows.places[index], "") for (index, _, _), patient in zip(taken, patients, strict=True) if patient is None
     ]
     findings = (
-        _headers(dataset, listed, given is not None),
+        *_names(listed, given),
         finding("bad_source", "error", "rows whose source can not be used", bad, hint=MEND),
         finding("no_patient", "error", "rows whose patient_id is empty", nobody, hint=MEND),
         finding(
@@ -83,21 +85,31 @@ def survey_table(dataset: Table) -> Survey:
     return Survey("table", phantom, tuple(listed), findings, splits=SPLITS if has_split else ("",))
 
 
-def _headers(dataset: Table, listed: list[Listed], named: bool) -> Finding:
-    """Compare the patients of the table with those in the headers of its DICOM files."""
-    tables: dict[str, set[str]] = {}
-    if named:
-        places = [(one.case_id, one.source) for one in listed]
-        for one, header in zip(listed, dataset.patient_ids(None, places), strict=True):
-            if header and one.patient_id:
-                tables.setdefault(header, set()).add(one.patient_id)
-    torn = [(" = ".join(sorted(patients)), "") for patients in tables.values() if len(patients) > 1]
-    return finding(
+def _names(listed: list[Listed], given: list[str] | None) -> Iterator[Finding]:
+    """One patient under several names: by the headers of DICOM files, and by how the table writes the names."""
+    names = [one.patient_id for one in listed] if given is not None else []
+    headers = patients_by_header(
+        names, [patient_in_header(one.source) if one.patient_id else None for one in listed] if names else []
+    )
+    yield finding(
         "patient_under_two_names",
         "error",
         "patients of the table that are one patient in the headers of their DICOM files",
-        torn,
+        [(" = ".join(sorted({names[row] for row in rows})), "") for rows in headers.torn],
         hint="give all videos of a patient one patient_id",
+    )
+    yield Finding(
+        "one_patient_in_headers",
+        "note",
+        "patients of the table who share one patient in their DICOM headers, as exports write it: patient_id counts",
+        headers.written,
+    )
+    yield Finding(
+        "patient_spelled_twice",
+        "warning",
+        "names in patient_id in several spellings that differ only in case or blanks: each counts as another patient",
+        spelled_alike(given or []),
+        hint="write each patient one way",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import Field
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import COLUMNS, SPLITS, Cohort
 from echokit.cohort.outcome import no_number, number, status_at
+from echokit.cohort.patients import patients_by_header, spelled_alike
 from echokit.cohort.place import place_below
 from echokit.cohort.rows import Rows, read_rows
 from echokit.errors import DataError, VideoError, did_you_mean
@@ -42,7 +43,8 @@ class Table:
     A source is an AVI, MP4 or DICOM file, a folder with the DICOM files of one series, or a folder of numbered JPG or
     PNG frames. Cases and patients go by keyed pseudonyms; `sources.csv` in the cache folder, readable by its owner
     only, maps them to the paths. Without `patient_id`, DICOM files are grouped by the patient in their
-    header, and any other video counts as a patient of its own.
+    header, and any other video counts as a patient of its own. With it, two names for files whose headers name one
+    patient are refused.
 
     Args:
         table: The table; sources are relative to its folder and can not leave it.
@@ -75,7 +77,7 @@ class Table:
         self.name = name
 
     def __call__(self) -> Cohort:
-        """Read the table; of the videos, only DICOM headers are opened, and only where the table names no patients.
+        """Read the table; of the videos, only DICOM headers are opened, for their patients.
 
         Raises:
             AbsentError: The table does not exist.
@@ -192,8 +194,36 @@ class Table:
             if patient is None
         )
         patients = [patient or "" for patient in found]
-        alone = 0 if named else sum(self._own(source.name) == p for source, p in zip(sources, patients, strict=True))
+        if given is not None:
+            return patients, self._check_names(given, rows.places, sources)
+        alone = sum(self._own(source.name) == p for source, p in zip(sources, patients, strict=True))
         return patients, [f"{alone} videos name no patient: each counts as a patient of its own"] if alone else []
+
+    def _check_names(self, given: list[str], places: Sequence[str], sources: list[_Source]) -> list[str]:
+        """Refuse two names for one patient of the DICOM headers; return what is to be said of the names."""
+        headers = patients_by_header(given, [patient_in_header(source.path) for source in sources])
+        if headers.torn:
+            first = headers.torn[0]
+            other = next(row for row in first if given[row] != given[first[0]])
+            raise DataError(
+                f"{places[first[0]]} and {places[other]}: two names in patient_id for files whose headers name one "
+                f"patient ({len(headers.torn)} such patients)",
+                hint="give all videos of a patient one patient_id: under two names one can be trained on and tested",
+                where=str(self.table),
+            )
+        said = []
+        if headers.written:
+            said.append(
+                f"{headers.written} patients of the table share one patient in the headers of their DICOM files, as "
+                "exports write it: patient_id counts"
+            )
+        alike = spelled_alike(given)
+        if alike:
+            said.append(
+                f"{alike} names in patient_id are there in several spellings that differ only in case or blanks: each "
+                "spelling counts as another patient"
+            )
+        return said
 
     def patient_ids(self, given: list[str] | None, sources: list[tuple[str, Path]]) -> list[str | None]:
         """Name the patient of each video.
@@ -210,7 +240,7 @@ class Table:
 
         if given is not None:
             return [pseudonym("patient", f"{self.name}\0{patient}") if patient else None for patient in given]
-        known = [_patient_in_header(path) for _, path in sources]
+        known = [patient_in_header(path) for _, path in sources]
         return [
             pseudonym("patient", f"{self.name}\0{patient}") if patient else self._own(name)
             for patient, (name, _) in zip(known, sources, strict=True)
@@ -267,7 +297,8 @@ def _nearly(column: str, name: str) -> bool:
     return SequenceMatcher(None, one, other).ratio() >= _LIKE
 
 
-def _patient_in_header(path: Path) -> str | None:
+def patient_in_header(path: Path) -> str | None:
+    """The patient whom a video's header names, not to be shown; None without one, or where it can not be read."""
     from echokit.video.reading import named_patient
 
     try:

@@ -232,6 +232,41 @@ def test_dicoms_are_grouped_by_the_patient_in_their_header(tmp_path: Path) -> No
     assert NAME not in shown
 
 
+def dicoms(folder: Path, *headers: str) -> None:
+    for number, header in enumerate(headers):
+        write_dicom(folder / f"{number}.dcm", blobs(2), PatientID=header)
+
+
+def test_two_names_for_one_patient_of_the_headers_are_refused_as_the_doctor_does(tmp_path: Path) -> None:
+    dicoms(tmp_path, "one", "two", "two", "three")
+    table = write(tmp_path, "source,target,patient_id\n0.dcm,0,a\n1.dcm,0,b\n2.dcm,1,c\n3.dcm,1,d\n")
+    with pytest.raises(DataError, match=r"line 3 and line 4: two names in patient_id .* .1 such patients"):
+        read(table)
+    findings = {one.check: one.count for one in check_dataset(table, workers=1).findings}
+    assert findings["patient_under_two_names"] == 1
+    write(tmp_path, "source,target,patient_id\n0.dcm,0,a\n1.dcm,0,b\n2.dcm,1,b\n3.dcm,1,d\n")
+    assert read(table).warnings == ()
+
+
+def test_one_name_that_an_export_wrote_into_all_headers_is_only_told(tmp_path: Path) -> None:
+    dicoms(tmp_path, "ANON", "ANON", "ANON", "four")
+    table = write(tmp_path, "source,target,patient_id\n0.dcm,0,a\n1.dcm,0,b\n2.dcm,1,c\n3.dcm,1,d\n")
+    cohort = read(table)
+    assert cohort.cases["patient_id"].nunique() == 4
+    assert [warning.split(" ")[0] for warning in cohort.warnings] == ["3"]
+    findings = {one.check: one.count for one in check_dataset(table, workers=1).findings}
+    assert (findings["patient_under_two_names"], findings["one_patient_in_headers"]) == (0, 3)
+
+
+def test_spellings_of_a_name_that_differ_in_case_or_blanks_are_counted_without_the_name(tmp_path: Path) -> None:
+    table = write(tmp_path, "source,target,patient_id\na.avi,0,MRN 1\nb.avi,1,mrn1\nc.avi,1,MRN2\n")
+    (warning,) = read(table).warnings
+    assert warning.startswith("1 names in patient_id are there in several spellings")
+    assert "mrn" not in warning.lower()
+    findings = {one.check: one.count for one in check_dataset(table, workers=1).findings}
+    assert findings["patient_spelled_twice"] == 1
+
+
 def series(folder: Path, count: int, **elements: object) -> Path:
     folder.mkdir()
     for number in range(count):
