@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # from glibc's malloc.h
 _KEPT = "glibc keeps freed memory, so that no step page-faults its tensors in again (M_MMAP_MAX=0, M_TRIM_THRESHOLD=-1)"
 _done = "left alone: nobody asked"
 
@@ -30,6 +30,14 @@ def tune_allocator() -> str:
     if _done != _KEPT:
         _done = _tune()
     return _done
+
+
+def give_memory_back() -> None:
+    """Give freed memory back to the system, where memory is short; threads begun later reserve none of their own."""
+    if _glibc():
+        glibc = ctypes.CDLL(None)
+        glibc.mallopt(_M_ARENA_MAX, 1)
+        glibc.malloc_trim(0)
 
 
 def _tune() -> str:
