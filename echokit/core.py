@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from echokit.affordable import many_models, refuse_many
+from echokit.buildable import require_model, shapes_ahead
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import SPLITS, Cohort
 from echokit.cohort.exclusions import exclude
@@ -20,7 +21,7 @@ from echokit.cohort.target import on_both_sides, targets_of
 from echokit.controls import compute_controls, require_controls
 from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import digest
-from echokit.fold import Compute, Material, fit_fold
+from echokit.fold import Compute, Material, check_fold, fit_fold, shapes_of
 from echokit.frozen import shared_backbone
 from echokit.leaks import refuse_leaks
 from echokit.lock import Lock, differences, make_lock
@@ -167,6 +168,7 @@ def run(
     stop_in_a_worker()
     from echokit.training.allocator import allocator
     from echokit.training.device import choose_device, choose_precision, fix_threads
+    from echokit.training.keep import require_validation
     from echokit.training.processes import join
     from echokit.training.track import require_trackers, tracked
     from echokit.training.watch import Silent
@@ -181,8 +183,14 @@ def run(
         for warning in data.cohort.warnings:
             display().say(f"note: {warning}")
         data, weights = _start(data, out, resume)
+        known = shapes_ahead(data.recipe)
+        if known is not None:
+            require_model(data.recipe, known)
         preparation = prepare(data)
     material = _material(data, preparation)
+    if known is None:
+        windows: Windows = data.recipe.clip.build()(material.clips.lengths, "train", 0, data.recipe.seed)
+        require_model(data.recipe, shapes_of(material.clips, windows.frames.shape[1]))
     new = make_lock(
         data.recipe,
         _data_facts(data, preparation, material),
@@ -213,6 +221,9 @@ def run(
     procedure = procedure_for(data.recipe, frozen, material.cases["patient_id"].to_numpy()) if frozen else None
     if only_fold is not None:
         folds = [fold for fold in folds if fold.number == only_fold] or _no_fold(only_fold, len(folds))
+    for fold in folds:  # before there is a directory
+        check_fold(fold, material.targets, material.cases["patient_id"].to_numpy())
+        require_validation(data.recipe.train.keep, len(fold.val))
     opened = _open(new, out, resume).path if first or resume else None
     current = Run(together.agree(opened))
     if first:

@@ -169,6 +169,42 @@ def test_a_dry_run_tells_patients_parts_and_what_is_missing(
     assert "note: 1 of 24 videos are not there" in said
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("model.backbone={use: timm, name: resnet81}", "timm has no model 'resnet81'"),
+        ("train.l1={strength: 0.1, on: [staages.3]}", "the model has no part 'staages.3'"),
+        ("train.phases=[{name: one, epochs: 1, train: [staages.3]}]", "the model has no part 'staages.3'"),
+    ],
+)
+def test_a_model_that_can_not_be_is_refused_before_any_video_is_opened(
+    tiny: Path,
+    tmp_path: Path,
+    wrong: str,
+    said: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
+    short = () if "phases" in wrong else ("--set", "train.epochs=1")
+    if not short:
+        tiny.write_text(tiny.read_text().replace("epochs: 2, ", ""))
+    for dry in (("--dry-run",), ()):
+        assert exit_code(["run", str(tiny), "--out", str(tmp_path / "runs"), *short, *dry, "--set", wrong]) == 2
+        assert said in capfd.readouterr().err
+    assert not (tmp_path / "cache" / "store").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["train.l1={strength: 0.1, on: [staages.3]}", "resample={use: holdout, val: 0.0, test: 0.2}"]
+)
+def test_a_run_that_can_not_begin_leaves_no_directory(tiny: Path, tmp_path: Path, wrong: str) -> None:
+    tiny.write_text(tiny.read_text().replace("clip: {frames: 12}", "clip: {frames: null}"))
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path / "runs"), "--set", wrong]) == 2
+    assert not (tmp_path / "runs").exists()
+
+
 def test_data_without_the_mark_carries_no_stamp(
     phantom: Path, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,6 +52,7 @@ def command(
     from echokit.training.allocator import tune_allocator
 
     tune_allocator()  # before torch is imported
+    from echokit.buildable import require_model, shapes_ahead
     from echokit.cli.console import Screen
     from echokit.core import read_data, run
     from echokit.dependencies import missing_runs
@@ -76,6 +77,9 @@ def command(
             data = read_data(loaded)
             if data.recipe.weights and not first:
                 find_weights(data.recipe.weights, data.recipe.backbone, out)
+            shapes = shapes_ahead(data.recipe)
+            if shapes is not None:
+                require_model(data.recipe, shapes)
             for line in _plan(data):
                 screen.say(f"{path}: {line}")
             return

@@ -18,6 +18,7 @@ from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node, merge
+from echokit.registry import BUILT_IN
 from echokit.schema import InvalidParameters, Place, validate
 from echokit.training.settings import TrainSettings
 from echokit.training.track import TRACKERS
@@ -161,10 +162,15 @@ class _Checker:
         if self.problems:
             return None
         recipe = Recipe(tree=self.tree, **parts)
+        self.constructed(recipe)
+        if self.problems:
+            return None
         self.order_of_streams(recipe)
         self.tag_of_weights(recipe)
         self.meaningful_evaluators(recipe)
         self.searched(recipe)
+        if not self.problems:
+            self.trimmed(recipe)
         return recipe
 
     def known_keys(self, plain: Mapping[str, Any], known: Mapping[str, Any], place: Place) -> None:
@@ -301,6 +307,43 @@ class _Checker:
                 self.problem(place, problem.message, problem.hint)
         except EchokitError as error:
             self.problem(place, error.message, error.hint)
+
+    def constructed(self, recipe: Recipe) -> None:
+        """Parameters that contradict one another are heard of when a component is made; it is not called."""
+        single: dict[Place, Use] = {
+            ("data",): recipe.data,
+            ("clip",): recipe.clip,
+            ("model",): recipe.fusion,
+            ("model", "backbone"): recipe.backbone,
+            ("objective",): recipe.objective,
+            ("resample",): recipe.resample,
+        }
+        lists = {"preprocess": recipe.preprocess, "augment": recipe.augment, "evaluate": recipe.evaluate}
+        several: dict[Place, Use] = {(key, index): use for key, uses in lists.items() for index, use in enumerate(uses)}
+        for place, use in {**single, **several}.items():
+            try:
+                use.build()
+            except EchokitError as error:
+                self.problem(place, error.message, error.hint)
+            except (TypeError, ValueError) as error:  # a plugin's own words
+                self.problem(place, f"{use.name!r} refuses its parameters: {error}")
+
+    def trimmed(self, recipe: Recipe) -> None:
+        """A window that is longer than what trim leaves would be padded in every clip."""
+        frames = getattr(recipe.clip.build(), "frames", None)
+        left: int | None = None
+        for use in recipe.preprocess:
+            if use.name == "trim":
+                left = use.params["frames"] if left is None else min(left, use.params["frames"])
+            elif use.name == "resample" or use.component.plugin != BUILT_IN:
+                left = None  # it may give more frames than it gets
+        span = 0 if frames is None else (frames - 1) * recipe.clip.params.get("period", 1) + 1
+        if left is not None and span > left:
+            self.problem(
+                ("clip",),
+                f"a window spans {span} frames, and trim leaves {left}: every clip would be padded",
+                f"trim to {span} frames or more, or take shorter windows",
+            )
 
     def order_of_streams(self, recipe: Recipe) -> None:
         """Streams are derived last: a frame-changing step after them would leave them stale."""

@@ -87,7 +87,7 @@ def test_all_mistakes_at_once_with_line_and_suggestion(tmp_path: Path) -> None:
         ("data.fallback.cases=none", "cases"),
         ("evaluate=auroc", "list"),
         ("clip.period=2", "period"),
-        ("clip={seconds: 2, fps: 30}", "each clip keeps its own rate"),
+        ("clip={frames: null, seconds: 2, fps: 30}", "each clip keeps its own rate"),
         ("preprocess=[optical_flow, {use: resize, size: 28}]", "changes the frames after"),
         ("preprocess=[{use: resize, size: 28}]", "needs the stream 'flow'"),
         ("data.root=null", "root"),
@@ -99,6 +99,24 @@ def test_a_wrong_value_is_said_with_its_origin(override: str, said: str) -> None
     (found,) = problems(find_recipe("ef_112"), override)
     assert said in found
     assert f"--set {override}" in found or "ef_112.yaml" in found or "ef.yaml" in found
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("objective={use: cross_entropy, label_smoothing: 0.1, focal: 2.0}", "objective: label_smoothing"),
+        ("clip={frames: null, start: random}", "clip: start: random has no meaning where frames is null"),
+        ("clip={frames: 48}", "clip: a window spans 48 frames, and trim leaves 38"),
+    ],
+)
+def test_what_contradicts_itself_is_said_when_the_recipe_is_checked(override: str, said: str) -> None:
+    [problem] = problems(find_recipe("ef_112"), "preprocess.0.frames=38", override)
+    assert said in problem
+
+
+def test_a_window_may_be_longer_than_what_trim_left_where_resample_makes_frames() -> None:
+    steps = "preprocess=[{use: trim, frames: 38}, {use: resample, fps: 100}, {use: resize, size: 112}, optical_flow]"
+    assert load_recipe(find_recipe("ef_112"), (steps, "clip={frames: 48}")).clip.params["frames"] == 48
 
 
 def test_a_changed_use_replaces_the_whole_mapping_and_a_bare_name_takes_parameters() -> None:
