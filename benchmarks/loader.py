@@ -143,7 +143,7 @@ def _training(
     norms = {name: Norm((1.0,) * shape.channels, (60.0,) * shape.channels) for name, shape in shapes.items()}
     model = build_model(TwoStream(), ResNet18(width=width), shapes, 2, norms, seed=0).to(device)
     settings = TrainSettings.model_validate({"epochs": 1, "batch_size": batch})
-    [phase] = plan_phases(settings, from_weights=False, cases=1000)
+    [phase] = plan_phases(settings, norms_given=False, cases=1000)
     y_true = np.arange(batch) % 2
     objective = CrossEntropy()(Targets(y_true, y_true.astype(np.float64)))
     step = make_step(model, objective, settings, phase, precision, device, (), ALONE)

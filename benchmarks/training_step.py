@@ -322,7 +322,7 @@ def _ours(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
     cost = multiply_adds(model, shapes)
     model.to(device)
     settings = TrainSettings.model_validate({"epochs": 1, "batch_size": setting.batch, "compile": way.compile})
-    [phase] = plan_phases(settings, from_weights=False, cases=1000)
+    [phase] = plan_phases(settings, norms_given=False, cases=1000)
     precision = choose_precision(device, way.precision)
     y_true = np.arange(setting.batch) % 2
     objective = CrossEntropy()(Targets(y_true, y_true.astype(np.float64)))

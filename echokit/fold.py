@@ -221,7 +221,7 @@ def fit_fold(
         augment=[use.build() for use in recipe.augment],
         case_ids=material.cases["case_id"].tolist(),
         metadata=facts,
-        from_weights=weights is not None,
+        norms_given=report is not None and report.batch_norms,
         cache=features_cache(recipe, together=together, cases=len(material.cases)),
         backbone=frozen.hash if frozen else None,
     )
@@ -267,6 +267,8 @@ def fit_fold(
 def _tell(report: WeightReport, path: Path, *, say: bool) -> None:
     for line in str(report).splitlines() if say else ():  # once a run: it is the same in every fold
         display().say(f"weights: {line}")
+    if say and report.warning:
+        display().say(f"WARNING: {report.warning}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report.plain(), indent=1) + "\n", encoding="utf-8")
 

@@ -99,7 +99,7 @@ def write_results(
         kept=kept,
         facts={"score": score, **_facts(lock), "starting weights": _start(lock, results)},
         notes=[
-            *_start_warnings(lock),
+            *_start_warnings(lock, results),
             *warnings,
             *(f"unreadable: {case_id}: {reason}" for case_id, reason in failures),
             *hooks.problems,
@@ -247,11 +247,13 @@ def _start(lock: Lock, results: Sequence[FoldResult]) -> str:
     return f"{weights['source']} ({weights['content'][:12]}): {report.headline}"
 
 
-def _start_warnings(lock: Lock) -> list[str]:
-    weights, stamp = lock.content.get("weights"), lock.pretrained_stamp
+def _start_warnings(lock: Lock, results: Sequence[FoldResult]) -> list[str]:
+    weights, report, stamp = lock.content.get("weights"), results[0].weights, lock.pretrained_stamp
     if weights is None:
         return []
     lines = [f"**{stamp}.**"] if stamp else []
+    if report is not None and report.warning:
+        lines.append(f"WARNING: {report.warning}.")
     if not weights["patients_known"]:
         lines.append(
             f"Which patients the weights of {weights['asked']} have seen is not known, so that none of them is in the "

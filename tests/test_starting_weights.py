@@ -109,6 +109,26 @@ def test_the_lock_repeats_the_bits_also_after_a_newer_run_and_refuses_other_weig
     assert "not those that the lock was made from" in capfd.readouterr().err
 
 
+def test_batch_norms_that_weights_do_not_give_are_learned_and_weights_that_give_little_are_warned_of(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tensors, metadata = load_weights(load_run(folder / "runs/tiny").fold(0) / "best" / "model.safetensors")
+    half = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("fused.")) * 0.4
+    few: dict[str, torch.Tensor] = {}
+    for name, tensor in sorted(tensors.items(), key=lambda item: item[1].numel(), reverse=True):
+        if tensor.ndim == 5 and sum(t.numel() for t in few.values()) < half - tensor.numel():
+            few[name] = tensor
+    save_tensors(tmp_path / "few.safetensors", few, metadata)
+    run = go(folder, tmp_path, f"model.weights={tmp_path / 'few.safetensors'}")
+    warning = "of the numbers below the head come from the weights; the rest starts at random"
+    said = capfd.readouterr()
+    assert warning in said.out + said.err
+    assert warning in (run.path / "summary.md").read_text()
+    moved = [t for name, t in weights_of(run)[0].items() if name.endswith("running_mean")]
+    assert moved
+    assert all(tensor.abs().max() > 0 for tensor in moved)
+
+
 def test_a_file_is_the_same_start_as_its_run_but_its_patients_are_not_known(folder: Path, tmp_path: Path) -> None:
     file = load_run(folder / "runs/tiny").fold(0) / "best" / "model.safetensors"
     by_file, by_run = go(folder, tmp_path, f"model.weights={file}"), load_run(folder / "runs/next")

@@ -13,6 +13,7 @@ from echokit.errors import EchokitError
 
 HEAD = "head."
 MOST_CHANNELS = 4  # of a picture
+LEAST, FEW = 0.1, 0.5  # shares of the numbers below the head: with less, weights are refused, or warned of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class WeightReport:
         skipped: Names of the file that were not used, each with the reason.
         missing: Names of the model that the file does not have; they keep their values.
         share: Of the model's numbers in parameters (the head's left out), how many come from the file.
+        batch_norms: Whether the running statistics of all batch norms come from the file.
     """
 
     loaded: tuple[str, ...]
@@ -32,6 +34,14 @@ class WeightReport:
     skipped: Mapping[str, str]
     missing: tuple[str, ...]
     share: float
+    batch_norms: bool
+
+    @property
+    def warning(self) -> str | None:
+        """What must be known of weights that fill less than half of the model; None where they fill more."""
+        if self.share >= FEW:
+            return None
+        return f"only {self.share:.1%} of the numbers below the head come from the weights; the rest starts at random"
 
     @property
     def complete(self) -> bool:
@@ -87,7 +97,8 @@ def apply_weights(
         The fate of every name; nothing is left out in silence.
 
     Raises:
-        EchokitError: Not one trained number of the model below its head comes from the tensors.
+        EchokitError: Less than a tenth of the model's trained numbers below its head come from the tensors, or one of
+            these holds what is no finite number.
     """
     state = model.state_dict()
     trained = {name: p.numel() for name, p in model.named_parameters() if not name.startswith(HEAD)}
@@ -102,10 +113,10 @@ def apply_weights(
             elif name not in state:
                 skipped[name] = "the model has no such tensor"
             elif tensor.shape == state[name].shape:
-                state[name].copy_(tensor)
+                state[name].copy_(_finite(name, tensor))
                 loaded.append(name)
             elif (change := _adapt(tensor, state[name])) is not None:
-                state[name].copy_(change[0])
+                state[name].copy_(_finite(name, change[0]))
                 adapted[name] = change[1]
             else:
                 skipped[name] = f"shape {_size(tensor)} does not fit {_size(state[name])}"
@@ -116,7 +127,16 @@ def apply_weights(
             hint=f"the file has {_some(tuple(tensors))}; the model has {_some(tuple(state))}",
         )
     missing = tuple(name for name in state if name not in tensors)
-    return WeightReport(tuple(loaded), adapted, skipped, missing, filled / max(sum(trained.values()), 1))
+    share = filled / max(sum(trained.values()), 1)
+    statistics = {name for name in state if name.endswith((".running_mean", ".running_var"))}
+    report = WeightReport(tuple(loaded), adapted, skipped, missing, share, statistics <= set(loaded))
+    if share < LEAST:
+        raise EchokitError(
+            f"the weights hardly fit the model: {report.headline}",
+            hint=next((f"{name}: {why}" for name, why in skipped.items() if "does not fit" in why), None)
+            or f"the file has {_some(tuple(tensors))}; the model has {_some(tuple(state))}",
+        )
+    return report
 
 
 def renamed(model: nn.Module, tensors: Mapping[str, Tensor], *, head: bool = False) -> dict[str, Tensor]:
@@ -182,6 +202,16 @@ def _adapt(tensor: Tensor, wanted: Tensor) -> tuple[Tensor, str] | None:
         changes.append(f"{tensor.shape[1]} input channels to {channels}")
         tensor = fewer_channels(tensor, channels)
     return (tensor, ", ".join(changes)) if tensor.shape == wanted.shape else None
+
+
+def _finite(name: str, tensor: Tensor) -> Tensor:
+    if not torch.isfinite(tensor).all():
+        raise EchokitError(
+            f"the tensor {name!r} of the weights has numbers that are NaN or infinite",
+            hint="the training that made them has diverged, or the file is damaged: take an earlier checkpoint",
+            where="model.weights",
+        )
+    return tensor
 
 
 def _size(tensor: Tensor) -> str:

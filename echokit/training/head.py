@@ -105,7 +105,7 @@ def fit_head(
     nothing = (copies.new_zeros((0, copies.shape[-1])), case[:0])
     val_values, val_case = validation or nothing
     require_validation(settings.keep, len(val_case))
-    plan = plan_phases(settings, from_weights=True, cases=len(case))
+    plan = plan_phases(settings, norms_given=True, cases=len(case))
     if not all(phase.head_only for phase in plan):
         raise ValueError("fit_head trains heads: every phase has train: [head]")
     head.to(device)

@@ -75,7 +75,7 @@ def fit(
     case_ids: Sequence[str],
     augment: Sequence[Augmentation] = (),
     metadata: Mapping[str, Any] | None = None,
-    from_weights: bool = False,
+    norms_given: bool = False,
     cache: FeatureCache | None = None,
     backbone: str | None = None,
 ) -> FitResult:
@@ -102,7 +102,8 @@ def fit(
         case_ids: One a case of the cohort, for messages.
         augment: Called with the streams of a batch and a generator on the device; gives streams.
         metadata: Strict JSON that is embedded in the weights (clip policy, label definition, recipe hash).
-        from_weights: Whether the model starts from given weights: batch norm then stays as it is in a small cohort.
+        norms_given: Whether the statistics of the batch norms come from given weights: they then stay as they are in a
+            small cohort.
         cache: Where the features of a frozen backbone are kept; None keeps none.
         backbone: From `backbone_hash`, where it is known: many folds share a frozen backbone.
 
@@ -119,7 +120,7 @@ def fit(
             where="train.early_stop",
         )
     _require_clips(clips.lengths, fold, case_ids)
-    plan = plan_phases(settings, from_weights=from_weights, cases=len(fold.train))
+    plan = plan_phases(settings, norms_given=norms_given, cases=len(fold.train))
     require_parts(model, [part for planned in plan for part in planned.parts], "train.phases")
     require_parts(model, settings.l1.on if settings.l1 else (), "train.l1.on")
     precision = choose_precision(device, settings.precision)

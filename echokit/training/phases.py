@@ -40,15 +40,15 @@ class Phase:
         return self.parts == ("head",)
 
 
-def plan_phases(settings: TrainSettings, *, from_weights: bool, cases: int) -> tuple[Phase, ...]:
+def plan_phases(settings: TrainSettings, *, norms_given: bool, cases: int) -> tuple[Phase, ...]:
     """The phases of a training.
 
     Args:
         settings: The recipe's.
-        from_weights: Whether the model starts from given weights.
+        norms_given: Whether the statistics of all batch norms come from given weights.
         cases: Training cases of the fold.
     """
-    usual: BatchNormRule = "frozen" if from_weights and cases < SMALL_COHORT else "train"
+    usual: BatchNormRule = "frozen" if norms_given and cases < SMALL_COHORT else "train"
     whole = PhaseSettings(name="all", epochs=settings.epochs)
     return tuple(
         Phase(

@@ -142,3 +142,34 @@ def test_the_report_is_short_in_print_and_whole_as_json() -> None:
     assert len(str(report).splitlines()) == 2
     assert "50 skipped" in str(report)
     assert len(report.plain()["skipped"]) == 50
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_the_tensor_s_name(wrong: float) -> None:
+    tensors = small_model().state_dict()
+    tensors["0.weight"][0, 0, 0, 0, 0] = wrong
+    with pytest.raises(EchokitError, match=r"'0\.weight'.*NaN or infinite"):
+        apply_weights(small_model(), tensors)
+    tensors["unused"] = tensors.pop("0.weight")
+    assert apply_weights(nn.Sequential(nn.Identity(), nn.BatchNorm3d(4)), tensors).share == 1
+
+
+def wide_model(width: int) -> nn.Module:
+    return nn.Sequential(nn.Conv3d(1, 4, 1), nn.BatchNorm3d(4), nn.Conv3d(4, width, 1))
+
+
+def test_weights_that_hardly_fit_are_refused_and_those_that_fill_less_than_half_are_warned_of() -> None:
+    with pytest.raises(EchokitError, match=r"hardly fit the model.* 3\.[0-9]% of the numbers") as told:
+        apply_weights(wide_model(100), wide_model(99).state_dict())
+    assert "2.weight: shape 99x4x1x1x1 does not fit 100x4x1x1x1" in str(told.value)
+    few = apply_weights(wide_model(10), wide_model(9).state_dict())
+    assert few.warning
+    assert "only 24.2%" in few.warning
+    assert apply_weights(wide_model(10), wide_model(10).state_dict()).warning is None
+
+
+def test_the_report_knows_whether_all_batch_norms_were_given() -> None:
+    tensors = small_model().state_dict()
+    assert apply_weights(small_model(), tensors).batch_norms
+    del tensors["1.running_var"]
+    assert not apply_weights(small_model(), tensors).batch_norms

@@ -95,12 +95,12 @@ def test_a_part_that_is_not_there_is_said_with_the_nearest(tmp_path):
     assert "'video'" in error.value.hint
 
 
-def test_batch_norm_is_frozen_by_default_in_a_small_cohort_from_weights_only():
+def test_batch_norm_is_frozen_by_default_in_a_small_cohort_with_given_statistics_only():
     settings = TrainSettings()
-    rules = [plan_phases(settings, from_weights=w, cases=n)[0].bn for w, n in ((True, 34), (True, 5000), (False, 34))]
+    rules = [plan_phases(settings, norms_given=w, cases=n)[0].bn for w, n in ((True, 34), (True, 5000), (False, 34))]
     assert rules == ["frozen", "train", "train"]
     asked = settings.model_copy(update={"bn": "adapt"})
-    assert plan_phases(asked, from_weights=True, cases=34)[0].bn == "adapt"
+    assert plan_phases(asked, norms_given=True, cases=34)[0].bn == "adapt"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_cost_is_a_ratio_and_what_has_no_deterministic_form_is_named() -> No
 def test_a_step_that_is_tried_leaves_no_trace() -> None:
     clips, model = Blobs(CASES), Tiny()
     settings = TrainSettings.model_validate({"epochs": 1})
-    [phase] = plan_phases(settings, from_weights=False, cases=4)
+    [phase] = plan_phases(settings, norms_given=False, cases=4)
     precision = choose_precision(CPU, "float32")
     step = make_step(model, TwoClasses(), settings, phase, precision, CPU, (), ALONE)
     [batch] = read_batches(clips, Window(frames=5)(clips.lengths, "train", 1, 0), in_batches(np.arange(4), 4), CPU)
