@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from echokit.errors import EchokitError
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -115,8 +117,12 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
 
     Returns:
         The processes, and the device of this one.
+
+    Raises:
+        EchokitError: accelerate was to start several processes and has started one.
     """
     if asked_for() == 1:
+        _require_launched()
         return ALONE, device
     from accelerate import PartialState
 
@@ -125,6 +131,20 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
     atexit.register(state.destroy_process_group)
     own = state.device if device.type == "cuda" else device
     return Processes(state.process_index, state.num_processes), own
+
+
+def _require_launched() -> None:
+    """Refuse the one process that ``accelerate launch`` starts in place of several, on a CPU or on a single GPU.
+
+    It then tells the process where to meet the others, and neither how many they are nor its number.
+    """
+    if {"ACCELERATE_USE_CPU", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() and "WORLD_SIZE" not in os.environ:
+        raise EchokitError(
+            "accelerate was asked for several processes and has started one: it does not divide a CPU or a single GPU",
+            hint="torchrun --nproc-per-node N -m echokit run RECIPE does; for one process leave --num_processes out "
+            "(or unset MASTER_ADDR)",
+            where="accelerate launch",
+        )
 
 
 def processes() -> Processes:

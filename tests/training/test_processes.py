@@ -39,6 +39,23 @@ def test_a_last_step_of_one_clip_joins_the_one_before(clips, of_a_step):
     assert len(steps[-1]) > 1 or clips == 1 or of_a_step == 1
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_accelerate_that_starts_one_process_for_several_is_refused(tmp_path: Path, processes: int) -> None:
+    """As it does with --cpu; a single process that was asked for is one."""
+    (tmp_path / "join.py").write_text(
+        "import torch\nfrom echokit.training.processes import join\nprint(join(torch.device('cpu'))[0])\n"
+    )
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
+    done = subprocess.run(
+        [*launcher, str(tmp_path / "join.py")], capture_output=True, text=True, timeout=120, check=False
+    )
+    if processes == 1:
+        assert "Processes(index=0, count=1)" in done.stdout, done.stderr
+    else:
+        assert done.returncode != 0
+        assert "torchrun --nproc-per-node N -m echokit run" in done.stderr
+
+
 TWO = """
 extends: {base}
 name: {name}
