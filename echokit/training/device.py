@@ -46,13 +46,13 @@ class Precision:
     def rounding(self, device: torch.device) -> Iterator[None]:
         """Say for float32 on a GPU whether it may be TF32, backward passes included.
 
-        torch's own default says yes of convolutions, unasked.
+        torch's own default says yes of convolutions and recurrent layers, unasked.
         """
         if device.type != "cuda":
             yield
             return
         cudnn: Any = torch.backends.cudnn
-        backends: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv)
+        backends: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
         before = [backend.fp32_precision for backend in backends]
         try:
             for backend in backends:

@@ -77,10 +77,10 @@ def test_tf32_is_for_gpus_that_have_it(monkeypatch):
 @pytest.mark.parametrize(("wanted", "mode"), [("tf32", "tf32"), ("float32", "ieee"), ("bfloat16", "ieee")])
 def test_float32_is_rounded_to_tf32_only_where_it_was_asked_for(monkeypatch, wanted, mode):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
     before = [backend.fp32_precision for backend in backends]
     with choose_precision(CUDA, wanted).rounding(CUDA):
-        assert [backend.fp32_precision for backend in backends] == [mode, mode]
+        assert [backend.fp32_precision for backend in backends] == [mode] * 3
     assert [backend.fp32_precision for backend in backends] == before
 
 
