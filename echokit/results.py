@@ -97,7 +97,7 @@ def write_results(
         predictions=predictions,
         division=division_of(lock),
         kept=kept,
-        facts={"score": score, **_facts(lock), "starting weights": _start(lock, results)},
+        facts={"score": score, **_facts(lock, history), "starting weights": _start(lock, results)},
         notes=[
             *_start_warnings(lock, results),
             *warnings,
@@ -221,7 +221,9 @@ def division_of(lock: Lock) -> str:
     return f"By the resampler `{resample.name}` ({settings}), grouped by patient, seed {lock.recipe.seed}."
 
 
-def _facts(lock: Lock) -> dict[str, str | int | float]:
+def _facts(lock: Lock, history: Sequence[Mapping[str, Any]]) -> dict[str, str | int | float]:
+    from echokit.report.training_words import training_in_words
+
     data, compute = lock.content["data"], lock.content["compute"]
     recipe = lock.recipe
     chain = " -> ".join(f"{use.name}{_settings(use.params)}" for use in recipe.preprocess)
@@ -231,8 +233,7 @@ def _facts(lock: Lock) -> dict[str, str | int | float]:
         "data fingerprint": data["fingerprint"],
         "preprocessing": chain or "none",
         "model": f"{recipe.fusion.name} of {recipe.backbone.name}",
-        "training": f"{recipe.train.epochs} epochs, batch size {recipe.train.batch_size}, "
-        f"{recipe.train.optimizer.use} at {recipe.train.optimizer.lr:g}",
+        "training": training_in_words(recipe.train, history),
         "computed": f"{compute['device']}, {compute['precision']} ({compute['why']}), {compute['threads']} threads",
         "seed": recipe.seed,
         "recipe hash": lock.recipe_hash,

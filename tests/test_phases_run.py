@@ -43,6 +43,12 @@ def test_the_head_alone_is_kept_with_the_hash_of_its_backbone(folder: Path) -> N
     assert len(str(facts["backbone_hash"])) == 32
 
 
+def test_the_summary_tells_the_phases_and_the_rates_that_were_used(folder: Path) -> None:
+    told = "phase head (head learns): 4 epochs at 0.01; batch size 4, adam"
+    assert told in (frozen(folder).path / "summary.md").read_text()
+    assert told in (frozen(folder).path / "report.html").read_text()
+
+
 def test_predict_puts_backbone_and_head_together(folder: Path, phantom: Path) -> None:
     run = frozen(folder)
     row = run.predictions.iloc[-1]

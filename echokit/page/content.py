@@ -19,6 +19,7 @@ from echokit.page.markdown import as_html
 from echokit.page.tripod import model_card, tripod
 from echokit.report.caution import cautions
 from echokit.report.summary import answer
+from echokit.report.training_words import training_in_words
 from echokit.report.wording import count, number, percent, title
 from echokit.run_directory import Run
 
@@ -71,7 +72,8 @@ def content(
     folds = _folds(predictions, SPLIT)
     locked = run.called_from
     score = _score_words(predictions, lock.recipe.target.definition)
-    facts = {"division": division, "score": score}
+    history = run.history
+    facts = {"division": division, "score": score, "training": training_in_words(lock.recipe.train, history)}
     return {
         "name": lock.recipe.name,
         "stamp": lock.stamp,
@@ -83,7 +85,7 @@ def content(
         "verdicts": verdicts(metrics, SPLIT),
         "cautions": cautions(metrics, SPLIT, tried=tried),
         "cards": [_card(metric) for metric in headline(metrics, SPLIT)],
-        "charts": charts_of(run.curves, folds, run.history, metrics, SPLIT),
+        "charts": charts_of(run.curves, folds, history, metrics, SPLIT),
         "slider": _slider(folds, locked),
         "folds": _fold_table(metrics, SPLIT),
         "metrics": [_row(metric) for metric in metrics if metric.fold is None or not _several(metrics)],

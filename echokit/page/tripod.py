@@ -15,7 +15,7 @@ def tripod(lock: Lock, facts: dict[str, str]) -> list[tuple[str, str, str]]:
 
     Args:
         lock: Of the run.
-        facts: Words about the run: ``division``, ``score``, ``calibration``.
+        facts: Words about the run: ``division``, ``score``, ``training``.
     """
     recipe, content = lock.recipe, lock.content
     data = content["data"]
@@ -41,11 +41,7 @@ def tripod(lock: Lock, facts: dict[str, str]) -> list[tuple[str, str, str]]:
         ("11", "Missing data", f"{data['unreadable']:,} unreadable videos left out, each named in the notes"),
         ("12a", "Division of the data", facts["division"]),
         ("12c", "Model", f"{recipe.backbone.name}, {recipe.fusion.name}, from {start}"),
-        (
-            "12c",
-            "Training",
-            f"{recipe.train.optimizer.use}, {recipe.train.epochs} epochs, batch {recipe.train.batch_size}",
-        ),
+        ("12c", "Training", facts["training"]),
         ("12e", "Measures of performance", metrics),
         ("13", "Class imbalance", f"objective {recipe.objective.name}; see its settings in the lock"),
         ("14", "Fairness", f"subgroups where the recipe asks for them; otherwise {AUTHORS}"),
