@@ -15,7 +15,7 @@ import yaml
 from echokit.errors import DataError, EchokitError
 from echokit.fingerprint import code_hash, content_hash, digest
 from echokit.plugins import installed
-from echokit.recipe.check import check
+from echokit.recipe.check import check, load_recipe
 from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.yaml_file import read_yaml
@@ -175,6 +175,16 @@ def is_lock(path: Path) -> bool:
     """Whether a YAML file is a lock rather than a recipe."""
     tree = read_yaml(path)
     return isinstance(tree.value, dict) and {"lock", "recipe", "recipe_hash"} <= set(tree.value)
+
+
+def recipe_of(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read the recipe of a recipe's file or of a lock.
+
+    Raises:
+        EchokitError: It can not be read.
+        RecipeError: It is not valid; all mistakes are told at once.
+    """
+    return read_lock(path, overrides).recipe if is_lock(path) else load_recipe(path, overrides)
 
 
 def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:

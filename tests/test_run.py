@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -410,3 +411,22 @@ def test_where_folds_chose_different_thresholds_a_mean_score_is_called_at_their_
     assert Predictor(Run(copy), "cpu").threshold == pytest.approx(0.3)
     assert exit_code(["predict", str(copy), str(next((phantom / "Videos").glob("*.avi")))]) == 0
     assert "from 0.3, the mean of 2 folds' thresholds (0.2 to 0.4)" in capfd.readouterr().out
+
+
+def test_a_lock_is_explained_and_validated_as_it_is_run(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = str(finished.path / "lock.yaml")
+    assert exit_code(["validate", lock, "--set", "train.epochs=7"]) == 0
+    assert exit_code(["explain", lock]) == 0
+    assert re.search(r"^train.epochs +2 +", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["validate", "explain", "run"])
+def test_the_name_of_a_run_where_a_recipe_is_meant_is_told(
+    finished: Run, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished.path, tmp_path / "runs" / "mine" / "latest")
+    assert exit_code([command, "mine"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no recipe 'mine', but a run of that name" in said
+    assert "runs/mine/latest/lock.yaml" in said

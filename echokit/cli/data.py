@@ -109,12 +109,12 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     """
     from echokit.cli.console import Screen
     from echokit.core import prepare, read_data
+    from echokit.lock import recipe_of
     from echokit.progress import shown_by
-    from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
 
     with shown_by(Screen()):
-        preparation = prepare(read_data(load_recipe(find_recipe(recipe), overrides)), verify=True)
+        preparation = prepare(read_data(recipe_of(find_recipe(recipe), overrides)), verify=True)
     ready, made = len(preparation.clips), preparation.made
     click.echo(
         f"{ready} clips are ready: {made} made now, {ready - made} were there; {len(preparation.failures)} unreadable"

@@ -12,18 +12,18 @@ from echokit.cli.options import overrides as with_overrides
 @with_overrides
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show every value of a RECIPE, defaults included, and where it comes from.
+    """Show every value of a RECIPE (or the lock.yaml of a run), defaults included, and where it comes from.
 
     \b
     Example: echokit explain ef_112 --set train.epochs=3
     """
     import json
 
-    from echokit.recipe.check import load_recipe
+    from echokit.lock import recipe_of
     from echokit.recipe.compose import find_recipe
     from echokit.recipe.explanation import explain
 
-    rows = explain(load_recipe(find_recipe(recipe), overrides))
+    rows = explain(recipe_of(find_recipe(recipe), overrides))
     if as_json:
         click.echo(json.dumps([{"key": row.key, "value": row.value, "origin": row.origin} for row in rows], indent=2))
         return

@@ -11,14 +11,14 @@ from echokit.cli.options import overrides as with_overrides
 @click.argument("recipe")
 @with_overrides
 def command(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Check a RECIPE and show every mistake with its file and line.
+    """Check a RECIPE (or the lock.yaml of a run) and show every mistake with its file and line.
 
     \b
     Example: echokit validate recipes/ef_112.yaml
     """
-    from echokit.recipe.check import load_recipe
+    from echokit.lock import recipe_of
     from echokit.recipe.compose import find_recipe
 
     path = find_recipe(recipe)
-    loaded = load_recipe(path, overrides)
+    loaded = recipe_of(path, overrides)
     click.echo(f"{path}: valid ({', '.join(f'{use.component.kind} {use.name}' for use in loaded.uses())})")

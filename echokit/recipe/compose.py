@@ -41,6 +41,11 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
         if candidate.is_file():
             return candidate
     known = shipped_recipes()
+    lock = Path("runs") / name / "latest" / "lock.yaml"
+    if beside is None and lock.is_file():
+        raise EchokitError(
+            f"there is no recipe {name!r}, but a run of that name", hint=f"give the recipe's file, or {lock}"
+        )
     raise EchokitError(
         f"there is no recipe {name!r}",
         hint=did_you_mean(written.stem, known) or f"give a path, or one of {', '.join(known)}",
