@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from echokit.check.finding import Finding, finding
-from echokit.check.survey import Listed, Survey
+from echokit.check.survey import REDUCED, Listed, Survey
 
 TOLERANCE = 2.0  # points by which an EF may differ from that of its volumes
 UNUSUAL_SHARE = 3.0  # standard errors by which a split's share of the positive class may differ from the whole
@@ -46,6 +46,7 @@ def check_tables(survey: Survey) -> Iterator[Finding]:
     yield _volumes(survey)
     yield _unknown_splits(survey)
     yield _patients(survey)
+    yield from _classes(survey)
     yield from _balance(survey)
 
 
@@ -141,6 +142,32 @@ def _patients(survey: Survey) -> Finding:
         "patients with videos in more than one split",
         crossing,
         hint="move all videos of a patient into one split; a cohort like this is refused",
+    )
+
+
+def _classes(survey: Survey) -> Iterator[Finding]:
+    """Patients of both classes: two outcomes can not be true, two examinations of a quantity can."""
+    found: dict[str, set[bool]] = {}
+    outcomes: set[str] = set()
+    for one in survey.listed:
+        positive = survey.positive(one)
+        if one.patient_id and positive is not None:
+            found.setdefault(one.patient_id, set()).add(positive)
+            if one.target in (0.0, 1.0) and one.target != one.value("ef"):
+                outcomes.add(one.patient_id)
+    both = [patient for patient, classes in found.items() if len(classes) > 1]
+    yield finding(
+        "two_outcomes",
+        "error",
+        "patients with cases of both outcomes",
+        [(patient, "") for patient in both if patient in outcomes],
+        hint="a patient has one outcome; such a cohort is refused",
+    )
+    yield finding(
+        "both_classes",
+        "note",
+        f"patients with an EF below {REDUCED:g} in one case and not in another: they count once in each class",
+        [(patient, "") for patient in both if patient not in outcomes],
     )
 
 

@@ -426,6 +426,25 @@ def test_a_patient_of_a_converted_dataset_in_two_splits_is_found(root: Path) -> 
     assert EchonetDynamic(root=str(root))().cases["patient_id"].is_unique
 
 
+def test_patients_of_both_classes_are_found(root: Path, others: Path, tmp_path: Path) -> None:
+    listing = read(root / "FileList.csv")
+    low = next(row for row in listing if float(row["EF"]) < 50)
+    high = next(row for row in listing if float(row["EF"]) >= 50 and row["Split"] == low["Split"])
+    for number, row in enumerate(listing):
+        row["PatientId"] = f"patient-{number}"
+    low["PatientId"] = high["PatientId"]
+    write(root / "FileList.csv", listing)
+    assert found(check(root)).get("both_classes") == 1
+    assert "two_outcomes" not in found(check(root))
+    table = shutil.copytree(others / "table", tmp_path / "table")
+    rows = read(table / "cases.csv")
+    for number, row in enumerate(rows):
+        row["target"] = str(number % 2)
+    rows[1]["patient_id"], rows[1]["split"] = rows[0]["patient_id"], rows[0]["split"]
+    write(table / "cases.csv", rows)
+    assert found(check(table))["two_outcomes"] >= 1
+
+
 def test_a_pediatric_patient_in_two_folds_is_found(others: Path, tmp_path: Path) -> None:
     root = shutil.copytree(others / "echonet_pediatric", tmp_path / "data")
     rows = read(root / "A4C" / "FileList.csv")
