@@ -292,7 +292,9 @@ class TrainSettings(_Strict):
         "rounded to TF32 unasked.",
     )
     compile: bool = Field(
-        False, description="Compile the training step with torch.compile: a minute first, other last bits, some speed."
+        False,
+        description="Compile the training step with torch.compile: a minute first and other last bits. Measure whether "
+        "it pays: on a CPU it made the study's model slower. It needs a C++ compiler.",
     )
     deterministic: bool = Field(
         True,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from echokit.errors import EchokitError
 from echokit.objectives.objective import Objective
 from echokit.training.augmented import Augmentation, augmented
 from echokit.training.data import Batch
@@ -142,7 +143,8 @@ class Step:
         streams = piece.batch.streams
         if self.augment:
             streams = augmented(streams, self.augment, piece.sample_seeds, self.device)
-        with self.precision.context(self.device):
+        told = compiler_told() if self.settings.compile else nullcontext()
+        with told, self.precision.context(self.device):
             outputs = self.forward(replace(piece.batch, streams=streams))
         outputs = outputs.float()
         total, weight = self.objective.loss(outputs, piece.y_true, piece.value)
@@ -186,6 +188,26 @@ class Step:
         self.processes.average_buffers(self.model)
         if self.ema is not None:
             self.ema.update()
+
+
+@contextmanager
+def compiler_told() -> Iterator[None]:
+    """Say in one sentence that ``torch.compile`` has failed, which it does at the first step: forward and backward.
+
+    Raises:
+        EchokitError: It has.
+    """
+    from torch._dynamo.exc import TorchDynamoException
+
+    try:
+        yield
+    except TorchDynamoException as error:  # inductor's errors are among them
+        said = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]
+        raise EchokitError(
+            f"torch.compile has failed: {said}",
+            hint="train.compile: false; it needs a C++ compiler such as g++, and Triton on a GPU",
+            where="train.compile",
+        ) from error
 
 
 def make_step(

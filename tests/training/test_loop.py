@@ -465,6 +465,18 @@ def test_a_compiled_step_learns_the_same(tmp_path, monkeypatch):
     assert compiled == [model]
 
 
+def test_a_compiler_that_fails_is_an_error_of_one_sentence(tmp_path, monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("No working C++ compiler found")
+
+    compile_by = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda model: compile_by(model, backend=broken))
+    with pytest.raises(EchokitError, match=r"torch.compile has failed: .*No working C.. compiler found") as told:
+        train(tmp_path / "a", compile=True, epochs=1)
+    assert "train.compile: false" in str(told.value)
+    torch.compiler.reset()
+
+
 def test_gradients_are_cut_to_a_length_all_together(tmp_path):
     model = Tiny()
     one = {"epochs": 1, "batch_size": 64, "keep": "last", "l2_conv": 0.0, "augment": ()}
