@@ -77,7 +77,9 @@ def main() -> None:
     defect. Work goes on where nobody reads what it says any more.
     """
     from echokit.cli.outlived import Outlived
+    from echokit.training.signals import stop_at_once_on_signal
 
+    stop_at_once_on_signal()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal has no letter for ends no command
     streams: Any = [Outlived(stream) for stream in (sys.stdout, sys.stderr)]
@@ -120,7 +122,8 @@ def _exit_code(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         cause = stop.__cause__ if isinstance(stop, click.Abort) else stop  # click wraps what interrupted it
         said = str(cause or "") or "interrupted"
-        click.echo(f"\n{said}; what is done is kept: a run goes on with --resume", err=True)
+        kept = "what is done is kept" if getattr(cause, "saved", False) else "only what was saved before is kept"
+        click.echo(f"\n{said}; {kept}: a run that had begun goes on with --resume", err=True)
         return int(getattr(cause, "exit_code", 130))
     except OSError as error:  # a full disk, a folder that may not be written
         if debug or error.filename is None:

@@ -13,16 +13,18 @@ STOPPING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user or the system asked to stop, and what was done so far is on disk.
+    """The user or the system asked to stop.
 
     Attributes:
         signum: The signal.
+        saved: Whether what was done so far is on disk; False where it stopped at once.
         exit_code: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
     """
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
+    def __init__(self, signum: int, *, saved: bool = True) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}{'' if saved else ' at once'}")
         self.signum = signum
+        self.saved = saved
         self.exit_code = 128 + signum
 
 
@@ -44,6 +46,20 @@ class StopRequest:
         return Interrupted(self.signum if self.signum is not None else signal.SIGINT)
 
 
+def stop_at_once_on_signal() -> None:
+    """Let a termination and a closed terminal raise `Interrupted`, as Ctrl-C does, where no training waits for them.
+
+    What is being done is then left in order and said. A signal that the process ignores stays ignored.
+    """
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        raise Interrupted(signum, saved=False)
+
+    for signum in STOPPING:
+        if signal.getsignal(signum) is signal.SIG_DFL:
+            signal.signal(signum, handle)
+
+
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
     """Turn the first signal of `STOPPING` into a request; the second one raises `Interrupted` at once.
@@ -55,7 +71,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
     def handle(signum: int, frame: FrameType | None) -> None:
         if request:
-            raise Interrupted(signum)
+            raise Interrupted(signum, saved=False)
         request.signum = signum
 
     if threading.current_thread() is not threading.main_thread():

@@ -1,8 +1,10 @@
 """What a user meets before anything works: help, wrong words, wrong recipes. One screen, exit code 2, no traceback."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,15 @@ def test_preparing_twice_makes_nothing_new(tiny: Path, capsys: pytest.CaptureFix
     assert exit_code(["data", "prepare", str(tiny)]) == 0
     assert exit_code(["data", "prepare", str(tiny)]) == 0
     assert "24 clips are ready: 0 made now, 24 were there" in capsys.readouterr().out
+
+
+def test_a_termination_outside_a_training_is_said_and_promises_nothing(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "echokit", "data", "phantom", str(tmp_path / "hearts"), "--cases", "5000"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not any(tmp_path.iterdir()):  # until it has begun
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 143
+    assert "stopped by SIGTERM at once; only what was saved before is kept" in said
+    assert "Traceback" not in said

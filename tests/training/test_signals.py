@@ -19,9 +19,11 @@ def test_the_first_signal_asks_and_the_second_stops(sent, code):
         os.kill(os.getpid(), sent)
         assert stop
         assert stop.interrupted().exit_code == code
+        assert stop.interrupted().saved
         with pytest.raises(Interrupted) as stopped:
             os.kill(os.getpid(), sent)
         assert stopped.value.exit_code == code
+        assert not stopped.value.saved
     assert signal.getsignal(sent) is before
 
 
