@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from echokit.errors import EchokitError
 from echokit.regular_file import require_regular
 
+_PARALLEL = "module."
 _HEADER = "echokit"  # one key only: safetensors keeps metadata in a hash map, so two keys would have no fixed order
 
 
@@ -143,8 +144,14 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "alone, best as safetensors",
             where=str(path),
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise EchokitError(f"not a whole file of weights: {first_line(error)}", where=str(path)) from error
+    except Exception as error:  # the unpickler meets bytes that are anything, and fails in any way
+        raise EchokitError(
+            "not a file of weights: torch.save wrote no such file, or it is damaged",
+            hint="copy it again",
+            where=str(path),
+        ) from error
     return _state_dict(content, path), {}
 
 
@@ -173,8 +180,10 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
             hint="expected names with tensors, alone or under 'state_dict'",
             where=str(path),
         )
-    if all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    bare = {name.removeprefix(_PARALLEL): tensor for name, tensor in tensors.items()}
+    wrapped = sum(name.startswith(_PARALLEL) for name in tensors)
+    if 2 * wrapped > len(tensors) and len(bare) == len(tensors):  # beside it may lie counters, as of an average
+        return bare
     return tensors
 
 

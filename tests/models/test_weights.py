@@ -177,3 +177,21 @@ def test_a_killed_writer_never_corrupts(tmp_path: Path) -> None:
             writer.send_signal(signal.SIGKILL)
         tensors, metadata = load_weights(path)
         assert torch.equal(tensors["a"], torch.full((1_000_000,), float(metadata["step"])))
+
+
+def test_the_prefix_of_parallel_training_goes_also_where_a_counter_lies_beside_it(tmp_path: Path) -> None:
+    average = torch.optim.swa_utils.AveragedModel(nn.Sequential(nn.Linear(2, 2)))
+    torch.save(average.state_dict(), tmp_path / "average.pth")
+    tensors, _ = read_weights(tmp_path / "average.pth")
+    assert set(tensors) == {"n_averaged", "0.weight", "0.bias"}
+    inner = {"module.weight": torch.zeros(1), "weight": torch.ones(1), "module.bias": torch.ones(1)}
+    torch.save(inner, tmp_path / "inner.pth")
+    assert set(read_weights(tmp_path / "inner.pth")[0]) == set(inner)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello world" * 100, b"\x80", b"1234", b"\x80\x02X", bytes(range(256))])
+def test_bytes_that_are_no_weights_are_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "junk.pth").write_bytes(content)
+    with pytest.raises(EchokitError) as caught:
+        read_weights(tmp_path / "junk.pth")
+    assert len(caught.value.message.split()) > 6 or "more than tensors" in caught.value.message
