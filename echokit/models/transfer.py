@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from echokit.errors import EchokitError
+from echokit.models.resnet_names import video_names
 
 HEAD = "head."
 MOST_CHANNELS = 4  # of a picture
 LEAST, FEW = 0.1, 0.5  # shares of the numbers below the head: with less, weights are refused, or warned of
+MOST_TOKENS = 5  # of a transformer that belong to no patch
+_LINEAR = ("weight", "bias")
+_POSITIONS = "pos_embed"
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ def apply_weights(
     A convolution that differs in its input channels is adapted: summed over the channels of the file and shared
     evenly over those of the model, which for a grey model equals feeding grey as every channel. A 2D kernel is
     inflated to 3D: repeated over time and divided by the repeats, so that a still video gives what the picture gave
-    (Carreira and Zisserman 2017, arXiv:1705.07750).
+    (Carreira and Zisserman 2017, arXiv:1705.07750). A transformer's table of positions of another square picture is
+    resampled.
 
     Args:
         model: Changed in place.
@@ -115,7 +122,7 @@ def apply_weights(
             elif tensor.shape == state[name].shape:
                 state[name].copy_(_finite(name, tensor))
                 loaded.append(name)
-            elif (change := _adapt(tensor, state[name])) is not None:
+            elif (change := _adapt(name, tensor, state[name])) is not None:
                 state[name].copy_(_finite(name, change[0]))
                 adapted[name] = change[1]
             else:
@@ -143,7 +150,9 @@ def renamed(model: nn.Module, tensors: Mapping[str, Tensor], *, head: bool = Fal
     """Name the tensors of a library's model as they are named in an echokit model.
 
     The library's model lies somewhere inside the backbones; the part of the model whose names agree best with the
-    file's is found, in every stream alike, and gets the tensors. Names that agree nowhere stay as they are.
+    file's is found, in every stream alike, and gets the tensors. The names of torchvision's and timm's image resnets
+    are also tried as video resnets have them, and taken where all layers agree. Names that agree nowhere stay as they
+    are.
 
     Args:
         model: That shall start from them.
@@ -153,6 +162,24 @@ def renamed(model: nn.Module, tensors: Mapping[str, Tensor], *, head: bool = Fal
     state = model.state_dict()
     if any(name in state for name in tensors):
         return dict(tensors)
+    found = _placed(state, tensors)
+    below = {name for name, _ in model.named_parameters() if not name.startswith(HEAD)}
+    for named in video_names(tensors):
+        other = _placed(state, named)
+        if below <= set(other) and sum(name not in state for name in other) <= len(_LINEAR):  # the very same layers
+            found = other
+    if head:
+        shape = state[HEAD + "weight"].shape
+        fits = [name for name, tensor in found.items() if name not in state and tensor.shape == shape]
+        if len(fits) == 1:
+            layer = fits[0].removesuffix("weight")
+            for part in _LINEAR:
+                if layer + part in found:
+                    found[HEAD + part] = found.pop(layer + part)
+    return found
+
+
+def _placed(state: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     prefixes = {name[: name.index(".", start) + 1] for name in state for start in _ends(name)}
     agree = {prefix: sum(prefix + name in state for name in tensors) for prefix in prefixes}
     most = max(agree.values(), default=0)
@@ -161,14 +188,6 @@ def renamed(model: nn.Module, tensors: Mapping[str, Tensor], *, head: bool = Fal
     for name, tensor in tensors.items():
         there = [prefix + name for prefix in places if prefix + name in state]
         found.update(dict.fromkeys(there, tensor) if there else {name: tensor})
-    if head:
-        shape = state[HEAD + "weight"].shape
-        fits = [name for name, tensor in found.items() if name not in state and tensor.shape == shape]
-        if len(fits) == 1:
-            layer = fits[0].removesuffix("weight")
-            for part in ("weight", "bias"):
-                if layer + part in found:
-                    found[HEAD + part] = found.pop(layer + part)
     return found
 
 
@@ -186,8 +205,10 @@ def _ends(name: str) -> Iterator[int]:
     return (place for place, letter in enumerate(name) if letter == ".")
 
 
-def _adapt(tensor: Tensor, wanted: Tensor) -> tuple[Tensor, str] | None:
+def _adapt(name: str, tensor: Tensor, wanted: Tensor) -> tuple[Tensor, str] | None:
     """The tensor in the wanted shape and what was done, or None where nothing sensible makes it fit."""
+    if name.split(".")[-1] == _POSITIONS:
+        return _other_positions(tensor, wanted)
     changes = []
     if tensor.ndim == 4 and wanted.ndim == 5:
         times = wanted.shape[2]
@@ -212,6 +233,23 @@ def _finite(name: str, tensor: Tensor) -> Tensor:
             where="model.weights",
         )
     return tensor
+
+
+def _other_positions(table: Tensor, wanted: Tensor) -> tuple[Tensor, str] | None:
+    """A table (1, tokens, features) of positions in a square, resampled for another one; tokens of no patch stay.
+
+    Source: Dosovitskiy et al. 2021 (arXiv:2010.11929); bicubic, as timm does it.
+    """
+    if table.ndim != 3 or wanted.ndim != 3 or table.shape[::2] != wanted.shape[::2]:
+        return None
+    for apart in range(MOST_TOKENS + 1):
+        old, new = (math.isqrt(max(one.shape[1] - apart, 0)) for one in (table, wanted))
+        if old and new and old * old + apart == table.shape[1] and new * new + apart == wanted.shape[1]:
+            square = table[:, apart:].float().reshape(1, old, old, -1).movedim(3, 1)
+            square = functional.interpolate(square, (new, new), mode="bicubic", antialias=True)
+            resampled = square.flatten(2).transpose(1, 2).to(table.dtype)
+            return torch.cat([table[:, :apart], resampled], 1), f"positions resampled from {old}x{old} to {new}x{new}"
+    return None
 
 
 def _size(tensor: Tensor) -> str:

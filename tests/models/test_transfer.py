@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
@@ -12,6 +14,7 @@ from echokit.models.fusion import SingleStream, TwoStream
 from echokit.models.norm import raw
 from echokit.models.shape import InputShape
 from echokit.models.transfer import apply_weights, renamed
+from echokit.plugins import installed
 
 
 def small_model() -> nn.Module:
@@ -173,3 +176,54 @@ def test_the_report_knows_whether_all_batch_norms_were_given() -> None:
     assert apply_weights(small_model(), tensors).batch_norms
     del tensors["1.running_var"]
     assert not apply_weights(small_model(), tensors).batch_norms
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("r3d_18", "resnet18"),
+        ("mc3_18", "resnet18"),
+        ("c2d_r50", "resnet50"),
+        ("i3d_r50", "resnet50"),
+        ("slow_r50", "resnet50"),
+    ],
+)
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_an_image_resnet_fills_a_video_resnet(name: str, image: str, library: str) -> None:
+    with torch.device("meta"):  # names and shapes are enough
+        trained = timm.create_model(image) if library == "timm" else torchvision.models.get_model(image)
+    tensors = {key: torch.zeros(tensor.shape, dtype=tensor.dtype) for key, tensor in trained.state_dict().items()}
+    backbone = installed().registry.get("backbone", name).load()()
+    model = build_model(SingleStream(), backbone, {"video": InputShape(1, 4, 32, 32)}, 2, {"video": raw(1)}, seed=0)
+    report = apply_weights(model, renamed(model, tensors))
+    assert report.share == 1.0
+    assert set(report.skipped) == {"fc.weight", "fc.bias"}
+
+
+def test_a_resnet_without_kernels_in_time_gives_of_a_still_video_what_the_picture_gave() -> None:
+    trained = torchvision.models.resnet50(num_classes=3).eval()
+    trained.fc = nn.Identity()
+    backbone = installed().registry.get("backbone", "c2d_r50").load()()
+    model = build_model(SingleStream(), backbone, {"video": InputShape(1, 4, 64, 64)}, 2, {"video": raw(1)}, seed=0)
+    apply_weights(model, renamed(model, trained.state_dict()))
+    picture = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        still = model.eval().fused.backbones["video"](picture[:, :, None].expand(-1, -1, 4, -1, -1))
+        torch.testing.assert_close(still, trained(picture.expand(-1, 3, -1, -1)), rtol=1e-3, atol=1e-4)
+
+
+def test_positions_of_a_transformer_are_resampled_for_another_picture() -> None:
+    large, small = (timm.create_model("test_vit", img_size=side, num_classes=0) for side in (160, 96))
+    report = apply_weights(small, large.state_dict())
+    assert report.adapted == {"pos_embed": "positions resampled from 10x10 to 6x6"}
+    assert report.share == 1.0
+    expected = timm.layers.resample_abs_pos_embed(large.pos_embed, (6, 6), num_prefix_tokens=1)
+    torch.testing.assert_close(small.pos_embed, expected)
+
+
+@pytest.mark.parametrize(("name", "image"), [("r3d_18", "resnet50"), ("slow_r50", "resnet18")])
+def test_an_image_resnet_of_other_layers_is_not_taken_for_a_video_resnet(name: str, image: str) -> None:
+    backbone = installed().registry.get("backbone", name).load()()
+    model = build_model(SingleStream(), backbone, {"video": InputShape(1, 4, 32, 32)}, 2, {"video": raw(1)}, seed=0)
+    with pytest.raises(EchokitError):
+        apply_weights(model, renamed(model, torchvision.models.get_model(image).state_dict()))
