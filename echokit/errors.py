@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class EchokitError(Exception):
@@ -66,3 +67,26 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
 
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else None
+
+
+def place_within(error: BaseException, package: str) -> str | None:
+    """Where in a package an exception came from: ``folder/file.py:12`` of the last step inside it; None where nowhere.
+
+    Args:
+        error: As it was caught.
+        package: Top-level name, such as that of a plugin.
+    """
+    if isinstance(error, SyntaxError) and (error.filename or "").endswith(".py"):
+        return _place(str(error.filename), error.lineno)
+    found = None
+    step = error.__traceback__
+    while step is not None:
+        if str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == package:
+            found = _place(step.tb_frame.f_code.co_filename, step.tb_lineno)
+        step = step.tb_next
+    return found
+
+
+def _place(file: str, line: int | None) -> str:
+    path = Path(file)
+    return f"{path.parent.name}/{path.name}:{line}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from echokit.errors import EchokitError, did_you_mean
+from echokit.errors import EchokitError, did_you_mean, place_within
 from echokit.schema import parameters
 
 BUILT_IN = "echokit"
@@ -81,7 +81,7 @@ class Component:
                 f"the {self.kind} {self.name!r} of the plugin {self.plugin!r} can not be imported: "
                 f"{type(error).__name__}: {error}",
                 hint="mend or uninstall the plugin" if self.plugin != BUILT_IN else None,
-                where=self.target,
+                where=place_within(error, module.partition(".")[0]) or self.target,
             ) from error
         return loaded
 

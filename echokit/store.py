@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.check.videos import describe
-from echokit.errors import DataError, EchokitError, VideoError
+from echokit.errors import DataError, EchokitError, VideoError, place_within
 from echokit.fingerprint import code_hash, content_hash, digest, known_hashes, remember
 from echokit.prepared import Mask, PreparedClips, Shown, is_whole, read_header, sweep, write_clip
 from echokit.progress import display
@@ -77,7 +77,8 @@ class Step:
             said = " ".join(str(error).split())
             raise EchokitError(
                 f"the preprocessor {self.name!r} of the plugin {self.plugin!r} failed: {type(error).__name__}: {said}",
-                hint=f"echokit plugin check {self.plugin} finds out more",
+                hint=f"mend or uninstall it; echokit plugin check {self.plugin} runs all checks",
+                where=place_within(error, type(self.make).__module__.partition(".")[0]),
             ) from error
         if not isinstance(made, Clip):
             raise EchokitError(

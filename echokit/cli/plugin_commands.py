@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import click
 
-from echokit.errors import EchokitError, did_you_mean
+from echokit.errors import EchokitError, did_you_mean, place_within
 from echokit.plugins import Plugin, in_words, installed
 
 
@@ -67,19 +66,17 @@ def blamed(error: BaseException) -> EchokitError | None:
     if "echokit.plugins" not in sys.modules:
         return None
     plugins = {plugin.module.partition(".")[0]: plugin for plugin in installed().plugins if not plugin.blocked}
-    culprit: tuple[Plugin, str] | None = None
+    culprit: Plugin | None = None
     step = error.__traceback__
     while step is not None:
         room = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
         if room in plugins and plugins[room].name != "echokit":
-            file = Path(step.tb_frame.f_code.co_filename)
-            culprit = plugins[room], f"{file.parent.name}/{file.name}:{step.tb_lineno}"
+            culprit = plugins[room]
         step = step.tb_next
     if culprit is None:
         return None
-    plugin, where = culprit
     return EchokitError(
-        f"the plugin {plugin.name!r} ({plugin.package} {plugin.version}) failed: {in_words(error)}",
+        f"the plugin {culprit.name!r} ({culprit.package} {culprit.version}) failed: {in_words(error)}",
         hint="--debug shows its traceback; mend or uninstall it",
-        where=where,
+        where=place_within(error, culprit.module.partition(".")[0]),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from echokit.errors import EchokitError
+from echokit.errors import EchokitError, place_within
 from echokit.plugins import installed
 from echokit.registry import BUILT_IN, Component
 from echokit.testing.case import Case, Expected, Failure, Outcome, Result, Skip, Subject
@@ -55,6 +55,14 @@ class Trial:
         if reason is not None:
             raise Failure(f"it was expected to fail ({reason}), and passes: take the expectation out")
 
+    def _told(self, error: Exception) -> str:
+        """What went wrong, and in which line of the component's own package."""
+        component = self.subject.component
+        place = place_within(error, component.target.partition(":")[0].partition(".")[0])
+        if place is None or component.plugin == BUILT_IN or isinstance(error, EchokitError):  # which says its own place
+            return in_one_line(error)
+        return f"{place}: {in_one_line(error)}"
+
     def result(self) -> Result:
         """Run the check and say what it found."""
         outcome: Outcome = "passed"
@@ -64,7 +72,7 @@ class Trial:
         except Skip as skip:
             outcome, detail = "expected" if isinstance(skip, Expected) else "skipped", str(skip)
         except Exception as error:
-            outcome, detail = "failed", in_one_line(error)
+            outcome, detail = "failed", self._told(error)
         return Result(self.label, self.name, outcome, detail)
 
 
@@ -119,6 +127,11 @@ def trials(component: Component, cases: Sequence[Case] | None = None) -> Iterato
         cases: How it is exercised; by default as its plugin says.
     """
     label = f"{component.kind}.{component.name}"
+    try:
+        component.load()
+    except EchokitError:  # every check would say the same
+        yield Trial(label, "is imported", _load, Subject(component, Case()))
+        return
     chosen = cases_of(component) if cases is None else tuple(cases)
     if not chosen:
         yield Trial(label, "has a case", _no_case, Subject(component, Case()))
@@ -178,6 +191,10 @@ def in_one_line(error: BaseException) -> str:
     """What went wrong, in one line."""
     said = " ".join(str(error).split()) or "no message"
     return said if isinstance(error, Failure) else f"{type(error).__name__}: {said}"
+
+
+def _load(subject: Subject) -> None:
+    subject.component.load()
 
 
 def _no_case(subject: Subject) -> None:

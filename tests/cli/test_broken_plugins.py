@@ -75,7 +75,7 @@ GONE = "import no_such_library\n"
         (
             RAISING,
             ["data", "prepare"],
-            "'lab_bad_mask' of the plugin 'lab_bad' failed: ValueError: too small",
+            "lab_bad/mask.py:8: the preprocessor 'lab_bad_mask' of the plugin 'lab_bad' failed: ValueError: too small",
         ),
         (
             WRITING,
@@ -105,6 +105,27 @@ def test_a_recipe_that_names_it_gets_one_line_and_others_none(
         fine = echokit(*unrelated, site=tmp_path / "site", cache=tmp_path / "cache")
         assert fine.returncode == 0, fine.stderr
         assert "lab_bad" not in fine.stderr
+
+
+@pytest.mark.parametrize(
+    ("mask", "said", "lines"),
+    [
+        (GONE, "EchokitError: lab_bad/mask.py:1: the preprocessor 'lab_bad_mask'", 1),
+        ("\n\ndef broken(:\n", "lab_bad/mask.py:3: ", 1),
+        (RAISING, "lab_bad/mask.py:8: ValueError: too small", None),
+    ],
+    ids=["missing", "syntax", "raising"],
+)
+def test_the_check_of_a_plugin_names_the_line_and_what_can_not_be_imported_fails_once(
+    mask: str, said: str, lines: int | None, tmp_path: Path
+) -> None:
+    install(tmp_path / "site", "lab_bad", MASK)
+    (tmp_path / "site" / "lab_bad" / "mask.py").write_text(mask)
+    done = echokit("plugin", "check", "lab_bad", site=tmp_path / "site", cache=tmp_path / "cache")
+    failed = [line for line in done.stdout.splitlines() if line.startswith("failed")]
+    assert done.returncode == 2
+    assert said in failed[0]
+    assert lines is None or len(failed) == lines
 
 
 def test_an_exception_elsewhere_in_a_plugin_is_one_line_too(tiny: Path, tmp_path: Path) -> None:
