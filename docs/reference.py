@@ -24,6 +24,7 @@ from echokit.plugins import installed
 from echokit.recipe.check import DEFAULTS, KEYS
 from echokit.recipe.report_settings import ReportSettings
 from echokit.registry import KINDS, Component
+from echokit.schema import type_in_words
 from echokit.training.settings import TrainSettings
 
 SETTINGS: dict[str, type[BaseModel]] = {
@@ -62,20 +63,10 @@ def component_entry(component: Component) -> str:
     schema = component.parameters().model_json_schema().get("properties", {})
     for name, field in fields.items():
         default = "required" if field.is_required() else f"`{json.dumps(field.default, default=str)}`"
-        rows.append(f"| `{name}` | {_cell(_type(schema[name]))} | {default} | {_cell(field.description or '')} |")
+        kind = _cell(type_in_words(schema[name]))
+        rows.append(f"| `{name}` | {kind} | {default} | {_cell(field.description or '')} |")
     table = "\n\n" + "\n".join(rows) if fields else ""
     return f"## `{component.name}`{origin}\n\n{text}{mask}{table}"
-
-
-def _type(schema: dict[str, object]) -> str:
-    """A JSON Schema's type with its bounds, in words."""
-    if "anyOf" in schema:
-        return " or ".join(_type(option) for option in schema["anyOf"])  # type: ignore[union-attr, attr-defined]
-    if "enum" in schema or "const" in schema:
-        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))  # type: ignore[attr-defined]
-    bounds = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
-    words = [f"{sign}{schema[key]:g}" for key, sign in bounds.items() if key in schema]
-    return " ".join([str(schema.get("type", "any")), *words])
 
 
 def _cell(text: str) -> str:
@@ -108,7 +99,7 @@ def _settings_rows(model: type[BaseModel]) -> Iterator[str]:
         value = field.get_default(call_default_factory=True)
         plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         default = "required" if field.is_required() else f"`{json.dumps(plain, default=str)}`"
-        yield f"| `{key}` | {_cell(_type(schema[key]))} | {_cell(default)} | {_cell(field.description or '')} |"
+        yield f"| `{key}` | {_cell(type_in_words(schema[key]))} | {_cell(default)} | {_cell(field.description or '')} |"
 
 
 def hooks_page() -> str:

@@ -152,3 +152,17 @@ def _fields_at(model: Any, place: Place) -> list[str]:
         candidates = [field.annotation, *typing.get_args(field.annotation)] if field else []
         model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
     return list(getattr(model, "model_fields", {}))
+
+
+def type_in_words(schema: Mapping[str, Any]) -> str:
+    """Say a JSON Schema's type with its bounds: ``number > 0, or null``."""
+    if "anyOf" in schema:
+        return ", or ".join(type_in_words(option) for option in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return " or ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
+    bounds = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
+    words = [f"{sign}{schema[key]:g}" for key, sign in bounds.items() if key in schema]
+    kind = str(schema.get("type", "any"))
+    items = schema.get("items")
+    of = f" of {type_in_words(items)}" if isinstance(items, Mapping) else ""
+    return f"{kind}{of} {' and '.join(words)}".rstrip()

@@ -20,6 +20,7 @@ def command(name: str, as_json: bool) -> None:
     from echokit.errors import EchokitError, did_you_mean
     from echokit.plugins import installed
     from echokit.recipe.json_schema import component_schema
+    from echokit.schema import type_in_words
 
     kind, _, bare = name.rpartition(".")
     components = installed().registry.components()
@@ -36,10 +37,8 @@ def command(name: str, as_json: bool) -> None:
         target = component.load()
         text = (inspect.getdoc(target) or "").split("\nArgs:")[0].strip()
         click.echo(f"{component.kind} {component.name}  ({component.plugin})\n\n{text}\n")
-        for parameter, field in component.parameters().model_fields.items():
-            default = "required" if field.is_required() else f"default {json.dumps(field.default)}"
-            click.echo(f"  {parameter}: {_type(field.annotation)}, {default}\n      {field.description or ''}")
-
-
-def _type(annotation: object) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+        model = component.parameters()
+        schema = model.model_json_schema().get("properties", {})
+        for parameter, field in model.model_fields.items():
+            default = "required" if field.is_required() else f"default {json.dumps(field.default, default=str)}"
+            click.echo(f"  {parameter}: {type_in_words(schema[parameter])}; {default}\n      {field.description or ''}")

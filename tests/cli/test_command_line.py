@@ -92,3 +92,13 @@ def test_a_termination_outside_a_training_is_said_and_promises_nothing(tmp_path:
     assert process.returncode == 143
     assert "stopped by SIGTERM at once; only what was saved before is kept" in said
     assert "Traceback" not in said
+
+
+def test_show_tells_types_with_their_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("table", "motion_mask", "trim"):
+        assert exit_code(["show", name]) == 0
+    said = capsys.readouterr().out
+    assert "  horizon: number > 0, or null; default null\n" in said
+    assert '  threshold: number > 0, or "auto"; default "auto"\n' in said
+    assert "  covariates: array of string; default []\n" in said
+    assert "FieldInfo" not in said
