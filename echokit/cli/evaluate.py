@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CLASSES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "auroc", "auprc")
 PROBABILITIES = ("brier", "calibration")
+MOST_GROUPS = 20
 ESTIMATES = ("mae", "rmse", "r2", "bland_altman")
 
 
@@ -70,6 +71,8 @@ def command(
     registry = installed().registry
     names = metrics or _usual(found)
     evaluators: list[tuple[str, Any]] = [(name, registry.get("evaluator", name).load()()) for name in names]
+    for column in by:
+        _refuse_names(found, column)
     if by:
         evaluators.append(("subgroups", registry.get("evaluator", "subgroups").load()(by=list(by))))
     evaluation = assess(found.predictions, evaluators, seed=seed)
@@ -79,6 +82,21 @@ def command(
         click.echo(metrics_json(evaluation, stamp=found.stamp))
     else:
         _show(found, evaluation)
+
+
+def _refuse_names(found: Found, column: str) -> None:
+    """Refuse a column in which nearly every patient stands alone: its parts are no subgroups."""
+    from echokit.errors import DataError
+
+    table = found.predictions.table
+    if column in table.columns and (many := table[column].astype(str).nunique()) > MOST_GROUPS:
+        texts = table[column].astype(str)
+        if not texts.str.fullmatch(r"\s*[-+]?[0-9.]+\s*").all():  # numbers are cut at their median
+            raise DataError(
+                f"the column {column!r} has {many} values: that many subgroups say nothing",
+                hint=f"give a column with at most {MOST_GROUPS} values, or one of numbers",
+                where="--by",
+            )
 
 
 def _usual(found: Found) -> tuple[str, ...]:

@@ -51,6 +51,11 @@ def read_rows(path: Path) -> Rows:
     return table
 
 
+def delimiter_of(head: str) -> str:
+    """What parts the cells of a CSV table, told from its first line: spreadsheets write ``;`` and tabs, too."""
+    return max(DELIMITERS, key=head.count)
+
+
 def _csv(path: Path) -> Rows:
     where = str(path)
     rows, places = [], []
@@ -58,8 +63,7 @@ def _csv(path: Path) -> Rows:
         with path.open(encoding="utf-8-sig", newline="") as file:
             head = file.readline()
             file.seek(0)
-            delimiter = max(DELIMITERS, key=head.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = csv.reader(file, delimiter=delimiter_of(head), strict=True)
             columns = tuple(name.strip() for name in next(reader, ()))
             for cells in reader:
                 if not any(cell.strip() for cell in cells):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from echokit.cohort.rows import delimiter_of
 from echokit.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 def read_text_table(
     path: Path, *, columns: Sequence[str] | None = None, errors: Literal["strict", "replace"] = "strict"
 ) -> pd.DataFrame:
-    """Read a CSV table in UTF-8; a cell is empty where there is none, and names have no blanks around them.
+    """Read a CSV table in UTF-8 with ``,``, ``;`` or tabs.
+
+    A cell is empty where there is none, and names have no blanks around them.
 
     Args:
         path: The file.
@@ -31,10 +34,13 @@ def read_text_table(
     import pandas as pd
 
     try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            delimiter = delimiter_of(file.readline())
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
                 path,
+                sep=delimiter,
                 dtype=str,
                 keep_default_na=False,
                 index_col=False,
@@ -43,7 +49,7 @@ def read_text_table(
                 encoding_errors=errors,
             )
     except (ValueError, pd.errors.ParserWarning) as error:
-        _refuse_longer(path, errors)
+        _refuse_longer(path, errors, delimiter)
         raise DataError(f"is not a readable CSV table: {error}", where=str(path)) from None
     except OSError as error:
         raise DataError(f"can not be read: {error.strerror}", where=str(path)) from None
@@ -51,11 +57,11 @@ def read_text_table(
     return table
 
 
-def _refuse_longer(path: Path, errors: str) -> None:
+def _refuse_longer(path: Path, errors: str, delimiter: str) -> None:
     """Name the first row that is longer than the header, where there is one."""
     try:
         with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter=delimiter)
             head = len(next(reader, ()))
             for cells in reader:
                 if len(cells) > head:

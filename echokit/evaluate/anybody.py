@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from echokit.cohort.rows import delimiter_of
 from echokit.cohort.text_table import read_text_table
 from echokit.errors import DataError, did_you_mean
 from echokit.evaluate.files import read_predictions
@@ -102,6 +103,11 @@ def read_anybody(
         notes.append("threshold 0.5 (--threshold NUMBER)")
     if not probability:
         notes.append("scores lie outside 0 to 1: they are taken for no probabilities")
+    if not probability and threshold is None:
+        notes.append(
+            f"the scores go from {score.min():g} to {score.max():g}, and a threshold of 0.5 is for probabilities: "
+            f"{int((score >= 0.5).sum())} of {len(score)} rows are called {name}; give --threshold"
+        )
     return Found(predictions, tuple(notes))
 
 
@@ -205,7 +211,9 @@ def _rows(path: Path, most: int | None) -> list[list[str]]:
     rows: list[list[str]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.reader(file):
+            head = file.readline()
+            file.seek(0)
+            for row in csv.reader(file, delimiter=delimiter_of(head)):
                 if row:
                     rows.append(row)
                 if most is not None and len(rows) >= most:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from echokit.cli import exit_code
+from echokit.evaluate.anybody import read_anybody
 from echokit.evaluate.granularity import check_accuracy
 
 REFERENCE = Path(__file__).parents[2] / "benchmarks" / "reference"
@@ -121,3 +122,33 @@ def test_a_table_that_can_not_be_audited_says_why(tmp_path, capsys, text, said):
     code, _, err = run(capsys, "audit", file)
     assert code == 2
     assert said in err
+
+
+def rows_of(path: Path, scale: float = 1.0, delimiter: str = ",") -> Path:
+    lines = [delimiter.join(("case_id", "label", "score", "site"))]
+    lines += [
+        delimiter.join((f"c{number}", str(number % 2), f"{scale * (0.2 + number % 2 * 0.5):g}", f"s{number % 3}"))
+        for number in range(60)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_predictions_as_spreadsheets_write_them(tmp_path: Path, delimiter: str) -> None:
+    found = read_anybody(rows_of(tmp_path / "scores.csv", delimiter=delimiter))
+    assert found.predictions.table["y_true"].sum() == 30
+
+
+def test_a_threshold_for_probabilities_is_told_where_scores_are_percent(tmp_path: Path) -> None:
+    found = read_anybody(rows_of(tmp_path / "scores.csv", scale=100))
+    assert "from 20 to 70" in found.notes[-1]
+    assert "60 of 60 rows are called positive; give --threshold" in found.notes[-1]
+    assert not any("60 of 60" in note for note in read_anybody(tmp_path / "scores.csv", threshold=50).notes)
+
+
+def test_names_are_no_subgroups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(rows_of(tmp_path / "scores.csv"))
+    assert exit_code(["evaluate", path, "--by", "case_id"]) == 2
+    assert "'case_id' has 60 values" in capsys.readouterr().err
+    assert exit_code(["evaluate", path, "--by", "site", "--metric", "auroc"]) == 0
