@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class WeightedCrossEntropy:
             y_true: (B,) int64 of 0 and 1.
             value: (B,) float32; not used.
         """
-        weights = torch.tensor(self.weights, dtype=torch.float32, device=outputs.device)
+        weights = filled(self.weights, outputs.device)
         losses = cross_entropies(self._logits(outputs), y_true, weights, self.label_smoothing, self.focal)
         return losses.sum(), weights[y_true].sum()
 
@@ -59,6 +60,11 @@ class WeightedCrossEntropy:
     def _logits(self, outputs: Tensor) -> Tensor:
         logits = outputs.float()
         return logits if self.outputs == 2 else functional.pad(logits, (1, 0))
+
+
+def filled(numbers: Sequence[float], device: torch.device) -> Tensor:
+    """(n,) float32 of numbers, filled in by the device: to copy them there would wait for the forward pass."""
+    return torch.stack([torch.full((), number, dtype=torch.float32, device=device) for number in numbers])
 
 
 def cross_entropies(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from echokit.objectives.classification import cross_entropies
+from echokit.objectives.classification import cross_entropies, filled
 
 if TYPE_CHECKING:
     from echokit.objectives.objective import Calibrator
@@ -59,7 +59,7 @@ class ValueRegression:
             value: (B,) float32.
         """
         losses = regression_losses(self.predict(outputs), value, self.kind, self.delta)
-        return losses.sum(), torch.tensor(float(len(losses)), device=losses.device)
+        return losses.sum(), losses.new_full((), len(losses))
 
     def score(self, outputs: Tensor) -> Tensor:
         """(B, 1) -> (B,) float32: how far the estimate lies below the cut-off."""
@@ -107,11 +107,11 @@ class ClassAndValue:
             value: (B,) float32.
         """
         logits = functional.pad(outputs.float()[:, :1], (1, 0))
-        weights = torch.tensor(self.class_weights, dtype=torch.float32, device=outputs.device)
+        weights = filled(self.class_weights, outputs.device)
         classes = cross_entropies(logits, y_true, weights)
         values = regression_losses(self.predict(outputs), value, self.kind, self.delta)
         total = self.classification * classes.sum() + self.regression * values.sum()
-        return total, torch.tensor(float(len(values)), device=outputs.device)
+        return total, values.new_full((), len(values))
 
     def score(self, outputs: Tensor) -> Tensor:
         """(B, 2) -> (B,) float32 in [0, 1]: the probability of class 1."""

@@ -10,9 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from echokit.errors import DataError
 from echokit.fold import targets_like
+from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.ef_regression import EfRegression
 from echokit.objectives.multi_task import MultiTask
 from echokit.objectives.objective import Targets, calibrator_of, initial_bias_of, threshold_of
@@ -78,6 +80,32 @@ def test_knowing_nothing_costs_one_in_any_unit(loss: Any, class_weights: Any) ->
     outputs = torch.tensor([initial_bias_of(objective)]).expand(len(EF), 2)
     total, weight = objective.loss(outputs, torch.from_numpy(TRAINING.y_true), torch.from_numpy(EF).float())
     assert float(total / weight) == pytest.approx(1.0, rel=1e-5)
+
+
+class Copied(TorchFunctionMode):
+    """Keeps the calls that would copy numbers of the CPU to the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.tensor, torch.as_tensor, torch.from_numpy, torch.Tensor.to, torch.Tensor.new_tensor):
+            self.calls.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("component", [EfRegression(), MultiTask(), CrossEntropy(class_weights="balanced")])
+def test_no_loss_copies_numbers_to_the_device_as_that_waits_for_the_forward_pass(component: Any) -> None:
+    objective = component(TRAINING)
+    outputs, y_true, value = (
+        torch.zeros(3, objective.outputs),
+        torch.tensor([1, 1, 0]),
+        torch.tensor([30.0, 40.0, 60.0]),
+    )
+    with Copied() as copied:
+        objective.loss(outputs, y_true, value)
+    assert copied.calls == []
 
 
 def test_the_head_starts_at_the_mean() -> None:
