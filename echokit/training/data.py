@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -166,14 +166,24 @@ class _Compact:
     def pinned(self, device: torch.device) -> _Compact:
         """The same in memory that a GPU reads by itself, while the CPU goes on."""
         with torch.cuda.device(device):
-            return replace(self, data={name: data.pin_memory() for name, data in self.data.items()})
+            return _Compact(_pinned(self.data), _pinned(self.scale), _pinned(self.valid), self.rows)
 
     def to(self, device: torch.device) -> Batch:
         streams = {}
         for name, data in self.data.items():
-            scale = self.scale[name].to(device)[:, None, None, None, None]
+            scale = self.scale[name].to(device, non_blocking=True)[:, None, None, None, None]
             streams[name] = data.to(device, non_blocking=True).to(torch.float32).mul_(scale)
-        return Batch(streams, {name: valid.to(device) for name, valid in self.valid.items()}, self.rows)
+        valid = {name: valid.to(device, non_blocking=True) for name, valid in self.valid.items()}
+        return Batch(streams, valid, self.rows)
+
+
+def _pinned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.pin_memory() for name, tensor in tensors.items()}
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device; the CPU goes on while a GPU copies it."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _gather(clips: PreparedClips, windows: Windows, positions: Integers, device: torch.device) -> _Compact:

@@ -18,7 +18,7 @@ from echokit.cohort.cohort import Fold
 from echokit.errors import EchokitError
 from echokit.objectives.objective import Targets, threshold_of
 from echokit.training.augmented import occurrences, seed_of
-from echokit.training.data import in_batches
+from echokit.training.data import in_batches, send
 from echokit.training.memory import memory_told
 from echokit.training.parts import evaluating, set_mode
 from echokit.training.phases import Phase, is_done, records_of
@@ -224,7 +224,7 @@ class PhaseTraining:
     def _learned(self, rows: Integers, device: torch.device) -> tuple[Tensor, Tensor]:
         """y_true (B,) int64 and value (B,) float32 of the cases."""
         value = self.targets.value[rows].astype(np.float32)
-        return torch.from_numpy(self.targets.y_true[rows]).to(device), torch.from_numpy(value).to(device)
+        return send(torch.from_numpy(self.targets.y_true[rows]), device), send(torch.from_numpy(value), device)
 
     def _stop_if_asked(self, progress: Progress, stop: StopRequest, *, averaged: bool = False) -> None:
         """Save and stop, if a signal came to any of the processes.

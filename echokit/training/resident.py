@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from echokit.sampling.windows import Windows
-from echokit.training.data import Batch, Integers, PreparedClips, valid_steps
+from echokit.training.data import Batch, Integers, PreparedClips, send, valid_steps
 
 _SHARE = 0.9  # of the free memory: batches differ a little in what they need
 
@@ -45,10 +45,10 @@ class ResidentClips:
             steps = frames.shape[1] - (name != "video")  # a derived stream lies between two frames
             real = np.stack([valid_steps(row, steps) for row in frames])
             rows = np.where(real, self.first[name][case][:, None] + frames[:, :steps], len(pool) - 1)
-            taken = pool[torch.from_numpy(rows).to(pool.device)].transpose(1, 2)  # (B, C, T, H, W)
-            scale = self.scale[name][torch.from_numpy(case).to(pool.device)][:, None, None, None, None]
+            taken = pool[send(torch.from_numpy(rows), pool.device)].transpose(1, 2)  # (B, C, T, H, W)
+            scale = self.scale[name][send(torch.from_numpy(case), pool.device)][:, None, None, None, None]
             streams[name] = taken.new_empty(taken.shape, dtype=torch.float32).copy_(taken).mul_(scale)
-            valid[name] = torch.from_numpy(real).to(pool.device)
+            valid[name] = send(torch.from_numpy(real), pool.device)
         return Batch(streams, valid, case)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -34,6 +35,32 @@ def test_batches_hold_what_was_read_in_the_order_asked_for():
             assert batch.streams[name].dtype == torch.float32
             np.testing.assert_allclose(batch.streams[name][i], data.astype(np.float64) * scale, rtol=1e-6)
     assert any(not batch.valid["flow"].all() for batch in got)
+
+
+def test_nothing_of_a_batch_is_sent_to_a_gpu_so_that_the_cpu_has_to_wait(monkeypatch):
+    """All of it lies in pinned memory and is copied without a wait; the GPU itself is left out."""
+    pinned: set[int] = set()
+    sent: list[tuple[bool, bool]] = []
+
+    def pin(tensor):
+        pinned.add(tensor.data_ptr())
+        return tensor
+
+    def to(tensor, where, non_blocking=False):
+        if where == torch.device("cuda"):
+            sent.append((tensor.data_ptr() in pinned, non_blocking))
+        return tensor if where == torch.device("cuda") else tensor.type(where)
+
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    clips = Blobs(CASES)
+    windows = Window(frames=6)(clips.lengths, "train", 0, 3)
+    [batch] = batches(clips, windows, np.arange(4), 4, torch.device("cuda"))
+    assert sent == [(True, True)] * 6  # data, scale and valid of two streams
+    monkeypatch.undo()
+    [here] = batches(clips, windows, np.arange(4), 4, torch.device("cpu"))
+    assert all(torch.equal(batch.streams[name], here.streams[name]) for name in here.streams)
 
 
 def test_no_windows_give_no_batches():
