@@ -103,7 +103,10 @@ class ClipSource:
 
     def train(self, epoch: int) -> ClipSamples:
         """Windows of the training cases."""
-        self._first = epoch if self._first is None else self._first
+        if self._first is None:
+            self._first = epoch
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()  # the fold before may have left its clips in what torch keeps for itself
         if epoch == self._first + 1 and self.device.type == "cuda" and self._resident is None:
             self._move()
         return self._samples("train", epoch, self.fold.train)

@@ -44,6 +44,17 @@ def test_their_size_is_known_before_and_a_margin_is_kept() -> None:
     assert not fits(clips, HERE, size)
 
 
+def test_a_fold_begins_without_what_torch_keeps_of_the_one_before(monkeypatch) -> None:
+    """Else the clips of that fold, freed but kept, count as taken, and those of this one do not find room."""
+    emptied: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    monkeypatch.setattr(samples, "free_bytes", lambda device: 0)
+    source = samples.ClipSource(Blobs(CASES), Window(frames=6), FOLD, 0, torch.device("cuda"), Remembering())
+    for epoch in (3, 4, 5):
+        source.train(epoch)
+    assert len(emptied) == 1
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_on_a_gpu_clips_move_after_the_first_epoch_and_change_no_bit(tmp_path, monkeypatch) -> None:
     options = {"device": torch.device("cuda"), "augment": (), "precision": "float32", "keep": "last"}
