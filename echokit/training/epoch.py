@@ -83,7 +83,7 @@ class PhaseTraining:
         key = (self.seed, self.fold.number, progress.epoch)
         order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(samples.case))
         of_a_step = settings.batch_size * settings.accumulate * processes.count
-        whole = steps_of(order, of_a_step)
+        whole = steps_of(order, of_a_step, processes.count)
         rest = [
             shares(part, settings.batch_size + (len(part) > of_a_step), processes.count)
             for part in whole[progress.step :]
@@ -264,10 +264,14 @@ class PhaseTraining:
         return Piece(batch, *self._learned(batch.rows, self.step.device), 0, tuple(range(clips)))
 
 
-def steps_of(order: Integers, of_a_step: int) -> list[Integers]:
-    """Cut an epoch into steps; a last one of a single clip, without a spread for batch norm, joins the one before."""
+def steps_of(order: Integers, of_a_step: int, processes: int) -> list[Integers]:
+    """Cut an epoch into steps.
+
+    A last one of a single clip, without a spread for batch norm, joins the one before; so does one with fewer clips
+    than processes, where the batch norms that they share would count stand-ins.
+    """
     steps = in_batches(order, of_a_step)
-    if of_a_step > 1 and len(steps) > 1 and len(steps[-1]) == 1:
+    if of_a_step > 1 and len(steps) > 1 and len(steps[-1]) < max(2, processes):
         steps[-2:] = [np.concatenate(steps[-2:])]
     return steps
 
@@ -277,7 +281,8 @@ def shares(part: Integers, batch_size: int, processes: int) -> list[list[Integer
 
     Returns:
         One row for each time that clips go through the model, with one piece a process. All processes have equally
-        many rows, and pieces differ by one clip at most; with fewer clips than processes, some are empty.
+        many rows, and pieces differ by one clip at most; with fewer clips than processes, or in the last row of pieces
+        of one clip, some are empty.
     """
     rows = -(-len(part) // (batch_size * processes))
     pieces = np.array_split(part, rows * processes)

@@ -30,13 +30,20 @@ def test_clips_are_dealt_evenly_and_each_once(clips, batch_size, processes):
     assert len(rows) == -(-clips // (batch_size * processes))
 
 
-@given(st.integers(1, 40), st.integers(1, 8))
-def test_a_last_step_of_one_clip_joins_the_one_before(clips, of_a_step):
-    steps = steps_of(np.arange(clips), of_a_step)
+@given(st.integers(1, 40), st.integers(1, 4), st.integers(1, 2), st.integers(1, 4))
+def test_a_last_step_that_is_too_small_joins_the_one_before(clips, batch_size, accumulate, processes):
+    """So that batch norm has a spread, and no process a stand-in that would enter its statistics."""
+    of_a_step = batch_size * accumulate * processes
+    steps = steps_of(np.arange(clips), of_a_step, processes)
     assert np.concatenate(steps).tolist() == list(range(clips))
     assert {len(step) for step in steps[:-1]} <= {of_a_step}
-    assert len(steps[-1]) <= of_a_step + 1
+    assert len(steps[-1]) <= of_a_step + max(processes - 1, 1)
     assert len(steps[-1]) > 1 or clips == 1 or of_a_step == 1
+    if batch_size > 1 and clips >= processes:
+        for step in steps:
+            rows = shares(step, batch_size + (len(step) > of_a_step), processes)
+            assert len(rows) <= accumulate
+            assert all(len(piece) for row in rows for piece in row)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
