@@ -46,6 +46,9 @@ def test_folds_alone_and_in_another_order_give_the_bits_of_the_whole(
     assert exit_code([*common, "--fold", "0", "--resume"]) == 0
     before = {path: path.read_bytes() for path in run.path.rglob("fold-[02]/**/*") if path.is_file()}
     assert exit_code([*common, "--resume"]) == 0
+    told = [line for line in capfd.readouterr().out.splitlines() if line.startswith("test ")]
+    assert 1 <= len(told) <= 6
+    assert all(line.startswith(("test AUROC", "test Accuracy", "test AUPRC", "test Brier")) for line in told), told
     assert {path: path.read_bytes() for path in before} == before
     assert load_run(tmp_path / "tiny").path == run.path
     for name in ("predictions.csv", "metrics.json", "curves.json", "cohort.csv"):

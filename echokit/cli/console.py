@@ -108,8 +108,11 @@ class Screen:
             value = record.get(key)
             return "undefined" if value is None else f"{value:.3f}"
 
-        self.say(
-            f"fold {record['fold']} epoch {record['epoch']}: loss {number('train_loss')}, accuracy "
-            f"{number('train_accuracy')}; validation loss {number('val_loss')}, accuracy {number('val_accuracy')}, "
-            f"AUROC {number('val_auroc')}; {number('clips_per_second')} clips/s"
-        )
+        parts = [f"loss {number('train_loss')}, accuracy {number('train_accuracy')}"]
+        if any(
+            record.get(key) is not None for key in ("val_loss", "val_accuracy", "val_auroc")
+        ):  # there is such a part
+            said = f"loss {number('val_loss')}, accuracy {number('val_accuracy')}, AUROC {number('val_auroc')}"
+            parts.append(f"validation {said}")
+        parts.append(f"{number('clips_per_second')} clips/s")
+        self.say(f"fold {record['fold']} epoch {record['epoch']}: {'; '.join(parts)}")

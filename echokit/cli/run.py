@@ -98,6 +98,7 @@ def command(
     if not processes().first:
         return
     if done.complete:
+        from echokit.page.content import headline
         from echokit.report.wording import count, estimate, number
 
         if done.lock.stamp:
@@ -106,10 +107,10 @@ def command(
             click.echo(done.lock.pretrained_stamp)
         tested = [metric for metric in done.metrics if metric.split == "test" and metric.subgroup is None]
         folds = len({metric.fold for metric in tested if metric.fold is not None})
-        for metric in tested:
-            if folds < 2 or metric.fold is None:  # of several folds, what they are together
-                baseline = "none" if metric.baseline is None else number(metric.baseline)
-                click.echo(f"test {estimate(metric)}; baseline {baseline}; n {metric.n}, {metric.events} events")
+        together = [metric for metric in tested if metric.fold is None]
+        for metric in tested if folds < 2 else headline(tested, "test") or together:
+            baseline = "none" if metric.baseline is None else number(metric.baseline)
+            click.echo(f"test {estimate(metric)}; baseline {baseline}; n {metric.n}, {metric.events} events")
         apart = sum(metric.split == "test" and metric.subgroup is not None for metric in done.metrics)
         if apart:
             click.echo(f"test at other cut-offs or of subgroups: {count(apart, 'number')} in the summary")
@@ -117,7 +118,7 @@ def command(
         if (done.path / "report.html").is_file():
             click.echo(f"report: {done.path / 'report.html'}")
         if folds > 1:
-            click.echo(f"each of {folds} folds: in the summary, and in metrics.json")
+            click.echo(f"all other metrics, and each of {folds} folds: in the summary, and in metrics.json")
     else:
         click.echo(f"fold {fold} is done: {done.path.name} of {loaded.name}")
         click.echo(f"echokit run {recipe} --resume does the other folds and evaluates; --resume --fold N one of them")

@@ -29,3 +29,23 @@ def test_the_time_that_is_left_is_of_this_fold(monkeypatch: pytest.MonkeyPatch) 
         "",
         "2.0 min left of this training",
     ]
+
+
+def test_an_epoch_without_validation_says_nothing_of_it() -> None:
+    out = io.StringIO()
+    screen = Screen(Console(file=out, width=200))
+    record = {
+        "fold": 0,
+        "epoch": 1,
+        "seconds": 60.0,
+        "train_loss": 0.5,
+        "train_accuracy": 0.75,
+        "clips_per_second": 2.0,
+    }
+    screen.epoch({**record, "val_loss": None, "val_accuracy": None, "val_auroc": None})
+    screen.epoch({**record, "val_loss": 0.25, "val_accuracy": 1.0, "val_auroc": None})
+    assert out.getvalue().splitlines() == [
+        "fold 0 epoch 1: loss 0.500, accuracy 0.750; 2.000 clips/s",
+        "fold 0 epoch 1: loss 0.500, accuracy 0.750; validation loss 0.250, accuracy 1.000, AUROC undefined; "
+        "2.000 clips/s",
+    ]
