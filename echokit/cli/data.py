@@ -140,9 +140,17 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
     from echokit.cli.console import Screen
     from echokit.conversion.conversion import Conversion
     from echokit.conversion.convert import NO_VIDEO, REPORT, convert_studies
+    from echokit.errors import DataError
     from echokit.sources import expand
     from echokit.stamp import STAMP
 
+    inside = next((s for s in sources if directory.resolve().is_relative_to(Path(s).expanduser().resolve())), None)
+    if inside is not None:
+        raise DataError(
+            f"the dataset would lie in the folder {inside} that it is made of",
+            hint="name a folder beside it: its clips would be taken for studies the next time",
+            where="--to",
+        )
     files = expand(sources)
     screen = Screen()
     with screen.task("Converting clips", len(files)) as advance:

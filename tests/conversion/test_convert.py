@@ -322,6 +322,15 @@ def test_the_current_folder_is_not_made_anew(
     assert "can not be made where you are" in capsys.readouterr().err
 
 
+def test_a_dataset_is_not_made_inside_its_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    write_dicom(study / "0.dcm", fan_clip(0), PatientID="A-1")
+    assert exit_code(["data", "convert", str(study), "--to", str(study / "deep" / "out")]) == 2
+    assert "that it is made of" in capsys.readouterr().err
+    assert sorted(path.name for path in study.iterdir()) == ["0.dcm"]
+
+
 def test_nothing_to_convert(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "still", fan_clip()[:1])
     with pytest.raises(DataError, match="none of 1 files"):
