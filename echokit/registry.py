@@ -165,3 +165,8 @@ class Registry:
     def components(self, kinds: Iterable[str] = KINDS) -> list[Component]:
         """All components of some kinds, by kind and name."""
         return [self.get(kind, name) for kind in kinds for name in self.names(kind)]
+
+
+def with_article(kind: str) -> str:
+    """``a mask``, ``an evaluator``."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

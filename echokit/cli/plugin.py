@@ -80,10 +80,11 @@ def new(kind: str, name: str, into: Path) -> None:
     \b
     Example: echokit plugin new mask half_mask
     """
+    from echokit.registry import with_article
     from echokit.scaffold import write_package
 
     package = write_package(kind, name, into)
-    click.echo(f"{package.folder}: a {kind} named {name!r}; next:")
+    click.echo(f"{package.folder}: {with_article(kind)} named {name!r}; next:")
     for line in package.next_steps:
         click.echo(f"    {line}")
 

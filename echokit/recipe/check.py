@@ -18,7 +18,7 @@ from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node, merge
-from echokit.registry import BUILT_IN
+from echokit.registry import BUILT_IN, with_article
 from echokit.schema import InvalidParameters, Place, validate
 from echokit.training.settings import TrainSettings
 from echokit.training.track import TRACKERS
@@ -125,7 +125,8 @@ class _Checker:
         self.known_keys(plain, KEYS, ())
         for key in ("name", "data", "target", "model", "train"):
             if plain.get(key) is None:
-                self.problem((key,), f"the key {key!r} is missing", hint=KEYS[key])
+                missing = "is empty" if key in plain else "is missing"
+                self.problem((key,), f"the key {key!r} {missing}", hint=KEYS[key])
         plain = {key: value for key, value in plain.items() if value is not None or key in DEFAULTS}
         values = {**DEFAULTS, **plain}
         data_own, data_rest = self.split(values.get("data"), DATA_KEYS)
@@ -220,7 +221,7 @@ class _Checker:
             value = {"use": value}
         if not isinstance(value, dict) or not isinstance(value.get("use"), str):
             known = ", ".join(self.installed.registry.names(kind))
-            self.problem(place, f"name a {kind} here: {{use: name, ...}}", f"the {kind}s are {known}")
+            self.problem(place, f"name {with_article(kind)} here: {{use: name, ...}}", f"the {kind}s are {known}")
             return None
         try:
             component = self.installed.registry.get(kind, value["use"])

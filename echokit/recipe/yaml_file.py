@@ -56,7 +56,7 @@ def parse_yaml(text: str, file: str, environment: Mapping[str, str] = os.environ
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
         said = " ".join(str(part) for part in (error.context, error.problem) if part)
-        raise EchokitError(f"not valid YAML: {said}", where=where) from None
+        raise EchokitError(f"not valid YAML: {said}", hint=_layout(said, text, mark), where=where) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise EchokitError(
             f"not valid YAML: {str(error).splitlines()[0] if str(error) else 'too deep'}", where=file
@@ -64,6 +64,16 @@ def parse_yaml(text: str, file: str, environment: Mapping[str, str] = os.environ
     if len(documents) != 1 or documents[0] is None:
         raise EchokitError(f"expected one YAML document, found {len(documents)}", where=file)
     return _Converter(file, environment).node(documents[0], depth=0)
+
+
+def _layout(said: str, text: str, mark: yaml.Mark | None) -> str | None:
+    """What to look at where the layout of a file is at fault rather than one of its words."""
+    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in said:
+        return "indent with blanks, not with tabs"
+    if any(words in said for words in ("expected <block end>", "mapping values are not allowed", "could not find")):
+        return "look at the indentation of this line and of the ones before it, and at its colons"
+    return None
 
 
 def scalar(text: str) -> Scalar:
@@ -114,6 +124,12 @@ class _Converter:
                 )
             if key.value == "<<":
                 raise EchokitError("merge keys (<<) are not allowed", hint="use 'extends'", where=where)
+            if node.flow_style and key.value.isdigit() and isinstance(value, yaml.ScalarNode) and not value.value:
+                raise EchokitError(
+                    f"{key.value!r} stands alone after a comma",
+                    hint="write a decimal point: 0.01, not 0,01",
+                    where=where,
+                )
             mapping[str(key.value)] = self.node(value, depth + 1)
         return mapping
 

@@ -14,7 +14,7 @@ from string import Template
 from echokit import __version__
 from echokit.errors import EchokitError, did_you_mean
 from echokit.plugins import installed
-from echokit.registry import KINDS
+from echokit.registry import KINDS, with_article
 
 TEMPLATES = Path(__file__).with_name("templates")
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -73,6 +73,7 @@ def write_package(kind: str, name: str, into: Path) -> Package:
         "name": name,
         "class_name": "".join(part.capitalize() for part in name.split("_")),
         "kind": word,
+        "a_kind": with_article(word),
         "register": "preprocessor" if word == "mask" else word,
         "mask": ", mask=True" if word == "mask" else "",
         "distribution": f"echokit-{dashed}",

@@ -208,3 +208,13 @@ def test_any_value_anywhere_gives_a_recipe_or_said_mistakes(value: Any, key: str
         said = [recipe.name]
     assert all(said)
     assert said
+
+
+def test_a_key_without_a_value_is_empty_and_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\nobjective: [1]\ntrain:\n")
+    with pytest.raises(RecipeError) as error:
+        load_recipe(tmp_path / "a.yaml")
+    said = str(error.value)
+    assert "a.yaml:3: train: the key 'train' is empty" in said
+    assert "the key 'model' is missing" in said
+    assert "name an objective here" in said

@@ -79,3 +79,20 @@ def test_wild_text_gives_a_tree_or_a_said_error(text: str) -> None:
     except EchokitError as error:
         where = error.where or ""
     assert where.startswith("wild.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "hint"),
+    [
+        ("train:\n\tepochs: 3\n", 2, "indent with blanks, not with tabs"),
+        ("train:\n  epochs: 3\n   lr: 1\n", 3, "look at the indentation"),
+        ("train:\n    epochs: 3\n  lr: 1\n", 3, "look at the indentation"),
+        ("train: {optimizer: {use: adam, weight_decay: 0,01}}\n", 1, "write a decimal point: 0.01, not 0,01"),
+    ],
+)
+def test_wrong_layout_and_decimal_commas_get_a_hint(text: str, line: int, hint: str) -> None:
+    with pytest.raises(EchokitError) as error:
+        parse_yaml(text, "a.yaml")
+    assert error.value.where == f"a.yaml:{line}"
+    assert error.value.hint is not None
+    assert hint in error.value.hint
