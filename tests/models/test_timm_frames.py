@@ -6,6 +6,10 @@ import pytest
 import torch
 
 from echokit.errors import EchokitError
+from echokit.models.cost import multiply_adds
+from echokit.models.echo_model import build_model
+from echokit.models.fusion import SingleStream
+from echokit.models.norm import raw
 from echokit.models.shape import InputShape
 from echokit.models.timm_frames import Timm
 
@@ -51,6 +55,9 @@ def test_a_transformer_with_tables_that_are_not_saved_is_built(name: str, side: 
     assert {key for key, _ in model.named_buffers()} - set(model.state_dict())
     with torch.no_grad():
         assert model(torch.zeros(1, 2, 2, side, side)).shape == (1, model.features)
+    shapes = {"video": InputShape(2, 2, side, side)}
+    whole = build_model(SingleStream(), Timm(name=name), shapes, 1, {"video": raw(2)}, seed=0)
+    assert multiply_adds(whole, shapes) > 1e6
 
 
 def test_a_size_that_windows_do_not_divide_is_an_error_that_names_one_that_they_do() -> None:
