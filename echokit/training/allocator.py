@@ -33,11 +33,15 @@ def tune_allocator() -> str:
 
 
 def give_memory_back() -> None:
-    """Give freed memory back to the system, where memory is short; threads begun later reserve none of their own."""
+    """Give the system what was freed and kept."""
     if _glibc():
-        glibc = ctypes.CDLL(None)
-        glibc.mallopt(_M_ARENA_MAX, 1)
-        glibc.malloc_trim(0)
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def share_heap() -> None:
+    """Let threads that begin later share the heap of the others; by default glibc reserves each one its own."""
+    if _glibc():
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _tune() -> str:

@@ -17,6 +17,7 @@ from torch import nn
 from echokit.cohort.cohort import Fold
 from echokit.errors import DataError, EchokitError
 from echokit.objectives.objective import Objective, Targets
+from echokit.training.allocator import give_memory_back
 from echokit.training.augmented import Augmentation
 from echokit.training.convolution import sound_gradients
 from echokit.training.data import PreparedClips
@@ -178,6 +179,7 @@ def fit(
                 training.tell_cost(progress.epoch)
             progress = training.run(progress, stop)
     kept = kept_epoch(settings.keep, progress.history)
+    give_memory_back()  # what only training needed: where memory is short, the file finds no room beside it
     best = files.load_best(model, kept.epoch, untrained)
     files.finish()
     if kept.note:

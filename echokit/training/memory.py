@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 
 from echokit.errors import EchokitError
-from echokit.training.allocator import give_memory_back
+from echokit.training.allocator import give_memory_back, share_heap
 from echokit.training.processes import processes
 
 _ONEDNN = "could not create a primitive"
@@ -68,6 +68,7 @@ def largest_that_fits(attempt: Callable[[int], None], below: int) -> int:
 
 def _succeeds(attempt: Callable[[int], None], clips: int) -> bool:
     def in_a_fresh_thread(clips: int) -> None:
+        share_heap()
         with ThreadPoolExecutor(1) as thread:
             thread.submit(attempt, clips).result()
 

@@ -123,3 +123,29 @@ def test_a_real_shortage_ends_with_a_size_that_fits(monkeypatch):
     done = subprocess.run([sys.executable, "-c", SHORT], capture_output=True, text=True, check=True, timeout=120)
     assert "fits (tried): train.batch_size: " in done.stdout
     assert int(done.stdout.partition("train.batch_size: ")[2].partition(";")[0]) >= 12
+
+
+KEPT = """
+from echokit.training.allocator import give_memory_back, tune_allocator
+tune_allocator()
+import numpy as np
+
+def resident():
+    words = open("/proc/self/status").read().split()
+    return int(words[words.index("VmRSS:") + 1]) >> 10
+
+def use(n):
+    np.ones(n << 20, np.uint8)
+
+use(200)
+kept = resident()
+give_memory_back()
+print(kept - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps memory, and Linux tells how much")
+def test_what_was_kept_can_be_given_back(monkeypatch):
+    monkeypatch.delenv("ECHOKIT_MALLOC", raising=False)
+    done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True, timeout=120)
+    assert int(done.stdout) > 100
