@@ -132,6 +132,7 @@ def apply_weights(
         raise EchokitError(
             "not one tensor of the weights fits the model",
             hint=f"the file has {_some(tuple(tensors))}; the model has {_some(tuple(state))}",
+            where="model.weights",
         )
     missing = tuple(name for name in state if name not in tensors)
     share = filled / max(sum(trained.values()), 1)
@@ -142,6 +143,7 @@ def apply_weights(
             f"the weights hardly fit the model: {report.headline}",
             hint=next((f"{name}: {why}" for name, why in skipped.items() if "does not fit" in why), None)
             or f"the file has {_some(tuple(tensors))}; the model has {_some(tuple(state))}",
+            where="model.weights",
         )
     return report
 
