@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from echokit.report.wording import count
+
 if TYPE_CHECKING:
     from echokit.training.settings import TrainSettings
 
@@ -31,9 +33,10 @@ def training_in_words(train: TrainSettings, history: Sequence[Mapping[str, Any]]
 def _spent(planned: int, lr: float, records: Sequence[Mapping[str, Any]]) -> str:
     """``3 to 5 of 10 epochs at 0.0001 to 0.001``: over folds, as an early stop and a schedule made them."""
     counts = set(Counter(record.get("fold") for record in records).values()) or {planned}
-    epochs = str(planned) if counts == {planned} else f"{_ends(counts)} of {planned}"
+    whole = count(planned, "epoch")
+    epochs = whole if counts == {planned} else f"{_ends(counts)} of {whole}"
     rates = {record["lr"] for record in records if record.get("lr") is not None} or {lr}
-    return f"{epochs} epochs at {_ends(rates)}"
+    return f"{epochs} at {_ends(rates)}"
 
 
 def _ends(values: set[Any]) -> str:
