@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from echokit.check.finding import Finding, finding
 from echokit.check.survey import REDUCED, Listed, Survey
+from echokit.cohort.outcome import HOW_TO_WRITE
 
 TOLERANCE = 2.0  # points by which an EF may differ from that of its volumes
 UNUSUAL_SHARE = 3.0  # standard errors by which a split's share of the positive class may differ from the whole
@@ -68,8 +69,8 @@ def _unknown_targets(survey: Survey) -> Finding:
         "error",
         "cases whose target is not known",
         [(one.case_id, one.why) for one in unknown],
-        hint="mend the table; exclude only those whose value nobody knows",
-        exclude=[one.case_id for one in unknown],
+        hint=f"mend the table: {HOW_TO_WRITE}; exclude only those whose value nobody knows",
+        exclude=[one.case_id for one in unknown] if len(unknown) < len(survey.listed) else [],  # never all
     )
 
 

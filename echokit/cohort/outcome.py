@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+HOW_TO_WRITE = "write 1 and 0 for two classes, and quantities with a decimal point and without %"
+
 
 def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:
     """Tell whether an event came by the horizon, or why that is not known. Nothing is guessed.
@@ -32,13 +34,11 @@ def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:
 
 
 def no_number(text: str) -> str:
-    """Say why a cell is no number and what to write instead. The value itself is not repeated."""
+    """Say why a cell is no number; the value itself is not repeated."""
     bare = text.removesuffix("%").strip()
     if re.fullmatch(r"[+-]?\d+,\d+", bare):
-        return "it has a decimal comma; write a point" + (", and no %" if bare != text else "")
-    if bare != text and not math.isnan(number(bare)):
-        return "write it without %"
-    return "write a number; for two classes 1 (the positive one) and 0"
+        return "a decimal comma"
+    return "a % sign" if bare != text and not math.isnan(number(bare)) else "text"
 
 
 def number(text: str) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from echokit.cohort.outcome import HOW_TO_WRITE
 from echokit.errors import DataError, did_you_mean
 from echokit.objectives.objective import Targets
 
@@ -72,7 +73,7 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
         named = [f"{case} ({why})" if (why := cohort.unknown.get(case)) else case for case in unknown[:5]]
         raise DataError(
             f"{target.source} is not known for {len(unknown)} cases: {', '.join(named)}",
-            hint="mend the table; only those whose value nobody knows belong under data.exclude",
+            hint=f"mend the table: {HOW_TO_WRITE}; only cases whose value nobody knows belong under data.exclude",
         )
     cut = target.cuts
     highest = float(value.max(initial=-np.inf))

@@ -240,7 +240,7 @@ def test_the_row_of_a_copy_is_the_row_of_the_recording(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("patient_id,ef\nA,101\n", "ef can not be true"),
-        ("patient_id;ef\nA;18,8\n", "ef is not a number: it has a decimal comma"),
+        ("patient_id;ef\nA;18,8\n", "ef is not a number: a decimal comma"),
         ("patient_id,split\nA,all\n", "the split is none of"),
         ("patient_id,ef\nA,50\nA,51\n", "the same patient as in line 2"),
         ("patient_id,ef\nA,50\n,51\n", "patient_id is empty"),
