@@ -6,7 +6,7 @@ Each arrow is one function with one input and one output, and each output is a f
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,35 +14,28 @@ import numpy as np
 
 from echokit.affordable import many_models, refuse_many
 from echokit.buildable import require_model, shapes_ahead
-from echokit.cohort.absent import AbsentError
-from echokit.cohort.cohort import SPLITS, Cohort
-from echokit.cohort.exclusions import exclude
-from echokit.cohort.target import on_both_sides, targets_of
+from echokit.cohort.cohort import Cohort
 from echokit.controls import compute_controls, require_controls
+from echokit.data import Data, counted, facts_of, material_of, padded, prepare, read_data
 from echokit.errors import DataError, EchokitError
-from echokit.fingerprint import digest
 from echokit.fold import Compute, Material, check_fold, fit_fold, shapes_of
 from echokit.frozen import shared_backbone
 from echokit.leaks import refuse_leaks
 from echokit.lock import Lock, differences, make_lock
-from echokit.objectives.objective import Targets
 from echokit.plugins import installed
 from echokit.procedure import HeadProcedure, procedure_for
 from echokit.progress import Silent as Nothing
 from echokit.progress import display, shown_by
 from echokit.quality import reference_of, write_reference
-from echokit.recipe.check import with_fallback
 from echokit.recipe.recipe import Recipe
 from echokit.reporting import frames_of, make_report
 from echokit.results import write_results, write_table
 from echokit.run_directory import Run, create_run
 from echokit.run_hooks import HookedWatch, RunHooks
 from echokit.sampling.windows import Windows
-from echokit.stamp import PRETRAINED_STAMP, STAMP
+from echokit.stamp import PRETRAINED_STAMP
 from echokit.starting_weights import StartingWeights, find_weights
-from echokit.store import ClipStore, Preparation, steps_of
 from echokit.workers import stop_in_a_worker
-from echokit.workspace import workspace
 
 if TYPE_CHECKING:
     from echokit.training.watch import Watch
@@ -50,95 +43,6 @@ if TYPE_CHECKING:
 
 CONTROL_MASKS = ("no_mask", "random_mask")
 """Masks that know nothing of what they hide: names of patients may be left."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """A recipe with its data.
-
-    Attributes:
-        recipe: As it runs: on its fallback where the dataset is absent.
-        cohort: Its cases.
-        targets: What is to be learned, a row a case.
-    """
-
-    recipe: Recipe
-    cohort: Cohort
-    targets: Targets
-
-
-def read_data(recipe: Recipe) -> Data:
-    """Recipe -> Cohort, with its classes. A dataset that is absent gives way to the recipe's fallback, and it is said.
-
-    Raises:
-        DataError: The dataset is absent and there is no fallback, or the user named it by an environment variable or
-            by ``--set``, or it can not be used.
-    """
-    try:
-        cohort: Cohort = recipe.data.build()()
-    except AbsentError as absent:
-        if recipe.fallback is None:
-            raise
-        _refuse_a_wrong_name(recipe, absent)
-        recipe = with_fallback(recipe)
-        cohort = recipe.data.build()()
-        display().say(f"{absent.message}; the recipe's fallback takes its place")
-    if cohort.phantom:
-        display().say(f"{STAMP}: synthetic hearts, no patient; every output of this run says so")
-    if recipe.exclude is not None:
-        cohort = exclude(cohort, Path(recipe.exclude))
-    targets = targets_of(cohort, recipe.target)
-    torn = on_both_sides(cohort, targets)
-    if torn:
-        said = (
-            f"{torn} patients have cases of both classes ({recipe.target.definition}), as at different times: in "
-            "metrics each of them counts once in each class"
-        )
-        cohort = replace(cohort, warnings=(*cohort.warnings, said))
-    return Data(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
-
-
-def _refuse_a_wrong_name(recipe: Recipe, absent: AbsentError) -> None:
-    """Who says where the data are wants these data: a slip of the pen must not train on others for a night."""
-    for _, leaf in recipe.tree.at(("data",)).leaves():
-        origin = leaf.origin
-        said = origin.variable or (origin.file if origin.file.startswith("--set ") else None)
-        if said and isinstance(leaf.value, str) and str(Path(leaf.value).expanduser()) in absent.message:
-            hint = f"{said} names it: correct it, or leave it away to run on the recipe's fallback"
-            raise DataError(absent.message, hint=hint, where="data") from None
-
-
-def prepare(data: Data, *, verify: bool = False) -> Preparation:
-    """Cohort -> ClipStore: decode and preprocess every video that is not in the store yet.
-
-    Args:
-        data: The cohort, and the recipe with its steps.
-        verify: Read every clip through that is there already.
-
-    Raises:
-        DataError: More than the recipe's ``data.max_unreadable`` of the videos can not be used.
-    """
-    sources = [
-        (str(case), Path(source))
-        for case, source in zip(data.cohort.cases["case_id"], data.cohort.cases["source"], strict=True)
-    ]
-    preparation = ClipStore(workspace() / "store").prepare(sources, steps_of(data.recipe.preprocess), verify=verify)
-    if preparation.damaged:
-        display().say(_changed(preparation.damaged))
-    failures = preparation.failures
-    places = data.cohort.places
-    said = [f"{one.case_id}{f' ({places[one.case_id]})' if one.case_id in places else ''}" for one in failures]
-    for name, failure in list(zip(said, failures, strict=True))[:10]:
-        display().say(f"unreadable: {name}: {failure.reason}")
-    share = len(failures) / len(sources)
-    if share > data.recipe.max_unreadable:
-        raise DataError(
-            f"{len(failures)} of {len(sources)} videos can not be used, more than data.max_unreadable "
-            f"({data.recipe.max_unreadable:.0%}): {said[0]}: {failures[0].reason}",
-            hint="mend or exclude them (data.exclude), or allow more",
-            where="data",
-        )
-    return preparation
 
 
 def run(
@@ -187,13 +91,13 @@ def run(
         if known is not None:
             require_model(data.recipe, known)
         preparation = prepare(data)
-    material = _material(data, preparation)
+    material = material_of(data, preparation)
     if known is None:
         windows: Windows = data.recipe.clip.build()(material.clips.lengths, "train", 0, data.recipe.seed)
         require_model(data.recipe, shapes_of(material.clips, windows.frames.shape[1]))
     new = make_lock(
         data.recipe,
-        _data_facts(data, preparation, material),
+        facts_of(data, preparation, material),
         {
             "device": chosen.type,
             "precision": str(compute.precision.dtype).removeprefix("torch."),
@@ -210,8 +114,8 @@ def run(
     folds = list(data.recipe.resample.build()(cohort, data.recipe.seed))
     by_patient = data.recipe.resample.name != "official"
     told = refuse_leaks(material.cases, material.clips.headers, folds, by_patient=by_patient)
-    padded = _padded(data.recipe, material)
-    for line in padded if first else ():
+    blank = padded(data.recipe, material)
+    for line in blank if first else ():
         display().say(line)
     several, heads = len(folds) > 1, many_models(data.recipe, len(folds))
     frozen = shared_backbone(data.recipe, material, compute, weights) if several or heads else None
@@ -258,7 +162,7 @@ def run(
                 current.path,
                 new,
                 results,
-                warnings=[*data.cohort.warnings, *told, *padded, *_counted(preparation)],
+                warnings=[*data.cohort.warnings, *told, *blank, *counted(preparation)],
                 failures=[(failure.case_id, failure.reason) for failure in preparation.failures],
                 hooks=hooks,
                 controls=controls,
@@ -286,7 +190,7 @@ def procedure_of(run: Run, device: str = "auto") -> tuple[Cohort, HeadProcedure]
     recipe = run.lock.recipe
     chosen = choose_device(device)
     data, weights = _start(read_data(recipe), run.path.parent.parent, run)
-    material = _material(data, prepare(data))
+    material = material_of(data, prepare(data))
     compute = Compute(chosen, choose_precision(chosen, recipe.train.precision))
     frozen = shared_backbone(recipe, material, compute, weights)
     if frozen is None:
@@ -316,8 +220,8 @@ def report(run: Run, *, frames: bool = False) -> Path:
         )
     data = read_data(lock.recipe)
     preparation = prepare(data)
-    material = _material(data, preparation)
-    if _data_facts(data, preparation, material)["fingerprint"] != lock.content["data"]["fingerprint"]:
+    material = material_of(data, preparation)
+    if facts_of(data, preparation, material)["fingerprint"] != lock.content["data"]["fingerprint"]:
         raise DataError("the data are not those of the run", hint="without --frames the report needs no data")
     cases = material.cases["case_id"].astype(str).tolist()
     return make_report(run, frames_of(cases, material.clips, masked_only=not lock.phantom))
@@ -367,32 +271,6 @@ def _start(data: Data, out: Path, resume: Run | None) -> tuple[Data, StartingWei
     return replace(data, recipe=replace(data.recipe, weights=weights.settings)), weights
 
 
-def _material(data: Data, preparation: Preparation) -> Material:
-    rows = preparation.rows
-    targets = replace(data.targets, y_true=data.targets.y_true[rows], value=data.targets.value[rows])
-    return Material(data.cohort.cases.iloc[rows].reset_index(drop=True), preparation.clips, targets)
-
-
-def _data_facts(data: Data, preparation: Preparation, material: Material) -> dict[str, Any]:
-    cases = material.cases
-    rows = zip(cases["case_id"], cases["split"], preparation.contents, material.targets.value, strict=True)
-    fingerprint = digest([[str(case), str(split), content, repr(float(value))] for case, split, content, value in rows])
-    splits = {
-        split: {"cases": int(chosen.sum()), "positive": int(cases["y_true"][chosen].sum())}
-        for split in SPLITS
-        if (chosen := (cases["split"] == split)).any()
-    }
-    return {
-        "name": data.cohort.name,
-        "phantom": data.cohort.phantom,
-        "fingerprint": fingerprint,
-        "cases": len(cases),
-        "excluded": data.cohort.excluded,
-        "unreadable": len(preparation.failures),
-        "splits": splits,
-    }
-
-
 def _checkpoint_facts(lock: Lock) -> dict[str, Any]:
     recipe, weights = lock.recipe, lock.content["weights"]
     return {
@@ -422,25 +300,3 @@ def _open(lock: Lock, out: Path, resume: Run | None) -> Run:
 
 def _no_fold(number: int, folds: int) -> list[Any]:
     raise EchokitError(f"there is no fold {number}", hint=f"the folds are 0 to {folds - 1}", where="--fold")
-
-
-def _padded(recipe: Recipe, material: Material) -> list[str]:
-    """Say how many videos are too short for what the recipe cuts of each."""
-    lengths = material.clips.lengths
-    windows: Windows = recipe.clip.build()(lengths, "test", 0, recipe.seed)
-    count, frames = windows.padded(), windows.frames.shape[1]
-    if not count:
-        return []
-    return [
-        f"{count} of {len(lengths)} videos are too short for a clip of {frames} frames: blank frames were added to them"
-    ]
-
-
-def _counted(preparation: Preparation) -> list[str]:
-    changed = [_changed(preparation.changed)] if preparation.changed else []
-    notes = sorted(preparation.notes().items(), key=lambda n: (-n[1], n[0]))
-    return [*changed, *(f"{count} videos: {note}" for note, count in notes)]
-
-
-def _changed(count: int) -> str:
-    return f"{count} prepared clips had changed since they were written (a failing disk?) and were made anew"

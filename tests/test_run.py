@@ -11,7 +11,7 @@ import pytest
 
 from echokit import load_run, read_video, write_video
 from echokit.cli import exit_code
-from echokit.core import prepare, read_data
+from echokit.data import prepare, read_data
 from echokit.page.content import predictions_of
 from echokit.predict import Predictor
 from echokit.recipe.check import load_recipe

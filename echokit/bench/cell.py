@@ -24,7 +24,7 @@ from echokit.progress import Advance, shown_by
 from echokit.run_directory import Run
 
 if TYPE_CHECKING:
-    from echokit.core import Data
+    from echokit.data import Data
 
 RESULT = "cell.json"
 FORMAT = 1
@@ -115,12 +115,13 @@ def _trained(spec: Spec, folder: Path) -> Result:
 
     tune_allocator()
     from echokit import core
+    from echokit.data import read_data
     from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
 
     assert spec.recipe is not None
     recipe = load_recipe(find_recipe(spec.recipe), spec.overrides)
-    data = core.read_data(recipe)
+    data = read_data(recipe)
     key = _recipe_key(data)
     before = read_result(folder)
     if before and before.key == key and before.status == "done" and run_of(folder, before).complete:

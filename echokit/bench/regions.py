@@ -16,7 +16,7 @@ from echokit.phantom.render import phantom_masks
 from echokit.stamp import MARKER
 
 if TYPE_CHECKING:
-    from echokit.core import Data
+    from echokit.data import Data
 
 MOST = 100  # clips looked at
 
@@ -32,7 +32,7 @@ def region_facts(data: Data) -> dict[str, float]:
         ventricle with its wall over the clip, on the phantom in the layout of EchoNet-Dynamic only. Empty without a
         masking step.
     """
-    from echokit.core import prepare
+    from echokit.data import prepare
 
     if not any(use.component.mask for use in data.recipe.preprocess):
         return {}

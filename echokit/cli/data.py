@@ -108,7 +108,7 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     Example: echokit data prepare ef_112
     """
     from echokit.cli.console import Screen
-    from echokit.core import prepare, read_data
+    from echokit.data import prepare, read_data
     from echokit.lock import recipe_of
     from echokit.progress import shown_by
     from echokit.recipe.compose import find_recipe

@@ -11,7 +11,7 @@ import click
 from echokit.cli.options import overrides as with_overrides
 
 if TYPE_CHECKING:
-    from echokit.core import Data
+    from echokit.data import Data
 
 
 @click.command("run", short_help="Run a recipe from its videos to its summary.")
@@ -54,7 +54,8 @@ def command(
     tune_allocator()  # before torch is imported
     from echokit.buildable import require_model, shapes_ahead
     from echokit.cli.console import Screen
-    from echokit.core import read_data, run
+    from echokit.core import run
+    from echokit.data import read_data
     from echokit.dependencies import missing_runs
     from echokit.lock import is_lock, read_lock
     from echokit.progress import shown_by
