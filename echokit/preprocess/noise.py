@@ -56,11 +56,12 @@ def _change(frames: Frames, size: tuple[int, int]) -> npt.NDArray[np.float32]:
     import cv2
 
     pairs = np.unique(np.linspace(0, len(frames) - 2, _PAIRS).astype(int))
+    # In a short clip a frame is the second of one pair and the first of the next.
+    averaged = {
+        number: cv2.resize(frames[number].astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
+        for number in sorted({*pairs.tolist(), *(pairs + 1).tolist()})
+    }
     total = np.zeros(size, np.float32)
-    for number in pairs:
-        first, second = (
-            cv2.resize(frame.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
-            for frame in frames[number : number + 2]
-        )
-        total += np.abs(second - first)
+    for number in pairs.tolist():
+        total += np.abs(averaged[number + 1] - averaged[number])
     return total / np.float32(len(pairs))
