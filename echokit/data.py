@@ -71,12 +71,11 @@ def read_data(recipe: Recipe) -> Data:
 
 def _refuse_a_wrong_name(recipe: Recipe, absent: AbsentError) -> None:
     """Who says where the data are wants these data: a slip of the pen must not train on others for a night."""
-    for _, leaf in recipe.tree.at(("data",)).leaves():
-        origin = leaf.origin
-        said = origin.variable or (origin.file if origin.file.startswith("--set ") else None)
-        if said and isinstance(leaf.value, str) and str(Path(leaf.value).expanduser()) in absent.message:
-            hint = f"{said} names it: correct it, or leave it away to run on the recipe's fallback"
-            raise DataError(absent.message, hint=hint, where="data") from None
+    place = recipe.tree.at(tuple(absent.where.split("."))) if absent.where else recipe.tree
+    said = place.origin.variable or (place.origin.file if place.origin.file.startswith("--set ") else None)
+    if said and isinstance(place.value, str):
+        hint = f"{said} names it: correct it, or leave it away to run on the recipe's fallback"
+        raise DataError(absent.message, hint=hint, where=absent.where) from None
 
 
 def prepare(data: Data, *, verify: bool = False) -> Preparation:
