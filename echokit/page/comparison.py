@@ -122,9 +122,13 @@ def _pair(first: Predictions, other: Predictions, name: str) -> Paired:
     problem, differences = None, []
     a, b = (_by_case(one) for one in (first, other))
     both = sorted(set(a) & set(b))
-    strange = [case for case in both if a[case][0] != b[case][0] or abs(a[case][2] - b[case][2]) > 1e-6]
-    if strange:
-        problem = f"they were tested on other hearts: {len(strange)} of {len(both)} videos of one name are not the same"
+    others = sum(abs(a[case][2] - b[case][2]) > 1e-6 for case in both)
+    classes = sum(a[case][0] != b[case][0] for case in both)
+    if others:
+        problem = f"they were tested on other hearts: {others} of {len(both)} videos of one name are not the same"
+    elif classes:
+        problem = f"{classes} of {len(both)} videos are of another class there: the cut-offs or the outcomes differ"
+    if problem:
         return Paired(name, (), problem, (), 0, 0)
     try:
         differences = compare_predictions(first, other, split=SPLIT)

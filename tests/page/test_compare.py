@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from echokit import load_run
@@ -81,6 +82,19 @@ def test_other_hearts_of_the_same_names_are_not_compared(
     assert "called differently" not in said
     assert "patients, events" in said
     assert "AUROC without information" in said
+
+
+def test_runs_with_other_cutoffs_are_not_compared(
+    runs: tuple[Run, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(runs[1].path, tmp_path / "runs" / "other" / "20260101-000000")
+    table = pd.read_csv(other / "predictions.csv")
+    table["y_true"] = 1 - table["y_true"]
+    table.to_csv(other / "predictions.csv", index=False)
+    assert exit_code(["compare", str(runs[0].path), str(other), "--to", str(tmp_path / "p.html")]) == 0
+    said = capfd.readouterr().out
+    assert "are of another class there: the cut-offs or the outcomes differ" in said
+    assert "other hearts" not in said
 
 
 def test_by_its_name_the_newest_run_that_finished_is_meant(
