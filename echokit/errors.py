@@ -7,19 +7,24 @@ from pathlib import Path
 
 
 class EchokitError(Exception):
-    """A mistake in the user's input, said so that the user can mend it.
+    """A mistake in the user's input, described so that the user can fix it.
 
     Args:
         message: What is wrong, in one sentence.
         hint: What to do about it.
         where: The place: ``file:line``, a file name, or a path inside a recipe.
+        code: A short stable name of the kind of mistake, such as ``fold.one_class``; programs and tests compare it,
+            so that the message can be reworded.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None, where: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, where: str | None = None, code: str = "unspecified"
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.where = where
+        self.code = code
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
@@ -27,15 +32,17 @@ class EchokitError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling, and worker processes send errors back.
-        return (_rebuild, (type(self), self.message, self.hint, self.where))
+        return (_rebuild, (type(self), self.message, self.hint, self.where, self.code))
 
 
-def _rebuild(kind: type[EchokitError], message: str, hint: str | None, where: str | None) -> EchokitError:
-    return kind(message, hint=hint, where=where)
+def _rebuild(
+    kind: type[EchokitError], message: str, hint: str | None, where: str | None, code: str
+) -> EchokitError:
+    return kind(message, hint=hint, where=where, code=code)
 
 
 class RecipeError(EchokitError):
-    """Everything that is wrong with one recipe, told at once.
+    """Every mistake in one recipe, reported together.
 
     Args:
         problems: One error for each mistake, in the order of the file.
@@ -44,7 +51,7 @@ class RecipeError(EchokitError):
     def __init__(self, problems: Iterable[EchokitError]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the recipe")
+        super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the recipe", code="recipe.invalid")
 
     def __str__(self) -> str:
         return "\n".join([f"{self.message}:", *(str(problem) for problem in self.problems)])
@@ -54,11 +61,11 @@ class RecipeError(EchokitError):
 
 
 class DataError(EchokitError):
-    """A file or a table that can not be used as it is."""
+    """A file or a table that cannot be used as it is."""
 
 
 class VideoError(DataError):
-    """A video that can not be read; costs its case, never the run."""
+    """A video that cannot be read; costs its case, never the run."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -1,0 +1,23 @@
+"""What a test expects of an error: its code and its place, never its sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from echokit.errors import EchokitError, RecipeError
+
+
+@contextmanager
+def refused(code: str, where: str | None = None) -> Iterator[pytest.ExceptionInfo[EchokitError]]:
+    """Expect an `EchokitError` with a code and, if given, a place that ends with ``where``."""
+    with pytest.raises(EchokitError) as caught:
+        yield caught
+    assert caught.value.code == code, f"{caught.value.code}: {caught.value}"
+    if where is not None:
+        assert str(caught.value.where).endswith(where), caught.value.where
+
+
+def mistakes(error: RecipeError) -> list[tuple[str, str]]:
+    """The (code, place) of every mistake in a recipe, in the order of the file."""
+    return [(problem.code, str(problem.where)) for problem in error.problems]
