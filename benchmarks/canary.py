@@ -31,14 +31,15 @@ import pandas as pd
 from scipy.stats import binom
 
 from benchmarks.timing import machine
-from echokit import Cohort, load_run
-from echokit.controls import permuted_aurocs, scores_of_division
+from echokit import Cohort, Run, load_run
 from echokit.evaluate.cross_validation import joined_auroc
-from echokit.frozen import Features
-from echokit.procedure import HeadProcedure
+from echokit.pipeline.frozen_backbone import Features
+from echokit.pipeline.head_search import HeadSearch
+from echokit.pipeline.negative_controls import Shuffler
 from echokit.recipe.check import load_recipe
 from echokit.recipe.compose import find_recipe
 from echokit.recipe.recipe import Recipe
+from echokit.run_directory import runs_folder
 from echokit.stamp import STAMP
 
 RESULTS = Path(__file__).parent / "results"
@@ -46,14 +47,26 @@ PATIENTS, EVENTS, WIDTH = 34, 7, 1024
 TOLERANCE, LEVEL, SURE = 0.01, 0.05, 0.99
 
 
+def of_run(run: Run) -> tuple[Recipe, Cohort, HeadSearch]:
+    """Plan a run on a frozen backbone again, to repeat its head search on other labels."""
+    from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
+    from echokit.pipeline.fold_plan import plan_folds
+    from echokit.pipeline.preflight import preflight
+    from echokit.pipeline.session import RunRequest, start_session
+
+    session = start_session(RunRequest(run.lock.recipe, runs_folder(run), "cpu", resume=run))
+    checked = preflight(load_cohort(run.lock.recipe), session)
+    plan = plan_folds(checked, prepare_clips(checked.cohort), session)
+    if plan.head_search is None:
+        raise SystemExit(f"{run.path} has no frozen backbone that all folds share")
+    return plan.recipe, plan.dataset.cohort, plan.head_search
+
+
 @cache
-def made(run: str | None) -> tuple[Recipe, Cohort, HeadProcedure]:
+def made(run: str | None) -> tuple[Recipe, Cohort, HeadSearch]:
     """The pipeline: of a run, or of features that are drawn at random."""
     if run is not None:
-        from echokit.core import procedure_of
-
-        found = load_run(run)
-        return (found.lock.recipe, *procedure_of(found, "cpu"))
+        return of_run(load_run(run))
     recipe = load_recipe(find_recipe("lvad_nested"))
     rng = np.random.default_rng(0)
     clips = rng.choice([1, 2, 3], PATIENTS, p=(0.62, 0.26, 0.12))
@@ -66,7 +79,7 @@ def made(run: str | None) -> tuple[Recipe, Cohort, HeadProcedure]:
     y = np.isin(patient, rng.choice(PATIENTS, EVENTS, replace=False)).astype(np.int64)
     cases = pd.DataFrame({"case_id": [f"c{i}" for i in range(n)], "patient_id": [f"p{i:02}" for i in patient]})
     cohort = Cohort(cases.assign(source="", split="", y_true=y), "random features", phantom=True)
-    return recipe, cohort, HeadProcedure(recipe, features, cases["patient_id"].to_numpy())
+    return recipe, cohort, HeadSearch(recipe, features, cases["patient_id"].to_numpy())
 
 
 def one(run: str | None, number: int, null: int) -> tuple[float, float, float, float, float]:
@@ -81,9 +94,10 @@ def one(run: str | None, number: int, null: int) -> tuple[float, float, float, f
     classes = np.zeros(len(patients), np.int64)
     classes[row] = cohort.cases["y_true"]
     canary = replace(cohort, cases=cohort.cases.assign(y_true=rng.permutation(classes)[row]))
-    values = permuted_aurocs(procedure, recipe, canary, [None, *range(null)], 1, seed=number)
+    shuffler = Shuffler(procedure, recipe, canary, 1)
+    values = shuffler.aurocs([None, *range(null)], seed=number)
     observed, *others = (math.nan if value is None else value for value in values)
-    parts = scores_of_division(procedure, recipe, canary, repeats=1)
+    parts = shuffler.test_predictions()
     metric = joined_auroc(parts, level=1 - LEVEL)[0]
     above = sum(other > observed + 1e-12 for other in others)
     ties = sum(abs(other - observed) <= 1e-12 for other in others)

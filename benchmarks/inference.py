@@ -18,7 +18,7 @@ def measure(*, seed: int, videos: int = 8, repetitions: int = 3, width: int = 64
     import torch
 
     from echokit import run
-    from echokit.predict import Predictor
+    from echokit.pipeline.inference.predictor import Predictor
 
     with tempfile.TemporaryDirectory(prefix="echokit-bench-") as name:
         folder = Path(name)

@@ -31,8 +31,8 @@ _PLACES = {
     "RecipeError": "echokit.errors",
     "VideoError": "echokit.errors",
     "Run": "echokit.run_directory",
-    "RunModel": "echokit.run_model",
-    "ModelInput": "echokit.run_model",
+    "RunModel": "echokit.pipeline.inference.run_model",
+    "ModelInput": "echokit.pipeline.inference.run_model",
     "run": "echokit.api",
     "load_run": "echokit.api",
     "read_video": "echokit.video.reading",
@@ -56,9 +56,9 @@ if TYPE_CHECKING:
     from echokit.hooks import hookimpl as hookimpl
     from echokit.models.shape import InputShape as InputShape
     from echokit.objectives.objective import Targets as Targets
+    from echokit.pipeline.inference.run_model import ModelInput as ModelInput
+    from echokit.pipeline.inference.run_model import RunModel as RunModel
     from echokit.run_directory import Run as Run
-    from echokit.run_model import ModelInput as ModelInput
-    from echokit.run_model import RunModel as RunModel
     from echokit.sampling.windows import PADDING as PADDING
     from echokit.sampling.windows import Windows as Windows
     from echokit.schema import DataPath as DataPath

@@ -25,16 +25,17 @@ def run(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        EchokitError: Anything that the user can mend.
+        EchokitError: A mistake that the user can fix.
     """
     import json
 
-    from echokit import core
+    from echokit.pipeline.run import run as run_request
+    from echokit.pipeline.session import RunRequest
     from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
 
     overrides = tuple(f"{key}={json.dumps(value)}" for key, value in (set or {}).items())
-    return core.run(load_recipe(find_recipe(str(recipe)), overrides), out=Path(out), device=device)
+    return run_request(RunRequest(load_recipe(find_recipe(str(recipe)), overrides), Path(out), device))
 
 
 def load_run(path: str | Path) -> Run:

@@ -35,9 +35,7 @@ class EchokitError(Exception):
         return (_rebuild, (type(self), self.message, self.hint, self.where, self.code))
 
 
-def _rebuild(
-    kind: type[EchokitError], message: str, hint: str | None, where: str | None, code: str
-) -> EchokitError:
+def _rebuild(kind: type[EchokitError], message: str, hint: str | None, where: str | None, code: str) -> EchokitError:
     return kind(message, hint=hint, where=where, code=code)
 
 

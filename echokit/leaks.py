@@ -1,6 +1,6 @@
 """Leaks: the same recording in two parts of a fold, found by what it shows, not by what it is called.
 
-A patient in two parts is refused by name (`echokit.fold.check_fold`). Names can be wrong: a video that was exported
+A patient in two parts is refused by name (`check_fold`). Names can be wrong: a video that was exported
 twice under two names is one recording all the same.
 """
 
@@ -16,6 +16,7 @@ from echokit.check.likeness import groups, near_pairs
 from echokit.check.pictures import STILL
 from echokit.cohort.cohort import SPLITS, Fold
 from echokit.errors import DataError
+from echokit.objectives.objective import Targets
 from echokit.prepared import look_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,32 @@ if TYPE_CHECKING:
 
 Headers = Sequence[Mapping[str, Any]]
 SHOWN = 5
+
+
+def check_fold(fold: Fold, targets: Targets, patients: npt.NDArray[Any]) -> None:
+    """Refuse a fold that cannot be trained or that leaks a patient.
+
+    Raises:
+        DataError: The training set has one class, or a patient is in two sets.
+    """
+    positives = int(targets.y_true[fold.train].sum())
+    if positives in (0, len(fold.train)):
+        raise DataError(
+            f"all {len(fold.train)} training cases of fold {fold.number} are of one class",
+            hint="check target, or split the cohort in another way",
+            where="resample",
+            code="fold.one_class",
+        )
+    sets = [set(patients[rows]) for rows in (fold.train, fold.val, fold.test)]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        shared = sets[first] & sets[second]
+        if shared:
+            raise DataError(
+                f"{len(shared)} patients are in the {SPLITS[first]} and the {SPLITS[second]} set of fold "
+                f"{fold.number}, for example {sorted(shared)[0]!r}",
+                where="resample",
+                code="fold.patient_overlap",
+            )
 
 
 def refuse_leaks(cases: pd.DataFrame, headers: Headers, folds: Sequence[Fold], *, by_patient: bool) -> list[str]:

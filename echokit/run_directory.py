@@ -245,6 +245,17 @@ def _damaged(file: Path, why: object) -> EchokitError:
     )
 
 
+def runs_folder(run: Run) -> Path:
+    """The folder of all run directories that a run is in: ``OUT`` of ``OUT/NAME/STAMP``."""
+    return run.path.parent.parent
+
+
+def write_table(table: pd.DataFrame, path: Path, stamp: str | None) -> None:
+    """Write a table as CSV with every digit; a stamped one has the stamp in the column ``data``."""
+    stamped = table.assign(data=stamp) if stamp else table
+    stamped.to_csv(path, index=False, lineterminator="\n")
+
+
 def create_run(out: Path, name: str) -> Run:
     """Make a new directory ``out/name/STAMP`` and let ``out/name/latest`` point to it.
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from echokit.cli import exit_code
 from echokit.errors import EchokitError, RecipeError
 
 
@@ -21,3 +22,10 @@ def refused(code: str, where: str | None = None) -> Iterator[pytest.ExceptionInf
 def mistakes(error: RecipeError) -> list[tuple[str, str]]:
     """The (code, place) of every mistake in a recipe, in the order of the file."""
     return [(problem.code, str(problem.where)) for problem in error.problems]
+
+
+def command_error(arguments: list[str]) -> EchokitError:
+    """Run a command line that must fail because of the user's input, and return its error."""
+    with pytest.raises(EchokitError) as caught:
+        exit_code(["--debug", *arguments])
+    return caught.value

@@ -7,7 +7,7 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.fold_scores import keep_scores, read_scores
+from echokit.pipeline.fold_files import load_scores, save_scores
 from echokit.run_directory import Run
 from tests.conftest import TINY
 
@@ -70,12 +70,12 @@ def test_kept_scores_come_back_with_the_same_bits_or_not_at_all(tmp_path: Path) 
     table = pd.DataFrame({"case_id": ["01", "b"], "patient_id": ["1", "1"], "split": ["train", "test"], "repeat": 0})
     table = table.assign(fold=3, y_true=[0, 1], y_score=[0.1 + 0.2, 1 / 3])
     for phantom in (True, False):
-        keep_scores(tmp_path, table, phantom=phantom)
-        pd.testing.assert_frame_equal(read_scores(tmp_path, {"01", "b"}), table, check_exact=True)
-    assert read_scores(tmp_path, {"01"}) is None
-    assert read_scores(tmp_path / "nowhere", {"01"}) is None
+        save_scores(tmp_path, table, phantom=phantom)
+        pd.testing.assert_frame_equal(load_scores(tmp_path, {"01", "b"}), table, check_exact=True)
+    assert load_scores(tmp_path, {"01"}) is None
+    assert load_scores(tmp_path / "nowhere", {"01"}) is None
     (tmp_path / "predictions.csv").write_bytes(b"\xff\x00")
-    assert read_scores(tmp_path, {"01", "b"}) is None
+    assert load_scores(tmp_path, {"01", "b"}) is None
 
 
 def test_the_summary_shows_each_fold_mean_and_sd_and_what_is_joined(whole: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.predict import Predictor
+from echokit.pipeline.inference.predictor import Predictor
 from echokit.run_directory import Run
 from tests.conftest import TINY
 
@@ -151,7 +151,7 @@ def test_a_wrong_search_is_told_before_anything_runs(
     [
         (
             ["train={phases: [{name: all, epochs: 2}], epochs: 2}"],
-            "models, which with all of the network would take about",
+            "with the whole network this would take about",
         ),
         (["resample={use: leave_pair_out}", "evaluate=[auroc]", "train.phases=null"], "trains 143 models"),
         (["model.weights=null"], "every fold has another one"),

@@ -11,13 +11,13 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.errors import EchokitError
-from echokit.fold_calibration import calibrate, read_calibration
 from echokit.objectives.calibration import Calibration, Uncalibrated
 from echokit.objectives.ef_regression import EfRegression
 from echokit.objectives.objective import Targets
-from echokit.predict import Predictor
+from echokit.pipeline.fold_files import calibrate, load_calibration
+from echokit.pipeline.inference.predictor import Predictor
 from echokit.run_directory import Run
+from tests.expect import refused
 
 RECIPE = """
 name: tiny
@@ -87,7 +87,7 @@ def same_answer(made: Run, hearts: Path) -> list[dict]:
 
 def test_a_regression_is_calibrated_on_validation_and_predict_follows(lamps: Path, tmp_path: Path) -> None:
     made = run(lamps, tmp_path, "ef_regression", "official", "--set", "train.epochs=6", "--set", "train.batch_size=4")
-    calibration = read_calibration(made.fold(0))
+    calibration = load_calibration(made.fold(0))
     assert isinstance(calibration, Calibration)
     assert calibration.n == 25
     table = made.predictions
@@ -135,7 +135,7 @@ def test_a_calibration_never_sees_another_part() -> None:
     assert calibrate(objective, spoiled) == first
     moved = table.assign(y_score=table["y_score"] + np.where(other, 0.0, 1.0))
     assert calibrate(objective, moved) != first
-    assert calibrate(objective, table[other]) == Uncalibrated("there is no validation part")
+    assert calibrate(objective, table[other]) == Uncalibrated("there is no validation set")
     # Two videos of one patient are one patient.
     twice = pd.concat([table, table.assign(case_id=table["case_id"] + "b")])
     assert calibrate(objective, twice) == first
@@ -173,7 +173,7 @@ def test_two_tasks_on_one_model(hearts: Path, tmp_path: Path) -> None:
     assert table["y_score"].between(0, 1).all()
     assert {"target", "prediction"} <= set(table.columns)
     assert "probability of reduced: ef < 50" in (made.path / "summary.md").read_text()
-    read_calibration(made.fold(0))
+    load_calibration(made.fold(0))
     same_answer(made, hearts)
 
 
@@ -212,7 +212,7 @@ def test_several_windows_are_averaged_and_predict_tells_their_range(
 def test_a_damaged_calibration_is_said(hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     made = run(hearts, tmp_path, "ef_regression")
     (made.fold(0) / "calibration.json").write_text('{"calibration": {"slope": -1}}')
-    with pytest.raises(EchokitError, match="calibration can not be read"):
+    with refused("fold.bad_calibration", where="calibration.json"):
         Predictor(made, "cpu")
     (made.fold(0) / "calibration.json").unlink()
     assert exit_code(["predict", str(made.path), str(next((hearts / "Videos").iterdir()))]) == 2

@@ -8,9 +8,10 @@ import pytest
 from echokit import load_run
 from echokit.cli import exit_code
 from echokit.models.weights import load_weights
-from echokit.predict import Predictor
+from echokit.pipeline.inference.predictor import Predictor
 from echokit.run_directory import Run
 from tests.conftest import TINY
+from tests.expect import command_error
 
 FROZEN = """
 extends: tiny.yaml
@@ -69,11 +70,11 @@ def test_the_same_recipe_gives_the_same_scores_with_features_found_or_made(
         assert again == (frozen(folder).path / "predictions.csv").read_bytes()
 
 
-def test_a_run_of_heads_is_nothing_to_start_from(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_of_heads_is_nothing_to_start_from(folder: Path) -> None:
     recipe = folder / "further.yaml"
     recipe.write_text("extends: tiny.yaml\nname: further\nmodel: {weights: run:frozen}\n")
-    assert exit_code(["run", str(recipe), "--out", str(folder / "runs")]) == 2
-    assert "keeps the head alone" in capfd.readouterr().err
+    error = command_error(["run", str(recipe), "--out", str(folder / "runs")])
+    assert (error.code, error.where) == ("weights.head_only", "model.weights")
 
 
 def test_wrong_phases_are_told_with_their_place(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

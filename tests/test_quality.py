@@ -9,11 +9,11 @@ import pytest
 
 from echokit import load_run, read_video, write_video
 from echokit.cli import exit_code
-from echokit.quality import (
-    Reference,
-    conformal_half_width,
-    flags_of,
-    look_at,
+from echokit.evaluate.conformal import conformal_half_width
+from echokit.pipeline.inference.input_check import (
+    TrainingReference,
+    frame_statistics,
+    out_of_range_flags,
     read_reference,
     write_reference,
 )
@@ -61,18 +61,20 @@ def test_clips_like_those_of_training_are_not_flagged(
 def test_what_is_unlike_them_is_said(finished: Run, phantom: Path, change, said: str) -> None:  # type: ignore[no-untyped-def]
     reference = read_reference(finished.path)
     assert reference is not None
-    picture = np.mean([look_at(read_video(p).frames).picture for p in (phantom / "Videos").iterdir()], axis=0)
-    reference = Reference(reference.clips, reference.ranges, picture, 0.8)
+    picture = np.mean(
+        [frame_statistics(read_video(p).frames).mean_frame for p in (phantom / "Videos").iterdir()], axis=0
+    )
+    reference = TrainingReference(reference.clips, reference.ranges, picture, 0.8)
     frames = read_video(next((phantom / "Videos").iterdir())).frames
-    assert not any(said in flag for flag in flags_of(frames, reference))
-    assert any(said in flag for flag in flags_of(change(frames), reference))
+    assert not any(said in flag for flag in out_of_range_flags(frames, reference))
+    assert any(said in flag for flag in out_of_range_flags(change(frames), reference))
 
 
 def test_few_clips_leave_no_picture_and_a_damaged_file_no_reference(finished: Run, tmp_path: Path) -> None:
     reference = read_reference(finished.path)
     assert reference is not None
     assert reference.clips < 20
-    assert reference.picture is None  # it would show one of the few
+    assert reference.mean_frame is None  # it would show one of the few
     write_reference(reference, tmp_path)
     assert read_reference(tmp_path) == reference
     (tmp_path / "quality.json").write_text("{")

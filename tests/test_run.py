@@ -11,9 +11,9 @@ import pytest
 
 from echokit import load_run, read_video, write_video
 from echokit.cli import exit_code
-from echokit.data import prepare, read_data
 from echokit.page.content import predictions_of
-from echokit.predict import Predictor
+from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
+from echokit.pipeline.inference.predictor import Predictor
 from echokit.recipe.check import load_recipe
 from echokit.run_directory import Run
 
@@ -104,7 +104,7 @@ def test_the_same_recipe_and_its_lock_give_the_same_bits(finished: Run, tmp_path
 def test_clips_that_a_failing_disk_changed_cost_the_run_nothing_and_are_counted(
     finished: Run, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    clips = prepare(read_data(load_recipe(tiny))).clips.paths[:5]
+    clips = prepare_clips(load_cohort(load_recipe(tiny))).clips.paths[:5]
     for path in clips:
         before, whole = path.stat(), path.read_bytes()
         path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -123,7 +123,7 @@ def test_clips_that_a_failing_disk_changed_cost_the_run_nothing_and_are_counted(
 def test_videos_that_are_padded_are_counted(tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     changes = ["--set", "preprocess.0.frames=24", "--set", "clip.frames=22", "--set", "train.epochs=1"]
     made = run(tiny, tmp_path, *changes)
-    lengths = prepare(read_data(made.lock.recipe)).clips.lengths
+    lengths = prepare_clips(load_cohort(made.lock.recipe)).clips.lengths
     short = int((lengths < 22).sum())
     assert 0 < short < 24
     said = f"{short} of 24 videos are too short for a clip of 22 frames: blank frames were added to them"
@@ -167,7 +167,7 @@ def test_a_dry_run_tells_patients_parts_and_what_is_missing(
     said = capfd.readouterr().err
     assert "24 cases of 24 patients in EchoNet-Dynamic layout" in said
     assert "train 16 (9 reduced), validation 4 (2 reduced), test 4 (2 reduced)" in said
-    assert "note: 1 of 24 videos are not there" in said
+    assert "note: 1 of 24 videos are missing" in said
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import echokit
+from echokit.pipeline.callbacks import RunHooks
 from echokit.plugins import installed
 from echokit.run_directory import Run
-from echokit.run_hooks import RunHooks
 
 from .test_plugins import install
 
@@ -87,13 +87,13 @@ def test_hooks_are_told_and_one_that_raises_is_named_once(site: Path, tiny: Path
         ("echokit_epoch_end", "raised SystemExit: 3"),
         ("echokit_report_section", "returned str, not a Section"),
     ):
-        line = f"the hook {hook} of the plugin lab_raising {cause}; the run went on without it"
+        line = f"the hook {hook} of the plugin lab_raising {cause}; the run continued without it"
         assert summary.count(line) == 1
 
 
 def test_a_run_that_fails_is_told_of_with_its_error(site: Path, tmp_path: Path) -> None:
     hooks = RunHooks(Run(tmp_path / "run"), installed())
-    with pytest.raises(ZeroDivisionError), hooks.told():
+    with pytest.raises(ZeroDivisionError), hooks.run_hooks():
         raise ZeroDivisionError("as planned")
     told = [json.loads(line) for line in (site / "told.jsonl").read_text().splitlines()]
     assert told == [["start", False, False], ["end", False, "as planned"]]

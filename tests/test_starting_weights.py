@@ -13,6 +13,7 @@ from echokit.cli import exit_code
 from echokit.models.weights import load_weights, save_tensors
 from echokit.run_directory import Run
 from tests.conftest import TINY
+from tests.expect import command_error
 
 ONE = ("--set", "train.epochs=1")
 
@@ -158,8 +159,8 @@ def test_weights_that_have_seen_the_test_patients_are_refused(
     table = pd.read_csv(run.path / "predictions.csv")
     table.loc[table["split"] == "test", "split"] = "train"
     table.to_csv(run.path / "predictions.csv", index=False)
-    assert exit_code(["run", str(folder / "next.yaml"), "--out", str(tmp_path), *ONE]) == 2
-    assert "were seen by the weights" in capfd.readouterr().err
+    error = command_error(["run", str(folder / "next.yaml"), "--out", str(tmp_path), *ONE])
+    assert (error.code, error.where) == ("weights.test_overlap", "model.weights")
 
 
 def test_folds_must_be_chosen_and_runs_finished(

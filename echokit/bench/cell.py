@@ -24,7 +24,7 @@ from echokit.progress import Advance, shown_by
 from echokit.run_directory import Run
 
 if TYPE_CHECKING:
-    from echokit.data import Data
+    from echokit.pipeline.prepared_cohort import LabelledCohort
 
 RESULT = "cell.json"
 FORMAT = 1
@@ -114,25 +114,26 @@ def _trained(spec: Spec, folder: Path) -> Result:
     from echokit.training.allocator import tune_allocator
 
     tune_allocator()
-    from echokit import core
-    from echokit.data import read_data
+    from echokit.pipeline.cohort_stage import load_cohort
+    from echokit.pipeline.run import run as run_request
+    from echokit.pipeline.session import RunRequest
     from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
 
     assert spec.recipe is not None
     recipe = load_recipe(find_recipe(spec.recipe), spec.overrides)
-    data = read_data(recipe)
-    key = _recipe_key(data)
+    cohort = load_cohort(recipe)
+    key = _recipe_key(cohort)
     before = read_result(folder)
     if before and before.key == key and before.status == "done" and run_of(folder, before).complete:
         return before
     started = time.perf_counter()
-    run = core.run(data.recipe, out=folder, resume=_unfinished(folder, recipe.name))
+    run = run_request(RunRequest(cohort.recipe, folder, resume=_unfinished(folder, recipe.name)))
     seconds = time.perf_counter() - started
     from echokit.bench.facts import facts_of
     from echokit.bench.regions import region_facts
 
-    facts = {**facts_of(run), **region_facts(data), "seconds": seconds, "peak_memory": _peak_memory()}
+    facts = {**facts_of(run), **region_facts(cohort), "seconds": seconds, "peak_memory": _peak_memory()}
     lock = run.lock
     return Result(
         key=key,
@@ -160,13 +161,14 @@ def _measured(spec: Spec, folder: Path) -> Result:
     return Result(key=key, status="done", stamp=measured.get("stamp"), measured=measured, machine=machine)
 
 
-def _recipe_key(data: Data) -> str:
+def _recipe_key(labelled: LabelledCohort) -> str:
     """Hash of what decides a run, without decoding a video: the lock's recipe hash needs them all."""
     from echokit.lock import make_lock
 
-    fingerprint = digest([data.cohort.fingerprint, len(data.cohort), [float(v) for v in data.targets.value]])
-    facts = {"fingerprint": fingerprint, "phantom": data.cohort.phantom}
-    return digest([FORMAT, make_lock(data.recipe, facts, {}).recipe_hash])
+    cohort = labelled.cohort
+    fingerprint = digest([cohort.fingerprint, len(cohort), [float(v) for v in labelled.targets.value]])
+    facts = {"fingerprint": fingerprint, "phantom": cohort.phantom}
+    return digest([FORMAT, make_lock(labelled.recipe, facts, {}).recipe_hash])
 
 
 def _unfinished(folder: Path, name: str) -> Run | None:

@@ -23,7 +23,7 @@ def facts_of(run: Run) -> dict[str, Any]:
     from echokit.models.cost import count_parameters, multiply_adds
     from echokit.models.shape import InputShape
     from echokit.models.weights import load_weights
-    from echokit.predict import Predictor
+    from echokit.pipeline.inference.predictor import Predictor
     from echokit.training.checkpoint import MODEL, find_checkpoint
 
     predictor = Predictor(run, device="cpu")

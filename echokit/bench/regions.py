@@ -16,33 +16,33 @@ from echokit.phantom.render import phantom_masks
 from echokit.stamp import MARKER
 
 if TYPE_CHECKING:
-    from echokit.data import Data
+    from echokit.pipeline.prepared_cohort import LabelledCohort
 
 MOST = 100  # clips looked at
 
 
-def region_facts(data: Data) -> dict[str, float]:
+def region_facts(cohort: LabelledCohort) -> dict[str, float]:
     """Look at the masks of the first hundred clips of a run.
 
     Args:
-        data: Of the run; its clips are in the store.
+        cohort: The cohort of the run; its clips are in the store.
 
     Returns:
         ``kept``: mean share of what is not black in the middle frame, and ``heart_kept``: mean share of the left
         ventricle with its wall over the clip, on the phantom in the layout of EchoNet-Dynamic only. Empty without a
         masking step.
     """
-    from echokit.data import prepare
+    from echokit.pipeline.cohort_stage import prepare_clips
 
-    if not any(use.component.mask for use in data.recipe.preprocess):
+    if not any(use.component.mask for use in cohort.recipe.preprocess):
         return {}
-    prepared = prepare(data)
-    rows = range(min(MOST, len(prepared.rows)))
+    prepared = prepare_clips(cohort)
+    rows = range(min(MOST, len(prepared.cases)))
     masks = [(row, mask) for row in rows if (mask := prepared.clips.mask(row)) is not None]
     lit = [mask.thumbnail > 0 for _, mask in masks]
     shares = [float(mask.region[bright].mean()) for (_, mask), bright in zip(masks, lit, strict=True) if bright.any()]
     found = {"kept": statistics.fmean(shares)} if shares else {}
-    sources = [Path(data.cohort.cases["source"].iloc[int(prepared.rows[row])]) for row, _ in masks]
+    sources = [Path(prepared.cases["source"].iloc[row]) for row, _ in masks]
     hearts = [_heart(source) for source in sources]
     hearts_kept = [
         float(mask.region[heart].mean())

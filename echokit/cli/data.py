@@ -108,13 +108,14 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     Example: echokit data prepare ef_112
     """
     from echokit.cli.console import Screen
-    from echokit.data import prepare, read_data
     from echokit.lock import recipe_of
+    from echokit.pipeline import cohort_stage
     from echokit.progress import shown_by
     from echokit.recipe.compose import find_recipe
 
     with shown_by(Screen()):
-        preparation = prepare(read_data(recipe_of(find_recipe(recipe), overrides)), verify=True)
+        cohort = cohort_stage.load_cohort(recipe_of(find_recipe(recipe), overrides))
+        preparation = cohort_stage.prepare_clips(cohort, verify=True).preparation
     ready, made = len(preparation.clips), preparation.made
     click.echo(
         f"{ready} clips are ready: {made} made now, {ready - made} were there; {len(preparation.failures)} unreadable"

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from echokit.cli.console import Screen
-    from echokit.predict import Prediction, Predictor
+    from echokit.pipeline.inference.predictor import Prediction, Predictor
 
 
 @click.command("predict", short_help="Score new videos with a finished run.")
@@ -52,7 +52,7 @@ def command(
 
     from echokit.cli.console import Screen
     from echokit.identity import case_ids, which_is_which
-    from echokit.predict import Predictor
+    from echokit.pipeline.inference.predictor import Predictor
     from echokit.run_directory import find_finished
     from echokit.sources import expand
     from echokit.training.device import fix_threads

@@ -20,11 +20,11 @@ def command(run: str, frames: bool, out: Path) -> None:
     \b
     Example: echokit report ef_112
     """
-    from echokit import core
     from echokit.cli.console import Screen
+    from echokit.pipeline.write_report import report
     from echokit.progress import shown_by
     from echokit.run_directory import find_finished
 
     with shown_by(Screen()):
-        path = core.report(find_finished(run, out), frames=frames)
+        path = report(find_finished(run, out), frames=frames)
     click.echo(path)

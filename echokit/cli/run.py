@@ -11,7 +11,7 @@ import click
 from echokit.cli.options import overrides as with_overrides
 
 if TYPE_CHECKING:
-    from echokit.data import Data
+    from echokit.pipeline.preflight import CheckedCohort
 
 
 @click.command("run", short_help="Run a recipe from its videos to its summary.")
@@ -52,50 +52,43 @@ def command(
     from echokit.training.allocator import tune_allocator
 
     tune_allocator()  # before torch is imported
-    from echokit.buildable import require_model, shapes_ahead
     from echokit.cli.console import Screen
-    from echokit.core import run
-    from echokit.data import read_data
-    from echokit.dependencies import missing_runs
     from echokit.lock import is_lock, read_lock
+    from echokit.pipeline.dry_run import dry_run as check_run
+    from echokit.pipeline.prerequisites import missing_runs
+    from echokit.pipeline.run import run
+    from echokit.pipeline.session import RunRequest
     from echokit.progress import shown_by
     from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
     from echokit.run_directory import find_run
-    from echokit.starting_weights import find_weights
     from echokit.training.processes import processes
 
     path = find_recipe(recipe)
+    screen = Screen()
     lock = read_lock(path, overrides) if is_lock(path) else None
     loaded = lock.recipe if lock else load_recipe(path, overrides)
-    previous = None if resume is None else find_run(resume or loaded.name, out)
-    screen = Screen()
+    request = RunRequest(
+        loaded,
+        out,
+        device,
+        lock=None if overrides else lock,
+        resume=None if resume is None else find_run(resume or loaded.name, out),
+        only_fold=fold,
+        callback=screen,
+    )
     with shown_by(screen):
         first = missing_runs(loaded, path, out) if with_dependencies else []
         for needed in first:
             screen.say(f"{loaded.name} starts from a run of {needed.name}, which is made first")
         if dry_run:
-            data = read_data(loaded)
-            if data.recipe.weights and not first:
-                find_weights(data.recipe.weights, data.recipe.backbone, out)
-            shapes = shapes_ahead(data.recipe)
-            if shapes is not None:
-                require_model(data.recipe, shapes)
-            for line in _plan(data):
+            for line in _plan(check_run(request, weights_follow=bool(first))):
                 screen.say(f"{path}: {line}")
             return
         with screen.training():
             for needed in first:
-                run(needed, out=out, device=device, watch=screen)
-            done = run(
-                loaded,
-                out=out,
-                device=device,
-                lock=None if overrides else lock,
-                resume=previous,
-                only_fold=fold,
-                watch=screen,
-            )
+                run(RunRequest(needed, out, device, callback=screen))
+            done = run(request)
     if not processes().first:
         return
     if done.complete:
@@ -125,27 +118,21 @@ def command(
         click.echo(f"echokit run {recipe} --resume does the other folds and evaluates; --resume --fold N one of them")
 
 
-def _plan(data: Data) -> Iterator[str]:
-    """What a run would train and test on, before any video is opened: one that can not be read leaves its part later.
-
-    Raises:
-        DataError: The cohort can not be divided as the recipe says.
-    """
+def _plan(checked: CheckedCohort) -> Iterator[str]:
+    """Describe what a run would train and test on; videos that cannot be read leave their sets later."""
     from echokit.report.wording import count
 
-    cases, event = data.cohort.cases, data.recipe.target.positive
+    labelled, folds = checked.cohort, checked.folds
+    cases, positive, y_true = labelled.cohort.cases, labelled.recipe.target.positive, labelled.targets.y_true
     yield (
         f"valid; {count(len(cases), 'case')} of {count(cases['patient_id'].nunique(), 'patient')} in "
-        f"{data.cohort.name}, {int(data.targets.y_true.sum())} {event}"
+        f"{labelled.cohort.name}, {int(y_true.sum())} {positive}"
     )
-    yield from (f"note: {warning}" for warning in data.cohort.warnings)
-    absent = [case for case, source in zip(cases["case_id"], cases["source"], strict=True) if not Path(source).exists()]
-    if absent:
-        yield f"note: {len(absent):,} of {len(cases):,} videos are not there, for example that of {absent[0]}"
-    folds = list(data.recipe.resample.build()(data.cohort, data.recipe.seed))
+    if missing := checked.missing_videos():
+        yield f"note: {len(missing):,} of {len(cases):,} videos are missing, for example that of {missing[0]}"
     for fold in folds[:10]:
         parts = [
-            f"{name} {len(rows):,} ({int(data.targets.y_true[rows].sum())} {event})"
+            f"{name} {len(rows):,} ({int(y_true[rows].sum())} {positive})"
             for name, rows in (("train", fold.train), ("validation", fold.val), ("test", fold.test))
         ]
         yield ", ".join(parts) if len(folds) == 1 else f"fold {fold.number}: {', '.join(parts)}"

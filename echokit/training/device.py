@@ -63,6 +63,14 @@ class Precision:
                 backend.fp32_precision = was
 
 
+@dataclass(frozen=True)
+class Compute:
+    """Where and in which number format a run computes."""
+
+    device: torch.device
+    precision: Precision
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device of a name.
 

@@ -13,11 +13,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from echokit.errors import DataError
-from echokit.fold import targets_like
 from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.ef_regression import EfRegression
 from echokit.objectives.multi_task import MultiTask
 from echokit.objectives.objective import Targets, calibrator_of, initial_bias_of, threshold_of
+from echokit.pipeline.fold_files import summarize_targets, targets_like
 
 EF = np.array([22.0, 35.0, 48.0, 50.0, 55.0, 60.0, 61.0, 64.0, 70.0, 75.0])
 TRAINING = Targets((EF < 50).astype(np.int64), EF, 50.0, quantity=True)
@@ -140,10 +140,9 @@ def test_the_score_is_the_distance_below_the_cut_off_and_its_threshold_zero() ->
 
 @pytest.mark.parametrize("component", [EfRegression(), MultiTask(), MultiTask(class_weights="balanced")])
 def test_made_again_from_a_checkpoints_summary_it_answers_the_same(component: Any) -> None:
-    from echokit.fold import _summary
 
     rows = np.arange(len(EF))
-    again, first = component(targets_like(_summary(TRAINING, rows))), component(TRAINING)
+    again, first = component(targets_like(summarize_targets(TRAINING, rows))), component(TRAINING)
     outputs = torch.randn(20, first.outputs) * 30
     assert torch.equal(again.score(outputs), first.score(outputs))
     assert torch.equal(again.predict(outputs), first.predict(outputs))

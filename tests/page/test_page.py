@@ -145,13 +145,13 @@ def test_a_report_that_fails_costs_no_run(
     def broken(*_: object, **__: object) -> Path:
         raise ValueError("a defect of the page")
 
-    monkeypatch.setattr("echokit.core.make_report", broken)
+    monkeypatch.setattr("echokit.pipeline.write_report.write_report", broken)
     (tmp_path / "tiny.yaml").write_text(TINY.format(root=phantom))
     assert exit_code(["run", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "runs")]) == 0
     run = load_run(tmp_path / "runs" / "tiny")
     assert run.complete
     assert not (run.path / "report.html").exists()
-    assert "report.html was not made: ValueError: a defect of the page" in capfd.readouterr().err
+    assert "ValueError: a defect of the page" in capfd.readouterr().err
 
 
 def test_no_page_where_none_is_asked_for_and_the_hash_stays(tmp_path: Path, phantom: Path, finished: Run) -> None:

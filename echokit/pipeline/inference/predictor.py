@@ -1,4 +1,4 @@
-"""A finished run on new videos."""
+"""Predict new videos with the models of a finished run."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import EchokitError, VideoError
-from echokit.fold import assemble, fold_seed, targets_like
-from echokit.fold_calibration import read_calibration
+from echokit.evaluate.conformal import conformal_half_width
 from echokit.models.norm import Norm
 from echokit.models.shape import InputShape
 from echokit.objectives.calibration import Calibration, Uncalibrated, all_or_none
 from echokit.objectives.objective import HALF, Objective, calibrator_of, threshold_of
+from echokit.pipeline.build_model import build_model_from_recipe, fold_seed
+from echokit.pipeline.fold_files import load_calibration, targets_like
+from echokit.pipeline.inference.input_check import out_of_range_flags, read_reference
+from echokit.pipeline.initial_weights import find_initial_weights
 from echokit.prepared import one_clip
-from echokit.quality import conformal_half_width, flags_of, read_reference
-from echokit.run_directory import Run
+from echokit.run_directory import Run, runs_folder
 from echokit.sampling.windows import PADDING, Windows
-from echokit.starting_weights import find_weights
 from echokit.store import prepare_video, steps_of
 
 if TYPE_CHECKING:
@@ -31,28 +32,28 @@ if TYPE_CHECKING:
 
 Numbers = npt.NDArray[np.float64]
 LEVEL = 0.9
-"""Share of new patients that the interval around an estimate is to hold."""
+"""Share of new patients that the interval around an estimate covers."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run says about one video.
+    """The prediction for one video.
 
     Attributes:
         case_id: Name of the case; a pseudonym for DICOM.
-        score: Mean over the folds' models and the windows, or None where the video can not be used.
+        score: Mean over the folds' models and the windows; None if the video cannot be used.
         positive: Whether the score reaches the threshold.
-        frames: Frames of a window; fewer than the recipe's where the video is short.
-        score_range: Lowest and highest score of a window, where the video has several windows; else None.
-        prediction: Estimated value of the target's column (EF in percent), or None where the run estimates none.
-        prediction_range: Lowest and highest estimate of a window, where there are several; else None.
-        windows: Windows that were averaged.
-        notes: What was short, corrupt or passed through.
-        damaged: Whether the file lacks frames that it should hold; the score rests on the others.
+        frames: Frames of a window; fewer than in the recipe if the video is short.
+        score_range: Lowest and highest score of a window; None if there is one window.
+        prediction: Estimate of the target's column (EF in percent); None if the run has no estimates.
+        prediction_range: Lowest and highest estimate of a window; None if there is one window.
+        windows: Number of windows averaged.
+        notes: Notes about short, corrupt or unmasked videos.
+        damaged: Whether frames of the file are missing; the score uses the others.
         problem: Why there is no score.
-        interval: 90 % split-conformal interval of the estimate, from the errors on validation patients, or None. These
-            patients may also have chosen the epoch, so that it holds a little less.
-        flags: In what the clip is unlike those that the run was trained on.
+        interval: 90 % split-conformal interval of the estimate, from errors on validation patients, or None. The epoch
+            may have been selected on the same patients, so it covers slightly less.
+        flags: How the clip differs from the training clips.
     """
 
     case_id: str
@@ -72,7 +73,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Member:
-    """One fold's model, the frames of a window that it takes, and what turns its outputs into a score."""
+    """The model of one fold, the frames of its window, and what turns its outputs into a score."""
 
     model: EchoModel
     frames: int
@@ -81,21 +82,21 @@ class Member:
 
 
 class Predictor:
-    """The models of a finished run, ready for new videos. The same file gets the same answer every time.
+    """The models of a finished run. The same file gets the same prediction every time.
 
     Args:
         run: A run that finished.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Attributes:
-        probability: Whether the scores are probabilities: calibrated in every fold, or so by themselves.
-        thresholds: The ones of the run's own calls, one a fold; empty where it called nothing.
-        threshold: Score at and above which a video is called positive: the mean of ``thresholds``, as a score is the
-            mean over the folds' models.
-        half_width: Of the interval around an estimate, or None where the run can not give one.
+        probability: Whether the scores are probabilities: by calibration in every fold, or by the objective.
+        thresholds: The run's own thresholds, one for each fold; empty if it classified nothing.
+        threshold: A video with this score or a higher one is classified as positive: the mean of ``thresholds``,
+            because a score is the mean over the folds' models.
+        half_width: Half width of the interval around an estimate; None if the run has none.
 
     Raises:
-        EchokitError: The run did not finish, or its weights or its calibration can not be read.
+        EchokitError: The run is unfinished, or its weights or its calibration cannot be read.
     """
 
     def __init__(self, run: Run, device: str = "auto") -> None:
@@ -112,44 +113,44 @@ class Predictor:
         if not folders or not run.complete:
             raise EchokitError(
                 "the run has not finished",
-                hint="echokit run ... --resume goes on with it",
+                hint="echokit run ... --resume continues it",
                 where=str(run.path),
+                code="run.unfinished",
             )
-        self.members = [self._load(folder) for folder in folders]
+        self.members = [self._load(folder, runs_folder(run)) for folder in folders]
         self.calibrations = all_or_none([member.calibration for member in self.members])
         self.probability = self.calibrations is not None or all(m.objective.probability for m in self.members)
         self.reference = read_reference(run.path)
         self.half_width = _half_width(run)
         self.thresholds = run.thresholds
-        untold = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
-        one = run.called_from if self.thresholds else untold
-        self.threshold = fmean(self.thresholds) if one is None else one
+        default = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
+        common = run.called_from if self.thresholds else default
+        self.threshold = fmean(self.thresholds) if common is None else common
 
-    def _load(self, folder: Path) -> Member:
+    def _load(self, folder: Path, out: Path) -> Member:
         from echokit.models.weights import load_weights
         from echokit.training.checkpoint import MODEL, find_checkpoint
         from echokit.training.progress import put_weights
 
         checkpoint = find_checkpoint(folder, "best")
         if checkpoint is None:
-            raise EchokitError("there are no trained weights", where=str(folder))
+            raise EchokitError("there are no trained weights", where=str(folder), code="weights.no_checkpoint")
         _, facts = load_weights(checkpoint / MODEL)
         shapes = {name: InputShape(*shape) for name, shape in facts["shapes"].items()}
         norms = {name: Norm(tuple(norm["mean"]), tuple(norm["std"])) for name, norm in facts["norms"].items()}
         objective = self.recipe.objective.build()(targets_like(facts["train_targets"]))
-        # The seed of the fold: where only the head was kept, its frozen backbone is made again as it was.
+        # The seed of the fold: if only the head was saved, it recreates the frozen backbone.
         seed = fold_seed(self.recipe.seed, facts["fold"])
-        model = assemble(self.recipe, shapes, objective.outputs, norms, seed)
+        model = build_model_from_recipe(self.recipe, shapes, objective.outputs, norms, seed)
         backbone = facts.get("backbone_hash")
         if backbone is not None and self.recipe.weights is not None:
-            out = checkpoint.parents[4]  # OUT/NAME/STAMP/checkpoints/fold-0/best
-            find_weights(self.recipe.weights, self.recipe.backbone, out).put_into(model)
+            find_initial_weights(self.recipe.weights, self.recipe.backbone, out).load_into(model)
         put_weights(model, checkpoint, backbone)
-        calibration = read_calibration(folder) if calibrator_of(objective) else None
+        calibration = load_calibration(folder) if calibrator_of(objective) else None
         return Member(model.to(self.device).eval(), shapes["video"].frames, objective, calibration)
 
     def __call__(self, sources: Sequence[tuple[str, Path]]) -> Iterator[Prediction]:
-        """Score videos one by one; one that can not be used costs its own row only.
+        """Score videos one by one; an unusable video costs only its own row.
 
         Args:
             sources: (case_id, path) each.
@@ -179,21 +180,21 @@ class Predictor:
                 device=self.device,
                 precision=self.precision,
             )
-            calibrated = self.calibrations[index] if self.calibrations is not None else _as_it_is
+            calibrated = self.calibrations[index] if self.calibrations is not None else _identity
             scores.append(calibrated(np.append(result.score, result.window_score)))
             if result.prediction is not None and result.window_prediction is not None:
                 estimates.append(np.append(result.prediction, result.window_prediction))
         notes = list(clip.notes)
-        wanted = windows.frames.shape[1]
+        needed = windows.frames.shape[1]
         used = int((windows.frames != PADDING).sum(axis=1).max())
-        if used < wanted:
-            notes.append(f"short: {used} of {wanted} frames, padded")
-        answer, score_range = _mean_and_range(scores)
+        if used < needed:
+            notes.append(f"short: {used} of {needed} frames, padded")
+        mean_score, score_range = _mean_and_range(scores)
         prediction, prediction_range = _mean_and_range(estimates) if estimates else (None, None)
         return Prediction(
             case_id,
-            answer,
-            answer >= self.threshold,
+            mean_score,
+            mean_score >= self.threshold,
             used,
             score_range,
             prediction,
@@ -202,16 +203,16 @@ class Predictor:
             tuple(notes),
             clip.damaged,
             interval=self._interval(prediction),
-            flags=flags_of(clip.frames, self.reference) if self.reference is not None else (),
+            flags=out_of_range_flags(clip.frames, self.reference) if self.reference is not None else (),
         )
 
     def windows(self, lengths: npt.NDArray[np.int64]) -> Windows:
-        """The windows of clips of these lengths, as long as the model's.
+        """Cut the windows of clips of these lengths, as long as the model's.
 
-        Where windows are whole clips, the run has padded them to the longest clip of its cohort.
+        If a window is a whole clip, the run has padded it to the longest clip of its cohort.
 
         Raises:
-            VideoError: They are longer than that.
+            VideoError: A window is longer than that.
         """
         windows: Windows = self.sampler(lengths, "test", 0, self.recipe.seed)
         short = self.members[0].frames - windows.frames.shape[1]
@@ -219,7 +220,8 @@ class Predictor:
             raise VideoError(
                 f"its window has {windows.frames.shape[1]} frames, and the longest clip of the run's cohort "
                 f"{self.members[0].frames}",
-                hint="cut it, or train with clips that are as long",
+                hint="cut it, or train with clips of this length",
+                code="video.too_long",
             )
         return Windows(windows.case, np.pad(windows.frames, ((0, 0), (0, short)), constant_values=PADDING))
 
@@ -230,20 +232,20 @@ class Predictor:
 
 
 def _half_width(run: Run) -> float | None:
-    """From the validation patients of a run that estimates a quantity, in one fold."""
+    """Compute it from the validation patients of a one-fold run with estimates; None for any other run."""
     table = run.predictions
     if "prediction" not in table.columns or len(table[["repeat", "fold"]].drop_duplicates()) > 1:
         return None
-    here = table[table["split"] == "val"].groupby("patient_id")[["prediction", "target"]].mean()
-    return conformal_half_width(here["prediction"], here["target"], LEVEL)
+    patients = table[table["split"] == "val"].groupby("patient_id")[["prediction", "target"]].mean()
+    return conformal_half_width(patients["prediction"], patients["target"], LEVEL)
 
 
-def _as_it_is(score: Numbers) -> Numbers:
+def _identity(score: Numbers) -> Numbers:
     return score
 
 
 def _mean_and_range(members: Sequence[Numbers]) -> tuple[float, tuple[float, float] | None]:
-    """The mean over the folds' models of the first entry, and the range of the others, which are the windows'."""
+    """Average over the folds' models: the first entry is the score, the range is over the others, the windows."""
     mean = np.mean(members, axis=0)
     windows = mean[1:]
     return float(mean[0]), (float(windows.min()), float(windows.max())) if len(windows) > 1 else None

@@ -1,4 +1,4 @@
-"""A finished run as one differentiable function of a video: what saliency methods ask for."""
+"""A finished run as one differentiable function of a video, for saliency methods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from echokit.predict import Predictor
+from echokit.pipeline.inference.predictor import Predictor
 from echokit.prepared import one_clip
 from echokit.run_directory import Run
 from echokit.sampling.windows import PADDING

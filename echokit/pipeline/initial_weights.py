@@ -1,9 +1,9 @@
-"""Starting weights: what ``model.weights`` of a recipe names, found, read, and put into a model."""
+"""Initial weights: find and read what ``model.weights`` of a recipe names, and load it into a model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from echokit.errors import DataError, EchokitError
 from echokit.models.norm import Norm
 from echokit.models.settings import RUN, WeightSettings
 from echokit.models.shape import InputShape
+from echokit.progress import display
 from echokit.run_directory import Run, find_finished
 from echokit.stamp import PRETRAINED_STAMP
 
@@ -19,28 +20,30 @@ if TYPE_CHECKING:
 
     from echokit.models.echo_model import EchoModel
     from echokit.models.transfer import WeightReport
+    from echokit.pipeline.prepared_cohort import LabelledCohort
+    from echokit.pipeline.session import RunRequest
     from echokit.recipe.recipe import Use
 
 
-class NoRunError(EchokitError):
-    """The run whose weights are asked for has not been made."""
+class MissingRunError(EchokitError):
+    """The run whose weights a recipe names does not exist yet."""
 
 
 @dataclass(frozen=True)
-class StartingWeights:
-    """Weights to start from.
+class InitialWeights:
+    """The weights that a model starts from.
 
     Attributes:
-        settings: As the recipe says; a run is named with its stamp and fold, so that a lock means the same for ever.
-        asked: As the recipe named them.
+        settings: As in the recipe; a run is named with its stamp and fold, so that a lock stays exact.
+        requested: As the recipe named them.
         tensors: Named as in their file.
         content: Hash of the tensors.
-        metadata: What the file says of itself: normalisation, clips, target, recipe hash; empty where it is foreign.
-        trained_on: Patients that the weights have seen, in training or in choosing an epoch; None where not known.
+        metadata: Normalisation, clips, target and recipe hash from the file; empty for a file of other software.
+        trained_on: Patients used for training or for selecting an epoch; None if not known.
     """
 
     settings: WeightSettings
-    asked: str
+    requested: str
     tensors: Mapping[str, Tensor]
     content: str
     metadata: Mapping[str, Any]
@@ -48,13 +51,13 @@ class StartingWeights:
 
     @property
     def phantom(self) -> bool:
-        """Whether synthetic hearts have shaped them, now or in the weights that they started from."""
+        """Whether they, or the weights that they started from, were trained on synthetic hearts."""
         before = self.metadata.get("weights")
         return bool(self.metadata.get("phantom") or (isinstance(before, Mapping) and before.get("phantom")))
 
     def facts(self) -> dict[str, Any]:
-        """What a lock says of them."""
-        facts: dict[str, Any] = {"asked": self.asked, "source": self.settings.use, "content": self.content}
+        """Describe them for a lock."""
+        facts: dict[str, Any] = {"asked": self.requested, "source": self.settings.use, "content": self.content}
         for key in ("recipe_hash", "fold", "target", "positive", "clip", "preprocess"):
             if key in self.metadata:
                 facts[key] = self.metadata[key]
@@ -65,7 +68,7 @@ class StartingWeights:
         return facts
 
     def norms(self, shapes: Mapping[str, InputShape], fitted: Mapping[str, Norm]) -> dict[str, Norm]:
-        """What normalises each stream: what the weights carry, where that is kept, else what was fitted here."""
+        """Choose each stream's normalisation: of the weights if ``norm`` is ``keep``, else of the training set."""
         carried = self.metadata.get("norms") if self.settings.norm == "keep" else None
         norms = dict(fitted)
         for name, norm in (carried if isinstance(carried, Mapping) else {}).items():
@@ -73,18 +76,18 @@ class StartingWeights:
                 norms[name] = Norm(tuple(norm["mean"]), tuple(norm["std"]))
         return norms
 
-    def put_into(self, model: EchoModel) -> WeightReport:
-        """Let a model start from these weights.
+    def load_into(self, model: EchoModel) -> WeightReport:
+        """Load these weights into a model.
 
         Raises:
-            EchokitError: Nothing fits, or the head is to be kept and can not be.
+            EchokitError: No weight fits, or the head cannot be kept as requested.
         """
         from echokit.models.transfer import HEAD, apply_weights, renamed
 
         keep = self.settings.head == "keep"
-        leave = {} if keep else {HEAD: "the head starts anew (model.weights.head: keep loads it)"}
+        leave = {} if keep else {HEAD: "the head starts from random weights (model.weights.head: keep loads it)"}
         if self.settings.norm == "new":
-            why = "the clips are normalised by this run's training part (model.weights.norm: new)"
+            why = "the clips are normalised by this run's training set (model.weights.norm: new)"
             leave |= {f"{name}_{part}": why for name in model.streams for part in ("mean", "std")}
         report = apply_weights(model, renamed(model, self.tensors, head=keep), leave)
         if keep and HEAD + "weight" not in report.loaded:
@@ -92,11 +95,12 @@ class StartingWeights:
                 f"{self.settings.use} has no head for this model, which has {model.head.out_features} outputs",
                 hint="write head: new, or the objective that the weights were trained with",
                 where="model.weights.head",
+                code="weights.no_head",
             )
         return report
 
-    def require_apart(self, test_patients: Iterable[object]) -> None:
-        """Refuse weights that have seen patients of the test part.
+    def check_no_test_overlap(self, test_patients: Iterable[object]) -> None:
+        """Refuse weights that were trained on patients of the test set.
 
         Raises:
             DataError: They have.
@@ -104,25 +108,47 @@ class StartingWeights:
         seen = sorted(set(self.trained_on or ()) & {str(patient) for patient in test_patients})
         if seen:
             raise DataError(
-                f"{len(seen)} patients of the test part were seen by the weights of {self.settings.use}, for "
-                f"example {seen[0]!r}: the test would flatter them",
-                hint="divide both runs in the same way, or start from weights of other patients",
+                f"the weights of {self.settings.use} were trained on {len(seen)} patients of the test set, for example "
+                f"{seen[0]!r}: test results would be too good",
+                hint="split both runs in the same way, or start from weights of other patients",
                 where="model.weights",
+                code="weights.test_overlap",
             )
 
 
-def find_weights(settings: WeightSettings, backbone: Use, out: Path) -> StartingWeights:
-    """Find and read what a recipe names.
+def pin_initial_weights(labelled: LabelledCohort, request: RunRequest) -> tuple[LabelledCohort, InitialWeights | None]:
+    """Find the initial weights and write their exact place into the recipe, so that a lock always means the same ones.
+
+    Raises:
+        EchokitError: See `find_initial_weights`.
+    """
+    recipe = labelled.recipe
+    settings = recipe.weights
+    if settings is None:
+        return labelled, None
+    requested = settings.use
+    before = (request.resume.lock.content.get("weights") or {}) if request.resume else {}
+    if before.get("asked") == requested:  # a resumed run continues from the same run, even if there is a newer one
+        settings = settings.model_copy(update={"use": before["source"]})
+    weights = replace(find_initial_weights(settings, recipe.backbone, request.out), requested=requested)
+    display().say(f"the model starts from {weights.settings.use} ({weights.content[:12]})")
+    if weights.phantom:
+        display().say(PRETRAINED_STAMP)
+    return replace(labelled, recipe=replace(recipe, weights=weights.settings)), weights
+
+
+def find_initial_weights(settings: WeightSettings, backbone: Use, out: Path) -> InitialWeights:
+    """Find and read the weights that a recipe names.
 
     Args:
         settings: ``model.weights``.
-        backbone: The recipe's; a tag is one of its library.
-        out: Where runs are.
+        backbone: The recipe's backbone; a tag belongs to its library.
+        out: Folder of all run directories.
 
     Raises:
-        NoRunError: The run has not been made.
-        EchokitError: The run is not finished or has several folds, the file is not there or damaged, the tag is unknown
-            or can not be downloaded.
+        MissingRunError: The run does not exist yet.
+        EchokitError: The run is unfinished or has several folds; the file is missing or damaged; the tag is unknown or
+            cannot be downloaded.
     """
     from echokit.models.weights import digest_tensors, read_weights
 
@@ -134,9 +160,10 @@ def find_weights(settings: WeightSettings, backbone: Use, out: Path) -> Starting
         tensors, metadata = read_weights(_checkpoint(run, fold))
         if metadata.get("backbone_hash"):
             raise EchokitError(
-                f"the run {settings.run!r} trained a head on a frozen backbone and keeps the head alone",
+                f"the run {settings.run!r} trained a head on a frozen backbone and saved only the head",
                 hint="start from the weights that it started from",
                 where="model.weights",
+                code="weights.head_only",
             )
         trained_on = _patients_seen(run, fold)
         pinned = settings.model_copy(update={"use": f"{RUN}{_name(run, out)}#fold-{fold}"})
@@ -144,25 +171,28 @@ def find_weights(settings: WeightSettings, backbone: Use, out: Path) -> Starting
         tensors, metadata = read_weights(Path(settings.use).expanduser())
     else:
         tensors, metadata = backbone.build().pretrained(settings.use), {}
-    return StartingWeights(pinned, settings.use, tensors, digest_tensors(tensors), metadata, trained_on)
+    return InitialWeights(pinned, settings.use, tensors, digest_tensors(tensors), metadata, trained_on)
 
 
 def find_weights_run(settings: WeightSettings, out: Path) -> Run:
-    """The run that a recipe starts from: a directory, or the newest of a name.
+    """Find the run that a recipe starts from: a directory, or the newest run of a name.
 
     Raises:
-        NoRunError: It has not been made.
+        MissingRunError: It does not exist yet.
     """
     try:
         return find_finished(settings.run, out)
     except EchokitError as error:
         if "/" in settings.run or settings.run.startswith((".", "~")):
-            raise NoRunError(error.message, hint=error.hint, where="model.weights") from None
+            raise MissingRunError(
+                error.message, hint=error.hint, where="model.weights", code="weights.no_run"
+            ) from None
         elsewhere = "" if out == Path("runs") else f" --out {out}"
-        raise NoRunError(
-            f"the weights are those of the run {settings.run!r}, which has not been made under {out}",
-            hint=f"make it with `echokit run {settings.run}{elsewhere}`, or let `--with-dependencies` do so first",
+        raise MissingRunError(
+            f"the recipe starts from the run {settings.run!r}, and there is none under {out}",
+            hint=f"make it with `echokit run {settings.run}{elsewhere}`, or add `--with-dependencies`",
             where="model.weights",
+            code="weights.no_run",
         ) from None
 
 
@@ -177,18 +207,21 @@ def _run_and_fold(settings: WeightSettings, out: Path) -> tuple[Run, int]:
             f"the run {settings.run!r} has {len(folds)} folds, and their weights differ",
             hint=f"choose one: run:{settings.run}#fold-{folds[0]}",
             where="model.weights",
+            code="weights.several_folds",
         )
     if chosen is not None and chosen not in folds:
         raise EchokitError(
             f"the run {settings.run!r} has no fold {chosen}",
             hint=f"it has {', '.join(f'fold-{fold}' for fold in folds) or 'none yet'}",
             where="model.weights",
+            code="weights.no_fold",
         )
     if not folds or not (run.complete or (chosen is not None and _finished(run.fold(chosen)))):
         raise EchokitError(
             f"the run of {settings.run!r} in {run.path} has not finished",
-            hint="`echokit run ... --resume` goes on with it; an older one is chosen with run:NAME/STAMP",
+            hint="`echokit run ... --resume` continues it; run:NAME/STAMP chooses an older one",
             where="model.weights",
+            code="run.unfinished",
         )
     return run, folds[0] if chosen is None else chosen
 
@@ -198,7 +231,7 @@ def _checkpoint(run: Run, fold: int) -> Path:
 
     best = find_checkpoint(run.fold(fold), "best")
     if best is None:
-        raise EchokitError("there are no trained weights", where=str(run.fold(fold)))
+        raise EchokitError("there are no trained weights", where=str(run.fold(fold)), code="weights.no_checkpoint")
     return best / MODEL
 
 

@@ -1,23 +1,23 @@
-"""What has to run before a recipe: the runs whose weights it starts from."""
+"""Prerequisites: the runs whose weights a recipe starts from."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from echokit.errors import EchokitError
+from echokit.pipeline.initial_weights import MissingRunError, find_weights_run
 from echokit.recipe.check import load_recipe
 from echokit.recipe.compose import find_recipe
 from echokit.recipe.recipe import Recipe
-from echokit.starting_weights import NoRunError, find_weights_run
 
 
 def missing_runs(recipe: Recipe, beside: Path, out: Path) -> list[Recipe]:
-    """Recipes of the runs that a recipe starts from, directly or not, and that have not been made: first things first.
+    """List the recipes of missing runs that a recipe starts from, directly or not, in the order to run them.
 
     Args:
-        recipe: That shall run.
-        beside: Its file: recipes in the same folder are found before the shipped ones.
-        out: Where runs are.
+        recipe: The recipe to run.
+        beside: Its file; recipes in the same folder are found before the shipped ones.
+        out: Folder of all run directories.
 
     Raises:
         EchokitError: A run is missing and there is no recipe of its name, or recipes start from each other.
@@ -27,11 +27,13 @@ def missing_runs(recipe: Recipe, beside: Path, out: Path) -> list[Recipe]:
         try:
             find_weights_run(recipe.weights, out)
             break
-        except NoRunError as missing:
+        except MissingRunError as missing:
             name = recipe.weights.run
             if name in (recipe.name, *(other.name for other in needed)):
                 raise EchokitError(
-                    f"the recipe {name!r} starts, in the end, from its own run", where="model.weights"
+                    f"the recipe {name!r} starts from its own run, directly or through others",
+                    where="model.weights",
+                    code="weights.own_run",
                 ) from None
             try:
                 beside = find_recipe(f"{name}.yaml", beside)
@@ -40,9 +42,10 @@ def missing_runs(recipe: Recipe, beside: Path, out: Path) -> list[Recipe]:
             recipe = load_recipe(beside)
             if recipe.name != name:
                 raise EchokitError(
-                    f"the recipe {beside} makes the run {recipe.name!r}, not {name!r}",
+                    f"the recipe {beside} is named {recipe.name!r}, not {name!r}",
                     hint=f"write model.weights: run:{recipe.name}",
                     where="model.weights",
+                    code="weights.other_name",
                 ) from None
             needed.insert(0, recipe)
     return needed

@@ -1,81 +1,60 @@
-"""Predictions -> Evaluation -> report: the files of a finished run."""
+"""Evaluate the folds together and write the result files of a run."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.cohort.target import TargetSettings
+from echokit.errors import EchokitError
 from echokit.evaluate.predictions import NO_PROBABILITY
-from echokit.fold import FoldResult
 from echokit.lock import Lock
 from echokit.objectives.calibration import Uncalibrated, all_or_none
-from echokit.run_hooks import RunHooks
+from echokit.pipeline.callbacks import RunCallbacks
+from echokit.pipeline.cohort_stage import preparation_warnings
+from echokit.pipeline.fold_files import FoldResult
+from echokit.pipeline.fold_plan import FoldPlan
+from echokit.pipeline.negative_controls import compute_controls
+from echokit.recipe.yaml_file import read_yaml
+from echokit.run_directory import Run, runs_folder, write_table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from echokit.controls import Controls
     from echokit.evaluate.evaluation import Evaluation
     from echokit.evaluate.predictions import Predictions
     from echokit.hooks import Section
+    from echokit.pipeline.negative_controls import Controls
 
 
 SECTIONS = "sections.json"
-"""What plugins and controls add to the report, for ``report.html``."""
+"""Report sections of plugins and controls, for ``report.html``."""
 
 
-def write_results(
-    path: Path,
-    lock: Lock,
-    results: Sequence[FoldResult],
-    *,
-    warnings: Sequence[str],
-    failures: Sequence[tuple[str, str]],
-    hooks: RunHooks,
-    controls: Controls | None = None,
-) -> None:
-    """Evaluate the folds together and write what a reader opens; ``summary.md`` comes last and marks the run complete.
-
-    Args:
-        path: The run directory.
-        lock: Of the run.
-        results: One a fold.
-        warnings: About the data, in words.
-        failures: (case_id, reason) of each video that could not be used.
-        hooks: Asked for the sections of plugins once the predictions and metrics are there.
-        controls: What the result has to beat.
+def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callbacks: RunCallbacks) -> None:
+    """Evaluate all folds and write every result file; ``summary.md`` comes last and marks the run complete.
 
     Raises:
-        DataError: The predictions can not be evaluated.
+        DataError: The predictions cannot be evaluated.
     """
     from echokit.evaluate.assessment import assess
     from echokit.evaluate.files import write_curves, write_metrics
     from echokit.report.plots import write_plots
     from echokit.report.summary import KeptEpoch, write_summary
 
-    recipe, stamp = lock.recipe, lock.stamp
-    predictions, score = scored(results, recipe.target)
-    table = predictions.table
-    write_table(table, path / "predictions.csv", stamp)
+    controls = compute_controls(plan)
+    path, lock, recipe, stamp = run.path, plan.lock, plan.recipe, plan.lock.stamp
+    predictions, score = join_folds(results, recipe.target)
+    write_table(predictions.table, path / "predictions.csv", stamp)
     history = [record for result in results for record in result.history]
     write_history(history, path / "history.jsonl", stamp)
     evaluators = [(use.name, use.build()) for use in recipe.evaluate]
-    evaluation = assess(_with_covariates(predictions, evaluators, path), evaluators, seed=recipe.seed)
+    evaluation = assess(_with_covariates(predictions, evaluators, plan), evaluators, seed=recipe.seed)
     write_metrics(evaluation, path / "metrics.json", stamp=stamp)
     write_curves(evaluation, path / "curves.json", stamp=stamp)
     kept = [
-        KeptEpoch(
-            int(result.table["fold"].iloc[0]),
-            result.kept.epoch,
-            len(result.history),
-            recipe.train.keep,
-            result.kept.note,
-        )
+        KeptEpoch(result.number, result.kept.epoch, len(result.history), recipe.train.keep, result.kept.note)
         for result in results
     ]
     plots = write_plots(
@@ -86,10 +65,11 @@ def write_results(
         positive=recipe.target.positive,
         stamp=stamp,
     )
-    sections = [*_own_sections(path, results, evaluation, controls, stamp), *hooks.sections()]
+    sections = [*_own_sections(run, results, evaluation, controls), *callbacks.sections()]
     if sections:
-        told = [{"title": section.title, "text": section.text} for section in sections]
-        (path / SECTIONS).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        content = [{"title": section.title, "text": section.text} for section in sections]
+        (path / SECTIONS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    failures = plan.dataset.preparation.failures
     write_summary(
         path / "summary.md",
         name=recipe.name,
@@ -97,81 +77,69 @@ def write_results(
         predictions=predictions,
         division=division_of(lock),
         kept=kept,
-        facts={"score": score, **_facts(lock, history), "starting weights": _start(lock, results)},
+        facts={"score": score, **_facts(lock, history), "starting weights": _weights_fact(lock, results)},
         notes=[
-            *_start_warnings(lock, results),
-            *warnings,
-            *(f"unreadable: {case_id}: {reason}" for case_id, reason in failures),
-            *hooks.problems,
+            *_weights_warnings(lock, results),
+            *plan.dataset.cohort.warnings,
+            *plan.warnings,
+            *preparation_warnings(plan.dataset),
+            *(f"unreadable: {failure.case_id}: {failure.reason}" for failure in failures),
+            *callbacks.problems,
         ],
         plots=plots,
         sections=sections,
         stamp=stamp,
         pretrained=lock.pretrained_stamp,
-        tried=tried_configurations(path.parent.parent, lock.content["data"]["fingerprint"]),
+        tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
     )
 
 
 def _own_sections(
-    path: Path,
-    results: Sequence[FoldResult],
-    evaluation: Evaluation,
-    controls: Controls | None,
-    stamp: str | None,
+    run: Run, results: Sequence[FoldResult], evaluation: Evaluation, controls: Controls | None
 ) -> list[Section]:
-    """Tell of the controls, which ``controls.json`` holds too, and of what folds chose."""
+    """Describe the controls and the configurations that folds selected; write ``controls.json``."""
     from echokit.report.controls import choice_section, control_section
 
     sections = []
     if controls is not None:
-        content = {**({"data": stamp} if stamp else {}), **controls.plain()}
-        (path / "controls.json").write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        own = [m for m in evaluation.metrics if (m.metric, m.split) == ("auroc_within_fold", "test")]
+        stamp = run.lock.stamp
+        content = {**({"data": stamp} if stamp else {}), **controls.to_dict()}
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        (run.path / "controls.json").write_text(text, encoding="utf-8")
+        within = [m for m in evaluation.metrics if (m.metric, m.split) == ("auroc_within_fold", "test")]
         test = controls.permutation
         sections.append(
             control_section(
-                own[0] if own else None,
-                [(one.name, one.what, one.auroc) for one in controls.controls],
+                within[0] if within else None,
+                [(one.name, one.description, one.auroc) for one in controls.controls],
                 permuted=(test.observed, test.null, test.p, test.repeats) if test else None,
             )
         )
     choices = [result.choice for result in results if result.choice is not None]
     if choices:
-        tried = [str(one) for one in choices[0].tried]
-        sections.append(choice_section([str(one.configuration) for one in choices], tried, choices[0].inner))
+        candidates = [str(one) for one in choices[0].candidates]
+        chosen = [str(one.configuration) for one in choices]
+        sections.append(choice_section(chosen, candidates, choices[0].n_inner_folds))
     return sections
 
 
-def _with_covariates(predictions: Predictions, evaluators: Sequence[tuple[str, Any]], path: Path) -> Predictions:
-    """Add the columns of ``cohort.csv`` that an evaluator makes subgroups by."""
-    import pandas as pd
-
-    wanted = list(dict.fromkeys(name for _, one in evaluators for name in getattr(one, "covariates", ())))
-    if not wanted:
+def _with_covariates(predictions: Predictions, evaluators: Sequence[tuple[str, Any]], plan: FoldPlan) -> Predictions:
+    """Add the columns of the cohort that evaluators group by."""
+    names = list(dict.fromkeys(name for _, one in evaluators for name in getattr(one, "covariates", ())))
+    if not names:
         return predictions
-    cohort = pd.read_csv(path / "cohort.csv", dtype={"case_id": str}).drop_duplicates("case_id").set_index("case_id")
-    cases = predictions.table["case_id"].astype(str)
-    there = {name: cases.map(cohort[name]) for name in wanted if name in cohort.columns}
-    return replace(predictions, table=predictions.table.assign(**there))
+    cohort = plan.dataset.cases.drop_duplicates("case_id").set_index("case_id")
+    cases = predictions.table["case_id"]
+    columns = {name: cases.map(cohort[name]) for name in names if name in cohort.columns}
+    return replace(predictions, table=predictions.table.assign(**columns))
 
 
-def tried_configurations(out: Path, fingerprint: str) -> int:
-    """Count the different recipes whose runs in a folder rest on the same data, unfinished runs included."""
-    hashes = set()
-    for file in out.glob("*/*/lock.yaml"):
-        text = "" if file.parent.is_symlink() else file.read_text(encoding="utf-8", errors="replace")
-        of_data = re.search(r"^ +fingerprint: (\S+)", text, re.MULTILINE)
-        if of_data and of_data[1].strip("'\"") == fingerprint:
-            hashes.update(re.findall(r"^recipe_hash: (\S+)", text, re.MULTILINE))
-    return max(1, len(hashes))
-
-
-def scored(results: Sequence[FoldResult], target: TargetSettings) -> tuple[Predictions, str]:
-    """Join the folds, turn their scores into probabilities where every fold has a calibration, and say what they are.
+def join_folds(results: Sequence[FoldResult], target: TargetSettings) -> tuple[Predictions, str]:
+    """Join the folds; scores become probabilities if every fold has a calibration.
 
     Returns:
-        The predictions; where the score is no probability, their table says so in the columns ``score_is`` and
-        ``threshold``. What the score is, in words.
+        The predictions, whose table names a score that is not a probability in the columns ``score_is`` and
+        ``threshold``; and a description of the score.
     """
     import pandas as pd
 
@@ -179,19 +147,19 @@ def scored(results: Sequence[FoldResult], target: TargetSettings) -> tuple[Predi
 
     tables = [result.table for result in results]
     calibrations = all_or_none([result.calibration for result in results])
-    wanted = f"probability of {target.definition}"
+    description = f"probability of {target.definition}"
     if calibrations is not None:
         tables = [
             table.assign(y_score=calibration(table["y_score"].to_numpy()))
             for table, calibration in zip(tables, calibrations, strict=True)
         ]
         joined = Predictions(pd.concat(tables, ignore_index=True), target.positive)
-        return joined, f"{wanted}: " + "; ".join(dict.fromkeys(one.definition for one in calibrations))
+        return joined, f"{description}: " + "; ".join(dict.fromkeys(one.definition for one in calibrations))
     threshold = results[0].threshold
     reasons = dict.fromkeys(r.calibration.reason for r in results if isinstance(r.calibration, Uncalibrated))
     why = f" (not calibrated: {'; '.join(reasons)})" if reasons else ""
     if all(result.probability for result in results):
-        return Predictions(pd.concat(tables, ignore_index=True), target.positive, threshold), wanted + why
+        return Predictions(pd.concat(tables, ignore_index=True), target.positive, threshold), description + why
     table = pd.concat(tables, ignore_index=True).assign(score_is=NO_PROBABILITY, threshold=threshold)
     return (
         Predictions(table, target.positive, threshold, probability=False),
@@ -199,24 +167,37 @@ def scored(results: Sequence[FoldResult], target: TargetSettings) -> tuple[Predi
     )
 
 
-def write_table(table: pd.DataFrame, path: Path, stamp: str | None) -> None:
-    """Write a table as CSV with every digit; a stamped one has the stamp in the column ``data``."""
-    stamped = table.assign(data=stamp) if stamp else table
-    stamped.to_csv(path, index=False, lineterminator="\n")
-
-
 def write_history(history: Sequence[Mapping[str, Any]], path: Path, stamp: str | None) -> None:
-    """Write one JSON object an epoch."""
+    """Write one JSON object for each epoch."""
     extra = {"data": stamp} if stamp else {}
     lines = [json.dumps({**record, **extra}, sort_keys=True, allow_nan=False) + "\n" for record in history]
     path.write_text("".join(lines), encoding="utf-8")
 
 
+def tried_configurations(out: Path, fingerprint: str) -> int:
+    """Count the different recipes of runs in a folder on the same data, unfinished runs included."""
+    hashes = set()
+    for file in out.glob("*/*/lock.yaml"):
+        content = {} if file.parent.is_symlink() else _content(file)
+        if content.get("data", {}).get("fingerprint") == fingerprint:
+            hashes.add(content.get("recipe_hash"))
+    return max(1, len(hashes))
+
+
+def _content(lock: Path) -> Mapping[str, Any]:
+    """Read a lock as plain data, without checking its recipe; empty if it cannot be read."""
+    try:
+        content = read_yaml(lock, environment={}).plain()
+    except EchokitError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def division_of(lock: Lock) -> str:
-    """How a run divided its data, in words."""
+    """Describe how a run split its data."""
     resample = lock.recipe.resample
     if resample.name == "official":
-        return f"By the splits that the dataset gives ({lock.content['data']['name']})."
+        return f"By the splits of the dataset ({lock.content['data']['name']})."
     settings = ", ".join(f"{name} {value}" for name, value in resample.params.items())
     return f"By the resampler `{resample.name}` ({settings}), grouped by patient, seed {lock.recipe.seed}."
 
@@ -241,14 +222,14 @@ def _facts(lock: Lock, history: Sequence[Mapping[str, Any]]) -> dict[str, str | 
     }
 
 
-def _start(lock: Lock, results: Sequence[FoldResult]) -> str:
+def _weights_fact(lock: Lock, results: Sequence[FoldResult]) -> str:
     weights, report = lock.content.get("weights"), results[0].weights
     if weights is None or report is None:
-        return "none: everything was learned here"
+        return "none: training started from random weights"
     return f"{weights['source']} ({weights['content'][:12]}): {report.headline}"
 
 
-def _start_warnings(lock: Lock, results: Sequence[FoldResult]) -> list[str]:
+def _weights_warnings(lock: Lock, results: Sequence[FoldResult]) -> list[str]:
     weights, report, stamp = lock.content.get("weights"), results[0].weights, lock.pretrained_stamp
     if weights is None:
         return []
@@ -257,8 +238,8 @@ def _start_warnings(lock: Lock, results: Sequence[FoldResult]) -> list[str]:
         lines.append(f"WARNING: {report.warning}.")
     if not weights["patients_known"]:
         lines.append(
-            f"Which patients the weights of {weights['asked']} have seen is not known, so that none of them is in the "
-            "test part was not checked."
+            f"The patients that the weights of {weights['asked']} were trained on are not known, so an overlap with "
+            "the test set could not be checked."
         )
     for what in ("preprocess", "clip"):
         now = lock.recipe.plain()[what]

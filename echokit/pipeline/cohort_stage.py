@@ -1,0 +1,126 @@
+"""The data stages of a run: recipe -> labelled cohort -> prepared cohort."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from echokit.cohort.absent import AbsentError
+from echokit.cohort.cohort import Cohort
+from echokit.cohort.exclusions import exclude
+from echokit.cohort.target import on_both_sides, targets_of
+from echokit.errors import DataError
+from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
+from echokit.progress import display
+from echokit.recipe.check import with_fallback
+from echokit.recipe.recipe import Recipe
+from echokit.sampling.windows import Windows
+from echokit.stamp import STAMP
+from echokit.store import ClipStore, Failure, steps_of
+from echokit.workspace import workspace
+
+
+def load_cohort(recipe: Recipe) -> LabelledCohort:
+    """Read the cohort of a recipe and label every case; a missing dataset is replaced by the fallback.
+
+    Raises:
+        DataError: The dataset is unusable; or it is missing, and there is no fallback or the user named its place.
+    """
+    try:
+        cohort: Cohort = recipe.data.build()()
+    except AbsentError as missing:
+        if recipe.fallback is None:
+            raise
+        _refuse_named_dataset(recipe, missing)
+        recipe = with_fallback(recipe)
+        cohort = recipe.data.build()()
+        display().say(f"{missing.message}; the recipe's fallback takes its place")
+    if cohort.phantom:
+        display().say(f"{STAMP}: synthetic hearts, no patient; every output of this run says so")
+    if recipe.exclude is not None:
+        cohort = exclude(cohort, Path(recipe.exclude))
+    targets = targets_of(cohort, recipe.target)
+    if mixed := on_both_sides(cohort, targets):
+        warning = (
+            f"{mixed} patients have cases of both classes ({recipe.target.definition}), for example at different "
+            "times: in metrics each of them counts once in each class"
+        )
+        cohort = replace(cohort, warnings=(*cohort.warnings, warning))
+    for warning in cohort.warnings:
+        display().say(f"note: {warning}")
+    return LabelledCohort(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
+
+
+def _refuse_named_dataset(recipe: Recipe, missing: AbsentError) -> None:
+    """Refuse the fallback if the user named the dataset: a typing mistake must not train on other data."""
+    node = recipe.tree.at(tuple(missing.where.split("."))) if missing.where else recipe.tree
+    source = node.origin.variable or (node.origin.file if node.origin.file.startswith("--set ") else None)
+    if source and isinstance(node.value, str):
+        hint = f"{source} names it: correct it, or remove it to run on the recipe's fallback"
+        raise DataError(missing.message, hint=hint, where=missing.where, code=missing.code) from None
+
+
+def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> PreparedCohort:
+    """Decode and preprocess every video that is not in the clip store yet.
+
+    Args:
+        labelled: The cohort and its recipe.
+        verify: Read every stored clip and check it.
+
+    Raises:
+        DataError: More videos than ``data.max_unreadable`` allows cannot be used.
+    """
+    recipe, cases = labelled.recipe, labelled.cohort.cases
+    sources = [(str(case), Path(source)) for case, source in zip(cases["case_id"], cases["source"], strict=True)]
+    preparation = ClipStore(workspace() / "store").prepare(sources, steps_of(recipe.preprocess), verify=verify)
+    if preparation.damaged:
+        display().say(_changed(preparation.damaged))
+    _check_failures(labelled, preparation.failures)
+    rows, targets = preparation.rows, labelled.targets
+    return PreparedCohort(
+        recipe,
+        replace(labelled.cohort, cases=cases.iloc[rows].reset_index(drop=True)),
+        replace(targets, y_true=targets.y_true[rows], value=targets.value[rows]),
+        preparation,
+    )
+
+
+def _check_failures(labelled: LabelledCohort, failures: tuple[Failure, ...]) -> None:
+    """List the first unusable videos; refuse the cohort if there are too many."""
+    places, n = labelled.cohort.places, len(labelled.cohort)
+    names = [f"{one.case_id} ({places[one.case_id]})" if one.case_id in places else one.case_id for one in failures]
+    for name, failure in list(zip(names, failures, strict=True))[:10]:
+        display().say(f"unreadable: {name}: {failure.reason}")
+    allowed = labelled.recipe.max_unreadable
+    if len(failures) / n > allowed:
+        raise DataError(
+            f"{len(failures)} of {n} videos cannot be used, more than data.max_unreadable ({allowed:.0%}): "
+            f"{names[0]}: {failures[0].reason}",
+            hint="fix or exclude them (data.exclude), or allow more",
+            where="data",
+            code="data.too_many_unreadable",
+        )
+
+
+def preparation_warnings(dataset: PreparedCohort) -> list[str]:
+    """Describe short videos, changed clips and notes about videos, each with its count."""
+    preparation = dataset.preparation
+    changed = [_changed(preparation.changed)] if preparation.changed else []
+    notes = sorted(preparation.notes().items(), key=lambda n: (-n[1], n[0]))
+    return [*changed, *(f"{count} videos: {note}" for note, count in notes)]
+
+
+def padding_warnings(dataset: PreparedCohort) -> list[str]:
+    """Describe how many videos are shorter than a window of the recipe."""
+    lengths, recipe = dataset.clips.lengths, dataset.recipe
+    windows: Windows = recipe.clip.build()(lengths, "test", 0, recipe.seed)
+    count, frames = windows.padded(), windows.frames.shape[1]
+    if not count:
+        return []
+    return [
+        f"{count} of {len(lengths)} videos are too short for a clip of {frames} frames: blank frames were added to them"
+    ]
+
+
+def _changed(count: int) -> str:
+    return f"{count} prepared clips had changed since they were written (a failing disk?) and were prepared again"

@@ -1,0 +1,231 @@
+"""Fit one fold: build its model, train it, score every case with the selected epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.cohort.cohort import SPLITS, Fold
+from echokit.objectives.objective import Objective, initial_bias_of, threshold_of
+from echokit.pipeline.build_model import build_model_from_recipe, dropout_rate, features_cache, fold_seed
+from echokit.pipeline.fold_files import (
+    CALIBRATION,
+    CHOICE,
+    WEIGHTS,
+    FoldResult,
+    calibrate,
+    load_scores,
+    save_json,
+    save_scores,
+    subset,
+    summarize_targets,
+)
+from echokit.pipeline.fold_plan import FoldPlan
+from echokit.pipeline.head_search import Choice, LabelledFold
+from echokit.pipeline.prepared_cohort import PreparedCohort
+from echokit.progress import display
+from echokit.recipe.recipe import Recipe
+from echokit.run_directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from echokit.models.echo_model import EchoModel
+    from echokit.models.norm import Norm
+    from echokit.models.transfer import WeightReport
+    from echokit.training.scoring import Scores
+    from echokit.training.watch import Watch
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """The model of one fold before training.
+
+    Attributes:
+        model: The model.
+        norms: Normalisation of each stream.
+        report: Which initial weights were loaded; None if all weights are random.
+    """
+
+    model: EchoModel
+    norms: Mapping[str, Norm]
+    report: WeightReport | None
+
+
+def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: Watch) -> FoldResult:
+    """Train one fold and score all of its cases; the result depends on the lock and the fold alone.
+
+    Raises:
+        EchokitError: The training failed in a way that the user can fix.
+    """
+    from echokit.training.loop import fit
+    from echokit.training.processes import processes
+
+    dataset, folder, phantom = plan.dataset, run.fold(fold.number), plan.lock.phantom
+    choice = choose_configuration(plan, fold)
+    recipe = choice.configuration.recipe if choice else plan.recipe
+    objective: Objective = recipe.objective.build()(subset(dataset.targets, fold.train))
+    start = start_model(plan, fold, recipe, objective)
+    if start.report is not None and processes().first:
+        _show_weights(start.report, show=fold.number == 0)
+        save_json(folder, WEIGHTS, start.report.plain())
+    result = fit(
+        start.model,
+        objective,
+        dataset.clips,
+        dataset.targets,
+        fold,
+        recipe.clip.build(),
+        recipe.train,
+        seed=recipe.seed,
+        device=plan.compute.device,
+        directory=folder,
+        resume=plan.resume,
+        watch=callback,
+        augment=[use.build() for use in recipe.augment],
+        case_ids=dataset.case_ids,
+        metadata=checkpoint_facts(plan, fold, start.norms),
+        norms_given=start.report is not None and start.report.batch_norms,
+        cache=features_cache(recipe, shared=plan.shares_features, cases=len(dataset.cases)),
+        backbone=plan.frozen.hash if plan.frozen else None,
+    )
+    cases = np.concatenate([fold.train, fold.val, fold.test])
+    table = load_scores(folder, set(np.array(dataset.case_ids)[cases])) if plan.resume else None
+    if table is None:
+        table = score_fold(plan, fold, start.model, objective)
+        if processes().first:
+            save_scores(folder, table, phantom=phantom)
+    calibration = calibrate(objective, table)
+    if processes().first:
+        if choice is not None:
+            save_json(folder, CHOICE, {"phantom": phantom, **choice.to_dict()})
+        if calibration is not None:
+            save_json(folder, CALIBRATION, {"phantom": phantom, "calibration": calibration.plain()})
+    return FoldResult(
+        table=table,
+        probability=objective.probability,
+        threshold=threshold_of(objective),
+        calibration=calibration,
+        history=list(result.history),
+        kept=result.kept,
+        weights=start.report,
+        choice=choice,
+    )
+
+
+def choose_configuration(plan: FoldPlan, fold: Fold) -> Choice | None:
+    """Select a configuration inside the training set of a fold; None if the recipe does not search."""
+    if plan.head_search is None or not plan.head_search.is_search:
+        return None
+    return plan.head_search.choose([LabelledFold(plan.dataset.targets.y_true, fold)])[0]
+
+
+def start_model(plan: FoldPlan, fold: Fold, recipe: Recipe, objective: Objective) -> FoldModel:
+    """Build the model of a fold with its initial weights, normalisation and head.
+
+    Args:
+        plan: What all folds share.
+        fold: Its training set gives the normalisation.
+        recipe: The recipe of this fold; a search may have changed its dropout rate.
+        objective: Gives the initial bias of the head.
+    """
+    from echokit.training.data import norm_statistics, of_cases
+
+    seed, weights = fold_seed(recipe.seed, fold.number), plan.weights
+    if plan.frozen is not None:
+        start = FoldModel(plan.frozen.start_head(seed, dropout_rate(recipe)), plan.frozen.norms, plan.frozen.report)
+    else:
+        norms = norm_statistics(plan.dataset.clips, of_cases(plan.spec.windows, fold.train))
+        norms = weights.norms(plan.spec.shapes, norms) if weights else norms
+        model = build_model_from_recipe(recipe, plan.spec.shapes, plan.spec.outputs, norms, seed)
+        start = FoldModel(model, norms, weights.load_into(model) if weights else None)
+    if (bias := initial_bias_of(objective)) and not (weights and weights.settings.head == "keep"):
+        start.model.start_at(bias)
+    return start
+
+
+def checkpoint_facts(plan: FoldPlan, fold: Fold, norms: Mapping[str, Norm]) -> dict[str, Any]:
+    """Describe the weights of a fold inside their file: data, target, clips, shapes and normalisation."""
+    lock, recipe = plan.lock, plan.recipe
+    weights = lock.content["weights"]
+    return {
+        "weights": weights and {key: weights[key] for key in ("content", "phantom")},
+        "recipe_hash": lock.recipe_hash,
+        "phantom": lock.phantom,
+        "positive": recipe.target.positive,
+        "target": recipe.target.definition,
+        "clip": recipe.clip.plain(),
+        "preprocess": [use.plain() for use in recipe.preprocess],
+        "fold": fold.number,
+        "shapes": {name: [s.channels, s.frames, s.height, s.width] for name, s in plan.spec.shapes.items()},
+        "norms": {name: {"mean": list(norm.mean), "std": list(norm.std)} for name, norm in norms.items()},
+        "train_targets": summarize_targets(plan.dataset.targets, fold.train),
+    }
+
+
+def score_fold(plan: FoldPlan, fold: Fold, model: EchoModel, objective: Objective) -> pd.DataFrame:
+    """Score every case of a fold: the rows of ``predictions.csv``."""
+    import pandas as pd
+
+    tables = []
+    for split, rows in zip(SPLITS, (fold.train, fold.val, fold.test), strict=True):
+        if len(rows):
+            tables.append(_score_rows(plan.dataset, split, fold, _score(plan, rows, model, objective)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _score(plan: FoldPlan, rows: Integers, model: EchoModel, objective: Objective) -> Scores:
+    from echokit.training.data import of_cases
+    from echokit.training.scoring import score, scores_of_cases
+
+    if plan.frozen is not None:
+        return scores_of_cases(objective, *plan.frozen.head_outputs(rows))
+    # Every set uses the windows of split "test": scores of the training set are free of random windows too.
+    recipe, clips = plan.recipe, plan.dataset.clips
+    windows = recipe.clip.build()(clips.lengths, "test", 0, recipe.seed)
+    return score(
+        model,
+        objective,
+        clips,
+        of_cases(windows, rows),
+        batch_size=recipe.train.eval_batch_size or recipe.train.batch_size,
+        device=plan.compute.device,
+        precision=plan.compute.precision,
+    )
+
+
+def _score_rows(dataset: PreparedCohort, split: str, fold: Fold, scores: Scores) -> pd.DataFrame:
+    import pandas as pd
+
+    rows, targets = scores.case, dataset.targets
+    table = pd.DataFrame(
+        {
+            "case_id": dataset.cases["case_id"].to_numpy()[rows],
+            "patient_id": dataset.patients[rows],
+            "split": split,
+            "repeat": fold.repeat,
+            "fold": fold.number,
+            "y_true": targets.y_true[rows],
+            "y_score": scores.score,
+        }
+    )
+    if targets.quantity:
+        table["target"] = targets.value[rows]
+    if scores.prediction is not None:
+        table["prediction"] = scores.prediction
+    return table
+
+
+def _show_weights(report: WeightReport, *, show: bool) -> None:
+    """Show which weights were loaded, once for all folds: it is the same in every fold."""
+    if show:
+        for line in str(report).splitlines():
+            display().say(f"weights: {line}")
+        if report.warning:
+            display().say(f"WARNING: {report.warning}")

@@ -1,0 +1,156 @@
+"""Files of one finished fold, beside its checkpoint: scores, calibration, selected configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.errors import EchokitError
+from echokit.objectives.calibration import Calibration, Uncalibrated, calibration_from
+from echokit.objectives.objective import Objective, Targets, calibrator_of
+from echokit.stamp import STAMP
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from echokit.models.transfer import WeightReport
+    from echokit.pipeline.head_search import Choice
+    from echokit.training.keep import Kept
+
+SCORES, CALIBRATION, CHOICE, WEIGHTS = (
+    "predictions.csv",
+    "calibration.json",
+    "choice.json",
+    "starting_weights.json",
+)
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """The result of one fold.
+
+    Attributes:
+        table: Rows of ``predictions.csv``, with the scores of the objective, not yet calibrated.
+        probability: Whether these scores are probabilities.
+        threshold: A case with this score or a higher one is classified as positive.
+        calibration: Turns these scores into probabilities, or the reason why not; None if the objective has none.
+        history: One record for each epoch.
+        kept: The selected epoch.
+        weights: Which initial weights were loaded; None if training started from random weights.
+        choice: The configuration selected inside the fold, if the recipe searches.
+    """
+
+    table: pd.DataFrame
+    probability: bool
+    threshold: float
+    calibration: Calibration | Uncalibrated | None
+    history: list[Mapping[str, Any]]
+    kept: Kept
+    weights: WeightReport | None = None
+    choice: Choice | None = None
+
+    @property
+    def number(self) -> int:
+        """Number of the fold."""
+        return int(self.table["fold"].iloc[0])
+
+
+def save_scores(folder: Path, table: pd.DataFrame, *, phantom: bool) -> None:
+    """Write the scores of a fold with every digit, not yet calibrated."""
+    from echokit.training.checkpoint import write_text
+
+    stamped = table.assign(data=STAMP) if phantom else table
+    write_text(folder / SCORES, stamped.to_csv(index=False, lineterminator="\n"))
+
+
+def load_scores(folder: Path, case_ids: set[str]) -> pd.DataFrame | None:
+    """Read what `save_scores` wrote, to the bit; None if it is missing or of other cases."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(
+            folder / SCORES,
+            dtype={"case_id": str, "patient_id": str, "split": str},
+            converters=dict.fromkeys(("y_score", "target", "prediction"), float),  # pandas' own parser may lose a bit
+        )
+    except (OSError, ValueError):
+        return None
+    if "case_id" not in table or set(table["case_id"]) != case_ids:
+        return None
+    return table.drop(columns="data", errors="ignore")
+
+
+def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncalibrated | None:
+    """Fit the objective's calibration to the validation patients of a fold.
+
+    The epoch was selected on the same patients, so the calibration is slightly too confident.
+
+    Args:
+        objective: Objective of the fold.
+        table: Rows of ``predictions.csv``, with the scores of the objective.
+    """
+    from echokit.evaluate.predictions import Predictions
+
+    calibrator = calibrator_of(objective)
+    if calibrator is None:
+        return None
+    rows = table[table["split"] == "val"]
+    if rows.empty:
+        return Uncalibrated("there is no validation set")
+    patients = Predictions(rows).per_patient()
+    value = patients.table["target"] if "target" in patients.table else patients.table["y_true"] * np.nan
+    return calibrator(patients.y_score, patients.y_true, value.to_numpy(np.float64))
+
+
+def save_json(folder: Path, name: str, content: Mapping[str, Any]) -> None:
+    """Write a JSON file of a fold."""
+    from echokit.training.checkpoint import write_text
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / name, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def load_calibration(folder: Path) -> Calibration | Uncalibrated:
+    """Read the calibration of a fold.
+
+    Raises:
+        EchokitError: It is missing or damaged.
+    """
+    path = folder / CALIBRATION
+    try:
+        return calibration_from(json.loads(path.read_text(encoding="utf-8"))["calibration"])
+    except (OSError, ValueError, TypeError, KeyError, EchokitError) as error:
+        raise EchokitError(
+            f"the calibration cannot be read: {error}", where=str(path), code="fold.bad_calibration"
+        ) from error
+
+
+def summarize_targets(targets: Targets, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Summarize training targets by class sizes and means: what an objective needs, and no value of a case."""
+    classes = [targets.value[rows][targets.y_true[rows] == label] for label in (0, 1)]
+    return {
+        "sizes": [len(values) for values in classes],
+        "means": [float(values.mean()) for values in classes],
+        "below": targets.below,
+    }
+
+
+def targets_like(summary: Mapping[str, Any]) -> Targets:
+    """Create targets with the class sizes and means of a checkpoint, to build its objective again."""
+    sizes = summary["sizes"]
+    return Targets(
+        np.repeat(np.array([0, 1], np.int64), sizes),
+        np.repeat(np.array(summary["means"], np.float64), sizes),
+        summary["below"],
+    )
+
+
+def subset(targets: Targets, rows: npt.NDArray[np.int64]) -> Targets:
+    """Select the targets of some cases."""
+    return replace(targets, y_true=targets.y_true[rows], value=targets.value[rows])

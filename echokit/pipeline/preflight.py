@@ -1,0 +1,247 @@
+"""Preflight: every check before training, so that a mistake costs seconds and not a night.
+
+`preflight` checks what is known before a video is opened; ``--dry-run`` ends after it. `check_prepared`, `check_budget`
+and `check_controls` need prepared clips.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from echokit.cohort.cohort import Fold
+from echokit.errors import EchokitError
+from echokit.leaks import check_fold, refuse_leaks
+from echokit.models.norm import raw
+from echokit.models.shape import InputShape
+from echokit.pipeline.build_model import ModelSpec, build_model_from_recipe, infer_input_shapes
+from echokit.pipeline.covariates import covariate_columns
+from echokit.pipeline.frozen_backbone import FrozenBackbone, trains_only_heads
+from echokit.pipeline.initial_weights import InitialWeights, pin_initial_weights
+from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
+from echokit.pipeline.session import Session
+from echokit.recipe.recipe import Recipe
+from echokit.recipe.search import search_of
+
+if TYPE_CHECKING:
+    from echokit.training.device import Compute
+
+MEASURED_CLIPS = 4
+FROZEN = "train.phases: [{name: head, train: [head], epochs: 20}]"
+
+
+@dataclass(frozen=True)
+class CheckedCohort:
+    """A cohort that passed every check before preparing.
+
+    Attributes:
+        cohort: The cohort; its recipe names the exact initial weights.
+        weights: Initial weights; None to start from random ones.
+        folds: All folds, if every video can be prepared.
+        shapes: Input shapes of the model, if the recipe alone gives them.
+    """
+
+    cohort: LabelledCohort
+    weights: InitialWeights | None
+    folds: tuple[Fold, ...]
+    shapes: Mapping[str, InputShape] | None
+
+    def missing_videos(self) -> list[str]:
+        """List the cases whose video does not exist."""
+        cases = self.cohort.cohort.cases
+        sources = zip(cases["case_id"], cases["source"], strict=True)
+        return [str(case) for case, source in sources if not Path(source).exists()]
+
+
+def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
+    """Check everything that is known before a video is opened.
+
+    Raises:
+        EchokitError: The initial weights are missing or were trained on test patients, the model cannot be built, a
+            fold cannot be trained, there is no such fold, or a control names a column that the cohort lacks.
+    """
+    cohort, weights = pin_initial_weights(cohort, session.request)
+    recipe = cohort.recipe
+    shapes = infer_input_shapes(recipe)
+    if shapes is not None:
+        check_model(recipe, shapes)
+    folds = cohort.draw_folds()
+    check_folds(cohort, folds, weights)
+    numbers, only_fold = [fold.number for fold in folds], session.request.only_fold
+    if only_fold is not None and only_fold not in numbers:
+        raise EchokitError(
+            f"there is no fold {only_fold}",
+            hint=f"the folds are {numbers[0]} to {numbers[-1]}",
+            where="--fold",
+            code="fold.unknown",
+        )
+    for columns in recipe.controls.covariates.values() if recipe.controls else ():
+        covariate_columns(cohort.cohort.cases, columns)
+    return CheckedCohort(cohort, weights, folds, shapes)
+
+
+def check_folds(cohort: LabelledCohort, folds: Sequence[Fold], weights: InitialWeights | None) -> None:
+    """Refuse folds that cannot be trained or that leak patients.
+
+    Raises:
+        EchokitError: A training set has one class, a patient is in two sets, the keep rule needs a validation set that
+            is not there, or the initial weights were trained on test patients.
+    """
+    from echokit.training.keep import require_validation
+
+    for fold in folds:
+        check_fold(fold, cohort.targets, cohort.patients)
+        require_validation(cohort.recipe.train.keep, len(fold.val))
+        if weights is not None:
+            weights.check_no_test_overlap(cohort.patients[fold.test])
+
+
+def check_model(recipe: Recipe, shapes: Mapping[str, InputShape]) -> None:
+    """Build the model of a recipe once, to refuse a name, a size or a part early.
+
+    Args:
+        recipe: Its fusion and backbone are built; the parts that ``train`` names must exist.
+        shapes: Shape of each input stream.
+
+    Raises:
+        EchokitError: The model cannot be built, or has no such part.
+    """
+    from echokit.training.parts import require_parts
+
+    norms = {stream: raw(shape.channels) for stream, shape in shapes.items()}
+    model = build_model_from_recipe(recipe, shapes, 1, norms, recipe.seed)
+    parts = [part for phase in recipe.train.phases or () for part in phase.train]
+    require_parts(model, parts, "train.phases")
+    require_parts(model, recipe.train.l1.on if recipe.train.l1 else (), "train.l1.on")
+
+
+def check_prepared(
+    checked: CheckedCohort, dataset: PreparedCohort, spec: ModelSpec, folds: Sequence[Fold]
+) -> list[str]:
+    """Check again what unusable videos may have changed, and what only the clips show.
+
+    Returns:
+        Warnings about recordings that occur more than once.
+
+    Raises:
+        EchokitError: The model cannot take the clips, a fold cannot be trained, or a recording is in two sets of it.
+    """
+    if checked.shapes is None:
+        check_model(dataset.recipe, spec.shapes)
+    if folds is not checked.folds:
+        check_folds(dataset, folds, checked.weights)
+    by_patient = dataset.recipe.resample.name != "official"
+    return refuse_leaks(dataset.cases, dataset.clips.headers, folds, by_patient=by_patient)
+
+
+def check_controls(dataset: PreparedCohort, frozen: FrozenBackbone | None, weights: InitialWeights | None) -> None:
+    """Refuse controls that need what the run does not have.
+
+    Raises:
+        EchokitError: The backbone is not frozen, or the initial weights have no head.
+    """
+    settings = dataset.recipe.controls
+    if settings is None:
+        return
+    for name in ("permutations", "predicted_ef", "single_frame"):
+        if getattr(settings, name) and frozen is None:
+            raise EchokitError(
+                "this control needs a backbone that no phase trains, and weights that it comes from",
+                hint=FROZEN,
+                where=f"controls.{name}",
+                code="controls.not_frozen",
+            )
+    if settings.predicted_ef and not (weights and {"head.weight", "head.bias"} <= set(weights.tensors)):
+        raise EchokitError(
+            "the initial weights have no head, so they predict nothing",
+            hint="start from a run, or remove the control",
+            where="controls.predicted_ef",
+            code="controls.no_head",
+        )
+
+
+def count_models(recipe: Recipe, folds: int) -> int:
+    """Count the models of a recipe that needs a frozen backbone to be affordable; 0 for any other.
+
+    Args:
+        recipe: The recipe.
+        folds: Number of folds.
+    """
+    shuffles = recipe.controls.permutations if recipe.controls else 0
+    if not shuffles and not getattr(recipe.resample.component.load(), "frozen_only", False):
+        return 0
+    configurations = math.prod(len(values) for values in search_of(recipe).values())
+    inner = int(getattr(recipe.resample.values, "inner", 0)) if configurations > 1 else 0
+    per_fold = configurations * inner + 1
+    repeats = int(getattr(recipe.resample.values, "repeats", 1))
+    permuted = min(recipe.controls.permutation_repeats, repeats) if recipe.controls else 0
+    return per_fold * (folds + shuffles * permuted * folds // repeats)
+
+
+def check_budget(models: int, dataset: PreparedCohort, spec: ModelSpec, fold: Fold, compute: Compute) -> None:
+    """Refuse to train so many whole models, and estimate how long it would take.
+
+    Raises:
+        EchokitError: Always.
+    """
+    recipe = dataset.recipe
+    subject = f"the resampler {recipe.resample.name!r}"
+    if recipe.controls and recipe.controls.permutations:
+        subject += f" with {recipe.controls.permutations} permutations"
+    if trains_only_heads(recipe.train):
+        raise EchokitError(
+            f"{subject} trains {models:,} heads on one backbone, and here every fold has another one: it starts from "
+            "random weights or is normalised by its own training set",
+            hint="start from weights of the whole backbone that carry their normalisation: model.weights: run:NAME",
+            where="model.weights",
+            code="budget.several_backbones",
+        )
+    seconds = models * recipe.train.epochs * len(fold.train) * seconds_per_clip(dataset, spec, fold, compute)
+    raise EchokitError(
+        f"{subject} trains {models:,} models; with the whole network this would take about {format_duration(seconds)} "
+        f"on this machine ({recipe.train.epochs} epochs of {len(fold.train)} clips each; one step was measured)",
+        hint=f"freeze the backbone: {FROZEN}",
+        where="train.phases",
+        code="budget.whole_models",
+    )
+
+
+def seconds_per_clip(dataset: PreparedCohort, spec: ModelSpec, fold: Fold, compute: Compute) -> float:
+    """Measure one training step of the whole model."""
+    import torch
+
+    from echokit.training.data import batches, norm_statistics, of_cases
+
+    recipe, targets = dataset.recipe, dataset.targets
+    windows = of_cases(spec.windows, fold.train[:MEASURED_CLIPS])
+    norms = norm_statistics(dataset.clips, windows)
+    objective = recipe.objective.build()(targets)
+    model = build_model_from_recipe(recipe, spec.shapes, spec.outputs, norms, 0)
+    model.to(compute.device).train()
+    [batch] = batches(dataset.clips, windows, np.arange(len(windows)), len(windows), compute.device)
+    y = torch.from_numpy(targets.y_true[batch.rows]).to(compute.device)
+    value = torch.from_numpy(targets.value[batch.rows].astype(np.float32)).to(compute.device)
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        with compute.precision.context(compute.device):
+            outputs = model(batch.streams, batch.valid)
+        total, weight = objective.loss(outputs.float(), y, value)
+        torch.autograd.backward(total / weight)
+        weight.item()  # waits for the device
+        seconds.append(time.perf_counter() - started)
+    return min(seconds) / len(windows)
+
+
+def format_duration(seconds: float) -> str:
+    """Format a duration: ``40 minutes``, ``17 hours``, ``12 days``."""
+    for unit, size, most in (("seconds", 1, 120), ("minutes", 60, 120), ("hours", 3600, 72)):
+        if seconds < size * most:
+            return f"{max(1, round(seconds / size)):,} {unit}"
+    return f"{seconds / 86400:,.0f} days"

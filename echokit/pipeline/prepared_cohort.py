@@ -1,0 +1,92 @@
+"""The cohort as it passes through a run: first with labels, then with prepared clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from echokit.cohort.cohort import SPLITS, Cohort, Fold
+from echokit.fingerprint import digest
+from echokit.objectives.objective import Targets
+from echokit.recipe.recipe import Recipe
+from echokit.store import Preparation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from echokit.prepared import PreparedClips
+
+
+@dataclass(frozen=True)
+class LabelledCohort:
+    """A cohort with the class of every case; no video has been opened.
+
+    Attributes:
+        recipe: As it runs: with its fallback in place if the dataset is missing.
+        cohort: Its cases, with the column ``y_true``.
+        targets: What the model learns, in the order of the cases.
+    """
+
+    recipe: Recipe
+    cohort: Cohort
+    targets: Targets
+
+    @cached_property
+    def patients(self) -> npt.NDArray[Any]:
+        """(cases,) patient of each case."""
+        return self.cohort.cases["patient_id"].to_numpy()
+
+    def draw_folds(self) -> tuple[Fold, ...]:
+        """Split the cohort as the recipe says.
+
+        Raises:
+            DataError: The cohort cannot be split in this way.
+        """
+        return tuple(self.recipe.resample.build()(self.cohort, self.recipe.seed))
+
+
+@dataclass(frozen=True)
+class PreparedCohort(LabelledCohort):
+    """The cases whose videos could be prepared, with their clips.
+
+    Attributes:
+        preparation: The clips in the order of the cases, and the videos that failed.
+    """
+
+    preparation: Preparation
+
+    @property
+    def cases(self) -> pd.DataFrame:
+        """One row for each prepared case."""
+        return self.cohort.cases
+
+    @property
+    def clips(self) -> PreparedClips:
+        """The prepared clips, in the order of the cases."""
+        return self.preparation.clips
+
+    @property
+    def case_ids(self) -> list[str]:
+        """The ``case_id`` of each case."""
+        return self.cases["case_id"].astype(str).tolist()
+
+    def facts(self) -> dict[str, Any]:
+        """Describe the data for a lock. The fingerprint covers cases, splits, video contents and targets."""
+        cases = self.cases
+        rows = zip(cases["case_id"], cases["split"], self.preparation.contents, self.targets.value, strict=True)
+        return {
+            "name": self.cohort.name,
+            "phantom": self.cohort.phantom,
+            "fingerprint": digest([[str(c), str(s), content, repr(float(value))] for c, s, content, value in rows]),
+            "cases": len(cases),
+            "excluded": self.cohort.excluded,
+            "unreadable": len(self.preparation.failures),
+            "splits": {
+                split: {"cases": int(chosen.sum()), "positive": int(cases["y_true"][chosen].sum())}
+                for split in SPLITS
+                if (chosen := cases["split"] == split).any()
+            },
+        }

@@ -1,0 +1,39 @@
+"""The core loop: recipe -> cohort -> prepared clips -> folds -> results -> report."""
+
+from __future__ import annotations
+
+from echokit.pipeline.callbacks import run_callbacks
+from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
+from echokit.pipeline.fit_fold import fit_fold
+from echokit.pipeline.fold_plan import plan_folds
+from echokit.pipeline.inference.input_check import write_input_reference
+from echokit.pipeline.open_run import open_run
+from echokit.pipeline.preflight import preflight
+from echokit.pipeline.session import RunRequest, start_session
+from echokit.pipeline.write_report import try_report
+from echokit.pipeline.write_results import write_results
+from echokit.run_directory import Run
+
+
+def run(request: RunRequest) -> Run:
+    """Run a recipe from its data to its report; every stage hands its value to the next.
+
+    Raises:
+        EchokitError: A mistake that the user can fix.
+        Interrupted: A signal stopped the training; ``--resume`` continues it.
+    """
+    session = start_session(request)  # device and processes
+    with session.main_process_first():  # the other processes find what the main one has prepared
+        cohort = load_cohort(request.recipe)  # cases and labels, of the fallback if the dataset is missing
+        checked = preflight(cohort, session)  # folds, initial weights, model: every mistake that shows before a video
+        dataset = prepare_clips(checked.cohort)  # decoded, masked, resized clips in the store
+    plan = plan_folds(checked, dataset, session)  # what all folds share; checks that need the clips
+    run = open_run(plan, session)  # the first files: lock.yaml and cohort.csv
+    with run_callbacks(run, plan, session) as callbacks:  # progress bars, trackers, hooks of plugins
+        results = [fit_fold(plan, fold, run, callbacks) for fold in plan.selected]
+        if plan.only_fold is None and session.is_main:
+            write_results(plan, run, results, callbacks)  # predictions, metrics, curves, figures, summary
+            write_input_reference(plan, run)  # the look of the training clips, for `echokit predict`
+            try_report(plan, run)  # report.html; an error there does not end the run
+    session.wait()
+    return run

@@ -1,0 +1,99 @@
+"""Session: what was requested of one run, and the device and processes that compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from echokit.lock import Lock
+from echokit.progress import Silent, display, shown_by
+from echokit.recipe.recipe import Recipe
+from echokit.run_directory import Run
+from echokit.workers import stop_in_a_worker
+
+if TYPE_CHECKING:
+    import torch
+
+    from echokit.training.processes import Processes
+    from echokit.training.watch import Watch
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run, where and how.
+
+    Attributes:
+        recipe: The recipe.
+        out: Folder of all run directories.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        lock: A lock to repeat. Its data must be the same; other differences are reported.
+        resume: A run of the same recipe to continue.
+        only_fold: Train this fold only. Such a run is not evaluated.
+        callback: Notified of training steps and epochs.
+    """
+
+    recipe: Recipe
+    out: Path = Path("runs")
+    device: str = "auto"
+    lock: Lock | None = None
+    resume: Run | None = None
+    only_fold: int | None = None
+    callback: Watch | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """The device and the processes of one run.
+
+    Attributes:
+        request: What to run.
+        device: Where this process computes.
+        distributed: All processes that train together; usually one.
+        threads: CPU threads of this process.
+    """
+
+    request: RunRequest
+    device: torch.device
+    distributed: Processes
+    threads: int
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and prints."""
+        return self.distributed.first
+
+    @contextmanager
+    def main_process_first(self) -> Iterator[None]:
+        """Run the block in the main process first, then silently in the others, which find its files."""
+        with shown_by(display() if self.is_main else Silent()), self.distributed.first_alone():
+            yield
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        self.distributed.wait()
+
+    def warn(self, messages: Iterable[str]) -> None:
+        """Show messages, once for all processes."""
+        for message in messages:
+            if self.is_main:
+                display().say(message)
+
+
+def start_session(request: RunRequest) -> Session:
+    """Choose the device and join the processes that a launcher has started.
+
+    Raises:
+        EchokitError: The device, a tracker or the launcher's processes are not there.
+    """
+    stop_in_a_worker()
+    from echokit.training.device import choose_device, fix_threads
+    from echokit.training.processes import join
+    from echokit.training.track import require_trackers
+
+    require_trackers(request.recipe.track)
+    threads = fix_threads()
+    distributed, device = join(choose_device(request.device))
+    return Session(request, device, distributed, threads)

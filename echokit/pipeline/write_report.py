@@ -1,0 +1,126 @@
+"""Write report.html, at the end of a run or again from its directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from echokit.errors import DataError, EchokitError
+from echokit.page.loops import MOST_FRAMES, Shown, Source
+from echokit.page.write import write_page
+from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
+from echokit.pipeline.prepared_cohort import PreparedCohort
+from echokit.pipeline.write_results import division_of, tried_configurations
+from echokit.progress import display
+from echokit.run_directory import Run, runs_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from echokit.pipeline.fold_plan import FoldPlan
+
+NOTES = "## Notes and warnings"
+CONTROL_MASKS = ("no_mask", "random_mask")
+"""Masks that do not look at the picture: they may leave names of patients."""
+
+
+def try_report(plan: FoldPlan, run: Run) -> None:
+    """Write the report of a run that has just finished; an error is shown and does not end the run."""
+    if not plan.recipe.report.page:
+        return
+    try:
+        write_report(run, frames_of(plan.dataset) if plan.lock.phantom else None)
+    except Exception as error:
+        message = str(error) if isinstance(error, EchokitError) else f"{type(error).__name__}: {error}"
+        display().say(f"report.html was not written: {message}; echokit report {run.path} tries again")
+
+
+def report(run: Run, *, frames: bool = False) -> Path:
+    """Write the report of a finished run again.
+
+    Args:
+        run: The run.
+        frames: Show frames of patients. Frames of phantoms are always shown.
+
+    Raises:
+        EchokitError: The run is unfinished, its data have changed, or the report cannot be written.
+    """
+    lock = run.lock
+    if not (frames or lock.phantom) or not lock.recipe.report.cases:
+        return write_report(run)
+    masks = [use.name for use in lock.recipe.preprocess if use.component.mask and use.name not in CONTROL_MASKS]
+    if not lock.phantom and not masks:
+        raise DataError(
+            "the recipe has no mask, so frames may show names of patients",
+            hint="add sector_mask or motion_mask to preprocess",
+            code="report.no_mask",
+        )
+    dataset = prepare_clips(load_cohort(lock.recipe))
+    if dataset.facts()["fingerprint"] != lock.content["data"]["fingerprint"]:
+        raise DataError(
+            "the data are not those of the run",
+            hint="without --frames the report needs no data",
+            code="report.other_data",
+        )
+    return write_report(run, frames_of(dataset, masked_only=not lock.phantom))
+
+
+def write_report(run: Run, source: Source | None = None) -> Path:
+    """Write report.html of a finished run.
+
+    Args:
+        run: The run.
+        source: Gives the frames of a case; None shows none. The caller decides whether frames may be shown.
+
+    Raises:
+        EchokitError: The run is unfinished, or the report cannot be written.
+    """
+    if not run.complete:
+        raise EchokitError(
+            "the run has not finished",
+            hint="echokit run ... --resume continues it",
+            where=str(run.path),
+            code="run.unfinished",
+        )
+    lock = run.lock
+    return write_page(
+        run,
+        notes=notes_of(run),
+        tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
+        division=division_of(lock),
+        source=source,
+        cases=lock.recipe.report.cases,
+    )
+
+
+def notes_of(run: Run) -> list[str]:
+    """The notes and warnings that stand in a run's summary."""
+    text = (run.path / "summary.md").read_text(encoding="utf-8")
+    part = text.partition(NOTES)[2].partition("\n## ")[0]
+    return [line.removeprefix("- ") for line in part.splitlines() if line.startswith("- ")]
+
+
+def frames_of(dataset: PreparedCohort, *, masked_only: bool = False) -> Source:
+    """Give the prepared frames of each case.
+
+    Args:
+        dataset: Cases and clips.
+        masked_only: Show nothing of a clip that its mask left unchanged.
+    """
+    rows = {case: row for row, case in enumerate(dataset.case_ids)}
+    clips = dataset.clips
+
+    def source(case_id: str) -> Shown | None:
+        row = rows.get(case_id)
+        if row is None:
+            return None
+        mask = clips.mask(row)
+        if masked_only and (mask is None or mask.region.all()):
+            return None
+        frames = np.arange(min(int(clips.lengths[row]), MOST_FRAMES), dtype=np.int64)
+        video, _ = clips.read(row, frames)["video"]
+        rate = clips.headers[row].get("fps")
+        return Shown(np.asarray(video[0], np.uint8), mask, None if rate is None else float(rate))
+
+    return source
