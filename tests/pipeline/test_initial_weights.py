@@ -43,7 +43,7 @@ def go(folder: Path, out: Path, *changes: str) -> Run:
     return load_run(out / "next")
 
 
-def test_a_missing_run_is_an_error_with_the_command_that_makes_it(
+def test_missing_run_is_refused_with_the_command_to_run(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(["run", str(folder / "next.yaml"), "--out", str(tmp_path), "--dry-run"]) == 2
@@ -52,7 +52,7 @@ def test_a_missing_run_is_an_error_with_the_command_that_makes_it(
     assert "--with-dependencies" in said
 
 
-def test_the_lock_names_the_run_its_fold_and_the_hash_of_its_weights(folder: Path) -> None:
+def test_lock_names_run_fold_and_weight_hash(folder: Path) -> None:
     first, second = load_run(folder / "runs/tiny"), load_run(folder / "runs/next")
     weights = second.lock.content["weights"]
     assert weights["asked"] == "run:tiny"
@@ -62,7 +62,7 @@ def test_the_lock_names_the_run_its_fold_and_the_hash_of_its_weights(folder: Pat
     assert first.lock.content["weights"] is None
 
 
-def test_phantom_pretraining_is_said_in_lock_summary_and_checkpoint(folder: Path) -> None:
+def test_phantom_pretraining_is_marked_everywhere(folder: Path) -> None:
     first, second = load_run(folder / "runs/tiny"), load_run(folder / "runs/next")
     for name in ("lock.yaml", "summary.md"):
         assert "PHANTOM-PRETRAINED" in (second.path / name).read_text(), name
@@ -71,7 +71,7 @@ def test_phantom_pretraining_is_said_in_lock_summary_and_checkpoint(folder: Path
     assert metadata["weights"] == {"content": second.lock.content["weights"]["content"], "phantom": True}
 
 
-def test_the_report_is_in_the_run_and_the_head_is_new(folder: Path) -> None:
+def test_weight_report_is_saved_and_the_head_is_new(folder: Path) -> None:
     report = json.loads((load_run(folder / "runs/next").fold(0) / "starting_weights.json").read_text())
     assert set(report["skipped"]) == {"head.weight", "head.bias"}
     assert report["share"] == 1
@@ -80,12 +80,12 @@ def test_the_report_is_in_the_run_and_the_head_is_new(folder: Path) -> None:
     assert report["missing"] == []
 
 
-def test_a_checkpoint_says_everything_that_a_stranger_needs(folder: Path) -> None:
+def test_checkpoint_describes_its_weights(folder: Path) -> None:
     metadata = weights_of(load_run(folder / "runs/tiny"))[1]
     assert {"norms", "clip", "preprocess", "target", "positive", "recipe_hash", "phantom", "shapes"} <= set(metadata)
 
 
-def test_the_lock_repeats_the_bits_also_after_a_newer_run_and_refuses_other_weights(
+def test_lock_pins_the_weights_and_refuses_others(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     second = go(folder, tmp_path)
@@ -110,7 +110,7 @@ def test_the_lock_repeats_the_bits_also_after_a_newer_run_and_refuses_other_weig
     assert "not those that the lock was made from" in capfd.readouterr().err
 
 
-def test_batch_norms_that_weights_do_not_give_are_learned_and_weights_that_give_little_are_warned_of(
+def test_few_weights_are_reported_and_batch_norms_learned(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     tensors, metadata = load_weights(load_run(folder / "runs/tiny").fold(0) / "best" / "model.safetensors")
@@ -130,7 +130,7 @@ def test_batch_norms_that_weights_do_not_give_are_learned_and_weights_that_give_
     assert all(tensor.abs().max() > 0 for tensor in moved)
 
 
-def test_a_file_is_the_same_start_as_its_run_but_its_patients_are_not_known(folder: Path, tmp_path: Path) -> None:
+def test_weight_file_equals_its_run_without_known_patients(folder: Path, tmp_path: Path) -> None:
     file = load_run(folder / "runs/tiny").fold(0) / "best" / "model.safetensors"
     by_file, by_run = go(folder, tmp_path, f"model.weights={file}"), load_run(folder / "runs/next")
     assert by_file.lock.recipe_hash == by_run.lock.recipe_hash
@@ -139,7 +139,7 @@ def test_a_file_is_the_same_start_as_its_run_but_its_patients_are_not_known(fold
     assert "not known" not in (by_run.path / "summary.md").read_text()
 
 
-def test_the_normalisation_comes_with_the_weights_unless_a_new_one_is_asked_for(folder: Path, tmp_path: Path) -> None:
+def test_normalisation_comes_with_the_weights_or_is_new(folder: Path, tmp_path: Path) -> None:
     other = "preprocess=[{use: trim, frames: 12}, {use: resize, size: 20}, optical_flow]"
     kept = go(folder, tmp_path / "kept", other, "model.weights.head=keep")
     before = weights_of(load_run(folder / "runs/tiny"))[1]["norms"]
@@ -151,7 +151,7 @@ def test_the_normalisation_comes_with_the_weights_unless_a_new_one_is_asked_for(
     assert tensors["video_mean"].tolist() == pytest.approx(metadata["norms"]["video"]["mean"])
 
 
-def test_weights_that_have_seen_the_test_patients_are_refused(
+def test_weights_trained_on_test_patients_are_refused(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(folder / "runs" / "tiny", tmp_path / "tiny", symlinks=True)
@@ -163,9 +163,7 @@ def test_weights_that_have_seen_the_test_patients_are_refused(
     assert (error.code, error.where) == ("weights.test_overlap", "model.weights")
 
 
-def test_folds_must_be_chosen_and_runs_finished(
-    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_fold_must_be_named_and_run_finished(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(folder / "runs" / "tiny", tmp_path / "tiny", symlinks=True)
     run = load_run(tmp_path / "tiny")
     arguments = ["run", str(folder / "next.yaml"), "--out", str(tmp_path), "--dry-run"]
@@ -181,7 +179,7 @@ def test_folds_must_be_chosen_and_runs_finished(
     assert "has not finished" in capfd.readouterr().err
 
 
-def test_a_recipe_can_not_start_from_itself(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_recipe_cannot_start_from_itself(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ["run", str(folder / "next.yaml"), "--out", str(tmp_path), "--dry-run", "--with-dependencies"]
     assert exit_code([*arguments, "--set", "model.weights=run:next"]) == 2
     assert "its own run" in capfd.readouterr().err
@@ -192,5 +190,5 @@ def test_a_recipe_can_not_start_from_itself(folder: Path, tmp_path: Path, capfd:
 @pytest.mark.parametrize(
     "weights", ["run:", "run:tiny#2", "run:#fold-1", "''", "{use: run:a, head: old}", "kinetics400"]
 )
-def test_what_names_no_weights_is_a_mistake_in_the_recipe(folder: Path, weights: str) -> None:
+def test_invalid_weights_are_a_mistake_in_the_recipe(folder: Path, weights: str) -> None:
     assert exit_code(["validate", str(folder / "next.yaml"), "--set", f"model.weights={weights}"]) == 2

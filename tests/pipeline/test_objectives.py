@@ -85,7 +85,7 @@ def same_answer(made: Run, hearts: Path) -> list[dict]:
     return answers
 
 
-def test_a_regression_is_calibrated_on_validation_and_predict_follows(lamps: Path, tmp_path: Path) -> None:
+def test_regression_is_calibrated_on_validation_patients(lamps: Path, tmp_path: Path) -> None:
     made = run(lamps, tmp_path, "ef_regression", "official", "--set", "train.epochs=6", "--set", "train.batch_size=4")
     calibration = load_calibration(made.fold(0))
     assert isinstance(calibration, Calibration)
@@ -104,7 +104,7 @@ def test_a_regression_is_calibrated_on_validation_and_predict_follows(lamps: Pat
     same_answer(made, lamps)
 
 
-def test_the_same_recipe_gives_the_same_bits_and_the_same_calibration(lamps: Path, tmp_path: Path) -> None:
+def test_same_recipe_gives_the_same_bits_and_calibration(lamps: Path, tmp_path: Path) -> None:
     settings = ("--set", "clip.test_clips=2")
     made = [run(lamps, tmp_path, "ef_regression", "official", *settings) for _ in range(2)]
     again = run(lamps, tmp_path, "ef_regression", "official", *settings, "--resume")
@@ -115,7 +115,7 @@ def test_the_same_recipe_gives_the_same_bits_and_the_same_calibration(lamps: Pat
         assert all(other == first for other in others), name
 
 
-def test_a_calibration_never_sees_another_part() -> None:
+def test_calibration_uses_the_validation_set_only() -> None:
     rng = np.random.default_rng(0)
     ef = rng.uniform(20, 80, 90)
     names = [f"p{i}" for i in range(90)]
@@ -141,7 +141,7 @@ def test_a_calibration_never_sees_another_part() -> None:
     assert calibrate(objective, twice) == first
 
 
-def test_without_enough_validation_a_regression_says_no_probability_everywhere(
+def test_uncalibrated_regression_is_marked_everywhere(
     hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     made = run(hearts, tmp_path, "ef_regression")
@@ -167,7 +167,7 @@ def test_without_enough_validation_a_regression_says_no_probability_everywhere(
     assert ", ef " in said
 
 
-def test_two_tasks_on_one_model(hearts: Path, tmp_path: Path) -> None:
+def test_multi_task_run(hearts: Path, tmp_path: Path) -> None:
     made = run(hearts, tmp_path, "{use: multi_task, class_weights: balanced, calibrate: platt}", LARGE_VAL)
     table = made.predictions
     assert table["y_score"].between(0, 1).all()
@@ -177,7 +177,7 @@ def test_two_tasks_on_one_model(hearts: Path, tmp_path: Path) -> None:
     same_answer(made, hearts)
 
 
-def test_a_focal_classifier_without_calibration_is_marked(hearts: Path, tmp_path: Path) -> None:
+def test_focal_classifier_without_calibration_is_marked(hearts: Path, tmp_path: Path) -> None:
     made = run(hearts, tmp_path, "{use: cross_entropy, outputs: 1, focal: 2, label_smoothing: 0}")
     assert (made.predictions["score_is"] == "no probability").all()
     assert (made.predictions["threshold"] == 0.5).all()
@@ -186,7 +186,7 @@ def test_a_focal_classifier_without_calibration_is_marked(hearts: Path, tmp_path
     same_answer(made, hearts)
 
 
-def test_several_windows_are_averaged_and_predict_tells_their_range(
+def test_several_windows_are_averaged_with_their_range(
     hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     made = run(hearts, tmp_path, "{use: ef_regression, calibrate: null}", "official", "--set", "clip.test_clips=3")
@@ -209,7 +209,7 @@ def test_several_windows_are_averaged_and_predict_tells_their_range(
     assert "over 3 windows of 6 frames" in capfd.readouterr().out
 
 
-def test_a_damaged_calibration_is_said(hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_damaged_calibration_is_refused(hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     made = run(hearts, tmp_path, "ef_regression")
     (made.fold(0) / "calibration.json").write_text('{"calibration": {"slope": -1}}')
     with refused("fold.bad_calibration", where="calibration.json"):
@@ -219,7 +219,7 @@ def test_a_damaged_calibration_is_said(hearts: Path, tmp_path: Path, capfd: pyte
     assert "calibration.json" in capfd.readouterr().err
 
 
-def test_a_target_without_a_cut_off_is_refused(hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_target_without_a_cut_off_is_refused(hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE.format(root=hearts, objective="ef_regression", resample="official"))
     target = "target={from: ef, positive: normal, below: null, above: 50}"

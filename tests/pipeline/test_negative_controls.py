@@ -1,4 +1,4 @@
-"""Controls: shuffled labels through the whole procedure, covariates, and what small cohorts can not have."""
+"""Negative controls: shuffled labels through the whole procedure, and covariates."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit import Cohort, EchokitError
+from echokit import Cohort
 from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.frozen_backbone import Features
 from echokit.pipeline.head_search import HeadSearch, LabelledFold
@@ -15,6 +15,7 @@ from echokit.pipeline.negative_controls import Shuffler, permutation_test
 from echokit.recipe.check import load_recipe
 from echokit.recipe.compose import find_recipe
 from echokit.recipe.recipe import Recipe
+from tests.expect import refused
 
 PATIENTS, EVENTS, WIDTH = 30, 9, 12
 SMALL = ("resample.k=3", "resample.inner=2", "resample.search={train.optimizer.lr: [0.001, 0.03]}")
@@ -41,7 +42,7 @@ def made(recipe: Recipe, signal: float) -> tuple[Cohort, HeadSearch]:
     return cohort, HeadSearch(recipe, features, cases["patient_id"].to_numpy())
 
 
-def test_what_is_there_is_found_and_shuffling_loses_it(recipe: Recipe) -> None:
+def test_signal_is_found_and_lost_by_shuffling(recipe: Recipe) -> None:
     cohort, procedure = made(recipe, signal=3.0)
     test = permutation_test(Shuffler(procedure, recipe, cohort, 1), 19, seed=0)
     assert test.observed > 0.8
@@ -50,7 +51,7 @@ def test_what_is_there_is_found_and_shuffling_loses_it(recipe: Recipe) -> None:
     assert len(set(test.null)) > 10
 
 
-def test_what_is_not_there_is_seldom_found(recipe: Recipe) -> None:
+def test_missing_signal_is_rarely_found(recipe: Recipe) -> None:
     cohort, procedure = made(recipe, signal=0.0)
     rng = np.random.default_rng(0)
     found, null = 0, []
@@ -64,36 +65,36 @@ def test_what_is_not_there_is_seldom_found(recipe: Recipe) -> None:
     assert abs(np.mean(null) - 0.5) < 0.08
 
 
-class Watching:
-    """Takes the place of a procedure, and sees what would be trained on."""
+class RecordingSearch:
+    """A head search that records the folds it would train on."""
 
     def __init__(self) -> None:
         self.seen: list[LabelledFold] = []
 
-    def score(self, divisions: Sequence[LabelledFold]) -> list[np.ndarray]:
-        self.seen += divisions
-        return [np.zeros(len(division.y)) for division in divisions]
+    def score(self, folds: Sequence[LabelledFold]) -> list[np.ndarray]:
+        self.seen += folds
+        return [np.zeros(len(labelled.y)) for labelled in folds]
 
     def auroc(self, parts: object) -> float:
         return 0.5
 
 
-def test_labels_are_shuffled_over_patients_and_divided_anew(recipe: Recipe) -> None:
+def test_labels_are_shuffled_over_patients_and_split_again(recipe: Recipe) -> None:
     cohort, _ = made(recipe, signal=0.0)
-    watching = Watching()
-    Shuffler(watching, recipe, cohort, 1).aurocs([None, 0, 1], seed=3)  # type: ignore[arg-type]
-    assert len(watching.seen) == 3 * 3
-    labels = [watching.seen[first].y for first in (0, 3, 6)]
+    recorder = RecordingSearch()
+    Shuffler(recorder, recipe, cohort, 1).aurocs([None, 0, 1], seed=3)  # type: ignore[arg-type]
+    assert len(recorder.seen) == 3 * 3
+    labels = [recorder.seen[first].y for first in (0, 3, 6)]
     assert (labels[0] == cohort.cases["y_true"]).all()
     for y in labels:
         assert (y[::2] == y[1::2]).all()  # both clips of a patient
         assert y.sum() == 2 * EVENTS
     assert not (labels[1] == labels[2]).all()
-    for division in watching.seen:
-        assert division.y[division.fold.test].sum() == 2 * EVENTS // 3
+    for labelled in recorder.seen:
+        assert labelled.y[labelled.fold.test].sum() == 2 * EVENTS // 3
 
 
-def test_a_choice_does_not_see_the_test_part(recipe: Recipe) -> None:
+def test_selection_does_not_use_the_test_set(recipe: Recipe) -> None:
     cohort, procedure = made(recipe, signal=1.0)
     y = cohort.cases["y_true"].to_numpy()
     [fold, *_] = recipe.resample.build()(cohort, 0)
@@ -106,16 +107,16 @@ def test_a_choice_does_not_see_the_test_part(recipe: Recipe) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-4)
 
 
-def test_covariates_become_numbers_and_a_missing_one_is_named() -> None:
+def test_covariates_become_numbers() -> None:
     cases = pd.DataFrame({"age": [50.0, np.nan, 70.0], "vendor": ["a", "b", "a"]})
     assert covariate_columns(cases, ["age", "vendor"]).tolist()[0] == [50.0, 1.0, 0.0]
     assert np.isnan(covariate_columns(cases, ["age"])[1, 0])
-    with pytest.raises(EchokitError, match="no column") as error:
+    with refused("controls.no_column", where="controls.covariates") as error:
         covariate_columns(cases, ["agee"])
     assert error.value.hint == "did you mean 'age'?"
 
 
-def test_another_objective_is_refused(recipe: Recipe) -> None:
+def test_other_objective_is_refused(recipe: Recipe) -> None:
     smoothed = load_recipe(find_recipe("lvad_nested"), (*SMALL, "objective.label_smoothing=0.1"))
-    with pytest.raises(EchokitError, match="cross-entropy only"):
+    with refused("heads.objective", where="objective"):
         made(replace(recipe, tree=smoothed.tree), signal=0.0)

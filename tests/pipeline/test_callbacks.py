@@ -1,4 +1,4 @@
-"""The hooks of a run: who is told what, and that nobody who is told can lose the run."""
+"""The hooks of a run: when they are called, and that a failing one does not end the run."""
 
 import json
 import sys
@@ -11,8 +11,7 @@ import echokit
 from echokit.pipeline.callbacks import RunHooks
 from echokit.plugins import installed
 from echokit.run_directory import Run
-
-from .test_plugins import install
+from tests.test_plugins import install
 
 TELLING = """
 import json
@@ -75,7 +74,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         sys.modules.pop(name, None)
 
 
-def test_hooks_are_told_and_one_that_raises_is_named_once(site: Path, tiny: Path, tmp_path: Path) -> None:
+def test_hooks_are_called_and_a_failing_one_is_reported_once(site: Path, tiny: Path, tmp_path: Path) -> None:
     run = echokit.run(tiny, out=tmp_path / "runs")
     assert run.complete
     told = [json.loads(line) for line in (site / "told.jsonl").read_text().splitlines()]
@@ -91,7 +90,7 @@ def test_hooks_are_told_and_one_that_raises_is_named_once(site: Path, tiny: Path
         assert summary.count(line) == 1
 
 
-def test_a_run_that_fails_is_told_of_with_its_error(site: Path, tmp_path: Path) -> None:
+def test_end_hook_gets_the_error_of_a_failed_run(site: Path, tmp_path: Path) -> None:
     hooks = RunHooks(Run(tmp_path / "run"), installed())
     with pytest.raises(ZeroDivisionError), hooks.run_hooks():
         raise ZeroDivisionError("as planned")

@@ -41,7 +41,7 @@ def predicted(capfd: pytest.CaptureFixture[str], run: Run, *arguments: str, code
     return found
 
 
-def test_clips_like_those_of_training_are_not_flagged(
+def test_clips_like_the_training_clips_are_not_flagged(
     finished: Run, phantom: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rows = predicted(capfd, finished, str(phantom / "Videos"))
@@ -58,7 +58,7 @@ def test_clips_like_those_of_training_are_not_flagged(
         (lambda frames: np.ascontiguousarray(frames[:, ::-1]), "out of view"),
     ],
 )
-def test_what_is_unlike_them_is_said(finished: Run, phantom: Path, change, said: str) -> None:  # type: ignore[no-untyped-def]
+def test_unlike_clips_are_flagged(finished: Run, phantom: Path, change, said: str) -> None:  # type: ignore[no-untyped-def]
     reference = read_reference(finished.path)
     assert reference is not None
     picture = np.mean(
@@ -70,7 +70,7 @@ def test_what_is_unlike_them_is_said(finished: Run, phantom: Path, change, said:
     assert any(said in flag for flag in out_of_range_flags(change(frames), reference))
 
 
-def test_few_clips_leave_no_picture_and_a_damaged_file_no_reference(finished: Run, tmp_path: Path) -> None:
+def test_few_clips_have_no_mean_frame(finished: Run, tmp_path: Path) -> None:
     reference = read_reference(finished.path)
     assert reference is not None
     assert reference.clips < 20
@@ -81,7 +81,7 @@ def test_few_clips_leave_no_picture_and_a_damaged_file_no_reference(finished: Ru
     assert read_reference(tmp_path) is None
 
 
-def test_an_estimate_has_the_interval_of_the_validation_errors(
+def test_interval_of_an_estimate_follows_validation_errors(
     finished: Run, phantom: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     table = finished.predictions
@@ -95,7 +95,7 @@ def test_an_estimate_has_the_interval_of_the_validation_errors(
         assert (high - low) / 2 == pytest.approx(half)
 
 
-def test_a_split_conformal_interval_holds_as_many_as_it_says() -> None:
+def test_split_conformal_interval_has_its_coverage() -> None:
     rng = np.random.default_rng(0)
     held = []
     for _ in range(2000):
@@ -107,7 +107,7 @@ def test_a_split_conformal_interval_holds_as_many_as_it_says() -> None:
     assert conformal_half_width([1.0] * 8, [0.0] * 8, 0.9) is None
 
 
-def test_no_overlay_of_a_video_without_a_fan(tmp_path: Path) -> None:
+def test_video_without_a_sector_has_no_overlay(tmp_path: Path) -> None:
     """Nothing then tells where a name may stand."""
     from echokit.errors import VideoError
     from echokit.overlays import write_overlay
@@ -118,7 +118,7 @@ def test_no_overlay_of_a_video_without_a_fan(tmp_path: Path) -> None:
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_overlays_are_videos_of_every_case_that_was_scored(
+def test_every_scored_video_has_an_overlay(
     finished: Run, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "in"

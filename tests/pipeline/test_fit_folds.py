@@ -33,7 +33,7 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return load_run(recipe.parent / "runs" / "tiny")
 
 
-def test_folds_alone_and_in_another_order_give_the_bits_of_the_whole(
+def test_single_folds_in_any_order_give_the_same_bits(
     recipe: Path, whole: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     common = ["run", str(recipe), "--out", str(tmp_path)]
@@ -55,18 +55,18 @@ def test_folds_alone_and_in_another_order_give_the_bits_of_the_whole(
         assert (run.path / name).read_bytes() == (whole.path / name).read_bytes(), name
 
 
-def test_every_fold_has_scores_of_its_own_with_the_stamp(whole: Run) -> None:
+def test_every_fold_has_its_own_stamped_scores(whole: Run) -> None:
     parts = [pd.read_csv(whole.fold(number) / "predictions.csv") for number in range(3)]
     assert all((part["data"] == "PHANTOM DATA").all() for part in parts)
     assert sum(len(part) for part in parts) == len(whole.predictions) == 3 * 24
 
 
-def test_a_fold_that_is_not_there_is_said(recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unknown_fold_is_refused(recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["run", str(recipe), "--out", str(tmp_path), "--fold", "3"]) == 2
     assert "the folds are 0 to 2" in capfd.readouterr().err
 
 
-def test_kept_scores_come_back_with_the_same_bits_or_not_at_all(tmp_path: Path) -> None:
+def test_saved_scores_are_loaded_to_the_bit_or_not_at_all(tmp_path: Path) -> None:
     table = pd.DataFrame({"case_id": ["01", "b"], "patient_id": ["1", "1"], "split": ["train", "test"], "repeat": 0})
     table = table.assign(fold=3, y_true=[0, 1], y_score=[0.1 + 0.2, 1 / 3])
     for phantom in (True, False):
@@ -78,7 +78,7 @@ def test_kept_scores_come_back_with_the_same_bits_or_not_at_all(tmp_path: Path) 
     assert load_scores(tmp_path, {"01", "b"}) is None
 
 
-def test_the_summary_shows_each_fold_mean_and_sd_and_what_is_joined(whole: Run) -> None:
+def test_summary_has_folds_mean_sd_and_joined_metrics(whole: Run) -> None:
     names = {(metric.metric, metric.fold) for metric in whole.metrics if metric.split == "test"}
     assert {("auroc", 0), ("auroc", 1), ("auroc", 2)} <= names
     joined = {name for name, fold in names if fold is None}
@@ -89,7 +89,7 @@ def test_the_summary_shows_each_fold_mean_and_sd_and_what_is_joined(whole: Run) 
 
 
 @pytest.mark.parametrize("changes", [("train.batch_size=15",), ("train.batch_size=1",)])
-def test_batch_norm_never_meets_a_last_batch_of_one_clip_or_says_so(
+def test_batch_norm_never_gets_a_batch_of_one_clip(
     recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], changes: tuple[str, ...]
 ) -> None:
     """At 16 x 16 pixels and few frames a channel of the last stage has one value a clip."""

@@ -38,19 +38,19 @@ def frozen(folder: Path) -> Run:
     return load_run(folder / "runs" / "frozen")
 
 
-def test_the_head_alone_is_kept_with_the_hash_of_its_backbone(folder: Path) -> None:
+def test_head_is_saved_with_the_hash_of_its_backbone(folder: Path) -> None:
     tensors, facts = load_weights(frozen(folder).fold(0) / "best" / "model.safetensors")
     assert set(tensors) == {"head.weight", "head.bias"}
     assert len(str(facts["backbone_hash"])) == 32
 
 
-def test_the_summary_tells_the_phases_and_the_rates_that_were_used(folder: Path) -> None:
+def test_summary_has_phases_and_learning_rates(folder: Path) -> None:
     told = "phase head (head learns): 4 epochs at 0.01; batch size 4, adam"
     assert told in (frozen(folder).path / "summary.md").read_text()
     assert told in (frozen(folder).path / "report.html").read_text()
 
 
-def test_predict_puts_backbone_and_head_together(folder: Path, phantom: Path) -> None:
+def test_predict_joins_backbone_and_head(folder: Path, phantom: Path) -> None:
     run = frozen(folder)
     row = run.predictions.iloc[-1]
     video = phantom / "Videos" / f"{row['case_id']}.avi"
@@ -58,9 +58,7 @@ def test_predict_puts_backbone_and_head_together(folder: Path, phantom: Path) ->
     assert answer.score == pytest.approx(row["y_score"], abs=1e-6)
 
 
-def test_the_same_recipe_gives_the_same_scores_with_features_found_or_made(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cached_features_give_the_same_bits(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(folder / "runs" / "tiny", tmp_path / "tiny", symlinks=True)
     for cache in (None, tmp_path / "cache"):
         if cache:
@@ -70,14 +68,14 @@ def test_the_same_recipe_gives_the_same_scores_with_features_found_or_made(
         assert again == (frozen(folder).path / "predictions.csv").read_bytes()
 
 
-def test_a_run_of_heads_is_nothing_to_start_from(folder: Path) -> None:
+def test_run_of_heads_gives_no_initial_weights(folder: Path) -> None:
     recipe = folder / "further.yaml"
     recipe.write_text("extends: tiny.yaml\nname: further\nmodel: {weights: run:frozen}\n")
     error = command_error(["run", str(recipe), "--out", str(folder / "runs")])
     assert (error.code, error.where) == ("weights.head_only", "model.weights")
 
 
-def test_wrong_phases_are_told_with_their_place(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_wrong_phases_are_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["validate", str(folder / "frozen.yaml"), "--set", "train.epochs=9"]) == 2
     assert "the phases have 4 in all" in capfd.readouterr().err
     wrong = "train.phases=[{name: a, train: [stage.9], epochs: 1}]"

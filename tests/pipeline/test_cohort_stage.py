@@ -1,0 +1,93 @@
+"""The data stages of a run: the fallback, unusable videos, changed clips, short videos."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from echokit.cli import exit_code
+from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
+from echokit.recipe.check import load_recipe
+from echokit.run_directory import Run
+from tests.pipeline.conftest import run
+
+
+def test_changed_clips_are_prepared_again_and_counted(
+    finished: Run, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clips = prepare_clips(load_cohort(load_recipe(tiny))).clips.paths[:5]
+    for path in clips:
+        before, whole = path.stat(), path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    again = run(tiny, tmp_path / "again")
+    assert (again.path / "predictions.csv").read_bytes() == (finished.path / "predictions.csv").read_bytes()
+    assert "- 5 prepared clips had changed since they were written" in (again.path / "summary.md").read_text()
+    assert capfd.readouterr().err.count("was made anew, the same bits") == 5
+    clips[0].write_bytes(b"")
+    assert exit_code(["data", "prepare", str(tiny)]) == 0
+    said = capfd.readouterr()
+    assert "1 prepared clips had changed" in said.err
+    assert "24 clips are ready: 1 made now, 23 were there" in said.out
+
+
+def test_padded_videos_are_counted(tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    changes = ["--set", "preprocess.0.frames=24", "--set", "clip.frames=22", "--set", "train.epochs=1"]
+    made = run(tiny, tmp_path, *changes)
+    lengths = prepare_clips(load_cohort(made.lock.recipe)).clips.lengths
+    short = int((lengths < 22).sum())
+    assert 0 < short < 24
+    said = f"{short} of 24 videos are too short for a clip of 22 frames: blank frames were added to them"
+    assert said in capfd.readouterr().err
+    assert f"- {said}" in (made.path / "summary.md").read_text()
+
+
+def test_fallback_only_replaces_a_missing_unnamed_dataset(
+    tiny: Path, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fallback = "data.fallback={use: phantom, cases: 12, ef: wide, set: {train: {epochs: 1}}}"
+    assert exit_code(["run", str(tiny), "--dry-run", "--set", fallback]) == 0
+    assert "24 cases" in capfd.readouterr().err
+    absent = tmp_path / "absent.yaml"
+    absent.write_text(tiny.read_text().replace(str(phantom), f'"${{HEARTS:-{tmp_path / "absent"}}}"'))
+    assert exit_code(["run", str(absent), "--dry-run", "--set", fallback]) == 0
+    said = capfd.readouterr().err
+    assert "12 cases" in said
+    assert "PHANTOM DATA" in said
+    assert exit_code(["run", str(absent), "--dry-run", "--set", "data.fallback=null"]) == 2
+    assert "FileList.csv" in capfd.readouterr().err
+    wrong = f"data.root={tmp_path / 'wrong'}"
+    assert exit_code(["run", str(absent), "--dry-run", "--set", fallback, "--set", wrong]) == 2
+    assert f"--set {wrong} names it" in capfd.readouterr().err
+    monkeypatch.setenv("HEARTS", str(tmp_path / "wrong"))
+    assert exit_code(["run", str(absent), "--dry-run", "--set", fallback]) == 2
+    assert "wrong does not exist\n  hint: HEARTS names it: correct it" in capfd.readouterr().err
+    monkeypatch.setenv("HEARTS", str(phantom))
+    assert exit_code(["run", str(absent), "--dry-run", "--set", fallback]) == 0
+    assert "24 cases" in capfd.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert (
+        exit_code(["run", str(tiny), "--dry-run", "--set", fallback, "--set", f"data.root={tmp_path / 'empty'}"]) == 2
+    )
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
+def test_bad_files_are_listed_and_too_many_stop_the_run(
+    damage: str, phantom: Path, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "damaged"
+    shutil.copytree(phantom, root)
+    cases = pd.read_csv(root / "FileList.csv")
+    victim = root / "Videos" / f"{cases['FileName'][cases['Split'] == 'TRAIN'].iloc[0]}.avi"
+    if damage == "missing":
+        victim.unlink()
+    else:
+        victim.write_bytes(victim.read_bytes()[:100] if damage == "truncated" else b"this is no video at all\n" * 20)
+    arguments = ["--set", f"data.root={root}", "--set", "train.epochs=1"]
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path), *arguments]) == 2
+    assert victim.stem in capfd.readouterr().err
+    made = run(tiny, tmp_path, *arguments, "--set", "data.max_unreadable=0.1")
+    assert len(made.predictions) == 23
+    assert f"unreadable: {victim.stem}" in (made.path / "summary.md").read_text()
