@@ -150,7 +150,7 @@ def cost_of(name: str, setting: Setting) -> Cost:
     from echokit.models.norm import Norm
     from echokit.models.shape import InputShape
     from echokit.plugins import installed
-    from echokit.training.convolution import sound_gradients
+    from echokit.training.convolution import avoid_conv3d_gradient_bug
     from echokit.training.device import choose_device, choose_precision, fix_threads
 
     fix_threads()
@@ -180,7 +180,7 @@ def cost_of(name: str, setting: Setting) -> Cost:
         optimizer.zero_grad(set_to_none=True)
         loss.item()
 
-    with sound_gradients(model, chosen):
+    with avoid_conv3d_gradient_bug(model, chosen):
         trained = BATCH / _median(train, setting.steps)
     memory = _memory(chosen) - before
     model.eval()

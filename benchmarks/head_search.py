@@ -19,7 +19,7 @@ from echokit.objectives.objective import Targets
 from echokit.training.head import Head, fit_head
 from echokit.training.many_heads import HeadPlan, HeadTask, train_and_score
 from echokit.training.settings import TrainSettings
-from echokit.training.watch import Silent
+from echokit.training.watch import NoCallback
 
 CLIPS, WIDTH, EPOCHS = 46, 1024, 30
 
@@ -67,7 +67,7 @@ def measure(*, seed: int, repetitions: int = 3, configurations: int = 100, folds
                     plan.train,
                     seed=0,
                     device=torch.device("cpu"),
-                    watch=Silent(),
+                    watch=NoCallback(),
                     case_ids=[str(row) for row in case],
                 )
 

@@ -47,7 +47,7 @@ def measure(
 
     from echokit.lock import environment
     from echokit.sampling.window import Window
-    from echokit.training.convolution import sound_gradients
+    from echokit.training.convolution import avoid_conv3d_gradient_bug
     from echokit.training.data import in_batches, read_batches
     from echokit.training.device import choose_device, choose_precision, fix_threads, reproducible
     from echokit.training.resident import make_resident
@@ -69,7 +69,7 @@ def measure(
         if chosen.type == "cuda":
             everything = make_resident(store, np.arange(clips), chosen)
             ways[DEVICE] = lambda: [learn(gathered) for gathered in everything.batches(windows, parts)]
-        with reproducible(chosen, True), precision.rounding(chosen), sound_gradients(model, chosen):
+        with reproducible(chosen, True), precision.rounding(chosen), avoid_conv3d_gradient_bug(model, chosen):
             found = interleaved({name: _finished(way, chosen) for name, way in ways.items()}, repetitions)
         started = time.perf_counter()
         for _ in read_batches(store, windows, parts, torch.device("cpu")):
@@ -135,7 +135,7 @@ def _training(
     from echokit.training.phases import plan_phases
     from echokit.training.processes import ALONE
     from echokit.training.settings import TrainSettings
-    from echokit.training.step import Piece, make_step
+    from echokit.training.step import MicroBatch, make_step
 
     shapes = {
         name: InputShape(channels, frames - (name != "video"), *store.size) for name, channels in store.channels.items()
@@ -152,7 +152,7 @@ def _training(
 
     def learn(read: Any) -> object:
         there = len(read.rows)
-        return step([Piece(read, classes[:there], classes[:there].float(), 0)], there, 1e-5)
+        return step([MicroBatch(read, classes[:there], classes[:there].float(), 0)], there, 1e-5)
 
     return model, learn
 

@@ -303,14 +303,14 @@ def _ours(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
     from echokit.models.shape import InputShape
     from echokit.objectives.cross_entropy import CrossEntropy
     from echokit.objectives.objective import Targets
-    from echokit.training.convolution import sound_gradients
+    from echokit.training.convolution import avoid_conv3d_gradient_bug
     from echokit.training.data import Batch
     from echokit.training.device import choose_precision, reproducible
     from echokit.training.phases import plan_phases
     from echokit.training.processes import ALONE
     from echokit.training.progress import FoldFiles, Progress
     from echokit.training.settings import TrainSettings
-    from echokit.training.step import Piece, make_step
+    from echokit.training.step import MicroBatch, make_step
 
     streams, classes = _batch(setting, device)
     shapes = {
@@ -328,7 +328,7 @@ def _ours(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
     objective = CrossEntropy()(Targets(y_true, y_true.astype(np.float64)))
     step = make_step(model, objective, settings, phase, precision, device, (), ALONE)
     valid = {name: torch.ones(s.shape[0], s.shape[2], dtype=torch.bool, device=device) for name, s in streams.items()}
-    piece = Piece(Batch(streams, valid, np.arange(setting.batch)), classes, classes.float(), 0)
+    micro_batch = MicroBatch(Batch(streams, valid, np.arange(setting.batch)), classes, classes.float(), 0)
     model.train()
 
     def save() -> float:
@@ -337,8 +337,8 @@ def _ours(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
             FoldFiles(Path(folder), {}, {}, {}).save_last(step, Progress(), "all", None)
             return time.perf_counter() - started
 
-    with reproducible(device, way.deterministic), precision.rounding(device), sound_gradients(model, device):
-        yield lambda: step([piece], setting.batch, 1e-4), precision.why, cost, save
+    with reproducible(device, way.deterministic), precision.rounding(device), avoid_conv3d_gradient_bug(model, device):
+        yield lambda: step([micro_batch], setting.batch, 1e-4), precision.why, cost, save
 
 
 def _batch(setting: Setting, device: Any) -> tuple[dict[str, Any], Any]:

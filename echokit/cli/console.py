@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from echokit.printable import printable
 from echokit.progress import Advance
+
+if TYPE_CHECKING:
+    from echokit.training.watch import StepProgress
 
 LINES_PER_TASK = 4
 SECONDS_PER_LINE = 30.0
@@ -36,7 +39,7 @@ class Screen:
         """Show one line."""
         self.console.print(printable(text), markup=False)
 
-    note = say
+    on_warning = say
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -79,26 +82,29 @@ class Screen:
             finally:
                 self._progress = self._training = None
 
-    def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
-        """Show where the training is."""
-        done = (epoch - 1) * steps + step
+    def on_step_end(self, progress: StepProgress) -> None:
+        """Show the position of the training."""
+        done, total = (progress.epoch - 1) * progress.steps + progress.step, progress.epochs * progress.steps
         now = time.monotonic()
         if self._first_step is None or done <= self._done:  # of the run, or of a further fold
             self._first_step = (done, now)
         self._done = done
-        text = f"epoch {epoch}/{epochs}  step {step}/{steps}  loss {loss:.4f}  {clips_per_second:.2f} clips/s"
+        text = (
+            f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}  "
+            f"loss {progress.loss:.4f}  {progress.clips_per_second:.2f} clips/s"
+        )
         if self._progress is not None:
             if self._training is None:
-                self._training = self._progress.add_task(text, total=epochs * steps)
+                self._training = self._progress.add_task(text, total=total)
             self._progress.update(self._training, description=text, completed=done)
         elif not self.live and now - self._last_line > SECONDS_PER_LINE:
             self._last_line = now
             first, since = self._first_step
-            left = (epochs * steps - done) * (now - since) / (done - first) if done > first else None
+            left = (total - done) * (now - since) / (done - first) if done > first else None
             self.say(text if left is None else f"{text}  {left / 60:.1f} min left of this training")
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Show what an epoch came to."""
+    def on_epoch_end(self, record: Mapping[str, Any]) -> None:
+        """Show the record of an epoch."""
         now = time.monotonic()
         if record["seconds"] < FAST and now - self._last_epoch < 1:
             return

@@ -89,7 +89,7 @@ def command(
             for needed in first:
                 run(RunRequest(needed, out, device, callback=screen))
             done = run(request)
-    if not processes().first:
+    if not processes().is_main:
         return
     if done.complete:
         from echokit.page.content import headline

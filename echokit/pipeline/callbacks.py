@@ -12,7 +12,7 @@ from echokit.pipeline.session import Session
 from echokit.plugins import Installed, in_words, installed
 from echokit.progress import display
 from echokit.run_directory import Run
-from echokit.training.watch import Silent, Watch
+from echokit.training.watch import StepProgress, TrainingCallback
 
 
 class RunHooks:
@@ -84,26 +84,26 @@ class RunCallbacks:
         hooks: Called at the end of epochs; None in processes beside the main one.
     """
 
-    def __init__(self, callbacks: Sequence[Watch] = (), hooks: RunHooks | None = None) -> None:
+    def __init__(self, callbacks: Sequence[TrainingCallback] = (), hooks: RunHooks | None = None) -> None:
         self._callbacks = callbacks
         self._hooks = hooks
 
-    def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
+    def on_step_end(self, progress: StepProgress) -> None:
         """Pass on a finished optimizer step."""
         for callback in self._callbacks:
-            callback.step(epoch, epochs, step, steps, loss, clips_per_second)
+            callback.on_step_end(progress)
 
-    def epoch(self, record: Mapping[str, object]) -> None:
+    def on_epoch_end(self, record: Mapping[str, object]) -> None:
         """Pass on a finished epoch."""
         for callback in self._callbacks:
-            callback.epoch(record)
+            callback.on_epoch_end(record)
         if self._hooks:
             self._hooks.on_epoch_end(dict(record))
 
-    def note(self, text: str) -> None:
+    def on_warning(self, message: str) -> None:
         """Pass on a warning."""
         for callback in self._callbacks:
-            callback.note(text)
+            callback.on_warning(message)
 
     def sections(self) -> list[Section]:
         """Collect the report sections of plugins."""
@@ -126,7 +126,7 @@ def run_callbacks(run: Run, plan: FoldPlan, session: Session) -> Iterator[RunCal
     hooks = RunHooks(run, installed())
     with (
         hooks.run_hooks(),
-        tracked(Silent(), plan.recipe.track, plan.recipe.name, run.path, _tracker_facts(plan)) as trackers,
+        tracked(plan.recipe.track, plan.recipe.name, run.path, _tracker_facts(plan)) as trackers,
     ):
         user = session.request.callback
         yield RunCallbacks([user, trackers] if user else [trackers], hooks)

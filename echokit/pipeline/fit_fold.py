@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from echokit.models.norm import Norm
     from echokit.models.transfer import WeightReport
     from echokit.training.scoring import Scores
-    from echokit.training.watch import Watch
+    from echokit.training.watch import TrainingCallback
 
 Integers = npt.NDArray[np.int64]
 
@@ -58,12 +58,13 @@ class FoldModel:
     report: WeightReport | None
 
 
-def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: Watch) -> FoldResult:
+def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -> FoldResult:
     """Train one fold and score all of its cases; the result depends on the lock and the fold alone.
 
     Raises:
         EchokitError: The training failed in a way that the user can fix.
     """
+    from echokit.training.context import FoldTask, TrainingContext
     from echokit.training.loop import fit
     from echokit.training.processes import processes
 
@@ -72,37 +73,32 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: Watch) -> FoldResul
     recipe = choice.configuration.recipe if choice else plan.recipe
     objective: Objective = recipe.objective.build()(subset(dataset.targets, fold.train))
     start = start_model(plan, fold, recipe, objective)
-    if start.report is not None and processes().first:
+    if start.report is not None and processes().is_main:
         _show_weights(start.report, show=fold.number == 0)
         save_json(folder, WEIGHTS, start.report.plain())
-    result = fit(
-        start.model,
-        objective,
-        dataset.clips,
-        dataset.targets,
-        fold,
-        recipe.clip.build(),
+    task = FoldTask(dataset.clips, dataset.targets, fold, tuple(dataset.case_ids), recipe.clip.build())
+    context = TrainingContext(
         recipe.train,
-        seed=recipe.seed,
-        device=plan.compute.device,
-        directory=folder,
+        recipe.seed,
+        plan.compute,
+        folder,
         resume=plan.resume,
-        watch=callback,
-        augment=[use.build() for use in recipe.augment],
-        case_ids=dataset.case_ids,
+        callback=callback,
+        augment=tuple(use.build() for use in recipe.augment),
         metadata=checkpoint_facts(plan, fold, start.norms),
         norms_given=start.report is not None and start.report.batch_norms,
         cache=features_cache(recipe, shared=plan.shares_features, cases=len(dataset.cases)),
-        backbone=plan.frozen.hash if plan.frozen else None,
+        backbone_hash=plan.frozen.hash if plan.frozen else None,
     )
+    result = fit(start.model, objective, task, context)
     cases = np.concatenate([fold.train, fold.val, fold.test])
     table = load_scores(folder, set(np.array(dataset.case_ids)[cases])) if plan.resume else None
     if table is None:
         table = score_fold(plan, fold, start.model, objective)
-        if processes().first:
+        if processes().is_main:
             save_scores(folder, table, phantom=phantom)
     calibration = calibrate(objective, table)
-    if processes().first:
+    if processes().is_main:
         if choice is not None:
             save_json(folder, CHOICE, {"phantom": phantom, **choice.to_dict()})
         if calibration is not None:
@@ -113,7 +109,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: Watch) -> FoldResul
         threshold=threshold_of(objective),
         calibration=calibration,
         history=list(result.history),
-        kept=result.kept,
+        selected=result.selected,
         weights=start.report,
         choice=choice,
     )
@@ -195,8 +191,7 @@ def _score(plan: FoldPlan, rows: Integers, model: EchoModel, objective: Objectiv
         clips,
         of_cases(windows, rows),
         batch_size=recipe.train.eval_batch_size or recipe.train.batch_size,
-        device=plan.compute.device,
-        precision=plan.compute.precision,
+        compute=plan.compute,
     )
 
 

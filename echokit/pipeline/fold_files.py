@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from echokit.models.transfer import WeightReport
     from echokit.pipeline.head_search import Choice
-    from echokit.training.keep import Kept
+    from echokit.training.keep import SelectedEpoch
 
 SCORES, CALIBRATION, CHOICE, WEIGHTS = (
     "predictions.csv",
@@ -41,7 +41,7 @@ class FoldResult:
         threshold: A case with this score or a higher one is classified as positive.
         calibration: Turns these scores into probabilities, or the reason why not; None if the objective has none.
         history: One record for each epoch.
-        kept: The selected epoch.
+        selected: The selected epoch.
         weights: Which initial weights were loaded; None if training started from random weights.
         choice: The configuration selected inside the fold, if the recipe searches.
     """
@@ -51,7 +51,7 @@ class FoldResult:
     threshold: float
     calibration: Calibration | Uncalibrated | None
     history: list[Mapping[str, Any]]
-    kept: Kept
+    selected: SelectedEpoch
     weights: WeightReport | None = None
     choice: Choice | None = None
 

@@ -143,25 +143,17 @@ class FrozenBackbone:
     def _compute_features(
         self, split: str, copy: int, augment: Sequence[Augmentation], still: bool
     ) -> tuple[Integers, Floats]:
-        from echokit.training.features import compute_features
+        from echokit.training.features import FeatureJob, compute_features
 
         recipe, clips = self._dataset.recipe, self._dataset.clips
         # Every scored case uses the windows of split "test" and epoch 0, as in `fit_fold`.
         windows: Windows = self._sampler(clips.lengths, split, copy, recipe.seed)
         cache = features_cache(recipe, shared=True, cases=len(self._dataset.cases))
-        values = compute_features(
-            self.model,
-            clips,
-            windows,
-            backbone=self.hash,
-            cache=replace(cache, identity=f"{cache.identity} still") if still else cache,
-            device=self._compute.device,
-            precision=self._compute.precision,
-            batch_size=recipe.train.eval_batch_size or recipe.train.batch_size,
-            augment=(*augment, hold_still) if still else augment,
-            seed=recipe.seed,
-            copy=copy,
-        )
+        if still:
+            cache, augment = replace(cache, identity=f"{cache.identity} still"), (*augment, hold_still)
+        batch_size = recipe.train.eval_batch_size or recipe.train.batch_size
+        job = FeatureJob(clips, windows, batch_size, augment, recipe.seed, copy)
+        values = compute_features(self.model, job, backbone=self.hash, cache=cache, compute=self._compute)
         return windows.case, values
 
 

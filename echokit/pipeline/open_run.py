@@ -16,7 +16,7 @@ def open_run(plan: FoldPlan, session: Session) -> Run:
         EchokitError: The folder cannot be written, or the run to resume has another recipe, data or version.
     """
     path = _open(plan.lock, session.request).path if session.is_main or plan.resume else None
-    run = Run(session.distributed.agree(path))
+    run = Run(session.distributed.broadcast(path))
     if session.is_main:
         write_table(plan.dataset.cases.drop(columns="source"), run.path / "cohort.csv", plan.lock.stamp)
     return run

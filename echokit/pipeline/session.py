@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from echokit.training.processes import Processes
-    from echokit.training.watch import Watch
+    from echokit.training.watch import TrainingCallback
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class RunRequest:
     lock: Lock | None = None
     resume: Run | None = None
     only_fold: int | None = None
-    callback: Watch | None = None
+    callback: TrainingCallback | None = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Session:
     @property
     def is_main(self) -> bool:
         """Whether this process writes files and prints."""
-        return self.distributed.first
+        return self.distributed.is_main
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
         """Run the block in the main process first, then silently in the others, which find its files."""
-        with shown_by(display() if self.is_main else Silent()), self.distributed.first_alone():
+        with shown_by(display() if self.is_main else Silent()), self.distributed.main_process_first():
             yield
 
     def wait(self) -> None:
@@ -90,10 +90,10 @@ def start_session(request: RunRequest) -> Session:
     """
     stop_in_a_worker()
     from echokit.training.device import choose_device, fix_threads
-    from echokit.training.processes import join
+    from echokit.training.processes import init_distributed
     from echokit.training.track import require_trackers
 
     require_trackers(request.recipe.track)
     threads = fix_threads()
-    distributed, device = join(choose_device(request.device))
+    distributed, device = init_distributed(choose_device(request.device))
     return Session(request, device, distributed, threads)

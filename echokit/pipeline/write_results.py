@@ -54,7 +54,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     write_metrics(evaluation, path / "metrics.json", stamp=stamp)
     write_curves(evaluation, path / "curves.json", stamp=stamp)
     kept = [
-        KeptEpoch(result.number, result.kept.epoch, len(result.history), recipe.train.keep, result.kept.note)
+        KeptEpoch(result.number, result.selected.epoch, len(result.history), recipe.train.keep, result.selected.note)
         for result in results
     ]
     plots = write_plots(

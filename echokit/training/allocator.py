@@ -19,7 +19,7 @@ def allocator() -> str:
 def tune_allocator() -> str:
     """Keep freed memory in the process, so that each step does not page-fault its tensors in again.
 
-    glibc maps every large tensor afresh and unmaps it when it is freed. Kept instead, training on a CPU took
+    glibc maps every large tensor afresh and unmaps it when it is freed. SelectedEpoch instead, training on a CPU took
     half the time; peak memory grows by about 40 %. Linux with glibc only; ``ECHOKIT_MALLOC=default`` leaves
     all as it is.
 

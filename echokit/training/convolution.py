@@ -18,7 +18,7 @@ from torch.nn import functional
 
 
 @contextmanager
-def sound_gradients(model: nn.Module, device: torch.device) -> Iterator[None]:
+def avoid_conv3d_gradient_bug(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Pad few frames before a convolution rather than in it: the same sum, by a kernel that is never too deep.
 
     Only on a CPU, and only where there are fewer frames than the kernel reaches over; elsewhere not a bit

@@ -1,4 +1,4 @@
-"""The epochs of one phase: steps, running sums, validation."""
+"""Train the epochs of one phase: steps, running sums, validation."""
 
 from __future__ import annotations
 
@@ -7,286 +7,298 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from echokit.cohort.cohort import Fold
 from echokit.errors import EchokitError
-from echokit.objectives.objective import Targets, threshold_of
+from echokit.objectives.objective import threshold_of
 from echokit.training.augmented import occurrences, seed_of
+from echokit.training.context import FoldTask, TrainingContext
 from echokit.training.data import in_batches, send
-from echokit.training.memory import memory_told
+from echokit.training.keeper import CheckpointWriter
+from echokit.training.memory import explain_out_of_memory
 from echokit.training.parts import evaluating, set_mode
 from echokit.training.phases import Phase, is_done, records_of
-from echokit.training.progress import Progress
-from echokit.training.same_bits import cost_of_same_bits
+from echokit.training.progress import TrainingState
+from echokit.training.same_bits import determinism_cost
 from echokit.training.samples import Samples, Source
 from echokit.training.schedule import Place, learning_rate
 from echokit.training.scoring import auroc, scores_of_cases
 from echokit.training.signals import StopRequest
-from echokit.training.step import NonFiniteLossError, Piece, Step, StepResult
-from echokit.training.watch import Watch
+from echokit.training.step import MicroBatch, NonFiniteLossError, Step, StepResult
+from echokit.training.watch import StepProgress
 
 Integers = npt.NDArray[np.int64]
 
 
-class Keeper(Protocol):
-    """Told of what must not be lost; see `echokit.training.keeper.Keeper`."""
-
-    def epoch(self, progress: Progress, record: Mapping[str, Any]) -> None:
-        """An epoch was done; ``progress`` is the position after it."""
-        ...
-
-    def stop(self, progress: Progress) -> None:
-        """The training stops at a position, to go on from there another time."""
-        ...
-
-
 @dataclass(frozen=True)
 class PhaseTraining:
-    """What stays the same through a phase; `Progress` is what changes."""
+    """What stays the same through a phase; `TrainingState` is what changes.
+
+    Attributes:
+        phase: The phase.
+        step: Model, optimizer and device.
+        source: The samples of each epoch.
+        task: What the fold learns.
+        context: How it is trained.
+        writer: Writes checkpoints.
+    """
 
     phase: Phase
     step: Step
     source: Source
-    targets: Targets
-    fold: Fold
-    seed: int
-    watch: Watch
-    case_ids: tuple[str, ...]
-    epochs: int
-    keeper: Keeper
+    task: FoldTask
+    context: TrainingContext
+    writer: CheckpointWriter
 
-    def run(self, progress: Progress, stop: StopRequest) -> Progress:
-        """Train from a position to the end of the phase.
+    def run(self, state: TrainingState, stop: StopRequest) -> TrainingState:
+        """Train from a state to the end of the phase.
 
         Raises:
-            Interrupted: A stop was asked for; the position is saved.
+            Interrupted: A stop was requested; the state is saved.
         """
-        while not is_done(self.phase, progress.history):
-            with memory_told(self.step.settings.batch_size, self._try_batch):
-                self.train_epoch(progress, stop)
-                record = self.finish_epoch(progress, stop)
-            progress = progress.next_epoch(record)
-            self.keeper.epoch(progress, record)
-            self.watch.epoch(record)
-        return progress
+        while not is_done(self.phase, state.history):
+            with explain_out_of_memory(self.step.settings.batch_size, self._try_batch):
+                self.train_epoch(state, stop)
+                record = self.finish_epoch(state, stop)
+            state = state.next_epoch(record)
+            self.writer.write_epoch(state, record)
+            self.context.callback.on_epoch_end(record)
+        return state
 
-    def train_epoch(self, progress: Progress, stop: StopRequest) -> None:
-        """Do the steps of the epoch that are not done yet."""
-        settings, processes = self.step.settings, self.step.processes
-        samples = self.source.train(progress.epoch)
-        key = (self.seed, self.fold.number, progress.epoch)
+    def train_epoch(self, state: TrainingState, stop: StopRequest) -> None:
+        """Do the remaining steps of the epoch."""
+        settings, distributed = self.step.settings, self.step.processes
+        samples = self.source.train(state.epoch)
+        key = (self.context.seed, self.task.fold.number, state.epoch)
         order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(samples.case))
-        of_a_step = settings.batch_size * settings.accumulate * processes.count
-        whole = steps_of(order, of_a_step, processes.count)
-        rest = [
-            shares(part, settings.batch_size + (len(part) > of_a_step), processes.count)
-            for part in whole[progress.step :]
-        ]
-        own = [[row[processes.index] for row in rows] for rows in rest]
-        records = records_of(self.phase, progress.history)
-        started, before, seen = time.perf_counter(), progress.seconds, progress.seen
+        step_size = settings.batch_size * settings.accumulate * distributed.count
+        steps = cut_steps(order, step_size, distributed.count)
+        todo = steps[state.step :]
+        rows = [deal_clips(clips, settings.batch_size + (len(clips) > step_size), distributed.count) for clips in todo]
+        mine = [[row[distributed.index] for row in step_rows] for step_rows in rows]
+        records = records_of(self.phase, state.history)
+        started, seconds_before, seen_before = time.perf_counter(), state.seconds, state.seen
         set_mode(self.step.model, self.phase.parts, self.phase.bn)
-        pieces = self._pieces(samples, own, [part[:1] for part in whole[progress.step :]], progress)
-        for part, rows in zip(whole[progress.step :], own, strict=True):
-            place = Place(len(records), self.phase.epochs, progress.step, len(whole), records)
+        micro_batches = self._micro_batches(samples, mine, [clips[:1] for clips in todo], state)
+        for clips, parts in zip(todo, mine, strict=True):
+            place = Place(len(records), self.phase.epochs, state.step, len(steps), records)
             lr = learning_rate(settings.schedule, self.phase.lr, place)
-            result = self._step(islice(pieces, len(rows)), len(part), lr, samples.case[np.concatenate(rows)], progress)
-            progress.step += 1
-            progress.lr = lr
-            self._count(result, progress)
+            with self._explain_step_errors(samples.case[np.concatenate(parts)], state):
+                result = self.step(islice(micro_batches, len(parts)), len(clips), lr)
+            state.step += 1
+            state.lr = lr
+            self._count(result, state)
             elapsed = time.perf_counter() - started
-            progress.seconds = before + elapsed
-            self.watch.step(
-                progress.epoch,
-                self.epochs,
-                progress.step,
-                len(whole),
-                progress.loss / progress.weight,
-                (progress.seen - seen) / elapsed,
+            state.seconds = seconds_before + elapsed
+            speed = (state.seen - seen_before) / elapsed
+            loss = state.loss / state.weight
+            self.context.callback.on_step_end(
+                StepProgress(state.epoch, settings.epochs, state.step, len(steps), loss, speed)
             )
-            self._stop_if_asked(progress, stop)
+            self._stop_if_requested(state, stop)
 
-    def finish_epoch(self, progress: Progress, stop: StopRequest) -> dict[str, Any]:
+    def finish_epoch(self, state: TrainingState, stop: StopRequest) -> dict[str, Any]:
         """Validate, and return the record of the epoch."""
         started = time.perf_counter()
         record: dict[str, Any] = {
-            "fold": self.fold.number,
-            "epoch": progress.epoch,
+            "fold": self.task.fold.number,
+            "epoch": state.epoch,
             "phase": self.phase.name,
-            "train_loss": progress.loss / progress.weight,
-            "train_accuracy": progress.correct / progress.seen,
-            **self._validate(progress, stop),
-            "lr": progress.lr,
+            "train_loss": state.loss / state.weight,
+            "train_accuracy": state.correct / state.seen,
+            **self._validate(state, stop),
+            "lr": state.lr,
         }
-        record["seconds"] = progress.seconds + time.perf_counter() - started
-        record["clips_per_second"] = progress.seen / progress.seconds
-        _require_finite(record, progress.epoch)
-        return self.step.processes.agree(record)  # type: ignore[no-any-return]
+        record["seconds"] = state.seconds + time.perf_counter() - started
+        record["clips_per_second"] = state.seen / state.seconds
+        _require_finite(record, state.epoch)
+        return self.step.processes.broadcast(record)  # type: ignore[no-any-return]
 
-    def _pieces(
-        self, samples: Samples, own: Sequence[Sequence[Integers]], stand_ins: Sequence[Integers], progress: Progress
-    ) -> Iterator[Piece]:
-        """The pieces of this process, step after step, read ahead of their use."""
+    def report_determinism_cost(self, epoch: int) -> None:
+        """Measure and report the cost of determinism on a GPU; on a CPU it is free."""
+        settings, device = self.step.settings, self.step.device
+        if settings.deterministic and device.type == "cuda":
+            set_mode(self.step.model, self.phase.parts, self.phase.bn)
+            with explain_out_of_memory(settings.batch_size, self._try_batch):
+                trial = self._trial(settings.batch_size, epoch)
+                cost = determinism_cost(lambda: self.step.dry_run(trial, len(trial.y_true)), device)
+            self.context.callback.on_warning(cost)
+
+    def _micro_batches(
+        self,
+        samples: Samples,
+        mine: Sequence[Sequence[Integers]],
+        placeholders: Sequence[Integers],
+        state: TrainingState,
+    ) -> Iterator[MicroBatch]:
+        """Yield the micro-batches of this process, step after step, read ahead of their use."""
         index, count = self.step.processes.index, self.step.processes.count
-        first = progress.step
-        places = [(step, number) for step, rows in enumerate(own) for number in range(len(rows))]
-        parts = [own[step][number] if len(own[step][number]) else stand_ins[step] for step, number in places]
+        first = state.step
+        places = [(step, number) for step, parts in enumerate(mine) for number in range(len(parts))]
+        parts = [mine[step][number] if len(mine[step][number]) else placeholders[step] for step, number in places]
         nth_window = occurrences(samples.case)
         for (step, number), part, batch in zip(places, parts, samples.batches(parts), strict=True):
-            yield Piece(
+            yield MicroBatch(
                 batch,
-                *self._learned(batch.rows, self.step.device),
-                seed_of(self.seed, self.fold.number, progress.epoch, first + step, number * count + index),
-                self._sample_seeds(samples.case[part], nth_window[part], progress.epoch),
-                counted=len(own[step][number]) > 0,
+                *self._targets(batch.rows, self.step.device),
+                seed_of(self.context.seed, self.task.fold.number, state.epoch, first + step, number * count + index),
+                self._sample_seeds(samples.case[part], nth_window[part], state.epoch),
+                counted=len(mine[step][number]) > 0,
             )
 
     def _sample_seeds(self, cases: Integers, nth_window: Integers, epoch: int) -> tuple[int, ...]:
-        """From (seed, epoch, case, window of the case) alone: batch size and number of processes never matter."""
+        """Derive seeds from (seed, epoch, case, window) alone: batch size and number of processes never matter."""
         if not self.step.augment:
             return ()
-        return tuple(
-            seed_of(self.seed, epoch, int(case), int(nth)) for case, nth in zip(cases, nth_window, strict=True)
-        )
+        keys = zip(cases, nth_window, strict=True)
+        return tuple(seed_of(self.context.seed, epoch, int(case), int(nth)) for case, nth in keys)
 
-    def _step(self, pieces: Iterator[Piece], clips: int, lr: float, rows: Integers, progress: Progress) -> StepResult:
-        try:
-            return self.step(pieces, clips, lr)
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):  # torch's words for a batch norm without a spread
-                raise
-            raise EchokitError(
-                "batch norm can not learn from a batch of one clip of this size: it has no spread",
-                hint="a larger train.batch_size, or train.bn: frozen",
-                where="train.batch_size",
-            ) from error
-        except NonFiniteLossError as error:
-            names = ", ".join(self.case_ids[row] for row in rows)
-            raise EchokitError(
-                f"{error} in epoch {progress.epoch}, step {progress.step + 1}, on the cases {names}",
-                hint="look at these cases; else try a lower train.optimizer.lr, train.clip_gradients or "
-                "train.precision: float32",
-            ) from error
+    def _explain_step_errors(self, rows: Integers, state: TrainingState) -> StepErrors:
+        names = ", ".join(self.task.case_ids[row] for row in rows)
+        return StepErrors(f"epoch {state.epoch}, step {state.step + 1}, on the cases {names}")
 
-    def _count(self, result: StepResult, progress: Progress) -> None:
-        """Add a step to the running sums of the epoch, as the study's framework reports them."""
-        progress.loss += result.loss
-        progress.weight += result.weight
+    def _count(self, result: StepResult, state: TrainingState) -> None:
+        """Add a step to the running sums of the epoch: accuracy is that of the weights before each update."""
+        state.loss += result.loss
+        state.weight += result.weight
         counts = torch.zeros(2, dtype=torch.float64)
         if result.rows:
             objective = self.step.objective
-            called = objective.score(result.outputs).double().numpy() >= threshold_of(objective)
-            truth = self.targets.y_true[list(result.rows)] == 1
-            counts += torch.tensor([(called == truth).sum(), len(truth)])
+            positive = objective.score(result.outputs).double().numpy() >= threshold_of(objective)
+            truth = self.task.targets.y_true[list(result.rows)] == 1
+            counts += torch.tensor([(positive == truth).sum(), len(truth)])
         counts = counts.to(self.step.device)
         self.step.processes.add(counts)
         correct, seen = counts.tolist()
-        progress.correct += int(correct)
-        progress.seen += int(seen)
+        state.correct += int(correct)
+        state.seen += int(seen)
 
-    def _validate(self, progress: Progress, stop: StopRequest) -> dict[str, Any]:
-        if not len(self.fold.val):
+    def _validate(self, state: TrainingState, stop: StopRequest) -> dict[str, Any]:
+        if not len(self.task.fold.val):
             return {"val_loss": None, "val_accuracy": None, "val_auroc": None}
-        step, samples = self.step, self.source.val(progress.epoch)
+        step, samples = self.step, self.source.val(state.epoch)
         with step.averaged():
-            outputs = self._outputs(samples, progress, stop)
-        total, weight = step.objective.loss(outputs, *self._learned(samples.case, torch.device("cpu")))
+            outputs = self._outputs(samples, state, stop)
+        total, weight = step.objective.loss(outputs, *self._targets(samples.case, torch.device("cpu")))
         scores = scores_of_cases(step.objective, samples.case, outputs)
-        truth = self.targets.y_true[scores.case]
-        called = scores.score >= threshold_of(step.objective)
+        truth = self.task.targets.y_true[scores.case]
+        positive = scores.score >= threshold_of(step.objective)
         return {
             "val_loss": float(total) / float(weight),
-            "val_accuracy": float(np.mean(called == (truth == 1))),
+            "val_accuracy": float(np.mean(positive == (truth == 1))),
             "val_auroc": auroc(truth, scores.score),
         }
 
-    def _outputs(self, samples: Samples, progress: Progress, stop: StopRequest) -> Tensor:
-        """Outputs (n, outputs) float32 on the CPU in evaluation mode; each process computes its share."""
-        step, processes = self.step, self.step.processes
+    def _outputs(self, samples: Samples, state: TrainingState, stop: StopRequest) -> Tensor:
+        """Compute outputs (n, outputs) float32 on the CPU in evaluation mode; each process computes its share."""
+        step, distributed = self.step, self.step.processes
         size = step.settings.eval_batch_size or step.settings.batch_size
-        own = np.array_split(np.arange(len(samples.case)), processes.count)[processes.index]
+        mine = np.array_split(np.arange(len(samples.case)), distributed.count)[distributed.index]
         chunks = [torch.empty(0, step.objective.outputs)]
         with evaluating(step.model):
-            for batch in samples.batches(in_batches(own, size)):
+            for batch in samples.batches(in_batches(mine, size)):
                 with torch.inference_mode(), step.precision.context(step.device):
                     outputs = step.forward(batch)
                 chunks.append(outputs.float().cpu())
-                if processes.count == 1:
-                    self._stop_if_asked(progress, stop, averaged=True)
-        return torch.cat(processes.gather(torch.cat(chunks)))
+                if distributed.count == 1:
+                    self._stop_if_requested(state, stop, averaged=True)
+        return torch.cat(distributed.gather(torch.cat(chunks)))
 
-    def _learned(self, rows: Integers, device: torch.device) -> tuple[Tensor, Tensor]:
-        """y_true (B,) int64 and value (B,) float32 of the cases."""
-        value = self.targets.value[rows].astype(np.float32)
-        return send(torch.from_numpy(self.targets.y_true[rows]), device), send(torch.from_numpy(value), device)
+    def _targets(self, rows: Integers, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return y_true (B,) int64 and value (B,) float32 of the cases."""
+        targets = self.task.targets
+        value = targets.value[rows].astype(np.float32)
+        return send(torch.from_numpy(targets.y_true[rows]), device), send(torch.from_numpy(value), device)
 
-    def _stop_if_asked(self, progress: Progress, stop: StopRequest, *, averaged: bool = False) -> None:
-        """Save and stop, if a signal came to any of the processes.
+    def _stop_if_requested(self, state: TrainingState, stop: StopRequest, *, averaged: bool = False) -> None:
+        """Save and stop if a signal came to any of the processes.
 
         Args:
-            progress: Where the training is.
-            stop: Whether one came to this process.
+            state: The position.
+            stop: Whether a signal came to this process.
             averaged: Whether the model has its averaged weights at the moment.
         """
         signum = next((came for came in self.step.processes.gather(stop.signum) if came is not None), None)
         if signum is None:
             return
         stop.signum = signum
-        with self.step.averaged() if averaged else nullcontext():  # averaged twice is as trained
-            self.keeper.stop(progress)
+        with self.step.averaged() if averaged else nullcontext():  # averaged twice gives the trained weights
+            self.writer.write_stop(state)
         raise stop.interrupted()
 
-    def tell_cost(self, epoch: int) -> None:
-        """Say what the same bits cost on a GPU, on clips of an epoch; on a CPU they cost nothing."""
-        settings, device = self.step.settings, self.step.device
-        if settings.deterministic and device.type == "cuda":
-            set_mode(self.step.model, self.phase.parts, self.phase.bn)
-            with memory_told(settings.batch_size, self._try_batch):
-                piece = self._trial(settings.batch_size, epoch)
-                self.watch.note(cost_of_same_bits(lambda: self.step.try_out(piece, len(piece.y_true)), device))
-
     def _try_batch(self, clips: int) -> None:
-        """Compute the gradients of so many training clips, to see whether memory allows it."""
+        """Compute the gradients of this many training clips, to see whether memory allows it."""
         spare = [torch.zeros_like(p) for p in self.step.parameters.values() for _ in range(2)]  # the optimizer's state
-        self.step.try_out(self._trial(clips, 1), clips)
+        self.step.dry_run(self._trial(clips, 1), clips)
         del spare
 
-    def _trial(self, clips: int, epoch: int) -> Piece:
-        """A piece of so many training clips, for a step that is not counted."""
+    def _trial(self, clips: int, epoch: int) -> MicroBatch:
+        """Read a micro-batch of this many training clips, for a step that is not counted."""
         samples = self.source.train(epoch)
         [batch] = samples.batches([np.resize(np.arange(len(samples.case)), clips)])
-        return Piece(batch, *self._learned(batch.rows, self.step.device), 0, tuple(range(clips)))
+        return MicroBatch(batch, *self._targets(batch.rows, self.step.device), 0, tuple(range(clips)))
 
 
-def steps_of(order: Integers, of_a_step: int, processes: int) -> list[Integers]:
+@dataclass(frozen=True)
+class StepErrors:
+    """Turns errors of a step that a user can fix into sentences.
+
+    Attributes:
+        position: Epoch, step and cases.
+    """
+
+    position: str
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Raise an `EchokitError` in place of an error that a user can fix."""
+        # torch's message for a batch norm without variance
+        if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
+            raise EchokitError(
+                "batch norm cannot learn from a batch of one clip of this size: it has no variance",
+                hint="a larger train.batch_size, or train.bn: frozen",
+                where="train.batch_size",
+                code="train.batch_of_one",
+            ) from error
+        if isinstance(error, NonFiniteLossError):
+            raise EchokitError(
+                f"{error} in {self.position}",
+                hint="look at these cases; or try a lower train.optimizer.lr, train.clip_gradients or "
+                "train.precision: float32",
+                code="train.loss_not_finite",
+            ) from error
+
+
+def cut_steps(order: Integers, step_size: int, processes: int) -> list[Integers]:
     """Cut an epoch into steps.
 
-    A last one of a single clip, without a spread for batch norm, joins the one before; so does one with fewer clips
-    than processes, where the batch norms that they share would count stand-ins.
+    A last step of a single clip, without variance for batch norm, joins the one before. So does one with fewer clips
+    than processes, where synchronised batch norms would count placeholders.
     """
-    steps = in_batches(order, of_a_step)
-    if of_a_step > 1 and len(steps) > 1 and len(steps[-1]) < max(2, processes):
+    steps = in_batches(order, step_size)
+    if step_size > 1 and len(steps) > 1 and len(steps[-1]) < max(2, processes):
         steps[-2:] = [np.concatenate(steps[-2:])]
     return steps
 
 
-def shares(part: Integers, batch_size: int, processes: int) -> list[list[Integers]]:
-    """Deal the clips of one step to processes, in pieces of at most ``batch_size``.
+def deal_clips(clips: Integers, batch_size: int, processes: int) -> list[list[Integers]]:
+    """Distribute the clips of one step to processes, in micro-batches of at most ``batch_size``.
 
     Returns:
-        One row for each time that clips go through the model, with one piece a process. All processes have equally
-        many rows, and pieces differ by one clip at most; with fewer clips than processes, or in the last row of pieces
-        of one clip, some are empty.
+        One row for each pass through the model, with one micro-batch for each process. Every process has the same
+        number of rows, and micro-batches differ by one clip at most. With fewer clips than processes, or in the last
+        row of micro-batches of one clip, some are empty.
     """
-    rows = -(-len(part) // (batch_size * processes))
-    pieces = np.array_split(part, rows * processes)
-    return [pieces[row * processes : (row + 1) * processes] for row in range(rows)]
+    rows = -(-len(clips) // (batch_size * processes))
+    parts = np.array_split(clips, rows * processes)
+    return [parts[row * processes : (row + 1) * processes] for row in range(rows)]
 
 
 def _require_finite(record: Mapping[str, Any], epoch: int) -> None:
@@ -295,4 +307,5 @@ def _require_finite(record: Mapping[str, Any], epoch: int) -> None:
             raise EchokitError(
                 f"{name} is {value} after epoch {epoch}",
                 hint="a lower train.optimizer.lr, train.clip_gradients or precision: float32",
+                code="train.metric_not_finite",
             )

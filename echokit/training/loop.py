@@ -1,10 +1,10 @@
-"""fit: train one fold, keep one epoch, and be able to stop and resume anywhere with the same bits."""
+"""Train one fold, select one epoch, and be able to stop and resume anywhere with the same bits."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,204 +14,188 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from echokit.cohort.cohort import Fold
 from echokit.errors import DataError, EchokitError
-from echokit.objectives.objective import Objective, Targets
+from echokit.objectives.objective import Objective
 from echokit.training.allocator import give_memory_back
 from echokit.training.augmented import Augmentation
-from echokit.training.convolution import sound_gradients
-from echokit.training.data import PreparedClips
-from echokit.training.device import Precision, choose_precision, fix_threads, reproducible
+from echokit.training.context import FoldTask, TrainingContext
+from echokit.training.convolution import avoid_conv3d_gradient_bug
+from echokit.training.device import reproducible
 from echokit.training.epoch import PhaseTraining
-from echokit.training.features import FeatureCache, backbone_hash
-from echokit.training.keep import Kept, kept_epoch, require_validation
-from echokit.training.keeper import Keeper
-from echokit.training.memory import memory_told
+from echokit.training.features import FeatureCache, FeatureJob, FeatureSamples, backbone_hash, compute_features
+from echokit.training.keep import SelectedEpoch, require_validation, select_epoch
+from echokit.training.keeper import CheckpointWriter
+from echokit.training.memory import explain_out_of_memory
 from echokit.training.parts import require_parts
-from echokit.training.phases import current_phase, plan_phases
+from echokit.training.phases import Phase, current_phase, plan_phases
 from echokit.training.processes import processes
-from echokit.training.progress import FoldFiles, Progress, Saved
-from echokit.training.samples import ClipSource, Sampler, Source, feature_source
-from echokit.training.settings import TrainSettings
+from echokit.training.progress import FoldFiles, SavedState, TrainingState
+from echokit.training.samples import ClipSource, FeatureSource, Source
 from echokit.training.signals import stop_on_signal
 from echokit.training.step import make_step
-from echokit.training.watch import Watch
 
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """A fold that was trained; the model given to `fit` now has the kept weights.
+    """A trained fold; the model given to `fit` now has the weights of the selected epoch.
 
     Attributes:
-        history: One record an epoch, as in ``history.jsonl``.
-        kept: The epoch that was kept, and what the user should know of the choice.
+        history: One record for each epoch, as in ``history.jsonl``.
+        selected: The selected epoch, and a note about the choice.
         best: The checkpoint that holds it.
-        precision: The number format that was used.
-        threads: CPU threads that were used.
     """
 
     history: tuple[Mapping[str, Any], ...]
-    kept: Kept
+    selected: SelectedEpoch
     best: Path
-    precision: Precision
-    threads: int
 
 
-def fit(
-    model: nn.Module,
-    objective: Objective,
-    clips: PreparedClips,
-    targets: Targets,
-    fold: Fold,
-    sampler: Sampler,
-    settings: TrainSettings,
-    *,
-    seed: int,
-    device: torch.device,
-    directory: Path,
-    resume: bool,
-    watch: Watch,
-    case_ids: Sequence[str],
-    augment: Sequence[Augmentation] = (),
-    metadata: Mapping[str, Any] | None = None,
-    norms_given: bool = False,
-    cache: FeatureCache | None = None,
-    backbone: str | None = None,
-) -> FitResult:
+def fit(model: nn.Module, objective: Objective, task: FoldTask, context: TrainingContext) -> FitResult:
     """Train a model on one fold.
 
     Everything random in a step (order, windows, augmentation, dropout) follows from (seed, fold, epoch, step)
-    alone. So weights, optimizer and a position are all that a checkpoint holds, and a training that was
-    stopped and resumed gives the bits of one that never stopped. The caller's random state is left alone.
+    alone. So a checkpoint holds weights, optimizer and a position, and a resumed training has the bits of one that
+    was never stopped. The caller's random state is left alone.
 
     Args:
-        model: Called with streams and valid masks, each by stream name; gives (B, outputs). Moved to
-            ``device``.
+        model: Called with streams and valid masks, each by stream name; returns (B, outputs). Moved to the device.
         objective: Its loss is minimised.
-        clips: Prepared clips of the whole cohort.
-        targets: One entry a case of the cohort.
-        fold: Row positions of the training and validation cases in the cohort.
-        sampler: Called with the lengths of all clips; the windows of the fold's cases are used.
-        settings: How to train.
-        seed: Seed of the run.
-        device: Where to train.
-        directory: Gets ``last/`` (until the end), ``best/`` and ``history.jsonl``.
-        resume: Go on from what ``directory`` holds; else it must hold no training.
-        watch: Told of every step and epoch.
-        case_ids: One a case of the cohort, for messages.
-        augment: Called with the streams of a batch and a generator on the device; gives streams.
-        metadata: Strict JSON that is embedded in the weights (clip policy, label definition, recipe hash).
-        norms_given: Whether the statistics of the batch norms come from given weights: they then stay as they are in a
-            small cohort.
-        cache: Where the features of a frozen backbone are kept; None keeps none.
-        backbone: From `backbone_hash`, where it is known: many folds share a frozen backbone.
+        task: What the fold learns.
+        context: How it is trained.
 
     Raises:
         EchokitError: A loss that is not finite, too little memory, a keep rule without validation cases, a phase
             of a part that the model lacks, a checkpoint that is damaged or of another training.
         Interrupted: SIGINT, SIGTERM or SIGHUP came; the position is saved.
     """
-    require_validation(settings.keep, len(fold.val))
-    if settings.early_stop and not len(fold.val):
-        raise EchokitError(
-            "an early stop follows the validation part, and this fold has none",
-            hint="leave early_stop out, or give the resampler a validation part (val: 0.2)",
-            where="train.early_stop",
-        )
-    _require_clips(clips.lengths, fold, case_ids)
-    plan = plan_phases(settings, norms_given=norms_given, cases=len(fold.train))
+    settings, fold, device = context.settings, task.fold, context.compute.device
+    _check_task(task, context)
+    plan = plan_phases(settings, norms_given=context.norms_given, cases=len(fold.train))
     require_parts(model, [part for planned in plan for part in planned.parts], "train.phases")
     require_parts(model, settings.l1.on if settings.l1 else (), "train.l1.on")
-    precision = choose_precision(device, settings.precision)
     model.to(device)
-    threads = fix_threads()
-    computed = {
-        "device": device.type,
-        "precision": precision.why,
-        "threads": threads,
-        "torch": str(torch.__version__),
-    }
-    together = processes()
-    if together.count > 1 and device.type == "cuda":
-        convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm  # in place, names and values kept
+    distributed = processes()
+    if distributed.count > 1 and device.type == "cuda":
+        convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm  # in place; names and values stay
         convert(model)
-    metadata = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))
-    files = FoldFiles(directory, _identity(model, fold, settings, seed, metadata), metadata, computed)
-    if not resume:
+    files = _fold_files(model, task, context)
+    if not context.resume:
         files.require_empty()
-    together.wait()
-    directory.mkdir(parents=True, exist_ok=True)
-    clip_source = ClipSource(clips, sampler, fold, seed, device, watch)
-    # A backbone that is still as it was found need not be written again and again: its hash names it.
-    found = (backbone or backbone_hash(model)) if plan[0].head_only else None
-    untrained = found if all(phase.head_only for phase in plan) else None
-    gpus = [device] if device.type == "cuda" else []
+    distributed.wait()
+    context.directory.mkdir(parents=True, exist_ok=True)
+    clip_source = ClipSource(task.clips, task.sampler, fold, context.seed, device, context.callback)
+    # A backbone that has not been trained yet is not written again and again: its hash names it.
+    initial = (context.backbone_hash or backbone_hash(model)) if plan[0].head_only else None
+    never_trained = initial if all(phase.head_only for phase in plan) else None
     with (
         reproducible(device, settings.deterministic),
-        precision.rounding(device),
-        sound_gradients(model, device),
-        torch.random.fork_rng(gpus),
+        context.compute.precision.rounding(device),
+        avoid_conv3d_gradient_bug(model, device),
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
         stop_on_signal() as stop,
     ):
-        saved = files.resume(model, plan, watch) if resume else Saved(Progress())
-        progress = saved.progress
-        files.write_history(progress.history)
-        while (phase := current_phase(plan, progress.history)) is not None:
+        saved = files.resume(model, plan, context.callback) if context.resume else SavedState(TrainingState())
+        state = saved.state
+        files.write_history(state.history)
+        while (phase := current_phase(plan, state.history)) is not None:
             before = plan[: plan.index(phase)]
-            untouched = found if all(earlier.head_only for earlier in before) else None
-            step = make_step(model, objective, settings, phase, precision, device, augment, together)
+            untrained = initial if all(earlier.head_only for earlier in before) else None
+            step = make_step(model, objective, phase, context, distributed)
             source: Source = clip_source
             if phase.head_only:
-                with memory_told(settings.eval_batch_size or settings.batch_size):
-                    source = feature_source(
-                        step, clip_source, phase, augment, cache or FeatureCache(None, ""), untouched
-                    )
+                with explain_out_of_memory(settings.eval_batch_size or settings.batch_size):
+                    source = feature_source(model, clip_source, phase, context, untrained)
             if saved.phase == phase.name:
                 saved.restore(step)
-            untouched = untouched if phase.head_only else None
-            keeper = Keeper(files, step, plan, phase, settings.keep, untouched, untrained)
-            training = PhaseTraining(
-                phase, step, source, targets, fold, seed, watch, tuple(case_ids), settings.epochs, keeper
-            )
+            untrained = untrained if phase.head_only else None
+            writer = CheckpointWriter(files, step, plan, phase, settings.keep, untrained, never_trained)
+            training = PhaseTraining(phase, step, source, task, context, writer)
             if not phase.head_only:
-                training.tell_cost(progress.epoch)
-            progress = training.run(progress, stop)
-    kept = kept_epoch(settings.keep, progress.history)
-    give_memory_back()  # what only training needed: where memory is short, the file finds no room beside it
-    best = files.load_best(model, kept.epoch, untrained)
+                training.report_determinism_cost(state.epoch)
+            state = training.run(state, stop)
+    selected = select_epoch(settings.keep, state.history)
+    give_memory_back()  # of training alone: if memory is short, the weights would find no room
+    best = files.load_best(model, selected.epoch, never_trained)
     files.finish()
-    if kept.note:
-        watch.note(kept.note)
+    if selected.note:
+        context.callback.on_warning(selected.note)
     if stop:  # it came after the last step: the fold is done, the run is not
         raise stop.interrupted()
-    return FitResult(tuple(progress.history), kept, best, precision, threads)
+    return FitResult(tuple(state.history), selected, best)
 
 
-def _identity(
-    model: nn.Module, fold: Fold, settings: TrainSettings, seed: int, metadata: Mapping[str, Any]
-) -> dict[str, Any]:
+def feature_source(
+    model: nn.Module, source: ClipSource, phase: Phase, context: TrainingContext, backbone: str | None
+) -> FeatureSource:
+    """Compute the features of a fold, or find them in the cache.
+
+    Args:
+        model: Its backbone is frozen.
+        source: The clips.
+        phase: Gives the number of augmented copies.
+        context: Device, precision, augmentation and cache.
+        backbone: Hash of the backbone, if it is known.
+    """
+    settings, fold, device = context.settings, source.fold, context.compute.device
+    backbone = backbone or backbone_hash(model)
+    cache = context.cache or FeatureCache(None, "")
+
+    def features(split: str, cases: Integers, copy: int, augment: tuple[Augmentation, ...]) -> FeatureSamples:
+        shared = cache.cases is not None and len(cases) > 0
+        windows = source.windows(split, max(copy, 1), cache.cases if shared else cases)  # type: ignore[arg-type]
+        batch_size = settings.eval_batch_size or settings.batch_size
+        job = FeatureJob(source.clips, windows, batch_size, augment, source.seed, copy)
+        values = compute_features(model, job, backbone=backbone, cache=cache, compute=context.compute)
+        rows = np.isin(windows.case, cases)
+        return FeatureSamples(windows.case[rows], torch.from_numpy(values[rows]).to(device))
+
+    copies = tuple(features("train", fold.train, copy, context.augment) for copy in range(1, phase.copies + 1))
+    return FeatureSource(copies, features("val", fold.val, 0, ()))
+
+
+def _fold_files(model: nn.Module, task: FoldTask, context: TrainingContext) -> FoldFiles:
+    """Describe a training, so that a resume refuses the checkpoint of another one."""
+    fold, metadata = task.fold, json.loads(json.dumps(dict(context.metadata), allow_nan=False))
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    return {
-        "settings": settings.model_dump(mode="json"),
-        "seed": seed,
+    identity = {
+        "settings": context.settings.model_dump(mode="json"),
+        "seed": context.seed,
         "processes": processes().count,
         "fold": fold.number,
         "training cases": zlib.crc32(fold.train.astype("<i8").tobytes()),
         "validation cases": zlib.crc32(fold.val.astype("<i8").tobytes()),
         "model": zlib.crc32(json.dumps(shapes, sort_keys=True).encode()),
-        "metadata": dict(metadata),
+        "metadata": metadata,
     }
+    computed = {
+        "device": context.compute.device.type,
+        "precision": context.compute.precision.why,
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+    }
+    return FoldFiles(context.directory, identity, metadata, computed)
 
 
-def _require_clips(lengths: Integers, fold: Fold, case_ids: Sequence[str]) -> None:
+def _check_task(task: FoldTask, context: TrainingContext) -> None:
+    """Refuse a fold without the cases or frames that the settings need."""
+    fold, lengths = task.fold, task.clips.lengths
+    require_validation(context.settings.keep, len(fold.val))
+    if context.settings.early_stop and not len(fold.val):
+        raise EchokitError(
+            "early stopping needs a validation set, and this fold has none",
+            hint="remove early_stop, or give the resampler a validation set (val: 0.2)",
+            where="train.early_stop",
+            code="train.no_validation",
+        )
     if not len(fold.train):
-        raise EchokitError(f"fold {fold.number} has no training cases")
+        raise EchokitError(f"fold {fold.number} has no training cases", code="fold.no_cases")
     rows = np.concatenate([fold.train, fold.val])
     empty = rows[lengths[rows] == 0]
     if len(empty):
         raise DataError(
-            f"{len(empty)} cases of fold {fold.number} have no frames, for example {case_ids[empty[0]]}",
-            hint="leave them out with data.exclude",
+            f"{len(empty)} cases of fold {fold.number} have no frames, for example {task.case_ids[empty[0]]}",
+            hint="exclude them with data.exclude",
+            code="fold.no_frames",
         )

@@ -25,7 +25,7 @@ _SHORT = (
 
 
 @contextmanager
-def memory_told(batch_size: int, attempt: Callable[[int], None] | None = None) -> Iterator[None]:
+def explain_out_of_memory(batch_size: int, attempt: Callable[[int], None] | None = None) -> Iterator[None]:
     """Say in one sentence that memory ran out, which each allocator says in its own way.
 
     Args:

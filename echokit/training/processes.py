@@ -33,7 +33,7 @@ class Processes:
     count: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this one writes and speaks."""
         return self.index == 0
 
@@ -66,7 +66,7 @@ class Processes:
         torch.distributed.all_gather_object(values, value)
         return values
 
-    def agree(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """What the first process has."""
         if self.count == 1:
             return value
@@ -86,12 +86,12 @@ class Processes:
             buffer.copy_(part.view(buffer.shape))
 
     @contextmanager
-    def first_alone(self) -> Iterator[None]:
+    def main_process_first(self) -> Iterator[None]:
         """Let the first process do the block before the others do, so that they find what it made."""
-        if not self.first:
+        if not self.is_main:
             self.wait()
         yield
-        if self.first:
+        if self.is_main:
             self.wait()
 
     def wait(self) -> None:
@@ -103,13 +103,13 @@ class Processes:
 ALONE = Processes()
 
 
-def asked_for() -> int:
+def launched_processes() -> int:
     """How many processes a launcher started."""
     number = os.environ.get("WORLD_SIZE", "1")
     return int(number) if number.isdigit() else 1
 
 
-def join(device: torch.device) -> tuple[Processes, torch.device]:
+def init_distributed(device: torch.device) -> tuple[Processes, torch.device]:
     """Join the other processes, if a launcher has started some.
 
     Args:
@@ -121,7 +121,7 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
     Raises:
         EchokitError: accelerate was to start several processes and has started one.
     """
-    if asked_for() == 1:
+    if launched_processes() == 1:
         _require_launched()
         return ALONE, device
     from accelerate import PartialState

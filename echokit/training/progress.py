@@ -1,4 +1,4 @@
-"""Where a training is, and how that is kept on disk."""
+"""The state of a training, and its files."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from echokit.training.parts import head_state, in_part
 from echokit.training.phases import Phase, current_phase
 from echokit.training.processes import processes
 from echokit.training.step import Step
-from echokit.training.watch import Watch
+from echokit.training.watch import TrainingCallback
 
 LAST, BEST, HISTORY = "last", "best", "history.jsonl"
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """What a resume needs beside weights and optimizer; the random state of a step follows from its number.
 
     Attributes:
-        epoch: Number of the epoch under way, from 1; one more than the epochs once all are done.
-        step: Its steps that are done.
+        epoch: Number of the present epoch, from 1; one more than the last when all are done.
+        step: Number of its finished steps.
         loss, weight, correct, seen: Sums over these steps.
         lr: Learning rate of the last of them.
         seconds: Time spent on this epoch.
@@ -57,25 +57,25 @@ class Progress:
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def next_epoch(self, record: dict[str, Any]) -> Progress:
-        """The start of the epoch after the one that ``record`` tells of."""
-        return Progress(epoch=self.epoch + 1, history=[*self.history, record])
+    def next_epoch(self, record: dict[str, Any]) -> TrainingState:
+        """Start the epoch after the one of ``record``."""
+        return TrainingState(epoch=self.epoch + 1, history=[*self.history, record])
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A position that was found on disk; its weights are in the model already.
+class SavedState:
+    """A state from disk; its weights are in the model already.
 
     Attributes:
-        progress: The position.
-        checkpoint: Where the optimizer's state lies; None at the start and at the end of a training.
-        phase: The phase that this state belongs to.
-        numbers: What is no tensor in the optimizer's state.
+        state: The position.
+        checkpoint: Place of the optimizer's state; None at the start and at the end of a training.
+        phase: The phase that the optimizer belongs to.
+        numbers: The optimizer's state, apart from its tensors.
         scaler: State of the loss scaler.
         averaged: Steps in the average of the weights.
     """
 
-    progress: Progress
+    state: TrainingState
     checkpoint: Path | None = None
     phase: str | None = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Saved:
     averaged: int = 0
 
     def restore(self, step: Step) -> None:
-        """Put back the optimizer and the average of the weights.
+        """Restore the optimizer and the average of the weights.
 
         Raises:
             EchokitError: The checkpoint is damaged.
@@ -99,14 +99,16 @@ class Saved:
             raise damaged(self.checkpoint, str(error)) from error
 
 
-def put_weights(model: nn.Module, checkpoint: Path, backbone: str | None, found: str | None = None) -> None:
-    """Put the weights of a checkpoint into a model; where it holds a head alone, only with the backbone it is for.
+def load_checkpoint_weights(
+    model: nn.Module, checkpoint: Path, backbone: str | None, known_hash: str | None = None
+) -> None:
+    """Load the weights of a checkpoint into a model; a head alone only if the backbone is the right one.
 
     Args:
         model: Changed in place.
-        checkpoint: Where the weights lie.
-        backbone: Hash of the backbone that a head is for; None where the checkpoint holds all weights.
-        found: Hash of the model's backbone, where it is known.
+        checkpoint: Place of the weights.
+        backbone: Hash of the backbone that the head belongs to; None if the checkpoint holds all weights.
+        known_hash: Hash of the model's backbone, if it is known.
 
     Raises:
         EchokitError: The weights do not fit, or the backbone is another one.
@@ -120,24 +122,25 @@ def put_weights(model: nn.Module, checkpoint: Path, backbone: str | None, found:
         return
     if any(in_part(name, "head") for name in missing):
         raise damaged(checkpoint, "it lacks a part of the head")
-    found = found or backbone_hash(model)
-    if found != backbone:
+    own_hash = known_hash or backbone_hash(model)
+    if own_hash != backbone:
         raise EchokitError(
-            f"the head was trained on another backbone ({backbone[:12]}) than the one given ({found[:12]})",
-            hint="use the weights and the version of torch that the run was made with",
+            f"the head was trained on another backbone ({backbone[:12]}) than the one given ({own_hash[:12]})",
+            hint="use the weights and the version of torch of the run",
             where=str(checkpoint),
+            code="checkpoint.other_backbone",
         )
 
 
 @dataclass(frozen=True)
 class FoldFiles:
-    """The files of one fold: ``last/``, ``best/`` and ``history.jsonl``. Of several processes, the first one writes.
+    """The files of one fold: ``last/``, ``best/`` and ``history.jsonl``. Only the main process writes.
 
     Attributes:
-        directory: Where they live.
-        identity: What makes this training this one, as JSON; a resume with another identity is refused.
+        directory: Their folder.
+        identity: JSON that identifies the training; a resume with another identity is refused.
         metadata: Embedded in the weights.
-        computed: What the bits depend on beside: device, number format, threads, torch.
+        computed: What else the bits depend on: device, number format, threads, torch.
     """
 
     directory: Path
@@ -153,24 +156,25 @@ class FoldFiles:
         """
         if self.best() or find_checkpoint(self.directory, LAST) or (self.directory / HISTORY).exists():
             raise EchokitError(
-                "this fold was trained before, wholly or in part",
-                hint="resume it with --resume, or choose another directory",
+                "this fold has already been trained, completely or in part",
+                hint="continue it with --resume, or choose another directory",
                 where=str(self.directory),
+                code="fold.already_trained",
             )
 
-    def save_last(self, step: Step, progress: Progress, phase: str, backbone: str | None) -> None:
-        """Keep the exact position of the training.
+    def save_last(self, step: Step, state: TrainingState, phase: str, backbone: str | None) -> None:
+        """Save the exact state of the training.
 
         Args:
             step: Model, optimizer and scaler.
-            progress: The position.
+            state: The position.
             phase: The phase that the optimizer belongs to.
-            backbone: Hash of a backbone that is still as the training found it: only the head is then written.
+            backbone: Hash of a backbone that has not been trained yet: only the head is then written.
         """
-        if not processes().first:
+        if not processes().is_main:
             return
-        state = {
-            **asdict(progress),
+        content = {
+            **asdict(state),
             "phase": phase,
             "backbone": backbone,
             "scaler": step.scaler.state_dict(),
@@ -183,21 +187,21 @@ class FoldFiles:
             self.directory,
             LAST,
             model=head_state(step.model) if backbone else step.model.state_dict(),
-            state=state,
+            state=content,
             metadata=self.metadata,
             optimizer=state_tensors(step.optimizer, step.parameters),
             average=step.ema.average if step.ema else None,
         )
 
     def save_best(self, tensors: Mapping[str, Tensor], record: Mapping[str, Any], backbone: str | None) -> None:
-        """Keep the weights of an epoch for the predictions.
+        """Save the weights of an epoch for the predictions.
 
         Args:
-            tensors: Of the whole model, or of its head where the backbone is given.
-            record: Of the epoch.
+            tensors: Those of the whole model, or of its head if the backbone is given.
+            record: Record of the epoch.
             backbone: Hash of the backbone that the head belongs to, which is not written.
         """
-        if not processes().first:
+        if not processes().is_main:
             return
         facts = {"identity": dict(self.identity), "metadata": dict(self.metadata)}
         save_checkpoint(
@@ -209,88 +213,93 @@ class FoldFiles:
         )
 
     def write_history(self, history: list[dict[str, Any]]) -> None:
-        """Write one line an epoch, the whole file at once, so that no line is ever doubled or halved."""
-        if processes().first:
+        """Write one line for each epoch, the whole file at once, so that no line is doubled or cut."""
+        if processes().is_main:
             write_text(self.directory / HISTORY, "".join(json.dumps(r, allow_nan=False) + "\n" for r in history))
 
     def finish(self) -> None:
-        """Remove what only a resume would need."""
-        processes().wait()  # all of them have read what is there
-        if processes().first:
+        """Remove the files that only a resume needs."""
+        processes().wait()  # until all of them have read it
+        if processes().is_main:
             remove_checkpoint(self.directory, LAST)
 
     def best(self) -> Path | None:
-        """The checkpoint of the kept epoch, if there is one yet."""
+        """Find the checkpoint of the selected epoch, if there is one yet."""
         return find_checkpoint(self.directory, BEST)
 
-    def resume(self, model: nn.Module, plan: Sequence[Phase], watch: Watch) -> Saved:
-        """Find the position of the training and put its weights into the model; of a finished one, only its history.
+    def resume(self, model: nn.Module, plan: Sequence[Phase], callback: TrainingCallback) -> SavedState:
+        """Find the state of the training and load its weights; of a finished one, only its history.
 
         Raises:
-            EchokitError: The checkpoint is damaged, or was made by another training.
+            EchokitError: The checkpoint is damaged, or belongs to another training.
         """
         if best := self.best():
             self._require_same(best, load_state(best))
         if best and (finished := self._finished(plan)):
-            return Saved(Progress(epoch=len(finished) + 1, history=finished))
+            return SavedState(TrainingState(epoch=len(finished) + 1, history=finished))
         checkpoint = find_checkpoint(self.directory, LAST)
         if checkpoint is None:
-            return Saved(Progress())
-        state = load_state(checkpoint)
-        self._require_same(checkpoint, state)
+            return SavedState(TrainingState())
+        content = load_state(checkpoint)
+        self._require_same(checkpoint, content)
         try:
-            put_weights(model, checkpoint, state["backbone"])
-            progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-            changed = [k for k, v in self.computed.items() if state["computed"].get(k) != v]
-            saved = Saved(progress, checkpoint, state["phase"], state["optimizer"], state["scaler"], state["averaged"])
+            load_checkpoint_weights(model, checkpoint, content["backbone"])
+            state = TrainingState(**{name: content[name] for name in TrainingState.__dataclass_fields__})
+            changed = [k for k, v in self.computed.items() if content["computed"].get(k) != v]
+            saved = SavedState(
+                state, checkpoint, content["phase"], content["optimizer"], content["scaler"], content["averaged"]
+            )
         except KeyError as error:
             raise damaged(checkpoint, str(error)) from error
         if changed:
-            watch.note(f"resumed with another {' and '.join(changed)}: the last bits of a result can differ")
+            callback.on_warning(f"resumed with another {' and '.join(changed)}: the last bits of a result can differ")
         return saved
 
-    def load_best(self, model: nn.Module, epoch: int, found: str | None = None) -> Path:
-        """Put the kept weights into the model.
+    def load_best(self, model: nn.Module, epoch: int, known_hash: str | None = None) -> Path:
+        """Load the weights of the selected epoch into the model.
 
         Args:
             model: Changed in place.
-            epoch: The one that was to be kept.
-            found: Hash of its backbone, where nothing has trained it.
+            epoch: The selected epoch.
+            known_hash: Hash of its backbone, if nothing has trained it.
 
         Raises:
             EchokitError: They are damaged, or of another epoch.
         """
-        processes().wait()  # until the first one has written it
+        processes().wait()  # until the main process has written it
         checkpoint = self.best()
         if checkpoint is None:
             raise damaged(self.directory / BEST, "it is missing")
         state = load_state(checkpoint)
         self._require_same(checkpoint, state)
         if state["record"]["epoch"] != epoch:
-            raise damaged(checkpoint, f"it holds epoch {state['record']['epoch']}, and epoch {epoch} was to be kept")
-        put_weights(model, checkpoint, state.get("backbone"), found)
+            raise damaged(checkpoint, f"it holds epoch {state['record']['epoch']}, and epoch {epoch} was selected")
+        load_checkpoint_weights(model, checkpoint, state.get("backbone"), known_hash)
         return checkpoint
 
     def _finished(self, plan: Sequence[Phase]) -> list[dict[str, Any]]:
-        """The history of a training that was done to its end; else empty."""
+        """Read the history of a finished training; empty if it is unfinished."""
         path = self.directory / HISTORY
         try:
             history = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except FileNotFoundError:
             return []
         except ValueError as error:
-            raise EchokitError(f"the history is damaged: {error}", where=str(path)) from error
+            raise EchokitError(
+                f"the history is damaged: {error}", where=str(path), code="checkpoint.damaged"
+            ) from error
         return history if current_phase(plan, history) is None else []
 
     def _require_same(self, checkpoint: Path, state: Mapping[str, Any]) -> None:
-        made_by = state.get("identity")
-        if made_by == self.identity:
+        other = state.get("identity")
+        if other == self.identity:
             return
-        if not isinstance(made_by, dict):
-            raise damaged(checkpoint, "it does not say which training made it")
-        keys = [k for k in {**made_by, **self.identity} if made_by.get(k) != self.identity.get(k)]
+        if not isinstance(other, dict):
+            raise damaged(checkpoint, "it does not name its training")
+        keys = [k for k in {**other, **self.identity} if other.get(k) != self.identity.get(k)]
         raise EchokitError(
-            f"the checkpoint was made by another training: {', '.join(keys)} differ",
-            hint="resume with the recipe and data that it was started with, or choose another directory",
+            f"the checkpoint belongs to another training: {', '.join(keys)} differ",
+            hint="resume with the same recipe and data, or choose another directory",
             where=str(checkpoint),
+            code="checkpoint.other_training",
         )

@@ -16,7 +16,7 @@ _LACKS = re.compile(r"(\w+) does not have a deterministic implementation")
 _REPEATS = 3
 
 
-def cost_of_same_bits(attempt: Callable[[], None], device: torch.device) -> str:
+def determinism_cost(attempt: Callable[[], None], device: torch.device) -> str:
     """Time a training step with deterministic algorithms and with any, and say what came of it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Samples: what an epoch is made of, read from clips or, where the backbone is frozen, from its features."""
+"""The samples of an epoch: read from clips or, if the backbone is frozen, from its features."""
 
 from __future__ import annotations
 
@@ -11,24 +11,16 @@ import torch
 
 from echokit.cohort.cohort import Fold
 from echokit.sampling.windows import Windows
-from echokit.training.augmented import Augmentation
 from echokit.training.data import Batch, Integers, PreparedClips, of_cases, read_batches
-from echokit.training.features import (
-    FeatureCache,
-    FeatureSamples,
-    backbone_hash,
-    compute_features,
-)
-from echokit.training.phases import Phase
+from echokit.training.features import FeatureSamples
 from echokit.training.resident import ResidentClips, bytes_of, fits, free_bytes, make_resident
-from echokit.training.step import Step
-from echokit.training.watch import Watch
+from echokit.training.watch import TrainingCallback
 
 Sampler = Callable[[Integers, str, int, int], Windows]
 
 
 class Samples(Protocol):
-    """The samples of one part of an epoch."""
+    """The training or validation samples of an epoch."""
 
     @property
     def case(self) -> Integers:
@@ -36,7 +28,7 @@ class Samples(Protocol):
         ...
 
     def batches(self, parts: Sequence[Integers]) -> Iterator[Batch]:
-        """Batches of samples, on the device.
+        """Yield batches of samples, on the device.
 
         Args:
             parts: For each batch, (B,) int64 positions of samples.
@@ -45,20 +37,20 @@ class Samples(Protocol):
 
 
 class Source(Protocol):
-    """Where the samples of every epoch come from."""
+    """Gives the samples of every epoch."""
 
     def train(self, epoch: int) -> Samples:
-        """Those that are learned from."""
+        """Return the training samples."""
         ...
 
     def val(self, epoch: int) -> Samples:
-        """Those that an epoch is judged by."""
+        """Return the validation samples."""
         ...
 
 
 @dataclass(frozen=True)
 class ClipSamples:
-    """Samples that are read from prepared clips, or gathered on the device where they are resident there."""
+    """Samples that are read from prepared clips, or gathered on the device if they are in its memory."""
 
     clips: PreparedClips
     windows: Windows
@@ -71,7 +63,7 @@ class ClipSamples:
         return self.windows.case
 
     def batches(self, parts: Sequence[Integers]) -> Iterator[Batch]:
-        """Batches, read ahead; see `Samples`."""
+        """Yield batches, read ahead; see `Samples`."""
         if self.resident is not None:
             return self.resident.batches(self.windows, parts)
         return read_batches(self.clips, self.windows, parts, self.device)
@@ -79,17 +71,17 @@ class ClipSamples:
 
 @dataclass
 class ClipSource:
-    """Clips of one fold, windowed anew in every epoch.
+    """Clips of one fold, with new windows in every epoch.
 
-    On a GPU, all of them move into its memory after the first epoch, where what that left free is enough.
+    On a GPU, all of them move into its memory after the first epoch, if that left enough free.
 
     Attributes:
-        clips: Of the whole cohort.
+        clips: Clips of the whole cohort.
         sampler: Gives the windows of an epoch.
-        fold: Whose cases these are.
-        seed: Of the run.
-        device: Where batches are to be.
-        watch: Told when the clips have moved.
+        fold: The fold.
+        seed: Seed of the run.
+        device: Device of the batches.
+        callback: Notified when the clips have moved.
     """
 
     clips: PreparedClips
@@ -97,33 +89,35 @@ class ClipSource:
     fold: Fold
     seed: int
     device: torch.device
-    watch: Watch
-    _first: int | None = None
+    callback: TrainingCallback
+    _first_epoch: int | None = None
     _resident: ResidentClips | None = None
 
     def train(self, epoch: int) -> ClipSamples:
-        """Windows of the training cases."""
-        if self._first is None:
-            self._first = epoch
+        """Return windows of the training cases."""
+        if self._first_epoch is None:
+            self._first_epoch = epoch
             if self.device.type == "cuda":
-                torch.cuda.empty_cache()  # the fold before may have left its clips in what torch keeps for itself
-        if epoch == self._first + 1 and self.device.type == "cuda" and self._resident is None:
-            self._move()
+                torch.cuda.empty_cache()  # torch may still hold the clips of the fold before
+        if epoch == self._first_epoch + 1 and self.device.type == "cuda" and self._resident is None:
+            self._move_to_device()
         return self._samples("train", epoch, self.fold.train)
 
     def val(self, epoch: int) -> ClipSamples:
-        """Windows of the validation cases."""
+        """Return windows of the validation cases."""
         return self._samples("val", epoch, self.fold.val)
 
-    def _move(self) -> None:
+    def _move_to_device(self) -> None:
         cases = np.unique(np.concatenate([self.fold.train, self.fold.val]))
         size = bytes_of(self.clips, cases)
         if fits(self.clips, cases, free_bytes(self.device)):
             self._resident = make_resident(self.clips, cases, self.device)
-            self.watch.note(f"all {len(cases)} clips of the fold ({size / 1e9:.1f} GB) now lie in the GPU's memory")
+            self.callback.on_warning(
+                f"all {len(cases)} clips of the fold ({size / 1e9:.1f} GB) are now in the GPU's memory"
+            )
 
     def windows(self, split: str, epoch: int, cases: Integers) -> Windows:
-        """The windows of some cases."""
+        """Return the windows of some cases."""
         return of_cases(self.sampler(self.clips.lengths, split, epoch, self.seed), cases)
 
     def _samples(self, split: str, epoch: int, cases: Integers) -> ClipSamples:
@@ -132,10 +126,10 @@ class ClipSource:
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """Features of one fold, in fixed copies that the epochs take in turn.
+    """Features of one fold, in fixed copies that the epochs use in turn.
 
     Attributes:
-        copies: The training samples, once a copy.
+        copies: The training samples, one entry for each copy.
         validation: The validation samples.
     """
 
@@ -143,54 +137,9 @@ class FeatureSource:
     validation: FeatureSamples
 
     def train(self, epoch: int) -> FeatureSamples:
-        """The copy whose turn it is."""
+        """Return the copy of this epoch."""
         return self.copies[(epoch - 1) % len(self.copies)]
 
     def val(self, epoch: int) -> FeatureSamples:
-        """The same in every epoch."""
+        """Return the validation samples, the same in every epoch."""
         return self.validation
-
-
-def feature_source(
-    step: Step,
-    source: ClipSource,
-    phase: Phase,
-    augment: Sequence[Augmentation],
-    cache: FeatureCache,
-    backbone: str | None,
-) -> FeatureSource:
-    """Compute the features of a fold, or find them.
-
-    Args:
-        step: Holds the model, its device and number format.
-        source: The clips.
-        phase: How many copies.
-        augment: Applied to every copy of a training sample.
-        cache: Where features are kept.
-        backbone: Hash of the backbone, where it is known.
-    """
-    settings = step.settings
-    backbone = backbone or backbone_hash(step.model)
-
-    def features(split: str, cases: Integers, copy: int, augment: Sequence[Augmentation]) -> FeatureSamples:
-        epoch = max(copy, 1)
-        windows = source.windows(split, epoch, cases if cache.together is None or not len(cases) else cache.together)
-        values = compute_features(
-            step.model,
-            source.clips,
-            windows,
-            backbone=backbone,
-            cache=cache,
-            device=step.device,
-            precision=step.precision,
-            batch_size=settings.eval_batch_size or settings.batch_size,
-            augment=augment,
-            seed=source.seed,
-            copy=copy,
-        )
-        own = np.isin(windows.case, cases)
-        return FeatureSamples(windows.case[own], torch.from_numpy(values[own]).to(step.device))
-
-    fold = source.fold
-    copies = tuple(features("train", fold.train, copy, augment) for copy in range(1, phase.copies + 1))
-    return FeatureSource(copies, features("val", fold.val, 0, ()))

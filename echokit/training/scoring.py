@@ -14,7 +14,7 @@ from echokit.errors import DataError
 from echokit.objectives.objective import Objective
 from echokit.sampling.windows import Windows
 from echokit.training.data import PreparedClips, batches
-from echokit.training.device import Precision, reproducible
+from echokit.training.device import Compute, reproducible
 from echokit.training.parts import evaluating
 from echokit.training.processes import processes
 
@@ -50,8 +50,7 @@ def score(
     windows: Windows,
     *,
     batch_size: int,
-    device: torch.device,
-    precision: Precision,
+    compute: Compute,
 ) -> Scores:
     """Score cases in evaluation mode: the same clip gets the same score in every call.
 
@@ -63,17 +62,16 @@ def score(
         clips: Where windows are read.
         windows: What is scored; several windows of a case are averaged.
         batch_size: Windows at a time.
-        device: Where the model is.
-        precision: Number format of the forward pass.
+        compute: Device of the model, and number format of the forward pass.
 
     Raises:
         DataError: A score is not a finite number.
     """
-    together = processes()
-    own = np.array_split(np.arange(len(windows)), together.count)[together.index]
-    share = Windows(windows.case[own], windows.frames[own])
-    chunks = model_outputs(model, clips, share, batch_size=batch_size, device=device, precision=precision)
-    outputs = together.gather(torch.cat([torch.empty(0, objective.outputs), *chunks]))
+    distributed = processes()
+    mine = np.array_split(np.arange(len(windows)), distributed.count)[distributed.index]
+    share = Windows(windows.case[mine], windows.frames[mine])
+    chunks = model_outputs(model, clips, share, batch_size=batch_size, compute=compute)
+    outputs = distributed.gather(torch.cat([torch.empty(0, objective.outputs), *chunks]))
     return scores_of(objective, windows, torch.cat(outputs))
 
 
@@ -115,13 +113,16 @@ def model_outputs(
     windows: Windows,
     *,
     batch_size: int,
-    device: torch.device,
-    precision: Precision,
+    compute: Compute,
 ) -> Iterator[Tensor]:
     """Yield the outputs (B, outputs) float32 on the CPU, a batch at a time, in the order of the windows."""
     with evaluating(model):
-        for batch in batches(clips, windows, np.arange(len(windows)), batch_size, device):
-            with reproducible(device, True), torch.inference_mode(), precision.context(device):
+        for batch in batches(clips, windows, np.arange(len(windows)), batch_size, compute.device):
+            with (
+                reproducible(compute.device, True),
+                torch.inference_mode(),
+                compute.precision.context(compute.device),
+            ):
                 outputs = model(batch.streams, batch.valid)
             yield outputs.float().cpu()
 

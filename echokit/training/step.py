@@ -1,4 +1,4 @@
-"""One step of the optimizer, a pure function of weights, batches, learning rate and seeds."""
+"""One optimizer step, a pure function of weights, batches, learning rate and seeds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from echokit.errors import EchokitError
 from echokit.objectives.objective import Objective
 from echokit.training.augmented import Augmentation, augmented
+from echokit.training.context import TrainingContext
 from echokit.training.data import Batch
 from echokit.training.device import Precision
 from echokit.training.ema import Ema, follow
@@ -25,20 +26,20 @@ from echokit.training.settings import TrainSettings
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss is NaN or infinite; the weights have not been touched."""
+    """The loss is NaN or infinite; the weights are unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A batch of a step: what goes through the model at a time.
+class MicroBatch:
+    """The clips that go through the model at a time.
 
     Attributes:
         batch: B windows on the device.
         y_true: (B,) int64 on the device.
         value: (B,) float32 on the device.
-        seed: Decides dropout, alone: no generator's state outlives it.
-        sample_seeds: One a window, decide its augmentation; needed where there is one.
-        counted: False for a stand-in, where a process has nothing to do in a step: it teaches nothing.
+        seed: Seed of dropout; no generator's state lasts longer.
+        sample_seeds: One for each window, seeds of its augmentation.
+        counted: False for a placeholder, if a process has no clip in a step: its gradients are zero.
     """
 
     batch: Batch
@@ -51,12 +52,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step tells.
+    """The result of a step.
 
     Attributes:
         loss: Weighted sum of the losses of all clips of the step, in all processes.
         weight: Sum of the weights.
-        outputs: (B, outputs) float32 on the CPU, of the counted pieces of this process, from before the update.
+        outputs: (B, outputs) float32 on the CPU, of the counted micro-batches of this process, before the update.
         rows: Their cases.
     """
 
@@ -68,23 +69,23 @@ class StepResult:
 
 @dataclass(frozen=True)
 class Step:
-    """Forward and backward over the pieces, then one update.
+    """Forward and backward passes over the micro-batches, then one update.
 
     Attributes:
-        model: What is trained; on ``device``.
+        model: The model, on ``device``.
         forward: From a batch to (B, outputs): the whole model, or its head alone on features.
         objective: Gives the loss.
         optimizer: Holds ``parameters``.
-        scaler: Scales the loss where float16 needs it; passes it through elsewhere.
-        parameters: What is trained, by name.
+        scaler: Scales the loss for float16; otherwise it has no effect.
+        parameters: The trained parameters, by name.
         kernels: Convolution kernels that ``l2_conv`` pulls towards 0.
         sparse: Weights that ``l1`` pulls towards 0.
-        ema: Average of the weights, where one is asked for.
+        ema: Average of the weights, if requested.
         settings: Clipping and penalties.
         precision: Number format.
-        device: Where all of this is.
+        device: Device of all tensors.
         augment: Applied in order, before the model normalises.
-        processes: Who trains together.
+        processes: The processes that train together.
     """
 
     model: nn.Module
@@ -102,15 +103,15 @@ class Step:
     augment: Sequence[Augmentation]
     processes: Processes
 
-    def __call__(self, pieces: Iterable[Piece], clips: int, lr: float) -> StepResult:
-        """Train on the pieces of one step.
+    def __call__(self, micro_batches: Iterable[MicroBatch], clips: int, lr: float) -> StepResult:
+        """Train on the micro-batches of one step.
 
-        The loss is the weighted sum over all clips of all processes, divided by the sum of their weights. As that sum
-        is known at the end only, gradients are first divided by the number of clips, and put right then.
+        The loss is the weighted sum over all clips of all processes, divided by the sum of their weights. That sum
+        is known only at the end, so gradients are first divided by the number of clips and corrected then.
 
         Args:
-            pieces: Those of this process.
-            clips: Clips of the step, in all processes.
+            micro_batches: The micro-batches of this process.
+            clips: Number of clips of the step, in all processes.
             lr: Learning rate.
 
         Raises:
@@ -119,12 +120,12 @@ class Step:
         sums = torch.zeros(2, dtype=torch.float64)
         outputs: list[Tensor] = []
         rows: list[int] = []
-        for piece in pieces:
-            answer, total, weight = self.learn(piece, clips)
-            if piece.counted:
+        for micro_batch in micro_batches:
+            output, total, weight = self.accumulate_gradients(micro_batch, clips)
+            if micro_batch.counted:
                 sums += torch.stack((total, weight)).cpu()  # waits for the device: the backward pass is under way
-                outputs.append(answer.cpu())
-                rows += piece.batch.rows.tolist()
+                outputs.append(output.cpu())
+                rows += micro_batch.batch.rows.tolist()
         sums = sums.to(self.device)
         self.processes.add(sums)
         loss, weights = sums.tolist()
@@ -137,33 +138,33 @@ class Step:
         self._update(lr)
         return StepResult(loss, weights, torch.cat(outputs) if outputs else torch.empty(0), tuple(rows))
 
-    def learn(self, piece: Piece, clips: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Add the gradients of one piece; return its outputs (float32), weighted loss and weight (float64)."""
-        torch.manual_seed(piece.seed)
-        streams = piece.batch.streams
+    def accumulate_gradients(self, micro_batch: MicroBatch, clips: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Add the gradients of one micro-batch; return its outputs (float32), loss and weight (float64 sums)."""
+        torch.manual_seed(micro_batch.seed)
+        streams = micro_batch.batch.streams
         if self.augment:
-            streams = augmented(streams, self.augment, piece.sample_seeds, self.device)
-        told = compiler_told() if self.settings.compile else nullcontext()
-        with told, self.precision.context(self.device):
-            outputs = self.forward(replace(piece.batch, streams=streams))
+            streams = augmented(streams, self.augment, micro_batch.sample_seeds, self.device)
+        guard = explain_compile_error() if self.settings.compile else nullcontext()
+        with guard, self.precision.context(self.device):
+            outputs = self.forward(replace(micro_batch.batch, streams=streams))
         outputs = outputs.float()
-        total, weight = self.objective.loss(outputs, piece.y_true, piece.value)
-        share = total if piece.counted else total * 0.0
+        total, weight = self.objective.loss(outputs, micro_batch.y_true, micro_batch.value)
+        share = total if micro_batch.counted else total * 0.0
         torch.autograd.backward(self.scaler.scale(share / clips))
         return outputs.detach(), total.detach().double(), weight.detach().double()
 
-    def try_out(self, piece: Piece, clips: int) -> None:
-        """Compute the gradients of a piece and leave no trace: neither gradients nor moved statistics."""
-        kept = [buffer.clone() for buffer in self.model.buffers()]
+    def dry_run(self, micro_batch: MicroBatch, clips: int) -> None:
+        """Compute the gradients of a micro-batch, then discard them and restore the batch-norm statistics."""
+        buffers = [buffer.clone() for buffer in self.model.buffers()]
         try:
-            self.learn(piece, clips)
+            self.accumulate_gradients(micro_batch, clips)
         finally:
             self.optimizer.zero_grad(set_to_none=True)
-            for buffer, was in zip(self.model.buffers(), kept, strict=True):
-                buffer.copy_(was)
+            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Let the model have the averaged weights inside the block, where there is an average."""
+        """Use the averaged weights inside the block, if there is an average."""
         return self.ema.applied() if self.ema is not None else nullcontext()
 
     def _update(self, lr: float) -> None:
@@ -191,36 +192,31 @@ class Step:
 
 
 @contextmanager
-def compiler_told() -> Iterator[None]:
-    """Say in one sentence that ``torch.compile`` has failed, which it does at the first step: forward and backward.
+def explain_compile_error() -> Iterator[None]:
+    """Explain a failure of ``torch.compile``, which happens in the first forward or backward pass.
 
     Raises:
-        EchokitError: It has.
+        EchokitError: Compilation failed.
     """
     from torch._dynamo.exc import TorchDynamoException
 
     try:
         yield
     except TorchDynamoException as error:  # inductor's errors are among them
-        said = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]
+        message = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]
         raise EchokitError(
-            f"torch.compile has failed: {said}",
+            f"torch.compile failed: {message}",
             hint="train.compile: false; it needs a C++ compiler such as g++, and Triton on a GPU",
             where="train.compile",
+            code="train.compile_failed",
         ) from error
 
 
 def make_step(
-    model: nn.Module,
-    objective: Objective,
-    settings: TrainSettings,
-    phase: Phase,
-    precision: Precision,
-    device: torch.device,
-    augment: Sequence[Augmentation],
-    processes: Processes,
+    model: nn.Module, objective: Objective, phase: Phase, context: TrainingContext, distributed: Processes
 ) -> Step:
-    """The step of a phase, with a fresh optimizer of what learns in it; the model's parameters are told so."""
+    """Create the step of a phase, with a new optimizer for the parts that the phase trains."""
+    settings, device = context.settings, context.compute.device
     set_trained(model, phase.parts, phase.bn)
     parameters = trained_parameters(model)
     encoder: Any = model
@@ -239,14 +235,14 @@ def make_step(
         forward=of_features if phase.head_only else of_clips,
         objective=objective,
         optimizer=build_optimizer(parameters, settings.optimizer, settings.layer_decay),
-        scaler=torch.amp.GradScaler(device.type, enabled=precision.scaler),
+        scaler=torch.amp.GradScaler(device.type, enabled=context.compute.precision.scaler),
         parameters=parameters,
         kernels=conv_kernels(model),
         sparse=sparse_weights(model, settings.l1.on if settings.l1 else ()),
         ema=follow(model, settings.ema.decay, head_only=phase.head_only) if settings.ema else None,
         settings=settings,
-        precision=precision,
+        precision=context.compute.precision,
         device=device,
-        augment=() if phase.head_only else augment,
-        processes=processes,
+        augment=() if phase.head_only else context.augment,
+        processes=distributed,
     )

@@ -1,6 +1,6 @@
 """Trackers that a recipe may name: TensorBoard, MLflow, Weights & Biases, through Hugging Face Accelerate.
 
-They are told the epochs' numbers, and nothing of any case. ``history.jsonl`` is written whatever is tracked.
+They get the numbers of the epochs, and nothing of a case. ``history.jsonl`` is written in any case.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import EchokitError
-from echokit.training.watch import Watch
+from echokit.training.watch import NoCallback, TrainingCallback
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 
@@ -21,59 +21,48 @@ def require_trackers(names: Sequence[str]) -> None:
     """Refuse trackers that are not installed.
 
     Raises:
-        EchokitError: One is not.
+        EchokitError: A tracker is not installed.
     """
     for name in names:
         if find_spec(name) is None:
             raise EchokitError(
                 f"the tracker {name} is not installed",
-                hint=f"python -m pip install 'echokit[{name}]', or leave it out of track",
+                hint=f"python -m pip install 'echokit[{name}]', or remove it from track",
                 where="track",
+                code="track.not_installed",
             )
 
 
-class TrackedWatch:
-    """A watch that tells trackers of every epoch, too.
+class TrackerCallback(NoCallback):
+    """Sends the numbers of every epoch to trackers, under the name of the fold.
 
     Args:
-        watch: Told of everything.
-        trackers: Of Accelerate.
+        trackers: Trackers of Accelerate.
     """
 
-    def __init__(self, watch: Watch, trackers: Sequence[Any]) -> None:
-        self._watch = watch
+    def __init__(self, trackers: Sequence[Any]) -> None:
         self._trackers = trackers
 
-    def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
-        """Pass it on."""
-        self._watch.step(epoch, epochs, step, steps, loss, clips_per_second)
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Pass it on, and its numbers to the trackers, under the name of the fold."""
-        self._watch.epoch(record)
+    def on_epoch_end(self, record: Mapping[str, Any]) -> None:
+        """Log the numbers of an epoch."""
         fold, epoch = record["fold"], record["epoch"]
-        kept = {k: v for k, v in record.items() if isinstance(v, float | int) and k not in ("fold", "epoch")}
+        numbers = {k: v for k, v in record.items() if isinstance(v, float | int) and k not in ("fold", "epoch")}
         for tracker in self._trackers:
-            tracker.log({f"fold-{fold}/{name}": value for name, value in kept.items()}, step=epoch)
-
-    def note(self, text: str) -> None:
-        """Pass it on."""
-        self._watch.note(text)
+            tracker.log({f"fold-{fold}/{name}": value for name, value in numbers.items()}, step=epoch)
 
 
 @contextmanager
-def tracked(watch: Watch, names: Sequence[str], run: str, folder: Path, facts: Mapping[str, Any]) -> Iterator[Watch]:
-    """Let trackers follow a run inside the block.
+def tracked(names: Sequence[str], run: str, folder: Path, facts: Mapping[str, Any]) -> Iterator[TrainingCallback]:
+    """Start trackers, and give the callback that logs to them inside the block.
 
     Args:
-        watch: Told of everything too.
-        names: Of ``TRACKERS``; with none, ``watch`` is all there is.
+        names: Names in ``TRACKERS``.
         run: Name of the run.
         folder: For trackers that write files: ``folder/NAME``.
-        facts: What the run is, as plain values.
+        facts: Description of the run, as plain values.
     """
     if not names:
-        yield watch
+        yield NoCallback()
         return
     require_trackers(names)
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
@@ -82,13 +71,13 @@ def tracked(watch: Watch, names: Sequence[str], run: str, folder: Path, facts: M
     try:
         for name in names:
             kind = LOGGER_TYPE_TO_CLASS[name]
-            place = (str(folder / name),) if kind.requires_logging_directory else ()
-            tracker = kind(run, *place)
+            arguments = (str(folder / name),) if kind.requires_logging_directory else ()
+            tracker = kind(run, *arguments)
             if hasattr(tracker, "start"):
                 tracker.start()
             trackers.append(tracker)
             tracker.store_init_configuration(dict(facts))
-        yield TrackedWatch(watch, trackers)
+        yield TrackerCallback(trackers)
     finally:
         for tracker in trackers:
             tracker.finish()

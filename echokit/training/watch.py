@@ -1,44 +1,57 @@
-"""Watch: who is told how the training goes."""
+"""Training callbacks: progress bars, trackers, hooks and tests follow a training through them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 
-class Watch(Protocol):
-    """Told of every step and epoch; a progress bar, a log, a test."""
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """The position of a training after an optimizer step.
 
-    def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
-        """A step of the optimizer was done.
+    Attributes:
+        epoch: Number of the epoch, from 1 to ``epochs``.
+        epochs: Epochs of this training.
+        step: Number of the step in its epoch, from 1 to ``steps``.
+        steps: Steps of an epoch.
+        loss: Mean training loss of the epoch so far.
+        clips_per_second: Speed of the epoch so far.
+    """
 
-        Args:
-            epoch: Number of the epoch, from 1 to ``epochs``.
-            epochs: Epochs of this training.
-            step: Number of the step in its epoch, from 1 to ``steps``.
-            steps: Steps of an epoch.
-            loss: Mean training loss of the epoch so far.
-            clips_per_second: Speed of the epoch so far.
-        """
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    clips_per_second: float
+
+
+class TrainingCallback(Protocol):
+    """Called during training."""
+
+    def on_step_end(self, progress: StepProgress) -> None:
+        """An optimizer step has ended."""
         ...
 
-    def epoch(self, record: Mapping[str, object]) -> None:
-        """An epoch was done; ``record`` is its line of ``history.jsonl``."""
+    def on_epoch_end(self, record: Mapping[str, object]) -> None:
+        """An epoch has ended; ``record`` is its line of ``history.jsonl``."""
         ...
 
-    def note(self, text: str) -> None:
-        """Something that the user should know and that is no error."""
+    def on_warning(self, message: str) -> None:
+        """The user should know this; it is not an error."""
         ...
 
 
-class Silent:
-    """A watch that tells nobody."""
+class NoCallback:
+    """A callback that does nothing."""
 
-    def step(self, epoch: int, epochs: int, step: int, steps: int, loss: float, clips_per_second: float) -> None:
+    def on_step_end(self, progress: StepProgress) -> None:
         """Do nothing."""
 
-    def epoch(self, record: Mapping[str, object]) -> None:
+    def on_epoch_end(self, record: Mapping[str, object]) -> None:
         """Do nothing."""
 
-    def note(self, text: str) -> None:
+    def on_warning(self, message: str) -> None:
         """Do nothing."""

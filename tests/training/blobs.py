@@ -16,7 +16,7 @@ from echokit.sampling.window import Window
 from echokit.sampling.windows import PADDING
 from echokit.training.loop import FitResult, fit
 from echokit.training.settings import TrainSettings
-from echokit.training.watch import Silent
+from echokit.training.watch import NoCallback
 
 SIZE = 12
 
@@ -111,7 +111,7 @@ def shake(streams: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
 def train(directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD, **changes: object) -> FitResult:
     """Fit the tiny model for three epochs of five steps; ``changes`` go to the settings or to `fit`."""
     arguments: dict = {
-        "seed": 7, "device": torch.device("cpu"), "directory": directory, "resume": False, "watch": Silent(),
+        "seed": 7, "device": torch.device("cpu"), "directory": directory, "resume": False, "watch": NoCallback(),
         "case_ids": NAMES, "augment": (shake,), "metadata": {"recipe": "blobs"}, "cache": None,
         "clips": Blobs(CASES), "targets": targets(), "objective": TwoClasses(),
         "sampler": Window(frames=6, start="random"),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echokit.errors import EchokitError
-from echokit.training.keep import kept_epoch, require_validation
+from echokit.training.keep import require_validation, select_epoch
 
 
 def history(*rows: tuple[float, float, float | None]) -> list[dict]:
@@ -30,20 +30,22 @@ def history(*rows: tuple[float, float, float | None]) -> list[dict]:
     ],
 )
 def test_rule(rule, rows, epoch, noted):
-    kept = kept_epoch(rule, history(*rows))
+    kept = select_epoch(rule, history(*rows))
     assert kept.epoch == epoch
     assert (kept.note is not None) == noted
 
 
 def test_the_lowest_validation_loss():
     losses = [0.9, 0.4, 0.6, 0.4]
-    assert kept_epoch("best_val_loss", [{"epoch": n, "val_loss": loss} for n, loss in enumerate(losses, 1)]).epoch == 2
+    assert (
+        select_epoch("best_val_loss", [{"epoch": n, "val_loss": loss} for n, loss in enumerate(losses, 1)]).epoch == 2
+    )
     with pytest.raises(EchokitError, match="best_val_loss"):
         require_validation("best_val_loss", 0)
 
 
 def test_the_last_rule_needs_no_validation():
-    assert kept_epoch("last", history((0.5, None, None))).epoch == 1
+    assert select_epoch("last", history((0.5, None, None))).epoch == 1
     require_validation("last", 0)
     require_validation("study_rule", 1)
     with pytest.raises(EchokitError, match="keep: study_rule"):
@@ -59,4 +61,4 @@ rows_ = st.lists(st.tuples(accuracies, accuracies, st.none() | accuracies), min_
 def test_another_epoch_wins_itself_or_leaves_the_winner(rule, rows):
     records = history(*rows)
     for n in range(1, len(records)):
-        assert kept_epoch(rule, records[: n + 1]).epoch in (kept_epoch(rule, records[:n]).epoch, n + 1)
+        assert select_epoch(rule, records[: n + 1]).epoch in (select_epoch(rule, records[:n]).epoch, n + 1)

@@ -20,7 +20,7 @@ from echokit.sampling.window import Window
 from echokit.training.device import choose_precision
 from echokit.training.scoring import auroc, score
 from echokit.training.signals import Interrupted
-from echokit.training.watch import Silent
+from echokit.training.watch import NoCallback
 
 from .blobs import CASES, FOLD, Blobs, Tiny, TwoClasses, targets, train
 
@@ -28,7 +28,7 @@ STEPS = 5  # of an epoch: 18 training cases in batches of 4, the last of 2
 CLOCK = {"seconds", "clips_per_second"}
 
 
-class Remembering(Silent):
+class Remembering(NoCallback):
     """A watch that keeps what it is told, and can send a signal after a step or an epoch."""
 
     def __init__(self, at: int | None = None, sent: int = signal.SIGINT, after: str = "step") -> None:
@@ -392,7 +392,7 @@ def without_chance(seed: int = 0) -> Tiny:
 
 
 def test_accumulated_batches_are_one_batch_of_all(tmp_path):
-    """Weighted losses, a last step that is not full, and pieces of different sizes included."""
+    """Weighted losses, a last step that is not full, and micro_batches of different sizes included."""
     options = {"keep": "last", "augment": (), "bn": "frozen", "optimizer": {"use": "sgd", "lr": 0.1}}
     options["precision"] = "float32"
     one, many = without_chance(), without_chance()
@@ -421,7 +421,7 @@ def test_the_average_is_validated_kept_and_scored_and_the_weights_go_on(tmp_path
     torch.testing.assert_close(averaged.head.weight.detach(), expected)
 
 
-class Remembered(Silent):
+class Remembered(NoCallback):
     """A watch that copies the head after every step."""
 
     def __init__(self) -> None:

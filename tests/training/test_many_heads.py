@@ -11,7 +11,7 @@ from echokit.objectives.objective import Targets
 from echokit.training.head import Head, fit_head
 from echokit.training.many_heads import HeadPlan, HeadTask, _start, require_plain, train_and_score
 from echokit.training.settings import TrainSettings
-from echokit.training.watch import Silent
+from echokit.training.watch import NoCallback
 
 N, WIDTH = 30, 24
 RNG = np.random.default_rng(0)
@@ -53,7 +53,7 @@ def test_each_learns_what_it_would_learn_alone(optimizer: str, outputs: int) -> 
     fold = Fold(0, 0, rows, np.empty(0, np.int64), np.arange(20, N))
     fit_head(
         head, objective, COPIES[:, own], CASE[own], Targets(Y, Y.astype(float)), fold, train, seed=0,
-        device=torch.device("cpu"), watch=Silent(), case_ids=[str(case) for case in range(N)],
+        device=torch.device("cpu"), watch=NoCallback(), case_ids=[str(case) for case in range(N)],
     )  # fmt: skip
     with torch.no_grad():
         alone = objective.score(head.answer(SCORED)).numpy()

@@ -12,7 +12,7 @@ import torch
 
 from echokit.errors import EchokitError
 from echokit.training import memory
-from echokit.training.memory import largest_that_fits, memory_told
+from echokit.training.memory import explain_out_of_memory, largest_that_fits
 from echokit.training.processes import Processes
 
 
@@ -39,7 +39,7 @@ def test_nothing_of_a_step_that_did_not_fit_is_held_while_smaller_ones_are_tried
         if held or clips > 3:
             raise MemoryError
 
-    with pytest.raises(EchokitError) as told, memory_told(8, step):
+    with pytest.raises(EchokitError) as told, explain_out_of_memory(8, step):
         step(8)
     assert "a training step of 3 clips fits (tried)" in str(told.value)
 
@@ -56,7 +56,7 @@ def test_nothing_of_a_step_that_did_not_fit_is_held_while_smaller_ones_are_tried
     ],
 )
 def test_each_allocator_s_words_are_known(said, short):
-    with pytest.raises(EchokitError if short else RuntimeError) as told, memory_told(8):
+    with pytest.raises(EchokitError if short else RuntimeError) as told, explain_out_of_memory(8):
         raise RuntimeError(said)
     assert ("not enough memory" if short else said) in str(told.value)
 
@@ -64,7 +64,7 @@ def test_each_allocator_s_words_are_known(said, short):
 def test_one_of_several_processes_tries_nothing_as_the_others_would_not_answer(monkeypatch):
     monkeypatch.setattr(memory, "processes", lambda: Processes(1, 2))
     tried: list[int] = []
-    with pytest.raises(EchokitError, match="several do not"), memory_told(8, tried.append):
+    with pytest.raises(EchokitError, match="several do not"), explain_out_of_memory(8, tried.append):
         raise torch.OutOfMemoryError("CUDA out of memory")
     assert not tried
 
@@ -78,7 +78,7 @@ def test_onednn_that_has_failed_once_is_asked_again_in_another_thread():
         if failed.once:
             raise RuntimeError("could not create a primitive")
 
-    with pytest.raises(EchokitError) as told, memory_told(16, step):
+    with pytest.raises(EchokitError) as told, explain_out_of_memory(16, step):
         step(16)
     assert "a training step of 5 clips fits (tried)" in str(told.value)
 
@@ -90,7 +90,7 @@ import resource
 import torch
 from torch import nn
 from echokit.errors import EchokitError
-from echokit.training.memory import memory_told
+from echokit.training.memory import explain_out_of_memory
 
 torch.set_num_threads(1)
 layers = [nn.Conv3d(8, 8, 3, padding=1) for _ in range(4)]
@@ -108,7 +108,7 @@ words = open("/proc/self/status").read().split()
 taken = int(words[words.index("VmSize:") + 1]) << 10
 resource.setrlimit(resource.RLIMIT_AS, (taken + (120 << 20), taken + (120 << 20)))
 try:
-    with memory_told(64, step):
+    with explain_out_of_memory(64, step):
         step(64)
 except EchokitError as error:
     print(error.hint)

@@ -24,7 +24,7 @@ from echokit.training.parts import in_part, set_mode, set_trained
 from echokit.training.phases import plan_phases
 from echokit.training.settings import TrainSettings
 from echokit.training.signals import Interrupted
-from echokit.training.watch import Silent
+from echokit.training.watch import NoCallback
 
 from .blobs import CASES, FOLD, NAMES, Blobs, Tiny, TwoClasses, shake, targets, train
 from .test_loop import Remembering, bits
@@ -223,7 +223,7 @@ def test_a_head_on_features_learns_as_the_frozen_phase_does(tmp_path):
     head.head.load_state_dict(Tiny().head.state_dict())
     result = fit_head(
         head, TwoClasses(), values[None, FOLD.train], FOLD.train, targets(), FOLD, settings, seed=7, device=CPU,
-        watch=Silent(), case_ids=NAMES, validation=(values[FOLD.val], FOLD.val),
+        watch=NoCallback(), case_ids=NAMES, validation=(values[FOLD.val], FOLD.val),
     )  # fmt: skip
     assert [r["val_auroc"] for r in result.history] == [r["val_auroc"] for r in whole.history]
     torch.testing.assert_close(head.head.weight, model.head.weight)

@@ -21,9 +21,9 @@ from echokit.training.epoch import shares, steps_of
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4))
 def test_clips_are_dealt_evenly_and_each_once(clips, batch_size, processes):
     rows = shares(np.arange(clips), batch_size, processes)
-    pieces = [piece for row in rows for piece in row]
-    assert sorted(np.concatenate(pieces).tolist()) == list(range(clips))
-    sizes = [len(piece) for piece in pieces]
+    micro_batches = [micro_batch for row in rows for micro_batch in row]
+    assert sorted(np.concatenate(micro_batches).tolist()) == list(range(clips))
+    sizes = [len(micro_batch) for micro_batch in micro_batches]
     assert max(sizes) <= batch_size
     assert max(sizes) - min(sizes) <= 1
     assert {len(row) for row in rows} == {processes}
@@ -43,14 +43,14 @@ def test_a_last_step_that_is_too_small_joins_the_one_before(clips, batch_size, a
         for step in steps:
             rows = shares(step, batch_size + (len(step) > of_a_step), processes)
             assert len(rows) <= accumulate
-            assert all(len(piece) for row in rows for piece in row)
+            assert all(len(micro_batch) for row in rows for micro_batch in row)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_accelerate_that_starts_one_process_for_several_is_refused(tmp_path: Path, processes: int) -> None:
     """As it does with --cpu; a single process that was asked for is one."""
     (tmp_path / "join.py").write_text(
-        "import torch\nfrom echokit.training.processes import join\nprint(join(torch.device('cpu'))[0])\n"
+        "import torch\nfrom echokit.training.processes import init_distributed\nprint(init_distributed(torch.device('cpu'))[0])\n"
     )
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
     done = subprocess.run(

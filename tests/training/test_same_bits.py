@@ -13,9 +13,9 @@ from echokit.training.data import in_batches, read_batches
 from echokit.training.device import choose_precision
 from echokit.training.phases import plan_phases
 from echokit.training.processes import ALONE
-from echokit.training.same_bits import cost_of_same_bits
+from echokit.training.same_bits import determinism_cost
 from echokit.training.settings import TrainSettings
-from echokit.training.step import Piece, make_step
+from echokit.training.step import MicroBatch, make_step
 
 from .blobs import CASES, Blobs, Tiny, TwoClasses
 
@@ -26,10 +26,10 @@ def test_the_cost_is_a_ratio_and_what_has_no_deterministic_form_is_named() -> No
     def attempt() -> None:
         warnings.warn("max_pool3d_backward_cuda does not have a deterministic implementation, but ...", stacklevel=1)
 
-    told = cost_of_same_bits(attempt, CPU)
+    told = determinism_cost(attempt, CPU)
     assert re.match(r"deterministic: a training step takes \d+\.\d\d times as long \(measured\); torch has no", told)
     assert "max_pool3d_backward_cuda" in told
-    assert "can still differ" not in cost_of_same_bits(lambda: None, CPU)
+    assert "can still differ" not in determinism_cost(lambda: None, CPU)
 
 
 def test_a_step_that_is_tried_leaves_no_trace() -> None:
@@ -41,8 +41,8 @@ def test_a_step_that_is_tried_leaves_no_trace() -> None:
     [batch] = read_batches(clips, Window(frames=5)(clips.lengths, "train", 1, 0), in_batches(np.arange(4), 4), CPU)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.train()
-    step.try_out(Piece(batch, torch.arange(4) % 2, torch.zeros(4), 0), 4)
+    step.dry_run(MicroBatch(batch, torch.arange(4) % 2, torch.zeros(4), 0), 4)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
-    step.learn(Piece(batch, torch.arange(4) % 2, torch.zeros(4), 0), 4)
+    step.learn(MicroBatch(batch, torch.arange(4) % 2, torch.zeros(4), 0), 4)
     assert not torch.equal(model.norm.running_mean, before["norm.running_mean"])

@@ -100,7 +100,7 @@ class Predictor:
     """
 
     def __init__(self, run: Run, device: str = "auto") -> None:
-        from echokit.training.device import choose_device, choose_precision
+        from echokit.training.device import Compute, choose_device, choose_precision
 
         self.recipe = run.lock.recipe
         self.stamp = run.lock.stamp
@@ -108,7 +108,7 @@ class Predictor:
         self.steps = steps_of(self.recipe.preprocess)
         self.sampler = self.recipe.clip.build()
         self.device = choose_device(device)
-        self.precision = choose_precision(self.device, self.recipe.train.precision)
+        self.compute = Compute(self.device, choose_precision(self.device, self.recipe.train.precision))
         folders = sorted((run.path / "checkpoints").glob("fold-*"))
         if not folders or not run.complete:
             raise EchokitError(
@@ -130,7 +130,7 @@ class Predictor:
     def _load(self, folder: Path, out: Path) -> Member:
         from echokit.models.weights import load_weights
         from echokit.training.checkpoint import MODEL, find_checkpoint
-        from echokit.training.progress import put_weights
+        from echokit.training.progress import load_checkpoint_weights
 
         checkpoint = find_checkpoint(folder, "best")
         if checkpoint is None:
@@ -145,7 +145,7 @@ class Predictor:
         backbone = facts.get("backbone_hash")
         if backbone is not None and self.recipe.weights is not None:
             find_initial_weights(self.recipe.weights, self.recipe.backbone, out).load_into(model)
-        put_weights(model, checkpoint, backbone)
+        load_checkpoint_weights(model, checkpoint, backbone)
         calibration = load_calibration(folder) if calibrator_of(objective) else None
         return Member(model.to(self.device).eval(), shapes["video"].frames, objective, calibration)
 
@@ -171,15 +171,7 @@ class Predictor:
         scores: list[Numbers] = []
         estimates: list[Numbers] = []
         for index, member in enumerate(self.members):
-            result = score(
-                member.model,
-                member.objective,
-                clips,
-                windows,
-                batch_size=1,
-                device=self.device,
-                precision=self.precision,
-            )
+            result = score(member.model, member.objective, clips, windows, batch_size=1, compute=self.compute)
             calibrated = self.calibrations[index] if self.calibrations is not None else _identity
             scores.append(calibrated(np.append(result.score, result.window_score)))
             if result.prediction is not None and result.window_prediction is not None:

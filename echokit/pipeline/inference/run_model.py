@@ -114,11 +114,11 @@ class RunModel:
         """
         import torch
 
-        from echokit.training.convolution import sound_gradients
+        from echokit.training.convolution import avoid_conv3d_gradient_bug
 
         answers = []
         for member in self._predictor.members:
-            with sound_gradients(member.model, self._predictor.device):
+            with avoid_conv3d_gradient_bug(member.model, self._predictor.device):
                 score = member.objective.score(member.model(streams, valid))
             answers.append(torch.logit(score, eps=1e-6) if member.objective.probability else score)
         return torch.stack(answers).mean(dim=0)

@@ -15,7 +15,7 @@ from echokit.training.data import Integers
 from echokit.training.device import choose_precision, one_thread, reproducible
 from echokit.training.epoch import PhaseTraining
 from echokit.training.features import FeatureSamples
-from echokit.training.keep import Kept, kept_epoch, require_validation
+from echokit.training.keep import SelectedEpoch, require_validation, select_epoch
 from echokit.training.phases import current_phase, plan_phases
 from echokit.training.processes import ALONE
 from echokit.training.progress import Progress
@@ -23,7 +23,7 @@ from echokit.training.samples import FeatureSource
 from echokit.training.settings import TrainSettings
 from echokit.training.signals import stop_on_signal
 from echokit.training.step import Step, make_step
-from echokit.training.watch import Watch
+from echokit.training.watch import TrainingCallback
 
 
 class Head(nn.Module):
@@ -61,7 +61,7 @@ class HeadFit:
     """
 
     history: tuple[Mapping[str, Any], ...]
-    kept: Kept
+    kept: SelectedEpoch
 
 
 @one_thread()
@@ -76,7 +76,7 @@ def fit_head(
     *,
     seed: int,
     device: torch.device,
-    watch: Watch,
+    watch: TrainingCallback,
     case_ids: Sequence[str],
     validation: tuple[Tensor, Integers] | None = None,
 ) -> HeadFit:
@@ -126,19 +126,19 @@ def fit_head(
             )
             progress = training.run(progress, stop)
     head.load_state_dict(best)
-    return HeadFit(tuple(progress.history), kept_epoch(settings.keep, progress.history))
+    return HeadFit(tuple(progress.history), select_epoch(settings.keep, progress.history))
 
 
 @dataclass
 class _InMemory:
-    """Keeps the best weights of a head; see `echokit.training.keeper.Keeper`."""
+    """Keeps the best weights of a head; see `echokit.training.keeper.CheckpointWriter`."""
 
     step: Step
     settings: TrainSettings
     best: dict[str, Tensor]
 
     def epoch(self, progress: Progress, record: Mapping[str, Any]) -> None:
-        if kept_epoch(self.settings.keep, progress.history).epoch == record["epoch"]:
+        if select_epoch(self.settings.keep, progress.history).epoch == record["epoch"]:
             with self.step.averaged():
                 self.best |= {name: tensor.detach().clone() for name, tensor in self.step.model.state_dict().items()}
 
