@@ -14,8 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from echokit.folder import files_in_order
-from echokit.regular_file import require_regular
+from echokit.files import files_in_order, require_regular
 from echokit.workspace import workspace
 
 

@@ -42,7 +42,7 @@ def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncali
 
 def keep_calibration(directory: Path, calibration: Calibration | Uncalibrated, *, phantom: bool) -> None:
     """Write it beside the checkpoint of its fold, as JSON."""
-    from echokit.training.checkpoint import write_text
+    from echokit.files import write_text
 
     content = {"phantom": phantom, "calibration": calibration.plain()}
     write_text(directory / FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")

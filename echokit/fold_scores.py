@@ -15,7 +15,7 @@ FILE = "predictions.csv"
 
 def keep_scores(directory: Path, table: pd.DataFrame, *, phantom: bool) -> None:
     """Write the rows of a fold with every digit, as the objective gives the scores: not yet calibrated."""
-    from echokit.training.checkpoint import write_text
+    from echokit.files import write_text
 
     stamped = table.assign(data=STAMP) if phantom else table
     write_text(directory / FILE, stamped.to_csv(index=False, lineterminator="\n"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import DataError, EchokitError
+from echokit.files import PART, atomic_file
 from echokit.sampling.windows import PADDING
 from echokit.video.clip import Clip
 
@@ -277,13 +277,11 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
     for name in scales:
         arrays[name + SUMS] = checksums(arrays[name])
     header["sums"] = {name: zlib.crc32(arrays[name + SUMS].data) for name in scales}
-    # A name of its own, also among machines that share the folder.
-    temporary = path.with_suffix(f".{secrets.token_hex(6)}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(arrays, temporary, metadata={"clip": "0" * 8 + json.dumps(header, sort_keys=True)})
-        _write_sum(temporary)
-        os.replace(temporary, path)
+        with atomic_file(path, durable=False) as draft:  # its checksums tell what a power cut has spoilt
+            save_file(arrays, draft, metadata={"clip": "0" * 8 + json.dumps(header, sort_keys=True)})
+            _write_sum(draft)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rpartition("error: ")[2]
         raise EchokitError(
@@ -291,12 +289,8 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
             hint="free some space, or set ECHOKIT_CACHE to a folder on another disk; what is prepared stays",
             where=str(path.parent.parent),
         ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
-PART = ".part"
 _STALE = 24 * 3600.0
 
 

@@ -46,7 +46,7 @@ class Choice:
 
     def keep(self, directory: Path, *, phantom: bool) -> None:
         """Write it beside the checkpoint of its fold, as ``choice.json``."""
-        from echokit.training.checkpoint import write_text
+        from echokit.files import write_text
 
         write_text(directory / FILE, json.dumps({"phantom": phantom, **self.plain()}, indent=1) + "\n")
 

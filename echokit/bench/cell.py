@@ -7,7 +7,6 @@ is written last and whole, so that a cell that was killed is run again, from its
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError
+from echokit.files import write_text
 from echokit.fingerprint import code_hash, digest
 from echokit.progress import Advance, shown_by
 from echokit.run_directory import Run
@@ -190,9 +190,7 @@ def _peak_memory() -> int:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 class _Lines:
