@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from echokit.cohort.cohort import SPLITS, Fold
 from echokit.errors import DataError
-from echokit.fingerprint import code_hash, digest
+from echokit.fingerprint import digest
 from echokit.fold_calibration import calibrate, keep_calibration
 from echokit.fold_scores import keep_scores, read_scores
 from echokit.models.shape import InputShape
@@ -284,7 +284,7 @@ def features_cache(recipe: Recipe, *, together: bool, cases: int) -> FeatureCach
     from echokit.training.features import FeatureCache
 
     uses = (recipe.fusion, recipe.backbone, *recipe.augment)
-    code = [code_hash(use.component.target.partition(":")[0]) for use in uses]
+    code = [use.component.code_hash() for use in uses]
     model = [use.plain() | {"dropout": None} for use in uses[:2]]
     identity = digest([model, [use.plain() for use in recipe.augment], code])
     return FeatureCache(workspace() / "features", identity, np.arange(cases) if together else None)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from echokit.check.videos import describe
 from echokit.errors import DataError, EchokitError, VideoError, place_within
-from echokit.fingerprint import code_hash, content_hash, digest, known_hashes, remember
+from echokit.fingerprint import content_hash, digest, known_hashes, package_hash, remember
 from echokit.prepared import Mask, PreparedClips, Shown, is_whole, read_header, sweep, write_clip
 from echokit.progress import display
 from echokit.recipe.recipe import Use
@@ -100,8 +100,8 @@ def steps_of(preprocess: Sequence[Use]) -> tuple[Step, ...]:
     """Make the steps of a recipe."""
     steps = []
     for use in preprocess:
-        module = use.component.target.partition(":")[0]
-        identity = digest({"use": use.plain(), "plugin": use.component.plugin, "code": code_hash(module)})
+        code = use.component.code_hash()
+        identity = digest({"use": use.plain(), "plugin": use.component.plugin, "code": code})
         steps.append(Step(use.name, use.build(), use.component.mask, identity, use.component.plugin))
     return tuple(steps)
 
@@ -197,7 +197,7 @@ class ClipStore:
                 "format": FORMAT,
                 "content": content,
                 "steps": [step.identity for step in steps],
-                "decoder": code_hash("echokit.video.reading"),
+                "decoder": package_hash("echokit.video"),
                 "libraries": _libraries(),
             }
         )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError
 from echokit.files import write_text
-from echokit.fingerprint import code_hash, digest
+from echokit.fingerprint import digest, package_hash
 from echokit.progress import Advance, shown_by
 from echokit.run_directory import Run
 
@@ -151,7 +151,8 @@ def _measured(spec: Spec, folder: Path) -> Result:
     assert spec.measure is not None
     measure = measure_named(spec.measure)
     machine = _machine()
-    what = [FORMAT, spec.measure, dict(spec.options), code_hash(measure.module), machine, spec.seed]
+    code = package_hash(measure.module.rpartition(".")[0])
+    what = [FORMAT, spec.measure, dict(spec.options), code, machine, spec.seed]
     key = digest(what)
     before = read_result(folder)
     if before and before.key == key and before.status == "done":
