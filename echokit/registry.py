@@ -24,12 +24,12 @@ KINDS: dict[str, str] = {
     "dataset": "reads a table of cases: () -> Cohort",
     "preprocessor": "changes a whole video, or derives a stream from it: (Clip) -> Clip",
     "sampler": "chooses the frames of each sample: (lengths, split, epoch, seed) -> Windows",
-    "augmentation": "changes a training batch on the device: (streams, generator) -> streams",
-    "backbone": "computes features of one stream: (InputShape) -> nn.Module",
-    "fusion": "combines the backbones of the streams: ({stream: InputShape}, backbone) -> nn.Module",
-    "objective": "defines outputs, loss and scores: (Targets) -> Objective",
-    "resampler": "splits a cohort into folds: (Cohort, seed) -> folds",
-    "evaluator": "computes metrics of predictions: (Predictions) -> Evaluation",
+    "augmentation": "changes a batch in training, on the device: (streams, generator) -> streams",
+    "backbone": "makes features of one stream: (InputShape) -> nn.Module",
+    "fusion": "joins the backbones of the streams: ({stream: InputShape}, backbone) -> nn.Module",
+    "objective": "says what is learned: (Targets) -> Objective",
+    "resampler": "divides a cohort: (Cohort, seed) -> folds",
+    "evaluator": "measures predictions: (Predictions) -> Evaluation",
 }
 
 CODE_ROOTS: dict[str, tuple[str, ...]] = {
