@@ -27,7 +27,7 @@ from echokit.progress import display
 from echokit.recipe.recipe import Use
 from echokit.registry import BUILT_IN
 from echokit.video.clip import Clip
-from echokit.workers import Lost, spread
+from echokit.workers import Lost, map_unordered
 
 FORMAT = 4
 DECODING_LIBRARIES = (
@@ -270,7 +270,7 @@ class ClipStore:
         if workers == 1:
             yield from ((row, work(sources[row])) for row in rows)
             return
-        with closing(spread(work, [sources[row] for row in rows], workers=workers)) as results:
+        with closing(map_unordered(work, [sources[row] for row in rows], workers=workers)) as results:
             for number, outcome in results:
                 row = rows[number]
                 yield row, Failure(sources[row][0], outcome.reason) if isinstance(outcome, Lost) else outcome
