@@ -22,7 +22,7 @@ from echokit.errors import EchokitError, did_you_mean
 DataPath = Annotated[str, Field(json_schema_extra={"format": "path"})]
 """A parameter that is a path on this machine; it is not part of the recipe's hash."""
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -37,7 +37,7 @@ class Problem:
         code: As in `EchokitError`.
     """
 
-    place: Place
+    place: KeyPath
     message: str
     hint: str | None = None
     code: str = "parameter.invalid"
@@ -142,7 +142,7 @@ def _problems(model: type[BaseModel], values: Mapping[str, Any], error: pydantic
             yield Problem(place, f"{message[:1].lower()}{message[1:]}, not {detail['input']!r}")
 
 
-def _real_place(loc: Place, values: Any) -> Place:
+def _real_place(loc: KeyPath, values: Any) -> KeyPath:
     """Drop from pydantic's location the names of union members, which are no keys of the values."""
     place: list[str | int] = []
     for step in loc:
@@ -156,7 +156,7 @@ def _real_place(loc: Place, values: Any) -> Place:
     return tuple(place)
 
 
-def _fields_at(model: Any, place: Place) -> list[str]:
+def _fields_at(model: Any, place: KeyPath) -> list[str]:
     for step in place:
         field = getattr(model, "model_fields", {}).get(str(step))
         candidates = [field.annotation, *typing.get_args(field.annotation)] if field else []
