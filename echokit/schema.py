@@ -124,27 +124,27 @@ def validate(model: type[Model], values: Mapping[str, Any]) -> Model:
 def _problems(model: type[BaseModel], values: Mapping[str, Any], error: pydantic.ValidationError) -> Iterator[Problem]:
     seen = set()
     for detail in error.errors(include_url=False):
-        place = _real_place(detail["loc"], values)
-        if (place, detail["type"]) in seen:
+        path = _key_path(detail["loc"], values)
+        if (path, detail["type"]) in seen:
             continue
-        seen.add((place, detail["type"]))
-        name = str(place[-1]) if place else ""
+        seen.add((path, detail["type"]))
+        name = str(path[-1]) if path else ""
         if detail["type"] == "extra_forbidden":
-            names = _fields_at(model, place[:-1])
+            names = _fields_at(model, path[:-1])
             hint = did_you_mean(name, names) or (
                 f"the parameters are {', '.join(names)}" if names else "it takes no parameters"
             )
-            yield Problem(place, f"unknown parameter {name!r}", hint, "parameter.unknown")
+            yield Problem(path, f"unknown parameter {name!r}", hint, "parameter.unknown")
         elif detail["type"] == "missing":
-            yield Problem(place, f"the parameter {name!r} is missing", code="parameter.missing")
+            yield Problem(path, f"the parameter {name!r} is missing", code="parameter.missing")
         else:
             message = detail["msg"].removeprefix("Value error, ")
-            yield Problem(place, f"{message[:1].lower()}{message[1:]}, not {detail['input']!r}")
+            yield Problem(path, f"{message[:1].lower()}{message[1:]}, not {detail['input']!r}")
 
 
-def _real_place(loc: KeyPath, values: Any) -> KeyPath:
+def _key_path(loc: KeyPath, values: Any) -> KeyPath:
     """Drop from pydantic's location the names of union members, which are no keys of the values."""
-    place: list[str | int] = []
+    path: list[str | int] = []
     for step in loc:
         inside = isinstance(values, Mapping) and step in values
         inside = inside or (isinstance(values, list) and isinstance(step, int) and step < len(values))
@@ -152,12 +152,12 @@ def _real_place(loc: KeyPath, values: Any) -> KeyPath:
             values = values[step]
         elif step is not loc[-1] or not isinstance(values, Mapping):
             continue  # the name of a union's member
-        place.append(step)
-    return tuple(place)
+        path.append(step)
+    return tuple(path)
 
 
-def _fields_at(model: Any, place: KeyPath) -> list[str]:
-    for step in place:
+def _fields_at(model: Any, path: KeyPath) -> list[str]:
+    for step in path:
         field = getattr(model, "model_fields", {}).get(str(step))
         candidates = [field.annotation, *typing.get_args(field.annotation)] if field else []
         model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)

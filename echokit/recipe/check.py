@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +14,13 @@ from echokit.errors import EchokitError, RecipeError, did_you_mean
 from echokit.models.settings import WeightSettings
 from echokit.plugins import Installed, installed
 from echokit.recipe.compose import compose
+from echokit.recipe.consistency import inconsistencies, padded_windows
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node, merge
-from echokit.registry import BUILT_IN, with_article
-from echokit.schema import InvalidParameters, KeyPath, validate
+from echokit.registry import with_article
+from echokit.schema import InvalidParameters, KeyPath, Problem, validate
 from echokit.training.settings import TrainSettings
 from echokit.training.track import TRACKERS
 
@@ -119,6 +120,10 @@ class _Checker:
         origin = str(self.tree.at(path).origin)
         self.problems.append(EchokitError(f"{key}: {message}", hint=hint, where=origin, code=code))
 
+    def add(self, path: KeyPath, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self.problem((*path, *problem.place), problem.code, problem.message, problem.hint)
+
     def recipe(self) -> Recipe | None:
         plain = self.tree.plain()
         if not isinstance(plain, dict):
@@ -173,12 +178,10 @@ class _Checker:
         self.check_construction(recipe)
         if self.problems:
             return None
-        self.check_streams(recipe)
-        self.check_weights_tag(recipe)
-        self.check_evaluators(recipe)
+        self.add((), inconsistencies(recipe))
         self.check_search(recipe)
         if not self.problems:
-            self.check_window(recipe)
+            self.add((), padded_windows(recipe))
         return recipe
 
     def split(self, section: Any, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -261,8 +264,7 @@ class _Checker:
         try:
             return make()
         except InvalidParameters as invalid:
-            for problem in invalid.problems:
-                self.problem((*path, *problem.place), problem.code, problem.message, problem.hint)
+            self.add(path, invalid.problems)
             return None
 
     def weights(self, value: Any) -> WeightSettings | None:
@@ -271,31 +273,6 @@ class _Checker:
         given = {"use": value} if isinstance(value, str) else value
         settings: WeightSettings | None = self.settings(WeightSettings, given, ("model", "weights"))
         return settings
-
-    def check_weights_tag(self, recipe: Recipe) -> None:
-        """Weights that are neither a run nor a file are a tag of the backbone's library."""
-        weights = recipe.weights
-        if weights is None or weights.kind != "tag":
-            return
-        if not hasattr(recipe.backbone.component.load(), "pretrained"):
-            self.problem(
-                ("model", "weights"),
-                "weights.unknown",
-                f"{weights.use!r} is no run and no file, and no library has weights of {recipe.backbone.name!r}",
-                "name a run (run:NAME) or a file (PATH.safetensors)",
-            )
-
-    def check_evaluators(self, recipe: Recipe) -> None:
-        """A resampler whose test sets are too small for most metrics lists those that are defined."""
-        allowed = getattr(recipe.resample.component.load(), "evaluators", None)
-        for index, use in enumerate(recipe.evaluate):
-            if allowed is not None and use.name not in allowed:
-                self.problem(
-                    ("evaluate", index),
-                    "recipe.unsuitable_evaluator",
-                    f"{use.name!r} is not defined on the test sets of {recipe.resample.name!r}",
-                    f"use {' or '.join(map(repr, allowed))} with it, or another resampler",
-                )
 
     def check_search(self, recipe: Recipe) -> None:
         """Every combination of a hyperparameter search is a valid recipe, and there are two or more."""
@@ -333,67 +310,6 @@ class _Checker:
                 self.problem(path, error.code, error.message, error.hint)
             except (TypeError, ValueError) as error:  # a plugin that raises its own error
                 self.problem(path, "parameter.invalid", f"{use.name!r} rejects its parameters: {error}")
-
-    def check_window(self, recipe: Recipe) -> None:
-        """A window longer than the trimmed clips would be padded in every clip."""
-        frames = getattr(recipe.clip.build(), "frames", None)
-        left: int | None = None
-        for use in recipe.preprocess:
-            if use.name == "trim":
-                left = use.params["frames"] if left is None else min(left, use.params["frames"])
-            elif use.name == "resample" or use.component.plugin != BUILT_IN:
-                left = None  # it may add frames
-        span = 0 if frames is None else (frames - 1) * recipe.clip.params.get("period", 1) + 1
-        if left is not None and span > left:
-            self.problem(
-                ("clip",),
-                "clip.window_too_long",
-                f"a window spans {span} frames, and trim leaves {left}: every clip would be padded",
-                f"trim to {span} frames or more, or use shorter windows",
-            )
-
-    def check_streams(self, recipe: Recipe) -> None:
-        """Streams are derived last: a step that changes the frames after them would make them stale."""
-        derived_by: str | None = None
-        streams = {"video"}
-        for index, use in enumerate(recipe.preprocess):
-            stream = getattr(use.component.load(), "derives", None)
-            if stream is not None:
-                derived_by = use.name
-                streams.add(stream)
-            elif derived_by is not None:
-                self.problem(
-                    ("preprocess", index),
-                    "preprocess.order",
-                    f"{use.name!r} changes the frames after {derived_by!r} has derived a stream from them",
-                    f"put {use.name!r} before {derived_by!r}",
-                )
-        fps = recipe.clip.params.get("fps")
-        rates = [use.params["fps"] for use in recipe.preprocess if use.name == "resample"]
-        if fps is not None and (not rates or rates[-1] != fps):
-            actual = f"resample gives {rates[-1]:g}" if rates else "each clip keeps its own rate"
-            self.problem(
-                ("clip", "fps"),
-                "clip.frame_rate",
-                f"a window in seconds needs clips of {fps:g} frames per second; {actual}",
-                f"put {{use: resample, fps: {fps:g}}} into preprocess",
-            )
-        period = recipe.clip.params.get("period", 1)
-        if "flow" in streams and period != 1:
-            self.problem(
-                ("clip", "period"),
-                "clip.period_with_flow",
-                f"with flow the period is 1, not {period}",
-                "to skip frames put 'resample' before 'optical_flow'",
-            )
-        for stream in getattr(recipe.fusion.component.load(), "streams", ()):
-            if stream not in streams:
-                self.problem(
-                    ("model",),
-                    "model.missing_stream",
-                    f"{recipe.fusion.name!r} needs the stream {stream!r}, which no preprocessor derives",
-                    "add 'optical_flow' at the end of preprocess" if stream == "flow" else None,
-                )
 
 
 _TYPE_NAMES = {str: "text", int: "a whole number"}

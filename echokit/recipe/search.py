@@ -28,7 +28,7 @@ class Configuration:
     recipe: Recipe
 
     def __str__(self) -> str:
-        return ", ".join(f"{key} {value}" for key, value in self.values.items()) or "as the recipe says"
+        return ", ".join(f"{key} {value}" for key, value in self.values.items()) or "the values of the recipe"
 
 
 def search_of(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
