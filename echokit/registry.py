@@ -111,16 +111,14 @@ class Component:
         target = self.load()
         try:
             return parameters(target)
-        except EchokitError as error:
-            message, hint, where, code = error.message, error.hint, error.where, error.code
-            cause: Exception = error
-        except Exception as error:  # an annotation that names nothing, a bound that does not fit its type
-            message, hint = f"the parameters cannot be read: {type(error).__name__}: {error}", None
-            where, code = self.target, "component.bad_signature"
-            cause = error
-        raise EchokitError(
-            f"the {self.kind} {self.name!r} of the plugin {self.plugin!r}: {message}", hint=hint, where=where, code=code
-        ) from cause
+        except Exception as error:
+            name = f"the {self.kind} {self.name!r} of the plugin {self.plugin!r}"
+            if isinstance(error, EchokitError):
+                message = f"{name}: {error.message}"
+                raise EchokitError(message, hint=error.hint, where=error.where, code=error.code) from error
+            # An annotation that names nothing, or a bound that does not fit its type.
+            message = f"{name}: the parameters cannot be read: {type(error).__name__}: {error}"
+            raise EchokitError(message, where=self.target, code="component.bad_signature") from error
 
     def code_hash(self) -> str:
         """Hash the code that the component may depend on, so that results of other code are not reused.

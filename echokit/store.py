@@ -7,6 +7,7 @@ runs with the same preprocessing share their clips.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -175,11 +176,7 @@ class Preparation:
 
     def notes(self) -> dict[str, int]:
         """Count the notes of the clips."""
-        counts: dict[str, int] = {}
-        for header in self.clips.headers:
-            for note in header["notes"]:
-                counts[note] = counts.get(note, 0) + 1
-        return counts
+        return dict(Counter(note for header in self.clips.headers for note in header["notes"]))
 
 
 @cache

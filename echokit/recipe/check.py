@@ -120,6 +120,9 @@ class _Checker:
         origin = str(self.tree.at(path).origin)
         self.problems.append(EchokitError(f"{key}: {message}", hint=hint, where=origin, code=code))
 
+    def wrong_type(self, path: KeyPath, expected: str, value: Any, hint: str | None = None) -> None:
+        self.problem(path, "recipe.wrong_type", f"expected {expected}, not {value!r}", hint)
+
     def add(self, path: KeyPath, problems: Iterable[Problem]) -> None:
         for problem in problems:
             self.problem((*path, *problem.place), problem.code, problem.message, problem.hint)
@@ -194,7 +197,7 @@ class _Checker:
     def scalar(self, key: str, value: Any, kind: type[Any]) -> Any:
         if type(value) is not kind:
             if value is not None or key == "seed":
-                self.problem((key,), "recipe.wrong_type", f"expected {_TYPE_NAMES[kind]}, not {value!r}")
+                self.wrong_type((key,), _TYPE_NAMES[kind], value)
         elif key == "name" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", value):
             hint = "use letters, digits, '_' and '-'"
             self.problem((key,), "recipe.bad_name", f"{value!r} cannot name a folder", hint)
@@ -204,7 +207,7 @@ class _Checker:
 
     def exclude(self, value: Any) -> Any:
         if value is not None and not isinstance(value, str):
-            self.problem(("data", "exclude"), "recipe.wrong_type", f"expected text or null, not {value!r}")
+            self.wrong_type(("data", "exclude"), "text or null", value)
         return value
 
     def share(self, path: KeyPath, value: Any) -> float:
@@ -217,7 +220,7 @@ class _Checker:
         if isinstance(value, str):
             return {"use": value}
         if value is not None and not isinstance(value, dict):
-            self.problem(("data", "fallback"), "recipe.wrong_type", f"expected a dataset or null, not {value!r}")
+            self.wrong_type(("data", "fallback"), "a dataset or null", value)
         return value
 
     def use(self, kind: str, value: Any, path: KeyPath) -> Use | None:
@@ -239,14 +242,14 @@ class _Checker:
 
     def uses(self, kind: str, values: Any, path: KeyPath) -> tuple[Use | None, ...]:
         if not isinstance(values, list):
-            self.problem(path, "recipe.wrong_type", f"expected a list of {kind}s, not {values!r}")
+            self.wrong_type(path, f"a list of {kind}s", values)
             return ()
         return tuple(self.use(kind, value, (*path, index)) for index, value in enumerate(values))
 
     def trackers(self, values: Any) -> tuple[str, ...]:
         names = f"the trackers are {', '.join(TRACKERS)}"
         if not isinstance(values, list):
-            self.problem(("track",), "recipe.wrong_type", f"expected a list of trackers, not {values!r}", names)
+            self.wrong_type(("track",), "a list of trackers", values, names)
             return ()
         for index, value in enumerate(values):
             if value not in TRACKERS:
@@ -256,7 +259,7 @@ class _Checker:
 
     def settings(self, model: type[BaseModel], value: Any, path: KeyPath) -> Any:
         if not isinstance(value, dict):
-            self.problem(path, "recipe.wrong_type", f"expected a mapping, not {value!r}")
+            self.wrong_type(path, "a mapping", value)
             return None
         return self.validated(path, lambda: validate(model, value))
 
