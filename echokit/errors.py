@@ -1,4 +1,4 @@
-"""The one kind of error that a user sees: what is wrong, where, and what to do about it."""
+"""Errors for users: what is wrong, where, and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class EchokitError(Exception):
     Args:
         message: What is wrong, in one sentence.
         hint: What to do about it.
-        where: The place: ``file:line``, a file name, or a path inside a recipe.
+        where: Its location: ``file:line``, a file name, or a key of a recipe.
         code: A short stable name of the kind of mistake, such as ``fold.one_class``; programs and tests compare it,
             so that the message can be reworded.
     """
@@ -40,7 +40,7 @@ def _rebuild(kind: type[EchokitError], message: str, hint: str | None, where: st
 
 
 class RecipeError(EchokitError):
-    """Every mistake in one recipe, reported together.
+    """All mistakes in one recipe.
 
     Args:
         problems: One error for each mistake, in the order of the file.
@@ -59,39 +59,39 @@ class RecipeError(EchokitError):
 
 
 class DataError(EchokitError):
-    """A file or a table that cannot be used as it is."""
+    """A file or a table that cannot be used."""
 
 
 class VideoError(DataError):
-    """A video that cannot be read; costs its case, never the run."""
+    """A video that cannot be read; its case is skipped, and the run continues."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return ``did you mean 'x'?`` for the closest of the known names, or None when nothing is close."""
+    """Return ``did you mean 'x'?`` for the closest of the known names, or None if none is close."""
     import difflib
 
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else None
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{matches[0]}'?" if matches else None
 
 
 def place_within(error: BaseException, package: str) -> str | None:
-    """Where in a package an exception came from: ``folder/file.py:12`` of the last step inside it; None where nowhere.
+    """Locate an exception in a package: ``folder/file.py:12`` of its last frame there, or None.
 
     Args:
-        error: As it was caught.
+        error: The caught exception.
         package: Top-level name, such as that of a plugin.
     """
     if isinstance(error, SyntaxError) and (error.filename or "").endswith(".py"):
-        return _place(str(error.filename), error.lineno)
-    found = None
-    step = error.__traceback__
-    while step is not None:
-        if str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == package:
-            found = _place(step.tb_frame.f_code.co_filename, step.tb_lineno)
-        step = step.tb_next
-    return found
+        return _location(str(error.filename), error.lineno)
+    location = None
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == package:
+            location = _location(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        trace = trace.tb_next
+    return location
 
 
-def _place(file: str, line: int | None) -> str:
+def _location(file: str, line: int | None) -> str:
     path = Path(file)
     return f"{path.parent.name}/{path.name}:{line}"

@@ -1,4 +1,4 @@
-"""Fingerprints: hashes of files, of code and of plain data."""
+"""Hashes of files, of code and of JSON data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from echokit.folder import files_in_order
-from echokit.regular_file import require_regular
+from echokit.files import files_in_order, require_regular
 from echokit.workspace import workspace
 
 
@@ -26,12 +25,12 @@ def digest(data: Any) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """Hash a file's content, remembered by its path, size and modification time.
+    """Hash the content of a file; cached by its path, size and modification time.
 
     The hash of a folder is that of its files' contents in their natural order; their names do not count.
 
     Raises:
-        OSError: The file can not be read, or is no regular file.
+        OSError: The file cannot be read, or is no regular file.
         VideoError: A file of the folder is a link that leads out of it.
     """
     status = path.stat()
@@ -39,51 +38,50 @@ def content_hash(path: Path) -> str:
         return digest([content_hash(file) for file in files_in_order(path)])
     require_regular(path)
     key = _key(path, status)
-    # A table that can not be used (a full disk, a damaged file) costs time and nothing else.
-    with suppress(OSError, sqlite3.Error), _remembered() as table:
+    # An unusable cache (a full disk, a damaged file) only costs time.
+    with suppress(OSError, sqlite3.Error), _cache() as table:
         row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()
         if row is not None:
             return str(row[0])
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    with suppress(OSError, sqlite3.Error), _remembered() as table:
-        table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*key, found))
-    return found
+        computed = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    with suppress(OSError, sqlite3.Error), _cache() as table:
+        table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*key, computed))
+    return computed
 
 
 def known_hashes(paths: Sequence[Path]) -> list[str | None]:
-    """Content hashes of files as far as they are remembered; no file is read, and a folder's hash is never known."""
-    known: list[str | None] = [None] * len(paths)
-    with suppress(sqlite3.Error, OSError), _remembered() as table:
+    """Look up the cached content hashes of files; None for others, and for folders. No file is read."""
+    hashes: list[str | None] = [None] * len(paths)
+    with suppress(sqlite3.Error, OSError), _cache() as table:
         for number, path in enumerate(paths):
             try:
                 status = path.stat()
             except OSError:
-                continue  # who reads it will tell
+                continue  # reading it reports the error
             key = _key(path, status)
             row = table.execute("SELECT hash FROM files WHERE path=? AND size=? AND mtime=?", key).fetchone()
-            known[number] = None if row is None else str(row[0])
-    return known
+            hashes[number] = None if row is None else str(row[0])
+    return hashes
 
 
 def remember(hashes: Mapping[Path, str]) -> None:
-    """Remember hashes of files as they are now, by their size and modification time."""
-    with suppress(sqlite3.Error, OSError), _remembered() as table:
-        for path, found in hashes.items():
-            table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*_key(path, path.stat()), found))
+    """Cache the hashes of files by their current size and modification time."""
+    with suppress(sqlite3.Error, OSError), _cache() as table:
+        for path, computed in hashes.items():
+            table.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (*_key(path, path.stat()), computed))
 
 
 def _key(path: Path, status: os.stat_result) -> tuple[bytes, int, int]:
-    """What a hash is remembered by; the path as bytes, as not every name is UTF-8."""
+    """Return the cache key of a file; the path as bytes, as not every name is UTF-8."""
     return os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns
 
 
 @contextmanager
-def _remembered() -> Iterator[sqlite3.Connection]:
-    place = workspace() / "hashes.sqlite"
-    if not place.exists():
-        os.close(os.open(place, os.O_CREAT | os.O_RDWR, 0o600))  # it holds paths: for its owner only
-    connection = sqlite3.connect(place, timeout=60)
+def _cache() -> Iterator[sqlite3.Connection]:
+    path = workspace() / "hashes.sqlite"
+    path.touch(0o600)  # it holds paths, so only its owner may read it
+    connection = sqlite3.connect(path, timeout=60)
     try:
         with connection:
             connection.execute("CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size, mtime, hash)")
@@ -93,18 +91,21 @@ def _remembered() -> Iterator[sqlite3.Connection]:
 
 
 @functools.cache
-def code_hash(module: str) -> str:
-    """Hash every Python file of the package that a module lies in, without importing it.
+def package_hash(package: str, *, data_files: bool = False) -> str:
+    """Hash the Python files of a package, or of a module that is one file, without importing it.
 
-    A component leans on its neighbours, so the whole room counts: too much is made again rather than too little.
+    Args:
+        package: ``echokit.models``; a package of several folders counts with all of them.
+        data_files: Whether its other files count too.
     """
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        return ""
-    place = Path(spec.origin)
-    inside_package = "." in module or place.name == "__init__.py"
-    files = sorted(place.parent.rglob("*.py")) if inside_package else [place]
+    spec = find_spec(package)
+    roots = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
+    if spec and not roots and spec.origin:
+        roots = [Path(spec.origin)]
     hashed = hashlib.blake2b(digest_size=16)
-    for file in files:
-        hashed.update(str(file.relative_to(place.parent)).encode() + b"\0" + file.read_bytes() + b"\0")
+    for root in sorted(roots):
+        files = sorted(root.rglob("*" if data_files else "*.py")) if root.is_dir() else [root]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                hashed.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
     return hashed.hexdigest()

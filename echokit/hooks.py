@@ -1,28 +1,29 @@
-"""The hooks: what a plugin can add, and what it can be told. There are no others.
+"""Specifications of all hooks that a plugin can implement.
 
-A plugin implements a hook as a function of that name, marked with ``@hookimpl``, and takes those of the hook's
-arguments that it needs.
+A plugin implements a hook as a function of that name, marked with ``@hookimpl``, with the subset of the arguments that
+it needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 from echokit.registry import Component, Registry
 
 if TYPE_CHECKING:
-    from echokit.run_directory import Run
+    import pandas as pd
 
 hookimpl = pluggy.HookimplMarker("echokit")
 _hookspec = pluggy.HookspecMarker("echokit")
 
 
 class Register:
-    """Given to ``echokit_components``; one method a kind, each ``(name, "package.module:Class", summary="...")``."""
+    """Argument of ``echokit_components``: one method per kind, ``(name, "package.module:Class", summary="...")``."""
 
     def __init__(self, registry: Registry, plugin: str) -> None:
         self._registry = registry
@@ -64,8 +65,8 @@ class Command:
     """A command that a plugin adds.
 
     Attributes:
-        name: What is typed after ``echokit``.
-        target: ``package.module:command``, a click command; imported when it is asked for.
+        name: Its name on the command line, after ``echokit``.
+        target: ``package.module:command``, a click command; imported on use.
         plugin: Name of the plugin.
         summary: One line for ``echokit --help``.
     """
@@ -91,42 +92,68 @@ class Section:
     first: bool = False
 
 
+class RunView(Protocol):
+    """What a hook may read of a run.
+
+    Attributes:
+        path: Its directory.
+        lock: Content of ``lock.yaml``: the resolved recipe, data, versions and machine.
+        predictions: ``predictions.csv``; only of a complete run.
+        metrics: Its metrics, in order; only of a complete run.
+        complete: Whether its results exist.
+    """
+
+    path: Path
+
+    @property
+    def lock(self) -> Any: ...
+
+    @property
+    def predictions(self) -> pd.DataFrame: ...
+
+    @property
+    def metrics(self) -> tuple[Any, ...]: ...
+
+    @property
+    def complete(self) -> bool: ...
+
+
 class HookSpecs:
-    """Every hook, with its arguments. A plugin's function may leave out the arguments that it does not need."""
+    """All hooks with their arguments. A plugin's function may omit arguments."""
 
     @_hookspec
     def echokit_components(self, register: Register) -> None:
-        """Register components. Called once, when echokit first looks a component up.
+        """Register components. Called once, before the first component is looked up.
 
         Args:
-            register: Has one method a kind; give it a name and ``"package.module:Class"``, which is imported when used.
+            register: Has one method per kind; it takes a name and ``"package.module:Class"``, which is imported on use.
         """
 
     @_hookspec
     def echokit_commands(self) -> Mapping[str, tuple[str, str]]:  # type: ignore[empty-body]
         """Return commands to add to ``echokit``: ``{name: ("package.module:command", summary)}``.
 
-        The target is a click command, imported when it is asked for. A built-in command can not be replaced.
+        The target is a click command, imported on use. Built-in commands cannot be replaced.
         """
 
     @_hookspec
     def echokit_cases(self) -> Mapping[str, Any]:  # type: ignore[empty-body]
-        """Return how components are exercised by the conformance checks: ``{"kind.name": Case}`` or a list of cases.
+        """Return cases for the conformance checks: ``{"kind.name": Case}`` or a list of cases.
 
-        Only components that can not be made from their defaults need one. Called by the checks alone.
+        Only components that cannot be built from their defaults need one. Only the checks call this.
         """
 
     @_hookspec
-    def echokit_run_start(self, run: Run) -> None:
-        """Be told that a run starts: its directory and its lock are there, nothing is trained yet.
+    def echokit_run_start(self, run: RunView) -> None:
+        """Run code when a run starts: its directory and its lock exist, nothing is trained yet.
 
         Args:
-            run: The run; ``run.path`` is its directory, ``run.lock`` what it rests on.
+            run: The run.
         """
 
     @_hookspec
-    def echokit_epoch_end(self, run: Run, record: Mapping[str, Any]) -> None:
-        """Be told that an epoch of training has ended.
+    def echokit_epoch_end(self, run: RunView, record: Mapping[str, Any]) -> None:
+        """Run code at the end of each training epoch.
 
         Args:
             run: The run.
@@ -134,17 +161,17 @@ class HookSpecs:
         """
 
     @_hookspec
-    def echokit_run_end(self, run: Run, error: BaseException | None) -> None:
-        """Be told that a run has ended, whether it finished, failed or was interrupted.
+    def echokit_run_end(self, run: RunView, error: BaseException | None) -> None:
+        """Run code at the end of a run: finished, failed or interrupted.
 
         Args:
-            run: The run; ``run.complete`` says whether its results are there.
-            error: What ended it early, or None.
+            run: The run; ``run.complete`` is True if its results exist.
+            error: The exception that ended it early, or None.
         """
 
     @_hookspec
-    def echokit_report_section(self, run: Run) -> Section | None:
-        """Return a section for the report, or None where there is nothing to say.
+    def echokit_report_section(self, run: RunView) -> Section | None:
+        """Return a section for the report, or None for no section.
 
         Args:
             run: The run; ``run.predictions`` and ``run.metrics`` can be read.

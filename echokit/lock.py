@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from echokit.errors import DataError, EchokitError
-from echokit.fingerprint import code_hash, content_hash, digest
+from echokit.fingerprint import content_hash, digest
 from echokit.plugins import installed
 from echokit.recipe.check import check, load_recipe
 from echokit.recipe.compose import apply_override
@@ -141,7 +141,7 @@ def _component(use: Use) -> dict[str, str]:
         "plugin": plugin.name,
         "package": plugin.package,
         "version": plugin.version,
-        "code": code_hash(use.component.target.partition(":")[0]),
+        "code": use.component.code_hash(),
     }
 
 

@@ -1,15 +1,13 @@
-"""Prepared clips on disk: one safetensors file each, written whole or not at all, read without loading all of it.
+"""Prepared clips on disk: one safetensors file each, written atomically and read in parts.
 
-Every frame of every stream has a checksum beside it, and the file's head, with the table of what lies where, one of its
-own. Both are compared whenever a frame is read: a disk that loses bits costs an error and not a result, and a window is
-checked without reading the rest of its clip.
+Every frame of every stream has a checksum, and so has the head of the file. Both are compared on every read: a failing
+disk causes an error and no wrong result, and a window is verified without reading the rest of its clip.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import DataError, EchokitError
+from echokit.files import PART, atomic_file
 from echokit.sampling.windows import PADDING
 from echokit.video.clip import Clip
 
@@ -32,10 +31,10 @@ Remake = Callable[[Path, Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Mask:
-    """What a masking step kept of a clip.
+    """The region that a masking step left in a clip.
 
     Attributes:
-        region: (H, W) bool, True where kept.
+        region: (H, W) bool, True inside the mask.
         thumbnail: (H, W) uint8, the middle frame before masking.
     """
 
@@ -47,15 +46,15 @@ class PreparedClips:
     """Prepared clips of some cases, memory-mapped.
 
     Args:
-        paths: One file of the store a case.
-        remake: Makes a clip anew that changed or went while it was used: called with its path and what it said of
-            itself, it leaves the same clip there or raises an ``EchokitError``. None ends the reading instead.
+        paths: One file of the store per case.
+        remake: Prepares a clip again that was changed or deleted while in use: called with its path and header, it
+            writes the same clip or raises an ``EchokitError``. None: such a clip is an error.
 
     Attributes:
-        remade: The clips that were made anew.
+        remade: The clips that were prepared again.
 
     Raises:
-        DataError: A clip is not there or not whole, or the clips differ in size or streams.
+        DataError: A clip is missing or damaged, or the clips differ in size or streams.
     """
 
     def __init__(self, paths: Sequence[Path], remake: Remake | None = None) -> None:
@@ -69,16 +68,17 @@ class PreparedClips:
                 f"the prepared videos differ in size or streams: {', '.join(sorted(shapes)[:3])}",
                 hint="add a resize step to preprocess",
                 where="preprocess",
+                code="clip.different_sizes",
             )
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """(n,) int64 frames of each clip."""
+        """Number of frames of each clip: (n,) int64."""
         return np.array([header["frames"] for header in self.headers], np.int64)
 
     @property
     def channels(self) -> dict[str, int]:
-        """Channels of each stream."""
+        """Number of channels of each stream."""
         return {stream: shape[0] for stream, shape in self.headers[0]["shapes"].items()}
 
     @property
@@ -91,15 +91,15 @@ class PreparedClips:
         return len(self.paths)
 
     def select(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> PreparedClips:
-        """The clips of some cases, in the order given."""
-        chosen = object.__new__(PreparedClips)
-        chosen.paths = [self.paths[row] for row in rows]
-        chosen.headers = [self.headers[row] for row in rows]
-        chosen.remake, chosen.remade = self.remake, self.remade
-        return chosen
+        """Select the clips of some cases, in the given order."""
+        selected = object.__new__(PreparedClips)
+        selected.paths = [self.paths[row] for row in rows]
+        selected.headers = [self.headers[row] for row in rows]
+        selected.remake, selected.remade = self.remake, self.remade
+        return selected
 
     def identity(self, case: int) -> str:
-        """Hash of what the clip was made from and how: the name of its file in the store."""
+        """Return the hash of a clip's video and preprocessing: the name of its file in the store."""
         return self.paths[case].stem
 
     def read(self, case: int, frames: npt.NDArray[np.int64]) -> dict[str, tuple[npt.NDArray[Any], float]]:
@@ -107,36 +107,36 @@ class PreparedClips:
 
         Args:
             case: Position of the clip.
-            frames: (T,) int64 frame numbers in rising order, ``PADDING`` at the end where the clip is too short.
+            frames: (T,) int64 frame numbers in ascending order, ``PADDING`` at the end if the clip is too short.
 
         Returns:
             ``video``: (1, T, H, W) uint8 with scale 1; other streams: (C, T - 1, H, W) int8 with their scale, entry i
-            between frames i and i + 1. Zero where padded.
+            between frames i and i + 1. Padding is zero.
 
         Raises:
-            DataError: The file has changed since it was written, or is gone, and can not be made anew.
+            DataError: The file is damaged or missing, and cannot be prepared again.
         """
         return self._read(case, lambda file: _window(file, self.headers[case]["scales"], frames))
 
     def mask(self, case: int) -> Mask | None:
-        """What the masking step kept of a clip, where there was one.
+        """Read the mask of a clip; None if no step masked it.
 
         Raises:
             DataError: As ``read``.
         """
         return self._read(case, lambda file: _mask(file, self.headers[case].get("mask")))
 
-    def _read(self, case: int, what: Callable[[Any], Read]) -> Read:
+    def _read(self, case: int, read: Callable[[Any], Read]) -> Read:
         try:
             with self._opened(case) as file:
-                return what(file)
+                return read(file)
         except DataError:
             if self.remake is None:
                 raise
             self.remake(self.paths[case], self.headers[case])
             self.remade.add(self.paths[case])
         with self._opened(case) as file:
-            return what(file)
+            return read(file)
 
     @contextmanager
     def _opened(self, case: int) -> Iterator[Any]:
@@ -149,31 +149,31 @@ class PreparedClips:
                     raise _Changed
                 yield file
         except FileNotFoundError:
-            raise _lost(path, "is gone from the store") from None
+            raise _lost(path, "is missing from the store") from None
         except (_Changed, SafetensorError):
             raise _lost(path, "has changed since it was written (a failing disk?)") from None
         except OSError as error:
-            raise _lost(path, f"can not be read: {error.strerror}") from None
+            raise _lost(path, f"cannot be read: {error.strerror}") from None
 
 
 def _window(
     file: Any, scales: Mapping[str, float], frames: npt.NDArray[np.int64]
 ) -> dict[str, tuple[npt.NDArray[Any], float]]:
-    """Some frames of every stream of an opened clip; see ``PreparedClips.read``."""
+    """Read some frames of every stream of an open clip; see ``PreparedClips.read``."""
     real = frames[frames != PADDING]
     first, last = int(real[0]), int(real[-1])
     streams: dict[str, tuple[npt.NDArray[Any], float]] = {}
     for stream, scale in scales.items():
-        between = stream != "video"  # a derived stream lies between two frames
-        piece = file.get_slice(stream)[:, first : last + 1 - between]
+        derived = stream != "video"  # an entry of a derived stream lies between two frames
+        span = file.get_slice(stream)[:, first : last + 1 - derived]
         sums = file.get_tensor(stream + SUMS)
-        wanted = real[: len(real) - between]
-        read = piece if len(wanted) == piece.shape[1] else piece[:, wanted - first]
-        if not np.array_equal(checksums(read), sums[:, wanted]):
+        numbers = real[: len(real) - derived]
+        data = span if len(numbers) == span.shape[1] else span[:, numbers - first]
+        if not np.array_equal(checksums(data), sums[:, numbers]):
             raise _Changed
-        missing = len(frames) - between - len(wanted)
-        filled = np.pad(read, ((0, 0), (0, missing), (0, 0), (0, 0))) if missing else read
-        streams[stream] = (filled, scale)
+        missing = len(frames) - derived - len(numbers)
+        padded = np.pad(data, ((0, 0), (0, missing), (0, 0), (0, 0))) if missing else data
+        streams[stream] = (padded, scale)
     return streams
 
 
@@ -188,12 +188,12 @@ def _mask(file: Any, sums: Sequence[int] | None) -> Mask | None:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a video showed before it was prepared, so that copies are found whatever they are called.
+    """The appearance of a video before preprocessing, by which copies are found under any name.
 
     Attributes:
-        content: The same for the same decoded frames, and for no others.
-        look: (128,) float32, low frequencies by which videos are compared.
-        change: Mean change over time, in grey values.
+        content: Hash of the decoded frames.
+        look: (128,) float32, low frequencies, to compare videos by.
+        change: Mean change over time, in grey levels.
     """
 
     content: str
@@ -202,19 +202,22 @@ class Shown:
 
 
 class _Changed(Exception):
-    """What was read is not what was written."""
+    """A checksum does not match."""
 
 
 def _lost(path: Path, what: str) -> DataError:
     return DataError(
-        f"a prepared clip {what}", hint="echokit data prepare RECIPE makes anew whatever is damaged", where=path.name
+        f"a prepared clip {what}",
+        hint="echokit data prepare RECIPE repairs damaged clips",
+        where=path.name,
+        code="clip.damaged",
     )
 
 
 def _there(path: Path) -> Mapping[str, Any]:
     header = read_header(path)
     if header is None:
-        raise _lost(path, "is not there, or not whole")
+        raise _lost(path, "is missing or incomplete")
     return header
 
 
@@ -222,14 +225,14 @@ SUMS = ".sums"
 """Ending of the name of a stream's checksums."""
 START = b'{"__metadata__":{"clip":"'
 SUM = slice(8 + len(START), 8 + len(START) + 8)
-"""Where the head's checksum lies, as eight hexadecimal digits: ahead of what the clip says of itself."""
+"""Position of the head's checksum, eight hexadecimal digits, ahead of the clip's header."""
 
 
 def checksums(data: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
-    """CRC-32 of every frame of every channel.
+    """Compute the CRC-32 of every frame of every channel.
 
     Args:
-        data: (C, T, H, W) of any type.
+        data: (C, T, H, W), any dtype.
 
     Returns:
         (C, T) uint32.
@@ -241,15 +244,15 @@ def checksums(data: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
 
 
 def look_of(header: Mapping[str, Any]) -> npt.NDArray[np.float32]:
-    """How the video of a prepared clip looked: (128,) float32."""
+    """Decode the appearance vector of a prepared clip's header: (128,) float32."""
     return np.frombuffer(bytes.fromhex(header["look"]), "<f4")
 
 
 def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = None) -> None:
-    """Write one prepared clip; a reader sees all of it or nothing, however many write it at once.
+    """Write one prepared clip atomically; several processes may write the same one at once.
 
     Raises:
-        EchokitError: It can not be written, for instance because the disk is full.
+        EchokitError: It cannot be written, for instance because the disk is full.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -277,42 +280,37 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
     for name in scales:
         arrays[name + SUMS] = checksums(arrays[name])
     header["sums"] = {name: zlib.crc32(arrays[name + SUMS].data) for name in scales}
-    # A name of its own, also among machines that share the folder.
-    temporary = path.with_suffix(f".{secrets.token_hex(6)}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(arrays, temporary, metadata={"clip": "0" * 8 + json.dumps(header, sort_keys=True)})
-        _write_sum(temporary)
-        os.replace(temporary, path)
+        with atomic_file(path, durable=False) as draft:  # checksums detect what a power cut damages
+            save_file(arrays, draft, metadata={"clip": "0" * 8 + json.dumps(header, sort_keys=True)})
+            _write_sum(draft)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rpartition("error: ")[2]
         raise EchokitError(
-            f"a prepared clip can not be written: {reason}",
-            hint="free some space, or set ECHOKIT_CACHE to a folder on another disk; what is prepared stays",
+            f"a prepared clip cannot be written: {reason}",
+            hint="free some space, or set ECHOKIT_CACHE to a folder on another disk; prepared clips stay valid",
             where=str(path.parent.parent),
+            code="clip.not_written",
         ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
-PART = ".part"
 _STALE = 24 * 3600.0
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed more than a day ago have left in a store."""
+    """Remove unfinished files, older than a day, of killed writers from a store."""
     for part in folder.glob(f"*/*{PART}"):
-        with suppress(OSError):  # another process sweeps too
+        with suppress(OSError):  # another process may sweep too
             if time.time() - part.stat().st_mtime > _STALE:
                 part.unlink()
 
 
 def read_header(path: Path) -> Mapping[str, Any] | None:
-    """What a prepared clip says of itself, or None where it is not there or not whole (it is then made again).
+    """Read the header of a prepared clip; None if the file is missing or incomplete.
 
-    Of the file, the head and the size are looked at. ``sum`` is the checksum of the head, and the head holds one of all
-    frames' checksums: where it is the same, so is the clip.
+    Only the head and the size of the file are checked. ``sum`` is the checksum of the head, which holds a checksum of
+    all frames' checksums: equal sums mean equal clips.
     """
     try:
         head = _head(path)
@@ -327,10 +325,10 @@ def read_header(path: Path) -> Mapping[str, Any] | None:
 
 
 def _head(path: Path) -> bytes:
-    """Length and head of a safetensors file of ours, whose checksum is right.
+    """Read the length field and the head of a prepared clip's file.
 
     Raises:
-        _Changed: It is not.
+        _Changed: Its checksum does not match.
     """
     with path.open("rb") as file:
         size = file.read(8)
@@ -346,7 +344,7 @@ def _sum_of(head: bytes) -> bytes:
 
 
 def _write_sum(path: Path) -> None:
-    """Put the checksum of the head of a file into its place."""
+    """Write the checksum of a file's head into the head."""
     with path.open("r+b") as file:
         size = file.read(8)
         head = size + file.read(int.from_bytes(size, "little"))
@@ -356,7 +354,7 @@ def _write_sum(path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a prepared clip is there and all of it is as it was written: every frame is read."""
+    """Return whether a prepared clip exists and all its checksums match; reads every frame."""
     try:
         clips = PreparedClips([path])
         clips.read(0, np.arange(clips.lengths[0]))
@@ -367,7 +365,7 @@ def is_whole(path: Path) -> bool:
 
 
 def one_clip(clip: Clip, mask: Mask | None, folder: Path) -> PreparedClips:
-    """Write one clip into a folder of the caller's and open it, outside any store."""
+    """Write one clip into a folder, outside any store, and open it."""
     path = folder / "clip.safetensors"
     write_clip(path, clip, mask)
     return PreparedClips([path])

@@ -1,4 +1,4 @@
-"""Text that a terminal may be given, wherever it comes from."""
+"""Text that is safe to print on a terminal."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """Write control characters, and bytes of a name that are no UTF-8, as escapes: they can move or colour a terminal.
+    """Escape control characters, and bytes that are no UTF-8: they could control the terminal.
 
     Args:
         text: Any text; line ends and tabs stay.
     """
-    return _NOT_SHOWN.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+    return _NOT_SHOWN.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def is_printable(text: str) -> bool:
-    """Whether a text can be shown as it is."""
+    """Return whether a text is safe to print, on one line, without escapes."""
     return not _NOT_SHOWN.search(text) and not set(text) & set("\t\n")

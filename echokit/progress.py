@@ -1,4 +1,4 @@
-"""Progress: long work says how far it is, and whoever shows it decides how."""
+"""Progress of long tasks, shown by the display that the caller has set."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Advance = Callable[[int], None]
 
 
 class Display(Protocol):
-    """Shows progress: a terminal's bars, a pipe's lines, or nothing."""
+    """Shows progress, for instance as bars on a terminal or as lines in a pipe."""
 
     def task(self, title: str, total: int) -> AbstractContextManager[Advance]:
-        """Show one piece of work of ``total`` items; call the given function as items are done."""
+        """Show a task of ``total`` items; the yielded function advances it."""
         ...
 
     def say(self, text: str) -> None:
@@ -33,19 +33,18 @@ class Silent:
         pass
 
 
-_SILENT = Silent()
-_display: ContextVar[Display] = ContextVar("display", default=_SILENT)
+_display: ContextVar[Display] = ContextVar("display", default=Silent())  # noqa: B039 - it has no state
 
 
 def display() -> Display:
-    """What shows progress here."""
+    """Return the current display."""
     return _display.get()
 
 
 @contextmanager
-def shown_by(chosen: Display) -> Iterator[None]:
-    """Let ``chosen`` show the progress of everything inside the block."""
-    token = _display.set(chosen)
+def shown_by(screen: Display) -> Iterator[None]:
+    """Show all progress inside the block on a display."""
+    token = _display.set(screen)
     try:
         yield
     finally:

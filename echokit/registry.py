@@ -1,7 +1,7 @@
-"""The registry answers one question: which component does this name in a recipe mean?
+"""The registry of components: from a name in a recipe to a class.
 
-Components are registered by name and by the place of their class (``package.module:Class``); the class is imported
-when it is used, so that listing every component imports none of them.
+A component is registered by its name and its target (``package.module:Class``). The class is imported on first use, so
+listing all components imports none of them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from echokit.errors import EchokitError, did_you_mean, place_within
+from echokit.fingerprint import digest, package_hash
 from echokit.schema import parameters
 
 BUILT_IN = "echokit"
-"""Name under which echokit registers its own components."""
+"""Plugin name of the built-in components."""
 
 KINDS: dict[str, str] = {
     "dataset": "reads a table of cases: () -> Cohort",
@@ -31,9 +32,23 @@ KINDS: dict[str, str] = {
     "evaluator": "measures predictions: (Predictions) -> Evaluation",
 }
 
+CODE_ROOTS: dict[str, tuple[str, ...]] = {
+    "dataset": ("echokit.cohort",),
+    "dataset phantom": ("echokit.phantom",),
+    "preprocessor": ("echokit.preprocess",),
+    "sampler": ("echokit.sampling",),
+    "augmentation": ("echokit.sampling",),
+    "backbone": ("echokit.models",),
+    "fusion": ("echokit.models",),
+    "objective": ("echokit.objectives",),
+    "resampler": ("echokit.resample",),
+    "evaluator": ("echokit.evaluate",),
+}
+"""Packages whose code defines the built-in components of a kind, or of a kind and a name."""
+
 
 def kind_named(word: str) -> str:
-    """Return the kind that a singular or plural word means.
+    """Return the kind of a singular or plural word.
 
     Raises:
         EchokitError: There is no such kind.
@@ -43,6 +58,7 @@ def kind_named(word: str) -> str:
         raise EchokitError(
             f"there is no kind of component {word!r}",
             hint=did_you_mean(kind, KINDS) or f"the kinds are {', '.join(KINDS)}",
+            code="component.unknown_kind",
         )
     return kind
 
@@ -53,9 +69,9 @@ class Component:
 
     Attributes:
         kind: One of ``KINDS``.
-        name: What a recipe calls it.
+        name: Its name in recipes.
         target: ``package.module:Class``.
-        plugin: Name of the plugin that registered it (``echokit`` for what is built in).
+        plugin: Name of the plugin that registered it (``echokit`` for built-in components).
         summary: One line for lists.
         mask: For a preprocessor: whether it blanks a region of every frame.
     """
@@ -71,43 +87,54 @@ class Component:
         """Import the class.
 
         Raises:
-            EchokitError: The module or the class is not there, or fails to import.
+            EchokitError: The module or the class is missing, or fails to import.
         """
         module, _, attribute = self.target.partition(":")
         try:
             loaded: type[Any] = getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise EchokitError(
-                f"the {self.kind} {self.name!r} of the plugin {self.plugin!r} can not be imported: "
+                f"the {self.kind} {self.name!r} of the plugin {self.plugin!r} cannot be imported: "
                 f"{type(error).__name__}: {error}",
-                hint="mend or uninstall the plugin" if self.plugin != BUILT_IN else None,
+                hint="fix or uninstall the plugin" if self.plugin != BUILT_IN else None,
                 where=place_within(error, module.partition(".")[0]) or self.target,
+                code="component.import_failed",
             ) from error
         return loaded
 
     def parameters(self) -> type[BaseModel]:
-        """The pydantic model of its parameters.
+        """Build the pydantic model of its parameters.
 
         Raises:
-            EchokitError: The class can not be imported, or its parameters are not typed keywords.
+            EchokitError: The class cannot be imported, or its parameters are not typed keywords.
         """
         target = self.load()
         try:
             return parameters(target)
-        except EchokitError as error:
-            raise EchokitError(self._blamed(error.message), hint=error.hint, where=error.where) from error
-        except Exception as error:  # an annotation that names nothing, a bound that does not fit its type
-            raise EchokitError(
-                self._blamed(f"the parameters can not be read: {type(error).__name__}: {error}"), where=self.target
-            ) from error
+        except Exception as error:
+            name = f"the {self.kind} {self.name!r} of the plugin {self.plugin!r}"
+            if isinstance(error, EchokitError):
+                message = f"{name}: {error.message}"
+                raise EchokitError(message, hint=error.hint, where=error.where, code=error.code) from error
+            # An annotation that names nothing, or a bound that does not fit its type.
+            message = f"{name}: the parameters cannot be read: {type(error).__name__}: {error}"
+            raise EchokitError(message, where=self.target, code="component.bad_signature") from error
 
-    def _blamed(self, message: str) -> str:
-        return f"the {self.kind} {self.name!r} of the plugin {self.plugin!r}: {message}"
+    def code_hash(self) -> str:
+        """Hash the code that the component may depend on, so that results of other code are not reused.
+
+        For a built-in component these are the packages of its kind, see ``CODE_ROOTS``; for another one all files of
+        its top-level package, data files included.
+        """
+        if self.plugin != BUILT_IN:
+            return package_hash(self.target.partition(":")[0].partition(".")[0], data_files=True)
+        roots = CODE_ROOTS.get(f"{self.kind} {self.name}") or CODE_ROOTS[self.kind]
+        return digest([package_hash(root) for root in roots])
 
 
 @dataclass
 class Registry:
-    """All known components. A name that two plugins claim stays ambiguous until ``plugin:name`` picks one."""
+    """All known components. A name that two plugins register is ambiguous until ``plugin:name`` selects one."""
 
     _components: dict[tuple[str, str], list[Component]] = field(default_factory=dict)
 
@@ -122,35 +149,42 @@ class Registry:
             raise EchokitError(
                 f"the target of {component.name!r} is {component.target!r}",
                 hint="write 'package.module:Class'",
+                code="component.bad_target",
             )
-        same = self._components.setdefault((component.kind, component.name), [])
-        if any(other.plugin == component.plugin for other in same):
+        same_name = self._components.setdefault((component.kind, component.name), [])
+        if any(other.plugin == component.plugin for other in same_name):
             raise EchokitError(
-                f"the plugin {component.plugin!r} registers the {component.kind} {component.name!r} twice"
+                f"the plugin {component.plugin!r} registers the {component.kind} {component.name!r} twice",
+                code="component.registered_twice",
             )
-        same.append(component)
+        same_name.append(component)
 
     def get(self, kind: str, name: str) -> Component:
-        """Return the component that ``name`` or ``plugin:name`` means.
+        """Return the component of the name ``name`` or ``plugin:name``.
 
         Raises:
-            EchokitError: No component has the name, or several plugins claim it.
+            EchokitError: No component has the name, or several plugins register it.
         """
         plugin, _, bare = name.rpartition(":")
-        found = [c for c in self._components.get((kind, bare), []) if not plugin or c.plugin == plugin]
-        if not found:
-            known = self.names(kind)
+        matches = [c for c in self._components.get((kind, bare), []) if not plugin or c.plugin == plugin]
+        if not matches:
+            names = self.names(kind)
             raise EchokitError(
                 f"there is no {kind} {name!r}",
-                hint=did_you_mean(name, known) or f"the {kind}s are {', '.join(known)}",
+                hint=did_you_mean(name, names) or f"the {kind}s are {', '.join(names)}",
+                code="component.unknown",
             )
-        if len(found) > 1:
-            claims = " and ".join(f"'{c.plugin}:{c.name}' ({c.target})" for c in found)
-            raise EchokitError(f"the {kind} {name!r} is claimed by {claims}", hint="name the one you mean in full")
-        return found[0]
+        if len(matches) > 1:
+            claims = " and ".join(f"'{c.plugin}:{c.name}' ({c.target})" for c in matches)
+            raise EchokitError(
+                f"several plugins register the {kind} {name!r}: {claims}",
+                hint="write the full name of one",
+                code="component.ambiguous",
+            )
+        return matches[0]
 
     def names(self, kind: str) -> list[str]:
-        """Names of one kind, sorted; those claimed twice as ``plugin:name``."""
+        """List the names of one kind, sorted; ambiguous ones as ``plugin:name``."""
         return sorted(self._names(kind))
 
     def _names(self, kind: str) -> Iterator[str]:
@@ -158,15 +192,15 @@ class Registry:
             if of_kind == kind:
                 yield from [name] if len(components) == 1 else [f"{c.plugin}:{name}" for c in components]
 
-    def claimed_twice(self) -> list[list[Component]]:
-        """Components whose name more than one plugin claims, in the order of registration."""
+    def ambiguous(self) -> list[list[Component]]:
+        """Group the components whose name several plugins register, in the order of registration."""
         return [components for components in self._components.values() if len(components) > 1]
 
     def components(self, kinds: Iterable[str] = KINDS) -> list[Component]:
-        """All components of some kinds, by kind and name."""
+        """List all components of some kinds, by kind and name."""
         return [self.get(kind, name) for kind in kinds for name in self.names(kind)]
 
 
 def with_article(kind: str) -> str:
-    """``a mask``, ``an evaluator``."""
+    """Prepend the indefinite article: ``a mask``, ``an evaluator``."""
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

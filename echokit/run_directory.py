@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError, did_you_mean
+from echokit.files import atomic_file
 from echokit.lock import Lock, read_lock
 from echokit.progress import display
 
@@ -273,17 +273,11 @@ def create_run(out: Path, name: str) -> Run:
                 break
             except FileExistsError:
                 continue
-        _point(parent / "latest", path.name)
+        with atomic_file(parent / "latest", durable=False) as link:
+            link.symlink_to(path.name)
     except OSError as error:
         raise EchokitError(f"the run directory can not be written: {error.strerror}", where=str(out)) from None
     return Run(path)
-
-
-def _point(link: Path, target: str) -> None:
-    temporary = link.with_name(f".latest-{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    os.replace(temporary, link)
 
 
 def find_run(name: str, out: Path = Path("runs")) -> Run:

@@ -1,7 +1,7 @@
-"""From the signature of a component to validated parameters, documentation and JSON Schema.
+"""Parameters of components: from a signature to validation, documentation and JSON Schema.
 
-The signature is the only place that lists parameters: their types, bounds and defaults are annotations, their
-descriptions the ``Args:`` section of the class's docstring.
+The signature is the only list of parameters. Types, bounds and defaults are annotations; descriptions come from the
+``Args:`` section of the class's docstring.
 """
 
 from __future__ import annotations
@@ -20,23 +20,31 @@ from pydantic import BaseModel, ConfigDict, Field
 from echokit.errors import EchokitError, did_you_mean
 
 DataPath = Annotated[str, Field(json_schema_extra={"format": "path"})]
-"""A parameter that names a place on this machine: it stays out of the recipe's hash."""
+"""A parameter that is a path on this machine; it is not part of the recipe's hash."""
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in some parameters: where, counted from their root, what is wrong and what to do."""
+    """One mistake in some parameters.
 
-    place: Place
+    Attributes:
+        place: Path of keys to the parameter, from the root of the parameters.
+        message: What is wrong.
+        hint: What to do about it.
+        code: As in `EchokitError`.
+    """
+
+    place: KeyPath
     message: str
     hint: str | None = None
+    code: str = "parameter.invalid"
 
 
 class InvalidParameters(Exception):
-    """Parameters do not fit; carries every problem, to be given a place in a file by the caller."""
+    """Parameters do not fit. Carries every problem; the caller adds file and line."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
@@ -63,47 +71,49 @@ def docstring_arguments(doc: str | None) -> dict[str, str]:
 
 
 def parameters(target: type[Any]) -> type[BaseModel]:
-    """Make the pydantic model of a component's ``__init__``.
+    """Build the pydantic model of a component's ``__init__``.
 
     Raises:
-        EchokitError: A parameter is positional, has no type, or is called ``use``.
+        EchokitError: A parameter is positional, has no type, or is named ``use``.
     """
     signature = inspect.signature(target)
     init = inspect.unwrap(target.__init__)
     hints = typing.get_type_hints(init, include_extras=True) if inspect.isfunction(init) else {}
-    described: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for base in reversed(target.__mro__):  # a subclass need not repeat what it inherits
-        described |= docstring_arguments(base.__doc__)
+        descriptions |= docstring_arguments(base.__doc__)
     fields: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY or name not in hints:
             raise EchokitError(
                 f"the parameter {name!r} of {target.__module__}:{target.__qualname__} is not a typed keyword",
                 hint="write def __init__(self, *, name: type = default)",
+                code="component.bad_signature",
             )
         if name == "use":
             raise EchokitError(
                 f"the parameter 'use' of {target.__module__}:{target.__qualname__} hides the component's name",
-                hint="a recipe says `use: NAME` beside the parameters: call it something else",
+                hint="rename it: in a recipe `use: NAME` stands beside the parameters",
+                code="component.reserved_parameter",
             )
         required = parameter.default is inspect.Parameter.empty
         annotation: Any = hints[name]
-        described_type = Annotated[annotation, Field(description=described.get(name))]
-        fields[name] = (described_type, ... if required else parameter.default)
+        annotation = Annotated[annotation, Field(description=descriptions.get(name))]
+        fields[name] = (annotation, ... if required else parameter.default)
     config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
     return pydantic.create_model(target.__name__, __config__=config, __doc__=summary_line(target), **fields)
 
 
 def summary_line(target: type[Any]) -> str:
-    """First sentence of a docstring."""
+    """Return the first paragraph of a docstring in one line."""
     return (inspect.getdoc(target) or "").split("\n\n")[0].replace("\n", " ")
 
 
 def validate(model: type[Model], values: Mapping[str, Any]) -> Model:
-    """Validate values without any coercion other than list to tuple and int to float.
+    """Validate values; the only coercions are list to tuple and int to float.
 
     Raises:
-        InvalidParameters: Carries all problems at once, unknown names with the nearest known one.
+        InvalidParameters: Carries all problems; unknown names come with the nearest valid one.
     """
     try:
         return model.model_validate_json(json.dumps(values), strict=True)
@@ -114,27 +124,27 @@ def validate(model: type[Model], values: Mapping[str, Any]) -> Model:
 def _problems(model: type[BaseModel], values: Mapping[str, Any], error: pydantic.ValidationError) -> Iterator[Problem]:
     seen = set()
     for detail in error.errors(include_url=False):
-        place = _real_place(detail["loc"], values)
-        if (place, detail["type"]) in seen:
+        path = _key_path(detail["loc"], values)
+        if (path, detail["type"]) in seen:
             continue
-        seen.add((place, detail["type"]))
-        name = str(place[-1]) if place else ""
+        seen.add((path, detail["type"]))
+        name = str(path[-1]) if path else ""
         if detail["type"] == "extra_forbidden":
-            known = _fields_at(model, place[:-1])
-            hint = did_you_mean(name, known) or (
-                f"known here: {', '.join(known)}" if known else "it takes no parameters"
+            names = _fields_at(model, path[:-1])
+            hint = did_you_mean(name, names) or (
+                f"the parameters are {', '.join(names)}" if names else "it takes no parameters"
             )
-            yield Problem(place, f"unknown parameter {name!r}", hint)
+            yield Problem(path, f"unknown parameter {name!r}", hint, "parameter.unknown")
         elif detail["type"] == "missing":
-            yield Problem(place, f"the parameter {name!r} is missing")
+            yield Problem(path, f"the parameter {name!r} is missing", code="parameter.missing")
         else:
-            said = detail["msg"].removeprefix("Value error, ")
-            yield Problem(place, f"{said[:1].lower()}{said[1:]}, not {detail['input']!r}")
+            message = detail["msg"].removeprefix("Value error, ")
+            yield Problem(path, f"{message[:1].lower()}{message[1:]}, not {detail['input']!r}")
 
 
-def _real_place(loc: Place, values: Any) -> Place:
-    """Drop the names of union members, which pydantic mixes into the location, from a place."""
-    place: list[str | int] = []
+def _key_path(loc: KeyPath, values: Any) -> KeyPath:
+    """Drop from pydantic's location the names of union members, which are no keys of the values."""
+    path: list[str | int] = []
     for step in loc:
         inside = isinstance(values, Mapping) and step in values
         inside = inside or (isinstance(values, list) and isinstance(step, int) and step < len(values))
@@ -142,12 +152,12 @@ def _real_place(loc: Place, values: Any) -> Place:
             values = values[step]
         elif step is not loc[-1] or not isinstance(values, Mapping):
             continue  # the name of a union's member
-        place.append(step)
-    return tuple(place)
+        path.append(step)
+    return tuple(path)
 
 
-def _fields_at(model: Any, place: Place) -> list[str]:
-    for step in place:
+def _fields_at(model: Any, path: KeyPath) -> list[str]:
+    for step in path:
         field = getattr(model, "model_fields", {}).get(str(step))
         candidates = [field.annotation, *typing.get_args(field.annotation)] if field else []
         model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
@@ -155,14 +165,14 @@ def _fields_at(model: Any, place: Place) -> list[str]:
 
 
 def type_in_words(schema: Mapping[str, Any]) -> str:
-    """Say a JSON Schema's type with its bounds: ``number > 0, or null``."""
+    """Format the type of a JSON Schema with its bounds: ``number > 0, or null``."""
     if "anyOf" in schema:
         return ", or ".join(type_in_words(option) for option in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         return " or ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
     bounds = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
-    words = [f"{sign}{schema[key]:g}" for key, sign in bounds.items() if key in schema]
+    limits = [f"{sign}{schema[key]:g}" for key, sign in bounds.items() if key in schema]
     kind = str(schema.get("type", "any"))
     items = schema.get("items")
     of = f" of {type_in_words(items)}" if isinstance(items, Mapping) else ""
-    return f"{kind}{of} {' and '.join(words)}".rstrip()
+    return f"{kind}{of} {' and '.join(limits)}".rstrip()

@@ -1,4 +1,4 @@
-"""The mark that synthetic data carries, wherever it is copied to."""
+"""The mark of synthetic data, which every copy and every result of it carries."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ PRETRAINED_STAMP = "PHANTOM-PRETRAINED: the starting weights were trained on syn
 MARKER = "PHANTOM_DATA.json"
 
 
-def is_phantom(*places: Path) -> bool:
-    """Whether one of some files and folders is, or lies anywhere below, a directory that says that it is synthetic.
+def is_phantom(*paths: Path) -> bool:
+    """Return whether one of some files and folders is, or lies below, a folder with the marker file.
 
-    Links are followed: what they lead to counts as well as where they are.
+    Links are followed: both their own folders and those of their targets count.
     """
-    folders = {folder for place in places for folder in (place.absolute().parent, place.resolve().parent)}
-    ways = {way for folder in folders for way in (folder, *folder.parents)} | set(places)
-    return any((way / MARKER).is_file() for way in ways)
+    folders = {folder for path in paths for folder in (path.absolute().parent, path.resolve().parent)}
+    candidates = {folder for start in folders for folder in (start, *start.parents)} | set(paths)
+    return any((folder / MARKER).is_file() for folder in candidates)

@@ -1,12 +1,13 @@
-"""ClipStore: prepared clips on disk, found again by content, read without loading more than is asked for.
+"""ClipStore: a content-addressed store of prepared clips, one safetensors file each.
 
-One safetensors file a clip. Its name is a hash of the video's content, of the code and parameters of every step that
-made it, and of the libraries that decode and filter. So nothing stale is ever found, a killed build goes on where it
-stopped, and two runs with the same preprocessing share their clips.
+The name of a file is a hash of the video's content, of the code and parameters of every preprocessing step, and of the
+libraries that decode and filter. So no stale clip is ever used, a killed build continues at the next video, and two
+runs with the same preprocessing share their clips.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,13 +21,14 @@ import numpy.typing as npt
 
 from echokit.check.videos import describe
 from echokit.errors import DataError, EchokitError, VideoError, place_within
-from echokit.fingerprint import code_hash, content_hash, digest, known_hashes, remember
+from echokit.fingerprint import content_hash, digest, known_hashes, package_hash, remember
+from echokit.plugins import in_words
 from echokit.prepared import Mask, PreparedClips, Shown, is_whole, read_header, sweep, write_clip
 from echokit.progress import display
 from echokit.recipe.recipe import Use
 from echokit.registry import BUILT_IN
 from echokit.video.clip import Clip
-from echokit.workers import Lost, spread
+from echokit.workers import Lost, map_unordered
 
 FORMAT = 4
 DECODING_LIBRARIES = (
@@ -42,14 +44,14 @@ DECODING_LIBRARIES = (
 
 @dataclass(frozen=True)
 class Step:
-    """One preprocessing step, ready to be sent to another process.
+    """One preprocessing step, picklable for worker processes.
 
     Attributes:
         name: Name of the preprocessor.
         make: The preprocessor.
-        mask: Whether it blanks a region.
-        identity: Name, parameters and code hash.
-        plugin: The plugin that it comes from.
+        mask: Whether it is a mask.
+        identity: Hash of name, parameters and code.
+        plugin: The plugin that registered it.
     """
 
     name: str
@@ -62,46 +64,48 @@ class Step:
         """Apply the step.
 
         Raises:
-            VideoError: The video can not be used.
-            EchokitError: The step is a plugin's and failed, or gave something else than a clip.
+            VideoError: The video cannot be used.
+            EchokitError: The step is a plugin's and failed, or returned something other than a clip.
         """
         frames = clip.frames.view()
-        frames.flags.writeable = False  # a step that writes into its input would seem to have changed nothing
+        frames.flags.writeable = False  # a change in place would go unnoticed: masks are compared with their input
         try:
-            made = self.make(replace(clip, frames=frames))
+            result = self.make(replace(clip, frames=frames))
         except EchokitError:
             raise
         except Exception as error:
             if self.plugin == BUILT_IN:
                 raise
-            said = " ".join(str(error).split())
             raise EchokitError(
-                f"the preprocessor {self.name!r} of the plugin {self.plugin!r} failed: {type(error).__name__}: {said}",
-                hint=f"mend or uninstall it; echokit plugin check {self.plugin} runs all checks",
+                f"the preprocessor {self.name!r} of the plugin {self.plugin!r} failed: {in_words(error)}",
+                hint=f"fix or uninstall it; echokit plugin check {self.plugin} runs all checks",
                 where=place_within(error, type(self.make).__module__.partition(".")[0]),
+                code="plugin.failed",
             ) from error
-        if not isinstance(made, Clip):
+        if not isinstance(result, Clip):
             raise EchokitError(
-                f"the preprocessor {self.name!r} of the plugin {self.plugin!r} gave {type(made).__name__}, not a Clip",
+                f"the preprocessor {self.name!r} of the plugin {self.plugin!r} returned {type(result).__name__}, "
+                "not a Clip",
                 hint="return dataclasses.replace(clip, frames=...)",
+                code="plugin.wrong_result",
             )
-        return made
+        return result
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A video that could not be prepared, and why."""
+    """A video that could not be prepared, and the reason."""
 
     case_id: str
     reason: str
 
 
 def steps_of(preprocess: Sequence[Use]) -> tuple[Step, ...]:
-    """Make the steps of a recipe."""
+    """Build the preprocessing steps of a recipe."""
     steps = []
     for use in preprocess:
-        module = use.component.target.partition(":")[0]
-        identity = digest({"use": use.plain(), "plugin": use.component.plugin, "code": code_hash(module)})
+        code = use.component.code_hash()
+        identity = digest({"use": use.plain(), "plugin": use.component.plugin, "code": code})
         steps.append(Step(use.name, use.build(), use.component.mask, identity, use.component.plugin))
     return tuple(steps)
 
@@ -110,16 +114,16 @@ def prepare_video(path: Path, steps: Sequence[Step]) -> tuple[Clip, Mask | None]
     """Decode one video and apply every step.
 
     Raises:
-        VideoError: The video can not be read or a step can not use it.
+        VideoError: The video cannot be read or a step cannot use it.
     """
     return apply_steps(decode(path, steps), steps)
 
 
 def decode(path: Path, steps: Sequence[Step]) -> Clip:
-    """Decode as many frames of a video as the steps use.
+    """Decode the frames of a video that the steps use.
 
     Raises:
-        VideoError: The video can not be read.
+        VideoError: The video cannot be read.
     """
     from echokit.preprocess.trim import Trim
     from echokit.video.reading import read_video
@@ -132,7 +136,7 @@ def apply_steps(clip: Clip, steps: Sequence[Step]) -> tuple[Clip, Mask | None]:
     """Apply every step to a decoded clip.
 
     Raises:
-        VideoError: A step can not use it.
+        VideoError: A step cannot use it.
     """
     from echokit.preprocess.mask_region import mask_region
 
@@ -147,15 +151,15 @@ def apply_steps(clip: Clip, steps: Sequence[Step]) -> tuple[Clip, Mask | None]:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What became of a cohort's videos.
+    """The prepared clips of a cohort.
 
     Attributes:
         rows: (n,) int64 rows of the cohort that could be prepared, in order.
         clips: Their prepared clips.
-        contents: Content hash of each prepared video's file.
+        contents: Content hash of each of their video files.
         failures: The other rows, with the reason.
-        made: How many were made now; the others were found in the store.
-        damaged: How many of those made now lay in the store, but had changed since they were written.
+        made: Number of clips prepared now; the others were in the store.
+        damaged: Number of clips prepared now because those in the store were damaged.
     """
 
     rows: npt.NDArray[np.int64]
@@ -167,16 +171,12 @@ class Preparation:
 
     @property
     def changed(self) -> int:
-        """How many clips had changed on disk and were made anew, before or while they were used."""
+        """Number of clips that were damaged on disk and prepared again, before or while they were used."""
         return self.damaged + len(self.clips.remade)
 
     def notes(self) -> dict[str, int]:
-        """What was noted about the clips, counted."""
-        counts: dict[str, int] = {}
-        for header in self.clips.headers:
-            for note in header["notes"]:
-                counts[note] = counts.get(note, 0) + 1
-        return counts
+        """Count the notes of the clips."""
+        return dict(Counter(note for header in self.clips.headers for note in header["notes"]))
 
 
 @cache
@@ -191,13 +191,13 @@ class ClipStore:
     folder: Path
 
     def path(self, content: str, steps: Sequence[Step]) -> Path:
-        """Where the clip made from a video of this content by these steps lies."""
+        """Return the path of the clip of a video with this content hash after these steps."""
         key = digest(
             {
                 "format": FORMAT,
                 "content": content,
                 "steps": [step.identity for step in steps],
-                "decoder": code_hash("echokit.video.reading"),
+                "decoder": package_hash("echokit.video"),
                 "libraries": _libraries(),
             }
         )
@@ -211,25 +211,24 @@ class ClipStore:
         verify: bool = False,
         workers: int | None = None,
     ) -> Preparation:
-        """Prepare videos in parallel; those already in the store are not made again.
+        """Prepare videos in parallel; clips in the store are reused.
 
-        A clip whose file has another size or time than when it was last seen whole is read through, and made again
-        where it is damaged. One that changes while it is used is made again then, where its video gives the same.
+        A clip whose file changed in size or time since it was last verified is verified again, and prepared again if
+        it is damaged. A clip that is damaged while in use is prepared again then, if its video gives the same bits.
 
         Args:
             sources: (case_id, path of the video).
             steps: From ``steps_of``.
-            verify: Read every clip through, also those that seem as they were: bits can go without a trace.
-            workers: Processes; one for each available core by default. 1 works in this one, where a decoder that
-                crashes takes all along.
+            verify: Verify every clip, even if its size and time are unchanged: a disk can lose bits silently.
+            workers: Processes; one per available core by default. With 1 no process is started, and a decoder that
+                crashes ends the program.
 
         Raises:
-            EchokitError: A step failed in a way that is not the video's fault.
+            EchokitError: A step failed for another reason than the video.
         """
         sweep(self.folder)
         failed: dict[int, Failure] = {}
-        # What is there already is found here, without a process for it.
-        done = {} if verify else self._found(sources, steps)
+        done = {} if verify else self._stored(sources, steps)
         rest = [row for row in range(len(sources)) if row not in done]
         with display().task("Preparing videos", len(sources)) as advance:
             advance(len(done))
@@ -247,18 +246,18 @@ class ClipStore:
         new = set(rest)
         remember({path: head["sum"] for row, path, head in zip(rows, paths, clips.headers, strict=True) if row in new})
         failures = tuple(failed[row] for row in sorted(failed))
-        made, damaged = sum(one.made for one in done.values()), sum(one.damaged for one in done.values())
+        made, damaged = sum(clip.made for clip in done.values()), sum(clip.damaged for clip in done.values())
         return Preparation(np.array(rows, np.int64), clips, contents, failures, made, damaged)
 
-    def _found(self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step]) -> dict[int, _Done]:
-        """The rows whose clips lie in the store, as they were when they were last seen whole."""
+    def _stored(self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step]) -> dict[int, _Done]:
+        """Find the rows whose clips are in the store, unchanged since they were last verified."""
         contents = known_hashes([path for _, path in sources])
-        places = {row: self.path(content, steps) for row, content in enumerate(contents) if content is not None}
-        sums = dict(zip(places, known_hashes(list(places.values())), strict=True))
+        paths = {row: self.path(content, steps) for row, content in enumerate(contents) if content is not None}
+        sums = dict(zip(paths, known_hashes(list(paths.values())), strict=True))
         return {
             row: _Done(str(contents[row]))
-            for row, place in places.items()
-            if (header := read_header(place)) is not None and header["sum"] == sums[row]
+            for row, path in paths.items()
+            if (header := read_header(path)) is not None and header["sum"] == sums[row]
         }
 
     def _outcomes(
@@ -268,37 +267,37 @@ class ClipStore:
         if workers == 1:
             yield from ((row, work(sources[row])) for row in rows)
             return
-        with closing(spread(work, [sources[row] for row in rows], workers=workers)) as results:
+        with closing(map_unordered(work, [sources[row] for row in rows], workers=workers)) as results:
             for number, outcome in results:
                 row = rows[number]
                 yield row, Failure(sources[row][0], outcome.reason) if isinstance(outcome, Lost) else outcome
 
     def _prepare_one(self, steps: Sequence[Step], source: tuple[str, Path]) -> _Done | Failure:
-        case_id, path = source
+        case_id, video = source
         try:
-            try:
-                content = content_hash(path)
-            except OSError as error:
-                return Failure(case_id, f"the file can not be read: {error.strerror}")
-            place = self.path(content, steps)
-            there = place.exists()
-            if there and is_whole(place):
+            content = content_hash(video)
+        except VideoError as error:
+            return Failure(case_id, error.message)
+        except OSError as error:
+            return Failure(case_id, f"the file cannot be read: {error.strerror}")
+        try:
+            path = self.path(content, steps)
+            exists = path.exists()
+            if exists and is_whole(path):
                 return _Done(content)
-            decoded = decode(path, steps)
+            decoded = decode(video, steps)
             seen = describe(decoded)
             assert seen.look is not None
             clip, mask = apply_steps(decoded, steps)
-            write_clip(place, clip, mask, Shown(seen.content, seen.look, seen.change))
+            write_clip(path, clip, mask, Shown(seen.content, seen.look, seen.change))
         except VideoError as error:
             return Failure(case_id, error.message)
-        except EchokitError:
-            raise
-        return _Done(content, made=True, damaged=there)
+        return _Done(content, made=True, damaged=exists)
 
 
 @dataclass(frozen=True)
 class _Done:
-    """A clip that lies in the store, and whether it was made now, instead of a damaged one."""
+    """A clip in the store: whether it was prepared now, and whether it replaces a damaged one."""
 
     content: str
     made: bool = False
@@ -307,7 +306,7 @@ class _Done:
 
 @dataclass(frozen=True)
 class _Remaking:
-    """Makes clips anew from their videos, and says so."""
+    """Prepares damaged clips again from their videos, with a message."""
 
     store: ClipStore
     steps: tuple[Step, ...]
@@ -318,18 +317,20 @@ class _Remaking:
         case_id, source = self.sources[path]
         done = self.store._prepare_one(self.steps, (case_id, source))
         if isinstance(done, Failure):
-            why = done.reason
+            reason = done.reason
         elif self.store.path(done.content, self.steps) != path:
-            why = "the video is another than it was"
+            reason = "the video has changed"
         elif read_header(path) != header:
-            why = "its video gives other bits now (another machine?)"
+            reason = "its video gives other bits now (another machine?)"
         else:
             self.say(
-                f"{case_id}: its prepared clip had changed or gone (a failing disk?) and was made anew, the same bits"
+                f"{case_id}: its prepared clip was damaged or missing (a failing disk?) and was prepared again, "
+                "with the same bits"
             )
             return
         raise DataError(
-            f"the prepared clip had changed or gone (a failing disk?), and can not be made anew: {why}",
-            hint="echokit data prepare RECIPE looks at every clip",
+            f"the prepared clip was damaged or missing (a failing disk?), and cannot be prepared again: {reason}",
+            hint="echokit data prepare RECIPE verifies every clip",
             where=case_id,
+            code="clip.not_recreated",
         )

@@ -1,4 +1,4 @@
-"""Worker processes: work spread over the cores, where an item that crashes its process or hangs costs itself only."""
+"""Worker processes that isolate their items: a crash or a hang loses one item only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LIMIT = 900.0
-"""Seconds for one item: the exact mask of a minute of video at 800 x 600 takes a third of it."""
+"""Seconds for one item; the exact mask of a minute of video at 800 x 600 takes a third of it."""
 CRASHED = "the process that worked on it ended: a decoder crashed or memory ran out"
 _TO_FINISH = 2.0
 _PRELOAD = ["numpy", "cv2", "av"]  # loaded once and forked from, before any of them has a thread
@@ -29,7 +29,7 @@ _READY, _DONE, _FAILED = "ready", "done", "failed"
 
 @dataclass(frozen=True)
 class Lost:
-    """An item that has no result: its process ended, or was ended.
+    """An item without a result: its process crashed or was killed.
 
     Attributes:
         reason: Why, for the user.
@@ -39,108 +39,107 @@ class Lost:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def spread(
+def map_unordered(
     work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None, limit: float = LIMIT
 ) -> Generator[tuple[int, Result | Lost], None, None]:
-    """Do some work on every item in other processes; results come as they are done, with the item's number.
+    """Apply a function to every item in worker processes; yield (item number, result) as they complete.
 
-    Closing the iterator lets each process finish its item for two seconds, and then ends it: work has to leave no
-    half-written file under its final name.
+    Closing the iterator gives each process two seconds to finish its item and then kills it, so the function must
+    write files atomically.
 
     Args:
         work: A function that another process can import.
-        items: What it is done on.
-        workers: Processes; one for each available core by default.
-        limit: Seconds for one item; a process that takes longer is ended.
+        items: Its arguments.
+        workers: Processes; one per available core by default.
+        limit: Seconds for one item; a process that takes longer is killed.
 
     Raises:
-        EchokitError: The processes can not start.
-        Exception: What the work raised on an item.
+        EchokitError: The processes cannot start.
+        Exception: Raised by ``work`` on an item.
     """
     stop_in_a_worker()
     waiting = deque(range(len(items)))
-    crew: list[_Worker[Item, Result]] = []
+    pool: list[_Worker[Item, Result]] = []
     try:
         for _ in range(min(workers or cores(), len(items))):
-            crew.append(_Worker(work))
-            crew[-1].take(waiting.popleft(), items)
-        while busy := [worker for worker in crew if worker.number is not None]:
+            pool.append(_Worker(work))
+            pool[-1].start(waiting.popleft(), items)
+        while busy := [worker for worker in pool if worker.number is not None]:
             rest = min(worker.since for worker in busy) + limit - time.monotonic()
             wait([worker.connection for worker in busy], max(rest, 0))
             for worker in busy:
-                number, answers = worker.number, worker.answers(limit)
-                if number is None or not answers:
+                number, results = worker.number, worker.poll(limit)
+                if number is None or not results:
                     continue
                 worker.number = None
-                [answer] = answers
-                if isinstance(answer, Lost):
-                    worker.process.kill()
-                    worker.leave(0)
-                    crew.remove(worker)
+                [result] = results
+                if isinstance(result, Lost):
+                    worker.shut_down(0)
+                    pool.remove(worker)
                     if waiting:
                         worker = _Worker(work)
-                        crew.append(worker)
+                        pool.append(worker)
                 if waiting:
-                    worker.take(waiting.popleft(), items)
-                yield number, answer
+                    worker.start(waiting.popleft(), items)
+                yield number, result
     finally:
-        for worker in crew:
+        for worker in pool:
             worker.connection.close()
-        last = time.monotonic() + _TO_FINISH
-        for worker in crew:
-            worker.leave(max(last - time.monotonic(), 0))
+        deadline = time.monotonic() + _TO_FINISH
+        for worker in pool:
+            worker.shut_down(max(deadline - time.monotonic(), 0))
 
 
 def in_order(
     work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None, limit: float = LIMIT
 ) -> Generator[Result | Lost, None, None]:
-    """The same, but results come in the order of the items."""
+    """Apply a function to every item as `map_unordered` does, but yield the results in the order of the items."""
     early: dict[int, Result | Lost] = {}
-    following = 0
-    with closing(spread(work, items, workers=workers, limit=limit)) as results:
+    position = 0
+    with closing(map_unordered(work, items, workers=workers, limit=limit)) as results:
         for number, result in results:
             early[number] = result
-            while following in early:
-                yield early.pop(following)
-                following += 1
+            while position in early:
+                yield early.pop(position)
+                position += 1
 
 
 def stop_in_a_worker() -> None:
-    """End this process if it is a worker that is just importing the user's script: its parent says why."""
+    """Exit if this process is a worker that is importing the user's script; its parent reports the error."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise SystemExit(1)
 
 
-class _There(Exception):
-    """The traceback of an error in a worker, as text: what an error of ours is traced by."""
+class _RemoteTraceback(Exception):
+    """The traceback of an error in a worker, as text; the cause of the error that is raised here."""
 
 
 class _Worker(Generic[Item, Result]):
-    """One process, and the item that it works on."""
+    """One process and its current item."""
 
     def __init__(self, work: Callable[[Item], Result]) -> None:
         context = multiprocessing.get_context("forkserver")  # a fork of a process with threads can hang
         context.set_forkserver_preload(_PRELOAD)
-        self.connection, there = context.Pipe()
-        self.process = context.Process(target=_serve, args=(there, work), daemon=True)
+        self.connection, remote = context.Pipe()
+        self.process = context.Process(target=_serve, args=(remote, work), daemon=True)
         self.process.start()
-        there.close()
+        remote.close()
         self.ready = False
         self.number: int | None = None
         self.since = 0.0
 
-    def take(self, number: int, items: Sequence[Item]) -> None:
-        """Begin an item."""
+    def start(self, number: int, items: Sequence[Item]) -> None:
+        """Send an item to the process."""
         self.number, self.since = number, time.monotonic()
-        with suppress(OSError):  # a process that is gone already is found when its answer is asked for
+        with suppress(OSError):  # if the process has died, poll() finds out
             self.connection.send(items[number])
 
-    def answers(self, limit: float) -> list[Result | Lost]:
-        """The result, or the loss of it, or nothing yet."""
+    def poll(self, limit: float) -> list[Result | Lost]:
+        """Return a list of the result or its loss, empty as long as the process works."""
         try:
             while self.connection.poll():
                 kind, *content = self.connection.recv()
@@ -148,23 +147,24 @@ class _Worker(Generic[Item, Result]):
                     self.ready, self.since = True, time.monotonic()
                     continue
                 if kind == _FAILED:
-                    error, traced = content
-                    raise error from _There(traced)
+                    error, trace = content
+                    raise error from _RemoteTraceback(trace)
                 result: Result = content[0]
                 return [result]
         except (EOFError, ConnectionResetError):
             if self.ready:
                 return [Lost(CRASHED)]
             raise EchokitError(
-                "the worker processes can not start",
-                hint='a script calls echokit under `if __name__ == "__main__":`, as every worker imports the script',
+                "the worker processes cannot start",
+                hint='call echokit under `if __name__ == "__main__":` in a script, as every worker imports the script',
+                code="workers.not_started",
             ) from None
         if time.monotonic() >= self.since + limit:
-            return [Lost(f"it took more than {limit:g} s and was ended")]
+            return [Lost(f"it took more than {limit:g} s and was stopped")]
         return []
 
-    def leave(self, seconds: float) -> None:
-        """Let the process finish what it is at for so long, then end it."""
+    def shut_down(self, seconds: float) -> None:
+        """Give the process some seconds to finish its item, then kill it."""
         self.connection.close()
         self.process.join(seconds)
         self.process.kill()
@@ -173,27 +173,27 @@ class _Worker(Generic[Item, Result]):
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
     _begin()
-    with suppress(EOFError, OSError):  # nobody waits for it any more
+    with suppress(EOFError, OSError):  # the parent has closed the connection
         connection.send((_READY,))
         while True:
             item = connection.recv()
             try:
-                answer = pickle.dumps((_DONE, work(item)))
+                message = pickle.dumps((_DONE, work(item)))
             except Exception as error:
-                answer = _failure(error)
-            connection.send_bytes(answer)
+                message = _failure(error)
+            connection.send_bytes(message)
 
 
 def _failure(error: Exception) -> bytes:
-    traced = traceback.format_exc()
+    trace = traceback.format_exc()
     try:
-        return pickle.dumps((_FAILED, error, traced))
+        return pickle.dumps((_FAILED, error, trace))
     except Exception:
-        return pickle.dumps((_FAILED, RuntimeError(repr(error)), traced))
+        return pickle.dumps((_FAILED, RuntimeError(repr(error)), trace))
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, the other cores to the other workers, and the machine when the parent is killed."""
+    """Ignore Ctrl-C, use one core, and exit when the parent is killed."""
     import signal
     import threading
 
@@ -201,11 +201,11 @@ def _begin() -> None:
 
     parent = multiprocessing.parent_process()
 
-    def follow() -> None:
+    def exit_with_parent() -> None:
         if parent is not None:
             parent.join()
-            os._exit(1)  # nobody is left to work for
+            os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

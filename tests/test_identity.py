@@ -1,4 +1,4 @@
-"""Who a patient is never leaves a DICOM: not by any command, into no file, name, log or error."""
+"""Patient identifiers in DICOM files do not leak: not into any file, name, log or error, by any command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ evaluate: [accuracy]
 
 
 def identified(number: int) -> dict[str, object]:
-    """Identifiers in every element that is likely to hold one, and in some that are not."""
+    """Build elements with identifiers: those that usually hold one, and some that do not."""
     item = Dataset()
     item.PatientID = "NHS-9981"
     item.TypeOfPatientID = "TEXT"
@@ -47,14 +47,14 @@ def identified(number: int) -> dict[str, object]:
         "StudyDescription": "Echo Quillfeather", "SeriesDescription": "Zebedee 4CH", "ProtocolName": "Zebedee",
         "ImageComments": "Quillfeather", "RequestedProcedureDescription": "Quillfeather", "PatientAge": "085Y",
         "DeviceSerialNumber": "telltale", "SeriesInstanceUID": "2.25.19340517", "StudyInstanceUID": "2.25.20200229",
-        # Text where numbers belong: what a reader complains of, it quotes.
+        # Text instead of numbers: error messages of readers quote it.
         "HeartRate": "60", "Manufacturer": "telltale",
     }  # fmt: skip
 
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A hospital's folder below the working directory, and a recipe for it."""
+    """Write a hospital's folder below the working directory, and a recipe for it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "study" / FOLDER
@@ -77,26 +77,25 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def leaks(root: Path, said: str) -> list[str]:
-    """Where below ``root``, outside the study itself, a secret is: in a name, in a file, or in what was said.
+def leaks(root: Path, screen: str) -> list[str]:
+    """List all secrets on the screen and in names and files below ``root``, outside the study itself.
 
-    ``sources.csv`` and the hashes of files, both readable by their owner only, lead back to the files: that is what
-    they are for.
+    ``sources.csv`` and the hashes of files lead back to the files on purpose; only their owner can read them.
     """
-    found = [f"said: {secret}" for secret in SECRETS if secret in said]
+    leaked = [f"screen: {secret}" for secret in SECRETS if secret in screen]
     for path in sorted(root.rglob("*")):
-        place = path.relative_to(root)
-        if place.parts[0] == "study":
+        relative = path.relative_to(root)
+        if relative.parts[0] == "study":
             continue
-        found += [f"{place}: in its name: {secret}" for secret in SECRETS if secret in str(place)]
-        if not path.is_file() or place.name.startswith(("sources.csv", "hashes.sqlite")):
+        leaked += [f"{relative}: in its name: {secret}" for secret in SECRETS if secret in str(relative)]
+        if not path.is_file() or relative.name.startswith(("sources.csv", "hashes.sqlite")):
             continue
         content = path.read_bytes()
-        found += [f"{place}: {secret}" for secret in SECRETS if secret.encode() in content]
-    return found
+        leaked += [f"{relative}: {secret}" for secret in SECRETS if secret.encode() in content]
+    return leaked
 
 
-def test_no_command_tells_who_the_patients_are(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_command_leaks_a_patient_identifier(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     codes = {
         "run": exit_code(["run", "small.yaml"]),
         "predict": exit_code(["predict", "small", "study"]),
@@ -107,9 +106,9 @@ def test_no_command_tells_who_the_patients_are(study: Path, capsys: pytest.Captu
         "prepare": exit_code(["data", "prepare", "small.yaml"]),
         "dry run": exit_code(["run", "small.yaml", "--dry-run"]),
     }
-    said = capsys.readouterr()
-    assert leaks(study, said.out + said.err) == []
-    assert codes["run"] in (0, 2), said.err[-2000:]
+    screen = capsys.readouterr()
+    assert leaks(study, screen.out + screen.err) == []
+    assert codes["run"] in (0, 2), screen.err[-2000:]
     assert (study / "runs" / "small" / "latest" / "predictions.csv").exists()
     assert len(list((study / "masked").glob("*.avi"))) > 8
     assert len(list((study / "converted" / "Videos").iterdir())) > 8
@@ -118,15 +117,15 @@ def test_no_command_tells_who_the_patients_are(study: Path, capsys: pytest.Captu
     assert "Zebedee_7" in (study / "cache" / "sources.csv").read_text()
 
 
-def test_the_leaks_that_are_looked_for_would_be_found(study: Path) -> None:
+def test_every_leak_would_be_detected(study: Path) -> None:
     (study / "runs").mkdir()
     shutil.copy(study / "study" / FOLDER / "Zebedee_7.dcm", study / "runs" / "x")
     (study / "cache").mkdir(exist_ok=True)
     assert {leak.rpartition(": ")[2] for leak in leaks(study, "Ravenscroft")} >= set(SECRETS)
 
 
-def test_only_readable_videos_keep_their_names(tmp_path: Path) -> None:
-    """The name of a file that can not be read may be a patient's; an AVI or MP4 is called what its user called it."""
+def test_only_avi_and_mp4_files_keep_their_names(tmp_path: Path) -> None:
+    """The name of an unreadable file may identify a patient; an AVI or MP4 keeps the name that its user gave it."""
     (tmp_path / "Zebedee.dcm").write_bytes(b"nothing")
     (tmp_path / "Zebedee").write_bytes(b"")
     (tmp_path / "heart.avi").write_bytes(b"nothing")

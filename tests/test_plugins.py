@@ -16,7 +16,7 @@ def echokit_components(register):
 
 
 def install(folder: Path, name: str, code: str) -> None:
-    """Lay an importable package with an entry point into a folder, as pip would."""
+    """Write an importable package with an entry point into a folder, as pip does."""
     package = folder / name
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(code.format(name=name))
@@ -36,10 +36,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_plugin_registers_through_its_entry_point(site: Path) -> None:
     install(site, "lab_good", GOOD)
-    found = discover()
-    component = found.registry.get("preprocessor", "half_mask")
+    plugins = discover()
+    component = plugins.registry.get("preprocessor", "half_mask")
     assert (component.plugin, component.mask) == ("lab_good", True)
-    assert found.plugin("lab_good").version == "1.2"
+    assert plugins.plugin("lab_good").version == "1.2"
 
 
 @pytest.mark.parametrize(
@@ -62,25 +62,27 @@ def test_a_plugin_registers_through_its_entry_point(site: Path) -> None:
 )
 def test_a_broken_plugin_is_reported_and_skipped(site: Path, name: str, code: str, cause: str) -> None:
     install(site, name, code)
-    found = discover()
-    problem = found.plugin(name).problem
+    plugins = discover()
+    problem = plugins.plugin(name).problem
     assert problem is not None
     assert cause in problem
     assert "\n" not in problem
-    assert "half_mask" not in found.registry.names("preprocessor")
-    assert "motion_mask" in found.registry.names("preprocessor")
+    assert "half_mask" not in plugins.registry.names("preprocessor")
+    assert "motion_mask" in plugins.registry.names("preprocessor")
 
 
 def test_a_blocked_plugin_is_never_imported(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(site, "lab_blocked", "raise RuntimeError('imported')\n")
     monkeypatch.setenv("ECHOKIT_PLUGINS", "lab_other")
-    found = discover()
-    assert [plugin.name for plugin in found.plugins if not plugin.blocked] == ["echokit"]
-    assert found.plugin("lab_blocked").problem is None
-    assert list(found.troubles()) == ["ECHOKIT_PLUGINS names the plugin 'lab_other', which is not installed"]
+    plugins = discover()
+    assert [plugin.name for plugin in plugins.plugins if not plugin.blocked] == ["echokit"]
+    assert plugins.plugin("lab_blocked").problem is None
+    assert plugins.unknown == ("lab_other",)
+    [warning] = plugins.troubles()
+    assert "'lab_other'" in warning
 
 
-def test_a_plugin_can_not_quietly_replace_a_built_in(site: Path) -> None:
+def test_a_plugin_cannot_replace_a_built_in_component(site: Path) -> None:
     install(site, "lab_clash", GOOD.replace("half_mask", "motion_mask"))
     assert discover().registry.names("preprocessor").count("motion_mask") == 0
     assert {"echokit:motion_mask", "lab_clash:motion_mask"} <= set(discover().registry.names("preprocessor"))

@@ -1,4 +1,4 @@
-"""A name may lead to a FIFO, a socket or a device: reading it would wait for ever, or never end."""
+"""FIFOs, sockets and devices are refused: reading one could block forever or never end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPENINGS: dict[str, Callable[[Path], Any]] = {
     "its content": content_hash,
     "a table": read_rows,
     "a list of exclusions": lambda path: exclude(Cohort(pd.DataFrame(columns=list(COLUMNS)), "none"), path),
-    "where a list is written": lambda path: write_exclusions(Checkup("table", True, 0, 0, ()), path),
+    "a list to write": lambda path: write_exclusions(Checkup("table", True, 0, 0, ()), path),
     "a recipe": read_yaml,
     "weights": load_weights,
     "weights of torch": read_weights,
@@ -38,12 +38,12 @@ OPENINGS: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no such files")
 @pytest.mark.parametrize("what", OPENINGS)
-def test_what_is_no_regular_file_is_refused_before_it_is_opened(tmp_path: Path, what: str) -> None:
+def test_a_file_that_is_not_regular_is_refused(tmp_path: Path, what: str) -> None:
     device, pipe, plug = (tmp_path / name for name in ("device.avi", "pipe.avi", "socket.avi"))
     device.symlink_to(os.devnull)  # the first, as it never blocks
     os.mkfifo(pipe)
-    with socket.socket(socket.AF_UNIX) as end:
-        end.bind(str(plug))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(plug))
         for path in (device, pipe, plug):
             with pytest.raises((EchokitError, OSError)) as caught:
                 OPENINGS[what](path)

@@ -1,4 +1,4 @@
-"""Synthetic data is known as such, whichever way leads to it."""
+"""Synthetic data is recognized by its marker from any path to it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from echokit.stamp import MARKER, is_phantom
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stamp")
     for name in ("echonet_dynamic", "echonet_pediatric"):
         LAYOUTS[name].load()(folder / name, cases=6, seed=3, ef="wide", size=32, frames=(12, 14), workers=1)
     return folder
 
 
-def test_a_table_above_the_phantom_s_folder(made: Path, tmp_path: Path) -> None:
-    shutil.copytree(made / "echonet_dynamic", tmp_path / "hearts")
+def test_a_table_above_a_phantom_folder_is_marked(phantoms: Path, tmp_path: Path) -> None:
+    shutil.copytree(phantoms / "echonet_dynamic", tmp_path / "hearts")
     videos = sorted((tmp_path / "hearts" / "Videos").glob("*.avi"))
     lines = [f"hearts/Videos/{path.name},{number % 2}" for number, path in enumerate(videos)]
     (tmp_path / "cases.csv").write_text("source,target\n" + "\n".join(lines) + "\n")
@@ -34,14 +34,14 @@ def test_a_table_above_the_phantom_s_folder(made: Path, tmp_path: Path) -> None:
     assert not Table(table=str(tmp_path / "cases.csv"))().phantom
 
 
-def test_links_to_the_phantom_s_videos(made: Path, tmp_path: Path) -> None:
-    (tmp_path / "Videos").symlink_to(made / "echonet_dynamic" / "Videos")
-    shutil.copy(made / "echonet_dynamic" / "FileList.csv", tmp_path)
+def test_links_to_phantom_videos_are_marked(phantoms: Path, tmp_path: Path) -> None:
+    (tmp_path / "Videos").symlink_to(phantoms / "echonet_dynamic" / "Videos")
+    shutil.copy(phantoms / "echonet_dynamic" / "FileList.csv", tmp_path)
     assert EchonetDynamic(root=str(tmp_path))().phantom
     assert check_dataset(tmp_path).phantom
 
 
-def test_a_folder_inside_the_phantom_s(made: Path) -> None:
-    assert check_dataset(made / "echonet_pediatric" / "A4C").phantom
-    assert subjects_of([str(made / "echonet_dynamic" / "Videos")]).phantom
-    assert not is_phantom(made)
+def test_a_folder_inside_a_phantom_folder_is_marked(phantoms: Path) -> None:
+    assert check_dataset(phantoms / "echonet_pediatric" / "A4C").phantom
+    assert subjects_of([str(phantoms / "echonet_dynamic" / "Videos")]).phantom
+    assert not is_phantom(phantoms)

@@ -1,4 +1,4 @@
-"""Work in other processes: its results, their order, and what a crash, a hang and a missing guard cost."""
+"""Worker processes: results and their order, crashes, hangs, errors, and scripts without a main guard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from echokit.errors import DataError, EchokitError
-from echokit.workers import CRASHED, Lost, in_order, spread
+from echokit.workers import CRASHED, Lost, in_order, map_unordered
+from tests.expect import refused
 
 
 def square(number: int) -> int:
@@ -34,7 +35,7 @@ def hang(number: int) -> int:
 
 def fail(number: int) -> int:
     if number == 1:
-        raise DataError("one is not allowed", hint="another number", where="numbers")
+        raise DataError("one is not allowed", hint="another number", where="numbers", code="test.one")
     return 10 // number
 
 
@@ -58,42 +59,45 @@ def local(number: int) -> object:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_item_has_its_result(workers: int) -> None:
     items = list(range(10))
-    assert sorted(spread(square, items, workers=workers)) == [(n, n**2) for n in items]
+    assert sorted(map_unordered(square, items, workers=workers)) == [(n, n**2) for n in items]
     assert list(in_order(square, items, workers=workers)) == [n**2 for n in items]
-    assert list(spread(square, [], workers=workers)) == []
+    assert list(map_unordered(square, [], workers=workers)) == []
 
 
-def test_nothing_is_a_result_too() -> None:
+def test_none_is_a_result() -> None:
     assert list(in_order(nothing, range(3), workers=2)) == [None, None, None]
 
 
-def test_a_crash_costs_its_item() -> None:
+def test_a_crash_loses_only_its_item() -> None:
     expected = [Lost(CRASHED) if n in (3, 4, 11) else n for n in range(12)]
     assert list(in_order(crash, range(12), workers=2)) == expected
 
 
-def test_a_hang_is_ended() -> None:
-    assert list(in_order(hang, range(4), workers=2, limit=1)) == [0, 1, Lost("it took more than 1 s and was ended"), 3]
+def test_a_hang_is_stopped_at_the_limit() -> None:
+    results = list(in_order(hang, range(4), workers=2, limit=1))
+    assert [number for number in results if not isinstance(number, Lost)] == [0, 1, 3]
+    assert isinstance(results[2], Lost)
+    assert "1 s" in results[2].reason
 
 
-def test_an_error_comes_back_with_the_place_where_it_was_raised() -> None:
-    with pytest.raises(DataError, match="one is not allowed") as told:
+def test_an_error_keeps_its_attributes_and_its_traceback() -> None:
+    with refused("test.one", where="numbers") as caught:
         list(in_order(fail, [5, 1], workers=2))
-    assert (told.value.hint, told.value.where) == ("another number", "numbers")
-    with pytest.raises(ZeroDivisionError) as ours:
+    assert (type(caught.value), caught.value.hint) == (DataError, "another number")
+    with pytest.raises(ZeroDivisionError) as raised:
         list(in_order(fail, [0], workers=1))
-    assert "in fail" in str(ours.value.__cause__)
+    assert "in fail" in str(raised.value.__cause__)
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_what_can_not_travel_is_an_error_and_no_hang(number: int) -> None:
-    with pytest.raises(Exception, match=r"number 1|local") as told:
-        list(spread(local, [number], workers=1))
-    assert "local" in str(told.value.__cause__)
+def test_an_unpicklable_result_is_an_error(number: int) -> None:
+    with pytest.raises(Exception, match=r"number 1|local") as raised:
+        list(map_unordered(local, [number], workers=1))
+    assert "local" in str(raised.value.__cause__)
 
 
-def test_no_process_is_left_when_nobody_wants_more() -> None:
-    results = spread(own_pid, range(50), workers=2)
+def test_closing_the_iterator_ends_all_processes() -> None:
+    results = map_unordered(own_pid, range(50), workers=2)
     pids = {next(results)[1] for _ in range(4)}
     results.close()  # type: ignore[attr-defined]
     for pid in pids:
@@ -103,10 +107,10 @@ def test_no_process_is_left_when_nobody_wants_more() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5], ids=["as they start", "at work"])
-def test_workers_that_are_left_say_nothing(seconds: float) -> None:
+def test_closing_the_iterator_prints_nothing(seconds: float) -> None:
     script = (
-        "import time; from echokit.workers import spread; from tests.test_workers import square\n"
-        f"results = spread(square, range(50), workers=4); next(results); time.sleep({seconds}); results.close()"
+        "import time; from echokit.workers import map_unordered; from tests.test_workers import square\n"
+        f"results = map_unordered(square, range(50), workers=4); next(results); time.sleep({seconds}); results.close()"
     )
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
@@ -124,7 +128,7 @@ SCRIPT = """
 
 
 @pytest.mark.parametrize("guard", ["if True:", 'if __name__ == "__main__":'])
-def test_a_script_without_a_guard_is_told_so(tiny: Path, phantom: Path, tmp_path: Path, guard: str) -> None:
+def test_a_script_without_a_main_guard_is_an_error(tiny: Path, phantom: Path, tmp_path: Path, guard: str) -> None:
     script = tmp_path / "script.py"
     script.write_text("\n".join(line.removeprefix("    ") for line in SCRIPT.format(guard=guard).splitlines()))
     runs = tmp_path / "elsewhere"
@@ -139,4 +143,4 @@ def test_a_script_without_a_guard_is_told_so(tiny: Path, phantom: Path, tmp_path
         assert done.returncode == 1
         assert done.stderr.count("Traceback") == 1
         assert EchokitError.__name__ in done.stderr
-        assert 'under `if __name__ == "__main__":`' in done.stderr
+        assert '__name__ == "__main__"' in done.stderr

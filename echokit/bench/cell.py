@@ -7,7 +7,6 @@ is written last and whole, so that a cell that was killed is run again, from its
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import time
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError
-from echokit.fingerprint import code_hash, digest
+from echokit.files import write_text
+from echokit.fingerprint import digest, package_hash
 from echokit.progress import Advance, shown_by
 from echokit.run_directory import Run
 
@@ -152,7 +152,8 @@ def _measured(spec: Spec, folder: Path) -> Result:
     assert spec.measure is not None
     measure = measure_named(spec.measure)
     machine = _machine()
-    what = [FORMAT, spec.measure, dict(spec.options), code_hash(measure.module), machine, spec.seed]
+    code = package_hash(measure.module.rpartition(".")[0])
+    what = [FORMAT, spec.measure, dict(spec.options), code, machine, spec.seed]
     key = digest(what)
     before = read_result(folder)
     if before and before.key == key and before.status == "done":
@@ -192,9 +193,7 @@ def _peak_memory() -> int:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 class _Lines:

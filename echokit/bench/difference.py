@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import EchokitError
-from echokit.regular_file import require_regular
+from echokit.files import require_regular
 
 TOLERANCE = 0.10
 """A number without an interval (seconds, bytes) moved when it changed by more than this share."""

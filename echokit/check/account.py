@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from echokit.check.doctor import Checkup
 from echokit.check.finding import Finding
 from echokit.errors import EchokitError
-from echokit.regular_file import require_regular
+from echokit.files import require_regular, write_text
 from echokit.stamp import STAMP
 
 LEVELS = ("error", "warning", "note")
@@ -69,7 +68,6 @@ def write_exclusions(checkup: Checkup, place: Path) -> int:
     text = "".join(f"{line}\n" for line in [HEAD, *(f"{case}  # {why}" for case, why in excluded.items())])
     if not plain:
         text = json.dumps(list(excluded), indent=1) + "\n"
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         if place.exists():
             require_regular(place)
@@ -79,10 +77,7 @@ def write_exclusions(checkup: Checkup, place: Path) -> int:
                     hint="name another",
                     where=str(place),
                 )
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, place)
+        write_text(place, text)
     except OSError as error:
         raise EchokitError(f"the list can not be written: {error.strerror}", where=str(place)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return len(excluded)

@@ -15,7 +15,7 @@ from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import Cohort
 from echokit.cohort.outcome import number
 from echokit.errors import DataError
-from echokit.regular_file import require_regular
+from echokit.files import require_regular
 from echokit.schema import DataPath
 from echokit.stamp import is_phantom
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from echokit.cohort.cohort import Cohort
 from echokit.errors import DataError
-from echokit.regular_file import require_regular
+from echokit.files import require_regular
 
 
 def exclude(cohort: Cohort, listing: Path) -> Cohort:

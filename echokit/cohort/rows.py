@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import DataError
-from echokit.regular_file import require_regular
+from echokit.files import require_regular
 
 DELIMITERS = (",", ";", "\t")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from echokit.conversion.header import read_header
 from echokit.conversion.labels import Labels
 from echokit.conversion.listing import COLUMNS, join, listing
 from echokit.errors import DataError, VideoError
+from echokit.files import new_folder
 from echokit.fingerprint import content_hash
 from echokit.identity import pseudonym, remember_sources
 from echokit.stamp import MARKER, STAMP, is_phantom
@@ -82,9 +82,8 @@ def convert_studies(
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise DataError("the folder exists and is not empty", hint="name a new one", where=str(directory))
     directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    try:
-        (unfinished / VIDEOS).mkdir(parents=True)
+    with new_folder(directory) as unfinished:
+        (unfinished / VIDEOS).mkdir()
         rows: list[Conversion] = []
         patients: list[str | None] = []
         seen: set[str] = set()
@@ -114,11 +113,6 @@ def convert_studies(
         if phantom:
             said = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
             (unfinished / MARKER).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-        if directory.exists():
-            directory.rmdir()
-        unfinished.rename(directory)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     remember_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
     return Dataset(tuple(rows), (*joined.remarks, *remarks), phantom)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import EchokitError
+from echokit.files import write_bytes
 from echokit.mask_audit.audit import SHARES, TERTILES, Audit, MaskSummary, Share
 from echokit.mask_audit.leak import Leak
 from echokit.mask_audit.subjects import Subject
@@ -150,9 +150,9 @@ def write_audit(audit: Audit, out: Path) -> None:
         writer.writerow([*cells, PHANTOM if audit.phantom else ""])
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _write(out / "audit.md", table(audit).encode())
-        _write(out / "audit.json", (json.dumps(plain(audit), indent=1) + "\n").encode())
-        _write(out / "audit.csv", rows.getvalue().encode())
+        write_bytes(out / "audit.md", table(audit).encode())
+        write_bytes(out / "audit.json", (json.dumps(plain(audit), indent=1) + "\n").encode())
+        write_bytes(out / "audit.csv", rows.getvalue().encode())
     except OSError as error:
         raise EchokitError(f"the audit can not be written: {error.strerror}", where=str(out)) from None
 
@@ -223,15 +223,6 @@ class Sheet:
         _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, data.tobytes())
+            write_bytes(path, data.tobytes())
         except OSError as error:
             raise EchokitError(f"the pictures can not be written: {error.strerror}", where=path.name) from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

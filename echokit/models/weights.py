@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import zlib
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
-from echokit.regular_file import require_regular
+from echokit.files import atomic_file, require_regular
 
 _PARALLEL = "module."
 _HEADER = "echokit"  # one key only: safetensors keeps metadata in a hash map, so two keys would have no fixed order
@@ -41,9 +40,6 @@ def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, object]) -
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
     """Write named tensors and JSON metadata; after a kill the path holds the old file or the new one, whole.
 
-    A temporary file in the same directory is written and synced, renamed over the path, and the directory
-    synced. A killed writer can leave its hidden ``.tmp`` file behind, never half a ``path``.
-
     Args:
         path: File to write; its directory is made where needed.
         tensors: Any device, dtype and memory format; values are kept bit for bit, tied tensors are written
@@ -56,16 +52,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     path = Path(path)
     plain = {name: _plain(tensor) for name, tensor in tensors.items()}
     header = json.dumps({"metadata": dict(metadata), "crc32": _checksum(plain)}, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(plain, temporary, metadata={_HEADER: header})
-            _sync(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync(path.parent)
+        with atomic_file(path) as draft:
+            save_file(plain, draft, metadata={_HEADER: header})
     except (OSError, SafetensorError) as error:
         raise EchokitError(f"the weights can not be written: {error}", where=str(path)) from error
 
@@ -212,11 +202,3 @@ def _checksum(tensors: Mapping[str, Tensor]) -> int:
         if tensors[name].numel():
             total = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, total)
     return total
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from echokit.errors import EchokitError
+from echokit.files import write_text
 from echokit.page.comparison import Comparison
 from echokit.page.content import content
 from echokit.page.figures import overlaid
@@ -84,14 +84,10 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
 
 
 def _write(path: Path, page: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
+        write_text(path, page)
     except OSError as error:
         raise EchokitError(f"the report can not be written: {error.strerror}", where=str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

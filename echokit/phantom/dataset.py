@@ -16,7 +16,7 @@ from echokit.cohort.echonet_dynamic import EchonetDynamic
 from echokit.cohort.echonet_pediatric import EchonetPediatric
 from echokit.cohort.table import Table
 from echokit.errors import DataError
-from echokit.fingerprint import code_hash, digest
+from echokit.fingerprint import digest, package_hash
 from echokit.phantom.layouts import LAYOUTS
 from echokit.progress import display
 from echokit.workspace import workspace
@@ -57,7 +57,7 @@ class Phantom:
         layout = LAYOUTS[self.layout]
         if layout.own_ef and self.ef != "realistic":
             raise DataError(f"the layout {self.layout} has its own ejection fractions", where="data.ef")
-        key = digest([self.layout, self.cases, self.ef, self.seed, code_hash("echokit.phantom.layout")])
+        key = digest([self.layout, self.cases, self.ef, self.seed, package_hash("echokit.phantom")])
         root = workspace() / "phantom" / key
         with _alone(root):
             if not root.exists():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from echokit.errors import DataError, EchokitError, did_you_mean
+from echokit.files import new_folder
 from echokit.phantom.cases import EjectionFractions
 from echokit.stamp import MARKER
 from echokit.workers import Lost, cores, in_order
@@ -39,16 +38,9 @@ def new_directory(directory: Path, marker: Mapping[str, Any]) -> Iterator[Path]:
             where=str(directory),
         )
     directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    try:
-        unfinished.mkdir(parents=True)
+    with new_folder(directory) as unfinished:
         yield unfinished
         (unfinished / MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
-        if directory.exists():
-            directory.rmdir()
-        unfinished.rename(directory)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_all(

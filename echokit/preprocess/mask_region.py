@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import EchokitError
+from echokit.files import write_bytes
 from echokit.video.clip import Frames
 
 if TYPE_CHECKING:
@@ -172,11 +172,7 @@ def write_picture(
 
     picture = side_by_side(before, after, region, label=label)
     _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data.tobytes())
-        os.replace(temporary, path)
+        write_bytes(path, data.tobytes())
     except OSError as error:
         raise EchokitError(f"the picture can not be written: {error.strerror}", where=path.name) from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Recipes: YAML files that name components and their parameters."""
+"""Recipes: YAML files of components and their parameters."""
 
 from echokit.recipe.check import load_recipe
 from echokit.recipe.compose import find_recipe, shipped_recipes

@@ -1,9 +1,9 @@
-"""Checking: from a composed tree to a Recipe, or to every mistake in it with its file and line."""
+"""Validation: from a composed tree to a Recipe, or to all its mistakes with file and line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,33 +14,34 @@ from echokit.errors import EchokitError, RecipeError, did_you_mean
 from echokit.models.settings import WeightSettings
 from echokit.plugins import Installed, installed
 from echokit.recipe.compose import compose
+from echokit.recipe.consistency import inconsistencies, padded_windows
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.recipe import Recipe, Use
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node, merge
-from echokit.registry import BUILT_IN, with_article
-from echokit.schema import InvalidParameters, Place, validate
+from echokit.registry import with_article
+from echokit.schema import InvalidParameters, KeyPath, Problem, validate
 from echokit.training.settings import TrainSettings
 from echokit.training.track import TRACKERS
 
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 
 KEYS = {
     "name": "Name of the run directory.",
-    "seed": "Seed of everything random.",
+    "seed": "Random seed.",
     "data": "The dataset.",
     "target": "What is predicted.",
-    "preprocess": "What is done to every video, in order.",
-    "clip": "Which frames a sample is.",
-    "augment": "What is done to a training batch, in order.",
-    "model": "Fusion, backbone and starting weights.",
-    "objective": "What is learned.",
-    "resample": "How the cohort is divided.",
-    "train": "How the model is trained.",
-    "evaluate": "What is measured.",
-    "report": "What is made of the finished run for people to look at.",
-    "track": "Who follows the training: tensorboard, mlflow, wandb; history.jsonl is written in any case.",
-    "controls": "What the result has to beat, in the same folds.",
+    "preprocess": "Preprocessing steps of every video, in order.",
+    "clip": "How windows of frames are sampled from a clip.",
+    "augment": "Augmentations of training batches, in order.",
+    "model": "Fusion, backbone and initial weights.",
+    "objective": "Loss, outputs and scores.",
+    "resample": "How the cohort is split into training, validation and test sets.",
+    "train": "Settings of the training.",
+    "evaluate": "Metrics.",
+    "report": "Settings of the report.",
+    "track": "Experiment trackers: tensorboard, mlflow, wandb; history.jsonl is always written.",
+    "controls": "Negative controls and baselines in the same folds.",
 }
 DATA_KEYS = {"exclude": None, "fallback": None, "max_unreadable": 0.02}
 DEFAULTS: dict[str, Any] = {
@@ -61,8 +62,8 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read, compose and validate a recipe.
 
     Raises:
-        EchokitError: The file can not be read as a strict YAML mapping.
-        RecipeError: Carries every mistake, each with its file and line.
+        EchokitError: The file cannot be read as a strict YAML mapping.
+        RecipeError: Carries all mistakes, each with its file and line.
     """
     return check(compose(path, overrides))
 
@@ -71,7 +72,7 @@ def check(tree: Node) -> Recipe:
     """Validate a composed tree, its fallback included.
 
     Raises:
-        RecipeError: Carries every mistake, each with its file and line.
+        RecipeError: Carries all mistakes, each with its file and line.
     """
     checker = _Checker(tree, installed())
     recipe = checker.recipe()
@@ -85,7 +86,7 @@ def check(tree: Node) -> Recipe:
 
 
 def with_fallback(recipe: Recipe) -> Recipe:
-    """The recipe as it runs when its dataset is absent: on the fallback, with what the fallback sets."""
+    """Return the recipe for a missing dataset: its fallback dataset with the fallback's settings."""
     return check(_fallback_tree(recipe.tree))
 
 
@@ -98,58 +99,72 @@ def _fallback_tree(tree: Node) -> Node:
         fallback = Node({"use": fallback}, fallback.origin)
     if not isinstance(fallback.value, dict):
         return tree
-    inside = dict(fallback.value)
-    changes = inside.pop("set", None)
-    kept = {key: data.value[key] for key in ("max_unreadable",) if key in data.value}
-    replaced = Node({**kept, **inside}, fallback.origin)
+    dataset = dict(fallback.value)
+    changes = dataset.pop("set", None)
+    inherited = {key: data.value[key] for key in ("max_unreadable",) if key in data.value}
+    replaced = Node({**inherited, **dataset}, fallback.origin)
     base = Node({**tree.value, "data": replaced}, tree.origin)
     return merge(base, changes) if changes is not None else base
 
 
 class _Checker:
-    """Goes through a tree once and collects every problem on the way."""
+    """Validates a tree in one pass and collects all problems."""
 
-    def __init__(self, tree: Node, known: Installed) -> None:
+    def __init__(self, tree: Node, plugins: Installed) -> None:
         self.tree = tree
-        self.installed = known
+        self.installed = plugins
         self.problems: list[EchokitError] = []
 
-    def problem(self, place: Place, message: str, hint: str | None = None) -> None:
-        path = ".".join(str(step) for step in place)
-        self.problems.append(EchokitError(f"{path}: {message}", hint=hint, where=str(self.tree.at(place).origin)))
+    def problem(self, path: KeyPath, code: str, message: str, hint: str | None = None) -> None:
+        key = ".".join(str(step) for step in path)
+        origin = str(self.tree.at(path).origin)
+        self.problems.append(EchokitError(f"{key}: {message}", hint=hint, where=origin, code=code))
+
+    def wrong_type(self, path: KeyPath, expected: str, value: Any, hint: str | None = None) -> None:
+        self.problem(path, "recipe.wrong_type", f"expected {expected}, not {value!r}", hint)
+
+    def add(self, path: KeyPath, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self.problem((*path, *problem.place), problem.code, problem.message, problem.hint)
 
     def recipe(self) -> Recipe | None:
         plain = self.tree.plain()
         if not isinstance(plain, dict):
-            raise EchokitError("a recipe is a mapping of keys to values", where=str(self.tree.origin))
-        self.known_keys(plain, KEYS, ())
+            raise EchokitError(
+                "a recipe is a mapping of keys to values", where=str(self.tree.origin), code="recipe.no_mapping"
+            )
+        for key in plain:
+            if key not in KEYS:
+                hint = did_you_mean(key, KEYS) or f"the keys are {', '.join(KEYS)}"
+                self.problem((key,), "recipe.unknown_key", f"unknown key {key!r}", hint)
         for key in ("name", "data", "target", "model", "train"):
-            if plain.get(key) is None:
-                missing = "is empty" if key in plain else "is missing"
-                self.problem((key,), f"the key {key!r} {missing}", hint=KEYS[key])
+            if key not in plain:
+                self.problem((key,), "recipe.missing_key", f"the key {key!r} is missing", KEYS[key])
+            elif plain[key] is None:
+                self.problem((key,), "recipe.empty_key", f"the key {key!r} is empty", KEYS[key])
         plain = {key: value for key, value in plain.items() if value is not None or key in DEFAULTS}
         values = {**DEFAULTS, **plain}
-        data_own, data_rest = self.split(values.get("data"), DATA_KEYS)
-        model_own, model_rest = self.split(values.get("model"), {"backbone": None, "weights": None})
+        data_keys, dataset = self.split(values.get("data"), DATA_KEYS)
+        model_keys, fusion = self.split(values.get("model"), {"backbone": None, "weights": None})
         clip = values["clip"]
         if isinstance(clip, dict) and "use" not in clip:
             clip = {"use": "window", **clip}
         parts = {
             "name": self.scalar("name", values.get("name"), str),
             "seed": self.scalar("seed", values["seed"], int),
-            "data": self.use("dataset", data_rest, ("data",)) if "data" in plain else None,
-            "exclude": self.optional(("data", "exclude"), data_own["exclude"], str),
-            "fallback": self.fallback(data_own["fallback"]),
-            "max_unreadable": self.share(("data", "max_unreadable"), data_own["max_unreadable"]),
+            "data": self.use("dataset", dataset, ("data",)) if "data" in plain else None,
+            "exclude": self.exclude(data_keys["exclude"]),
+            "fallback": self.fallback(data_keys["fallback"]),
+            "max_unreadable": self.share(("data", "max_unreadable"), data_keys["max_unreadable"]),
             "target": self.settings(TargetSettings, values.get("target"), ("target",)) if "target" in plain else None,
             "preprocess": self.uses("preprocessor", values["preprocess"], ("preprocess",)),
             "clip": self.use("sampler", clip, ("clip",)),
             "augment": self.uses("augmentation", values["augment"], ("augment",)),
-            "fusion": self.use("fusion", model_rest, ("model",)) if "model" in plain else None,
-            "backbone": self.use("backbone", model_own["backbone"], ("model", "backbone"))
+            "fusion": self.use("fusion", fusion, ("model",)) if "model" in plain else None,
+            "backbone": self.use("backbone", model_keys["backbone"], ("model", "backbone"))
             if "model" in plain
             else None,
-            "weights": self.weights(model_own["weights"]),
+            "weights": self.weights(model_keys["weights"]),
             "objective": self.use("objective", values["objective"], ("objective",)),
             "resample": self.use("resampler", values["resample"], ("resample",)),
             "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,
@@ -163,49 +178,41 @@ class _Checker:
         if self.problems:
             return None
         recipe = Recipe(tree=self.tree, **parts)
-        self.constructed(recipe)
+        self.check_construction(recipe)
         if self.problems:
             return None
-        self.order_of_streams(recipe)
-        self.tag_of_weights(recipe)
-        self.meaningful_evaluators(recipe)
-        self.searched(recipe)
+        self.add((), inconsistencies(recipe))
+        self.check_search(recipe)
         if not self.problems:
-            self.trimmed(recipe)
+            self.add((), padded_windows(recipe))
         return recipe
 
-    def known_keys(self, plain: Mapping[str, Any], known: Mapping[str, Any], place: Place) -> None:
-        for key in plain:
-            if key not in known:
-                hint = did_you_mean(key, known) or f"the keys are {', '.join(known)}"
-                self.problem((*place, key), f"unknown key {key!r}", hint)
-
-    def split(self, section: Any, own: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-        """Part a section into the core's own keys and the parameters of its component."""
+    def split(self, section: Any, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """Separate the keys of the recipe itself in a section from the parameters of its component."""
         if not isinstance(section, dict):
-            return dict(own), section
-        return {**own, **{k: v for k, v in section.items() if k in own}}, {
-            k: v for k, v in section.items() if k not in own
-        }
+            return dict(defaults), section
+        given = {key: value for key, value in section.items() if key in defaults}
+        return {**defaults, **given}, {key: value for key, value in section.items() if key not in defaults}
 
     def scalar(self, key: str, value: Any, kind: type[Any]) -> Any:
         if type(value) is not kind:
             if value is not None or key == "seed":
-                self.problem((key,), f"expected {_words(kind)}, not {value!r}")
+                self.wrong_type((key,), _TYPE_NAMES[kind], value)
         elif key == "name" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", value):
-            self.problem((key,), f"{value!r} can not name a folder", "use letters, digits, '_' and '-'")
+            hint = "use letters, digits, '_' and '-'"
+            self.problem((key,), "recipe.bad_name", f"{value!r} cannot name a folder", hint)
         elif key == "seed" and value < 0:
-            self.problem((key,), f"expected a whole number from 0 on, not {value!r}")
+            self.problem((key,), "recipe.out_of_range", f"expected a whole number >= 0, not {value!r}")
         return value
 
-    def optional(self, place: Place, value: Any, kind: type) -> Any:
-        if value is not None and type(value) is not kind:
-            self.problem(place, f"expected {_words(kind)} or null, not {value!r}")
+    def exclude(self, value: Any) -> Any:
+        if value is not None and not isinstance(value, str):
+            self.wrong_type(("data", "exclude"), "text or null", value)
         return value
 
-    def share(self, place: Place, value: Any) -> float:
+    def share(self, path: KeyPath, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            self.problem(place, f"expected a share from 0 to 1, not {value!r}")
+            self.problem(path, "recipe.out_of_range", f"expected a share from 0 to 1, not {value!r}")
             return 0.0
         return float(value)
 
@@ -213,105 +220,83 @@ class _Checker:
         if isinstance(value, str):
             return {"use": value}
         if value is not None and not isinstance(value, dict):
-            self.problem(("data", "fallback"), f"expected a dataset or null, not {value!r}")
+            self.wrong_type(("data", "fallback"), "a dataset or null", value)
         return value
 
-    def use(self, kind: str, value: Any, place: Place) -> Use | None:
+    def use(self, kind: str, value: Any, path: KeyPath) -> Use | None:
         if isinstance(value, str):
             value = {"use": value}
         if not isinstance(value, dict) or not isinstance(value.get("use"), str):
-            known = ", ".join(self.installed.registry.names(kind))
-            self.problem(place, f"name {with_article(kind)} here: {{use: name, ...}}", f"the {kind}s are {known}")
+            names = ", ".join(self.installed.registry.names(kind))
+            message = f"name {with_article(kind)} here: {{use: name, ...}}"
+            self.problem(path, "recipe.no_component", message, f"the {kind}s are {names}")
             return None
         try:
             component = self.installed.registry.get(kind, value["use"])
             model = component.parameters()
         except EchokitError as error:
-            self.problem((*place, "use"), error.message, error.hint)
+            self.problem((*path, "use"), error.code, error.message, error.hint)
             return None
         given = {name: inner for name, inner in value.items() if name != "use"}
-        return self.fitting(place, lambda: Use(component, validate(model, given)))
+        return self.validated(path, lambda: Use(component, validate(model, given)))
 
-    def uses(self, kind: str, values: Any, place: Place) -> tuple[Use | None, ...]:
+    def uses(self, kind: str, values: Any, path: KeyPath) -> tuple[Use | None, ...]:
         if not isinstance(values, list):
-            self.problem(place, f"expected a list of {kind}s, not {values!r}")
+            self.wrong_type(path, f"a list of {kind}s", values)
             return ()
-        return tuple(self.use(kind, value, (*place, index)) for index, value in enumerate(values))
+        return tuple(self.use(kind, value, (*path, index)) for index, value in enumerate(values))
 
     def trackers(self, values: Any) -> tuple[str, ...]:
+        names = f"the trackers are {', '.join(TRACKERS)}"
         if not isinstance(values, list):
-            self.problem(("track",), f"expected a list of trackers, not {values!r}", f"of {', '.join(TRACKERS)}")
+            self.wrong_type(("track",), "a list of trackers", values, names)
             return ()
         for index, value in enumerate(values):
             if value not in TRACKERS:
-                hint = did_you_mean(str(value), TRACKERS) or f"the trackers are {', '.join(TRACKERS)}"
-                self.problem(("track", index), f"there is no tracker {value!r}", hint)
+                hint = did_you_mean(str(value), TRACKERS) or names
+                self.problem(("track", index), "recipe.unknown_tracker", f"there is no tracker {value!r}", hint)
         return tuple(dict.fromkeys(values))
 
-    def settings(self, model: type[BaseModel], value: Any, place: Place) -> Any:
+    def settings(self, model: type[BaseModel], value: Any, path: KeyPath) -> Any:
         if not isinstance(value, dict):
-            self.problem(place, f"expected a mapping, not {value!r}")
+            self.wrong_type(path, "a mapping", value)
             return None
-        return self.fitting(place, lambda: validate(model, value))
+        return self.validated(path, lambda: validate(model, value))
 
-    def fitting(self, place: Place, make: Callable[[], Made]) -> Made | None:
+    def validated(self, path: KeyPath, make: Callable[[], Value]) -> Value | None:
         try:
             return make()
         except InvalidParameters as invalid:
-            for problem in invalid.problems:
-                self.problem((*place, *problem.place), problem.message, problem.hint)
+            self.add(path, invalid.problems)
             return None
 
     def weights(self, value: Any) -> WeightSettings | None:
         if value is None:
             return None
-        place = ("model", "weights")
         given = {"use": value} if isinstance(value, str) else value
-        settings: WeightSettings | None = self.settings(WeightSettings, given, place)
+        settings: WeightSettings | None = self.settings(WeightSettings, given, ("model", "weights"))
         return settings
 
-    def tag_of_weights(self, recipe: Recipe) -> None:
-        """A word that is no run and no file is a tag of the backbone's library."""
-        weights = recipe.weights
-        if weights is None or weights.kind != "tag":
-            return
-        if not hasattr(recipe.backbone.component.load(), "pretrained"):
-            self.problem(
-                ("model", "weights"),
-                f"{weights.use!r} is no run and no file, and no library has weights of {recipe.backbone.name!r}",
-                "name a run (run:NAME) or a file (PATH.safetensors)",
-            )
-
-    def meaningful_evaluators(self, recipe: Recipe) -> None:
-        """A resampler whose folds are too small for most evaluators names those that mean something."""
-        allowed = getattr(recipe.resample.component.load(), "evaluators", None)
-        for index, use in enumerate(recipe.evaluate):
-            if allowed is not None and use.name not in allowed:
-                self.problem(
-                    ("evaluate", index),
-                    f"{use.name!r} means nothing with the folds of {recipe.resample.name!r}",
-                    f"use {' or '.join(map(repr, allowed))} with it, or another resampler",
-                )
-
-    def searched(self, recipe: Recipe) -> None:
-        """Every combination of a search is a valid recipe, and there is something to choose from."""
+    def check_search(self, recipe: Recipe) -> None:
+        """Every combination of a hyperparameter search is a valid recipe, and there are two or more."""
         from echokit.recipe.search import configurations
 
         if "search" not in type(recipe.resample.values).model_fields:
             return
-        place = ("resample", "search")
+        path = ("resample", "search")
         try:
             if len(configurations(recipe)) < 2:
-                self.problem(place, "there is nothing to choose from", "give a hyperparameter and two values or more")
+                hint = "give a hyperparameter and two values or more"
+                self.problem(path, "search.one_candidate", "there is only one candidate", hint)
         except RecipeError as invalid:
             for problem in invalid.problems:
-                self.problem(place, problem.message, problem.hint)
+                self.problem(path, problem.code, problem.message, problem.hint)
         except EchokitError as error:
-            self.problem(place, error.message, error.hint)
+            self.problem(path, error.code, error.message, error.hint)
 
-    def constructed(self, recipe: Recipe) -> None:
-        """Parameters that contradict one another are heard of when a component is made; it is not called."""
-        single: dict[Place, Use] = {
+    def check_construction(self, recipe: Recipe) -> None:
+        """Build every component, without calling it, to find parameters that contradict one another."""
+        components: dict[KeyPath, Use] = {
             ("data",): recipe.data,
             ("clip",): recipe.clip,
             ("model",): recipe.fusion,
@@ -320,72 +305,14 @@ class _Checker:
             ("resample",): recipe.resample,
         }
         lists = {"preprocess": recipe.preprocess, "augment": recipe.augment, "evaluate": recipe.evaluate}
-        several: dict[Place, Use] = {(key, index): use for key, uses in lists.items() for index, use in enumerate(uses)}
-        for place, use in {**single, **several}.items():
+        components |= {(key, index): use for key, uses in lists.items() for index, use in enumerate(uses)}
+        for path, use in components.items():
             try:
                 use.build()
             except EchokitError as error:
-                self.problem(place, error.message, error.hint)
-            except (TypeError, ValueError) as error:  # a plugin's own words
-                self.problem(place, f"{use.name!r} refuses its parameters: {error}")
-
-    def trimmed(self, recipe: Recipe) -> None:
-        """A window that is longer than what trim leaves would be padded in every clip."""
-        frames = getattr(recipe.clip.build(), "frames", None)
-        left: int | None = None
-        for use in recipe.preprocess:
-            if use.name == "trim":
-                left = use.params["frames"] if left is None else min(left, use.params["frames"])
-            elif use.name == "resample" or use.component.plugin != BUILT_IN:
-                left = None  # it may give more frames than it gets
-        span = 0 if frames is None else (frames - 1) * recipe.clip.params.get("period", 1) + 1
-        if left is not None and span > left:
-            self.problem(
-                ("clip",),
-                f"a window spans {span} frames, and trim leaves {left}: every clip would be padded",
-                f"trim to {span} frames or more, or take shorter windows",
-            )
-
-    def order_of_streams(self, recipe: Recipe) -> None:
-        """Streams are derived last: a frame-changing step after them would leave them stale."""
-        deriving: str | None = None
-        streams = {"video"}
-        for index, use in enumerate(recipe.preprocess):
-            stream = getattr(use.component.load(), "derives", None)
-            if stream is not None:
-                deriving = use.name
-                streams.add(stream)
-            elif deriving is not None:
-                self.problem(
-                    ("preprocess", index),
-                    f"{use.name!r} changes the frames after {deriving!r} has derived a stream from them",
-                    f"put {use.name!r} before {deriving!r}",
-                )
-        fps = recipe.clip.params.get("fps")
-        rates = [use.params["fps"] for use in recipe.preprocess if use.name == "resample"]
-        if fps is not None and (not rates or rates[-1] != fps):
-            now = f"resample makes them {rates[-1]:g}" if rates else "each clip keeps its own rate"
-            self.problem(
-                ("clip", "fps"),
-                f"a window in seconds needs clips of {fps:g} frames per second; {now}",
-                f"put {{use: resample, fps: {fps:g}}} into preprocess",
-            )
-        period = recipe.clip.params.get("period", 1)
-        if "flow" in streams and period != 1:
-            self.problem(
-                ("clip", "period"),
-                f"with flow the period is 1, not {period}",
-                "to skip frames put 'resample' before 'optical_flow'",
-            )
-        needed = getattr(recipe.fusion.component.load(), "streams", ())
-        for stream in needed:
-            if stream not in streams:
-                self.problem(
-                    ("model",),
-                    f"{recipe.fusion.name!r} needs the stream {stream!r}, which no preprocessor derives",
-                    "add 'optical_flow' at the end of preprocess" if stream == "flow" else None,
-                )
+                self.problem(path, error.code, error.message, error.hint)
+            except (TypeError, ValueError) as error:  # a plugin that raises its own error
+                self.problem(path, "parameter.invalid", f"{use.name!r} rejects its parameters: {error}")
 
 
-def _words(kind: type) -> str:
-    return {str: "text", int: "a whole number", float: "a number"}[kind]
+_TYPE_NAMES = {str: "text", int: "a whole number"}

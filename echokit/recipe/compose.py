@@ -1,4 +1,4 @@
-"""From a file to one tree: what it extends, then itself, then what the command line sets."""
+"""Composition of one tree: the recipe that is extended, the recipe itself, then the command line."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from echokit.errors import EchokitError, did_you_mean
-from echokit.recipe.tree import Node, Origin, merge, override
+from echokit.recipe.tree import Node, Origin, merge, node_of, override
 from echokit.recipe.yaml_file import parse_yaml, read_yaml
 
 
 def recipes_folder() -> Path:
-    """Where the shipped recipes lie: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the shipped recipes: in the installed package, or beside it in a checkout."""
     package = Path(__file__).parent.parent
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parent / "recipes"
 
 
 def shipped_recipes() -> list[str]:
-    """Names of the shipped recipes, bases left out."""
+    """List the names of the shipped recipes, without their bases."""
     return sorted(path.stem for path in recipes_folder().glob("*.yaml"))
 
 
@@ -27,41 +27,43 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
 
     Args:
         name: ``path/to/recipe.yaml`` or ``ef_112``.
-        beside: The file that extends it; its folder is looked into first.
+        beside: The file that extends it; its folder is searched first.
 
     Raises:
         EchokitError: There is no such recipe.
     """
-    written = Path(name).expanduser()
-    candidates = [beside.parent / written] if beside else [written]
-    if not written.is_absolute():
-        stem = written if written.suffix else written.with_suffix(".yaml")
-        candidates.append(recipes_folder() / stem)
+    path = Path(name).expanduser()
+    candidates = [beside.parent / path if beside else path]
+    if not path.is_absolute():
+        candidates.append(recipes_folder() / (path if path.suffix else path.with_suffix(".yaml")))
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    known = shipped_recipes()
+    names = shipped_recipes()
     lock = Path("runs") / name / "latest" / "lock.yaml"
     if beside is None and lock.is_file():
         raise EchokitError(
-            f"there is no recipe {name!r}, but a run of that name", hint=f"give the recipe's file, or {lock}"
+            f"there is no recipe {name!r}, but a run of that name",
+            hint=f"give the recipe's file, or {lock}",
+            code="recipe.not_found",
         )
     raise EchokitError(
         f"there is no recipe {name!r}",
-        hint=did_you_mean(written.stem, known) or f"give a path, or one of {', '.join(known)}",
+        hint=did_you_mean(path.stem, names) or f"give a path, or one of {', '.join(names)}",
         where=str(beside) if beside else None,
+        code="recipe.not_found",
     )
 
 
 def compose(path: Path, overrides: Iterable[str] = ()) -> Node:
-    """Read a recipe with all that it extends and lay the overrides over it.
+    """Read a recipe, merge it over those that it extends, and apply the overrides.
 
     Args:
         path: The recipe.
         overrides: ``a.b=value`` each; the value is YAML.
 
     Raises:
-        EchokitError: A file is missing or not strict YAML, ``extends`` goes in a circle, an override is malformed.
+        EchokitError: A file is missing or not strict YAML, ``extends`` is circular, or an override is malformed.
     """
     tree = _extended(path, ())
     for text in overrides:
@@ -72,42 +74,36 @@ def compose(path: Path, overrides: Iterable[str] = ()) -> Node:
 def _extended(path: Path, seen: tuple[Path, ...]) -> Node:
     path = Path(path)
     if path.resolve() in seen:
-        raise EchokitError("extends itself", hint=" -> ".join(p.name for p in (*seen, path)), where=str(path))
+        chain = " -> ".join(p.name for p in (*seen, path))
+        raise EchokitError("the recipe extends itself", hint=chain, where=str(path), code="recipe.circular_extends")
     tree = read_yaml(path)
     if not isinstance(tree.value, dict):
-        raise EchokitError("a recipe is a mapping of keys to values", where=str(tree.origin))
-    own = dict(tree.value)
-    parent = own.pop("extends", None)
-    tree = Node(own, tree.origin)
+        raise EchokitError("a recipe is a mapping of keys to values", where=str(tree.origin), code="recipe.no_mapping")
+    keys = dict(tree.value)
+    parent = keys.pop("extends", None)
+    tree = Node(keys, tree.origin)
     if parent is None or parent.value is None:
         return tree
     if not isinstance(parent.value, str):
-        raise EchokitError("extends names one recipe", where=str(parent.origin))
+        raise EchokitError("extends names one recipe", where=str(parent.origin), code="recipe.bad_extends")
     try:
         base = find_recipe(parent.value, beside=path)
     except EchokitError as error:
-        raise EchokitError(error.message, hint=error.hint, where=str(parent.origin)) from None
+        raise EchokitError(error.message, hint=error.hint, where=str(parent.origin), code=error.code) from None
     return merge(_extended(base, (*seen, path.resolve())), tree)
 
 
 def apply_override(tree: Node, text: str) -> Node:
-    """Lay one ``a.b=value`` over a tree.
+    """Apply one override ``a.b=value`` to a tree.
 
     Raises:
         EchokitError: There is no ``=``, or the value is not YAML.
     """
     key, equals, value = text.partition("=")
     origin = Origin(f"--set {text}")
-    places = key.strip().split(".")
-    if not equals or not all(places):
-        raise EchokitError("expected key.path=value", hint="for example --set train.epochs=3", where=str(origin))
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        hint = "for example --set train.epochs=3"
+        raise EchokitError("expected key.path=value", hint=hint, where=str(origin), code="override.malformed")
     parsed = parse_yaml(value or "null", str(origin))
-    return override(tree, places, _from(parsed, origin))
-
-
-def _from(node: Node, origin: Origin) -> Node:
-    if isinstance(node.value, dict):
-        return Node({key: _from(inner, origin) for key, inner in node.value.items()}, origin)
-    if isinstance(node.value, list):
-        return Node([_from(inner, origin) for inner in node.value], origin)
-    return Node(node.value, origin)
+    return override(tree, path, node_of(parsed.plain(), origin))

@@ -1,4 +1,4 @@
-"""ControlSettings: the ``controls`` of a recipe, what its result has to beat; light, as checking imports no torch."""
+"""Settings of ``controls`` in a recipe; without torch, as validation must not import it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ControlSettings(BaseModel):
-    """What the result has to beat, trained and tested in the same folds."""
+    """Negative controls and baselines, trained and tested in the same folds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -16,20 +16,20 @@ class ControlSettings(BaseModel):
         0,
         ge=0,
         le=100_000,
-        description="Shuffles of the labels over the patients; the whole procedure is repeated on each, choices "
-        "included. Frozen backbones only.",
+        description="Permutations of the labels over the patients; the whole training and hyperparameter search is "
+        "repeated on each. Frozen backbones only.",
     )
     permutation_repeats: int = Field(
-        1, ge=1, description="Divisions of the cohort that a shuffle, and the real labels beside it, are tested in."
+        1, ge=1, description="Splits of the cohort in which each permutation, and the true labels, are tested."
     )
     covariates: dict[str, Annotated[tuple[str, ...], Field(min_length=1, strict=False)]] = Field(
         default_factory=dict,
         description="Columns of the cohort by the name of the control: a logistic regression on them, without videos.",
     )
     predicted_ef: bool = Field(
-        False, description="The answer of the starting weights' own head alone, such as the reduced EF of Stage 1."
+        False, description="The prediction of the initial weights' own head alone, such as a reduced EF."
     )
     single_frame: bool = Field(
         False,
-        description="The same procedure on the first frame in place of all, without motion. Frozen backbones only.",
+        description="The same training on the first frame repeated, without motion. Frozen backbones only.",
     )

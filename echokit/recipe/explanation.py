@@ -1,4 +1,4 @@
-"""Where each value of a recipe comes from."""
+"""Origins of the values of a recipe."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.tree import Node, Origin, node_of
-from echokit.schema import Place
+from echokit.schema import KeyPath
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One value: its key (``train.optimizer.lr``), itself, and where it was written."""
+    """One value of a recipe with its key (``train.optimizer.lr``) and its origin."""
 
     key: str
     value: Any
@@ -23,18 +23,18 @@ def explain(recipe: Recipe) -> list[Explained]:
     """List every value of a recipe, defaults included, with its origin."""
     resolved = node_of(recipe.plain(), Origin("default"))
     return [
-        Explained(".".join(map(str, place)), leaf.plain(), _origin(recipe.tree, place))
-        for place, leaf in resolved.leaves()
+        Explained(".".join(map(str, path)), leaf.plain(), _origin(recipe.tree, path))
+        for path, leaf in resolved.leaves()
     ]
 
 
-def _origin(tree: Node, place: Place) -> str:
+def _origin(tree: Node, path: KeyPath) -> str:
     node: Node | None = tree
-    for depth, step in enumerate(place):
+    for depth, step in enumerate(path):
         inner = node.child(step) if node is not None else None
         if inner is None:
-            # A bare name stands for {use: name}.
-            bare = node is not None and isinstance(node.value, str) and place[depth:] == ("use",)
+            # A bare name is short for {use: name}.
+            bare = node is not None and isinstance(node.value, str) and path[depth:] == ("use",)
             return str(node.origin) if bare and node is not None else "default"
         node = inner
     assert node is not None

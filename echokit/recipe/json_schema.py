@@ -1,4 +1,4 @@
-"""The JSON Schema of a recipe, with every installed component and its parameters."""
+"""JSON Schema of recipes, with all installed components and their parameters."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ SLOTS = {
 }
 LISTS = {"preprocess": "preprocessor", "augment": "augmentation", "evaluate": "evaluator"}
 _DATA_EXTRA = {
-    "exclude": {"type": ["string", "null"], "description": "A list of case_ids to leave out."},
+    "exclude": {"type": ["string", "null"], "description": "A file with the case_ids to exclude."},
     "fallback": {
         "type": ["object", "string", "null"],
-        "description": "A dataset used only when this one is absent.",
+        "description": "A dataset that is used if this one is missing.",
     },
     "max_unreadable": {
         "type": "number",
         "minimum": 0,
         "maximum": 1,
-        "description": "Share of unreadable videos allowed.",
+        "description": "Allowed share of unreadable videos.",
     },
 }
 
 
 def component_schema(kind: str, name: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The JSON Schema of one component as a mapping ``{use: name, ...}``."""
+    """Build the JSON Schema of one component as a mapping ``{use: name, ...}``."""
     component = installed().registry.get(kind, name)
     schema = component.parameters().model_json_schema()
     properties = {"use": {"const": name}, **schema.get("properties", {}), **(extra or {})}
@@ -62,7 +62,7 @@ def _kind(kind: str, extra: dict[str, Any] | None = None, default: str | None = 
         except EchokitError as error:
             if installed().registry.get(kind, name).plugin == BUILT_IN:
                 raise
-            # A broken component of a plugin loses its parameters here, and costs nobody else anything.
+            # A broken component of a plugin must not break the schema of the others.
             options.append({"properties": {"use": {"const": name}}, "required": ["use"], "$comment": error.message})
             continue
         options.append({**schema, "required": [*schema.get("required", []), *([] if name == default else ["use"])]})
@@ -70,7 +70,7 @@ def _kind(kind: str, extra: dict[str, Any] | None = None, default: str | None = 
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of recipe files."""
+    """Build the JSON Schema (2020-12) of recipe files."""
     definitions: dict[str, Any] = {}
     properties: dict[str, Any] = {
         "name": {"type": "string"},

@@ -1,4 +1,4 @@
-"""Recipe: a validated YAML recipe. Every name is a registered component, every parameter fits its signature."""
+"""Recipe: a validated recipe. All names are registered components, all parameters fit their signatures."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from echokit.training.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Use:
-    """A component as a recipe uses it: found, with parameters that fit.
+    """A component with its validated parameters.
 
     Attributes:
         component: The registered component.
-        values: The validated parameters, defaults filled in.
+        values: The validated parameters, defaults included.
     """
 
     component: Component
@@ -31,27 +31,27 @@ class Use:
 
     @property
     def name(self) -> str:
-        """Name in the recipe."""
+        """Name of the component."""
         return self.component.name
 
     @property
     def params(self) -> dict[str, Any]:
-        """All parameters as JSON-able data."""
+        """All parameters as JSON data."""
         return self.values.model_dump(mode="json")
 
     def plain(self) -> dict[str, Any]:
-        """As it is written in a recipe; a plugin's component in full, so that no other can take its place."""
+        """Return it as written in a recipe; a plugin's component with its full name, which stays unambiguous."""
         plugin = self.component.plugin
         return {"use": self.name if plugin == BUILT_IN else f"{plugin}:{self.name}", **self.params}
 
     def build(self) -> Any:
-        """Make the component."""
+        """Build the component."""
         return self.component.load()(**{name: getattr(self.values, name) for name in type(self.values).model_fields})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe in which everything is known to exist and to fit. See the user's guide for each key."""
+    """A validated recipe. The user's guide describes each key."""
 
     name: str
     seed: int
@@ -76,12 +76,12 @@ class Recipe:
     tree: Node
 
     def uses(self) -> Iterator[Use]:
-        """Every component in use."""
+        """List all components of the recipe."""
         yield from (self.data, *self.preprocess, self.clip, *self.augment, self.fusion, self.backbone)
         yield from (self.objective, self.resample, *self.evaluate)
 
     def plain(self) -> dict[str, Any]:
-        """The whole recipe with every default, as written in a lock."""
+        """Return the whole recipe with all defaults, as written in a lock."""
         weights = self.weights and self.weights.model_dump(mode="json")
         model = {**self.fusion.plain(), "backbone": self.backbone.plain(), "weights": weights}
         data = {

@@ -1,4 +1,4 @@
-"""What a recipe says of its report."""
+"""Settings of ``report`` in a recipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ReportSettings(BaseModel):
-    """What is made of a finished run for people to look at."""
+    """Settings of the report of a finished run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -18,7 +18,7 @@ class ReportSettings(BaseModel):
         Field(
             ge=0,
             le=24,
-            description="How many of the most wrong and of the most certain cases are shown; frames of real patients "
-            "only by `echokit report RUN --frames`.",
+            description="Number of the most wrong and of the most certain cases to show; frames of real patients are "
+            "shown only by `echokit report RUN --frames`.",
         ),
     ] = 4

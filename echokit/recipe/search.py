@@ -1,4 +1,4 @@
-"""The configurations of a search: a recipe once for every combination of the values it tries."""
+"""Grid of a hyperparameter search: one recipe per combination of values."""
 
 from __future__ import annotations
 
@@ -12,53 +12,54 @@ from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe
 
 SEARCHED = ("train.", "model.dropout")
-"""What may be searched: it changes the head's training, and not its features."""
+"""Keys that can be searched: they change the training of the head and not its features."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One combination.
+    """One candidate of a hyperparameter search.
 
     Attributes:
-        values: What is tried, by its place in the recipe.
-        recipe: The recipe with these values; it searches nothing itself.
+        values: The hyperparameters, by their key in the recipe.
+        recipe: The recipe with these values and without the search.
     """
 
     values: dict[str, Any]
     recipe: Recipe
 
     def __str__(self) -> str:
-        return ", ".join(f"{place} {value}" for place, value in self.values.items()) or "as the recipe says"
+        return ", ".join(f"{key} {value}" for key, value in self.values.items()) or "the values of the recipe"
 
 
 def search_of(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
-    """What a recipe's resampler searches; empty where it does not."""
+    """Return the hyperparameters that a recipe searches, with their values; empty without a search."""
     return dict(getattr(recipe.resample.values, "search", None) or {})
 
 
 def configurations(recipe: Recipe) -> tuple[Configuration, ...]:
-    """Every combination, in the order of the recipe, the last hyperparameter changing fastest.
+    """List all candidates in the order of the recipe; the last hyperparameter changes fastest.
 
     Raises:
-        EchokitError: A place can not be searched.
-        RecipeError: A combination is no valid recipe.
+        EchokitError: A key cannot be searched.
+        RecipeError: A candidate is no valid recipe.
     """
     from echokit.recipe.check import check
 
     search = search_of(recipe)
-    for place in search:
-        if not place.startswith(SEARCHED) or place.startswith("train.phases"):
+    for key in search:
+        if not key.startswith(SEARCHED) or key.startswith("train.phases"):
             raise EchokitError(
-                f"{place!r} can not be searched",
-                hint="places under train (not phases), and model.dropout: what else there is changes the features",
+                f"{key!r} cannot be searched",
+                hint="search keys under train (not phases) or model.dropout; others would change the features",
+                code="search.unsearchable_key",
             )
-    plain = apply_override(recipe.tree, "resample={use: holdout}")
-    for key in ("evaluate=[auroc]", "controls=null"):
-        plain = apply_override(plain, key)
-    found = []
+    base = recipe.tree
+    for text in ("resample={use: holdout}", "evaluate=[auroc]", "controls=null"):
+        base = apply_override(base, text)
+    candidates = []
     for values in itertools.product(*search.values()):
-        tree = plain
-        for place, value in zip(search, values, strict=True):
-            tree = apply_override(tree, f"{place}={json.dumps(value)}")
-        found.append(Configuration(dict(zip(search, values, strict=True)), check(tree)))
-    return tuple(found)
+        tree = base
+        for key, value in zip(search, values, strict=True):
+            tree = apply_override(tree, f"{key}={json.dumps(value)}")
+        candidates.append(Configuration(dict(zip(search, values, strict=True)), check(tree)))
+    return tuple(candidates)

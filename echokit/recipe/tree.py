@@ -1,4 +1,4 @@
-"""A recipe as a tree of values that remember where each of them came from, and how such trees are merged."""
+"""A recipe as a tree of values with their origins, and the merging of such trees."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from echokit.errors import EchokitError
-from echokit.schema import Place
+from echokit.schema import KeyPath
 
 Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was written: a file and line, or ``--set``, ``default``, ``fallback``.
+    """Origin of a value: a file and line, or ``--set``, ``default``, ``fallback``.
 
     Attributes:
-        file, line: The place.
-        variable: The environment variable that was set and gave the value, or a part of it.
+        file, line: The origin.
+        variable: The environment variable that the value, or a part of it, comes from.
     """
 
     file: str
@@ -37,17 +37,17 @@ class Node:
     origin: Origin
 
     def plain(self) -> Any:
-        """The value as ordinary Python data."""
+        """Return the value as plain Python data."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
 
-    def at(self, place: Sequence[str | int]) -> Node:
-        """The node at a place, or the nearest one around it where the place is not written."""
+    def at(self, path: Sequence[str | int]) -> Node:
+        """Return the node at a path, or its nearest ancestor in the file."""
         node = self
-        for step in place:
+        for step in path:
             inner = node.child(step)
             if inner is None:
                 return node
@@ -55,27 +55,27 @@ class Node:
         return node
 
     def child(self, step: str | int) -> Node | None:
-        """The node one step down, or None."""
+        """Return a child node, or None."""
         if isinstance(self.value, dict):
             return self.value.get(str(step))
         if isinstance(self.value, list) and isinstance(step, int) and step < len(self.value):
             return self.value[step]
         return None
 
-    def leaves(self, place: Place = ()) -> Iterator[tuple[Place, Node]]:
-        """All scalars and empty containers with their places, in order."""
+    def leaves(self, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
+        """List all scalars and empty containers with their paths, in order."""
         if isinstance(self.value, dict) and self.value:
             for key, node in self.value.items():
-                yield from node.leaves((*place, key))
+                yield from node.leaves((*path, key))
         elif isinstance(self.value, list) and self.value:
             for index, node in enumerate(self.value):
-                yield from node.leaves((*place, index))
+                yield from node.leaves((*path, index))
         else:
-            yield place, self
+            yield path, self
 
 
 def node_of(value: Any, origin: Origin) -> Node:
-    """Wrap ordinary data, all of one origin."""
+    """Wrap plain data in nodes of one origin."""
     if isinstance(value, dict):
         return Node({str(key): node_of(inner, origin) for key, inner in value.items()}, origin)
     if isinstance(value, (list, tuple)):
@@ -84,9 +84,9 @@ def node_of(value: Any, origin: Origin) -> Node:
 
 
 def merge(base: Node, over: Node) -> Node:
-    """Lay one tree over another: mappings merge deeply, lists and scalars replace, a changed ``use`` replaces all.
+    """Merge one tree over another: mappings merge deeply, lists and scalars replace, a changed ``use`` replaces all.
 
-    A bare name stands for ``{use: name}``, so a parameter may be laid over it.
+    A bare name is short for ``{use: name}``, so a parameter may be merged over it.
     """
     if not isinstance(over.value, dict):
         return over
@@ -104,21 +104,22 @@ def merge(base: Node, over: Node) -> Node:
     return Node(merged, over.origin)
 
 
-def override(tree: Node, place: Sequence[str], value: Node) -> Node:
-    """Lay one value over a tree at ``a.b.0.c``; a number counts the items of a list.
+def override(tree: Node, path: Sequence[str], value: Node) -> Node:
+    """Merge a value over a tree at a path such as ``a.b.0.c``; a number is the index of a list.
 
     Raises:
-        EchokitError: A number is needed and not given, or counts past the end.
+        EchokitError: An index is missing or out of range.
     """
-    if not place:
+    if not path:
         return merge(tree, value)
-    step, *rest = place
+    step, *rest = path
     if isinstance(tree.value, list):
         if not step.isdigit() or int(step) >= len(tree.value):
             raise EchokitError(
                 f"{step!r} is not an item of a list of {len(tree.value)}",
                 hint="count from 0",
                 where=str(value.origin),
+                code="override.bad_index",
             )
         items = list(tree.value)
         items[int(step)] = override(items[int(step)], rest, value)

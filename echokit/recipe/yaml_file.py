@@ -1,4 +1,4 @@
-"""The strict YAML loader: YAML 1.2 scalars, no tags, no duplicate keys, no bombs, and a line for every value."""
+"""A strict YAML loader: YAML 1.2 scalars, no tags, no duplicate keys, no alias bombs, a line number per value."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from echokit.errors import EchokitError
+from echokit.files import require_regular
 from echokit.recipe.tree import Node, Origin, Scalar
-from echokit.regular_file import require_regular
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
@@ -20,13 +20,13 @@ MAX_DEPTH = 30
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Scalar] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_CONSTANTS: dict[str, Scalar] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")}
 
 
 class _Loader(yaml.SafeLoader):
-    """Resolves no scalar by itself: ``scalar`` below does, by the rules of YAML 1.2."""
+    """Leaves scalars as text; ``scalar`` below resolves them by the rules of YAML 1.2."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - yaml's own name
 
@@ -35,51 +35,54 @@ def read_yaml(path: Path, environment: Mapping[str, str] = os.environ) -> Node:
     """Read one YAML file.
 
     Raises:
-        EchokitError: The file is not there, or is not YAML of this strict kind; says file and line.
+        EchokitError: The file is missing or not strict YAML; with file and line.
     """
     try:
         require_regular(path)
         if path.stat().st_size > MAX_BYTES:
-            raise EchokitError(f"the file is larger than {MAX_BYTES:,} bytes", where=str(path))
+            raise EchokitError(f"the file is larger than {MAX_BYTES:,} bytes", where=str(path), code="yaml.too_large")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise EchokitError(f"can not be read: {reason}", where=str(path)) from None
+        raise EchokitError(f"the file cannot be read: {reason}", where=str(path), code="yaml.unreadable") from None
     return parse_yaml(text, str(path), environment)
 
 
 def parse_yaml(text: str, file: str, environment: Mapping[str, str] = os.environ) -> Node:
-    """Parse YAML text; ``file`` is what its origins and errors say."""
+    """Parse YAML text; ``file`` is its name in origins and errors."""
     try:
         documents = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
-        said = " ".join(str(part) for part in (error.context, error.problem) if part)
-        raise EchokitError(f"not valid YAML: {said}", hint=_layout(said, text, mark), where=where) from None
+        message = " ".join(str(part) for part in (error.context, error.problem) if part)
+        hint = _layout_hint(message, text, mark)
+        raise EchokitError(f"not valid YAML: {message}", hint=hint, where=where, code="yaml.invalid") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise EchokitError(
-            f"not valid YAML: {str(error).splitlines()[0] if str(error) else 'too deep'}", where=file
-        ) from None
+        reason = str(error).splitlines()[0] if str(error) else "too deep"
+        raise EchokitError(f"not valid YAML: {reason}", where=file, code="yaml.invalid") from None
     if len(documents) != 1 or documents[0] is None:
-        raise EchokitError(f"expected one YAML document, found {len(documents)}", where=file)
+        message = f"expected one YAML document, found {len(documents)}"
+        raise EchokitError(message, where=file, code="yaml.not_one_document")
     return _Converter(file, environment).node(documents[0], depth=0)
 
 
-def _layout(said: str, text: str, mark: yaml.Mark | None) -> str | None:
-    """What to look at where the layout of a file is at fault rather than one of its words."""
+def _layout_hint(message: str, text: str, mark: yaml.Mark | None) -> str | None:
+    """Return a hint for errors of indentation."""
     line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
-    if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in said:
-        return "indent with blanks, not with tabs"
-    if any(words in said for words in ("expected <block end>", "mapping values are not allowed", "could not find")):
-        return "look at the indentation of this line and of the ones before it, and at its colons"
+    if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in message:
+        return "indent with spaces, not with tabs"
+    if any(
+        phrase in message for phrase in ("expected <block end>", "mapping values are not allowed", "could not find")
+    ):
+        return "check the indentation of this line and the lines before it, and its colons"
     return None
 
 
 def scalar(text: str) -> Scalar:
-    """What a plain scalar means in YAML 1.2: ``on`` is text, ``012`` is twelve, ``1e-3`` a number."""
-    if text.lower() in _WORDS and (text.islower() or text.istitle() or text.isupper() or text in ("", "~")):
-        return _WORDS[text.lower()]
+    """Resolve a plain scalar by YAML 1.2: ``on`` is text, ``012`` is twelve, ``1e-3`` is a number."""
+    if text.lower() in _CONSTANTS and (text.islower() or text.istitle() or text.isupper() or text in ("", "~")):
+        return _CONSTANTS[text.lower()]
     if _INTEGER.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text):
@@ -97,9 +100,11 @@ class _Converter:
         origin = Origin(self.file, node.start_mark.line + 1)
         self.count += 1
         if self.count > MAX_NODES or depth > MAX_DEPTH:
-            raise EchokitError("too many or too deeply nested values", where=str(origin))
+            message = "too many or too deeply nested values"
+            raise EchokitError(message, where=str(origin), code="yaml.too_many_values")
         if node.tag not in _PLAIN_TAGS:
-            raise EchokitError(f"the tag {node.tag!r} is not allowed: a recipe holds plain data", where=str(origin))
+            message = f"the tag {node.tag!r} is not allowed: a recipe holds plain data"
+            raise EchokitError(message, where=str(origin), code="yaml.tag")
         if isinstance(node, yaml.MappingNode):
             return Node(self.mapping(node, depth), origin)
         if isinstance(node, yaml.SequenceNode):
@@ -115,40 +120,44 @@ class _Converter:
         for key, value in node.value:
             where = f"{self.file}:{key.start_mark.line + 1}"
             if not isinstance(key, yaml.ScalarNode):
-                raise EchokitError("a key must be a plain word", where=where)
+                raise EchokitError("a key must be a plain word", where=where, code="yaml.bad_key")
             if key.value in mapping:
                 raise EchokitError(
-                    f"the key {key.value!r} stands twice",
+                    f"duplicate key {key.value!r}",
                     hint=f"first at {mapping[key.value].origin}",
                     where=where,
+                    code="yaml.duplicate_key",
                 )
             if key.value == "<<":
-                raise EchokitError("merge keys (<<) are not allowed", hint="use 'extends'", where=where)
+                message = "merge keys (<<) are not allowed"
+                raise EchokitError(message, hint="use 'extends'", where=where, code="yaml.merge_key")
             if node.flow_style and key.value.isdigit() and isinstance(value, yaml.ScalarNode) and not value.value:
                 raise EchokitError(
-                    f"{key.value!r} stands alone after a comma",
+                    f"{key.value!r} after a comma has no value",
                     hint="write a decimal point: 0.01, not 0,01",
                     where=where,
+                    code="yaml.decimal_comma",
                 )
             mapping[str(key.value)] = self.node(value, depth + 1)
         return mapping
 
     def expand(self, text: str, origin: Origin) -> tuple[str, str | None]:
-        """Replace ``${NAME:-default}`` by the environment's value; return also which variable was set, if any."""
+        """Expand ``${NAME:-default}``; return the text and the name of the first variable that was set, if any."""
         used: list[str] = []
 
         def value(match: re.Match[str]) -> str:
             name, default = match[1], match[2]
-            found = self.environment.get(name) or default
+            expansion = self.environment.get(name) or default
             if self.environment.get(name):
                 used.append(name)
-            if found is None:
+            if expansion is None:
                 raise EchokitError(
                     f"the environment variable {name} is not set",
                     hint=f"export {name}=..., or write ${{{name}:-default}}",
                     where=str(origin),
+                    code="yaml.unset_variable",
                 )
-            return str(found)
+            return str(expansion)
 
         expanded = _VARIABLE.sub(value, text)
         return expanded, next(iter(used), None)

@@ -18,6 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from echokit.errors import EchokitError
+from echokit.files import sync, write_text
 from echokit.models.weights import load_weights, save_tensors
 
 MODEL, OPTIMIZER, AVERAGE = "model.safetensors", "optimizer.safetensors", "average.safetensors"
@@ -60,7 +61,7 @@ def save_checkpoint(
             save_tensors(draft / AVERAGE, average, {})
         write_text(draft / STATE, _seal(state))
         os.rename(draft, fresh)
-        _sync(directory)
+        sync(directory)
         _settle(directory, name)
     except OSError as error:
         raise EchokitError(f"the checkpoint can not be written: {error}", where=str(target)) from error
@@ -117,17 +118,6 @@ def damaged(checkpoint: Path, what: str) -> EchokitError:
     )
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a text file as a whole: a kill leaves the old text or the new one."""
-    draft = path.with_name(f".{path.name}.tmp")
-    with draft.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-    _sync(path.parent)
-
-
 def _settle(directory: Path, name: str) -> None:
     """Finish what a kill may have cut off: move a complete ``NAME.new`` to its place."""
     fresh, target = directory / f"{name}.new", directory / name
@@ -135,7 +125,7 @@ def _settle(directory: Path, name: str) -> None:
         if target.exists():
             shutil.rmtree(target)
         os.rename(fresh, target)
-        _sync(directory)
+        sync(directory)
 
 
 def _seal(state: Mapping[str, object]) -> str:
@@ -144,11 +134,3 @@ def _seal(state: Mapping[str, object]) -> str:
 
 def _checksum(state: Mapping[str, object]) -> int:
     return zlib.crc32(json.dumps(state, sort_keys=True, allow_nan=False).encode())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

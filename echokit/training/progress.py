@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
+from echokit.files import write_text
 from echokit.training.checkpoint import (
     AVERAGE,
     MODEL,
@@ -21,7 +22,6 @@ from echokit.training.checkpoint import (
     load_tensors,
     remove_checkpoint,
     save_checkpoint,
-    write_text,
 )
 from echokit.training.features import backbone_hash
 from echokit.training.optimizer import restore_state, state_numbers, state_tensors

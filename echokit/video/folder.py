@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from echokit.errors import VideoError
-from echokit.folder import files_in_order
+from echokit.files import files_in_order
 from echokit.video.clip import Clip
 from echokit.video.grey import Colour
 

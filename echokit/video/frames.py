@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from echokit.errors import VideoError
-from echokit.folder import natural_key
+from echokit.files import natural_key
 from echokit.video.clip import Clip
 from echokit.video.grey import Colour, Grey, rgb_to_grey, stored_to_grey
 

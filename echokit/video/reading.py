@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from echokit.errors import VideoError
-from echokit.regular_file import require_regular
+from echokit.files import require_regular
 from echokit.video.clip import Clip
 from echokit.video.nifti import is_nifti
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import VideoError
+from echokit.files import write_bytes
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -63,20 +63,13 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> 
             hint="write an .avi, or resize to an even size",
             where=where,
         )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         # In memory first: a full disk in the middle of a container is no error that its library passes on.
         content = io.BytesIO()
         _encode(content, path.suffix.lower(), frames, Fraction(fps).limit_denominator(10_000))
-        with temporary.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_bytes(path, content.getbuffer())
     except OSError as error:
         raise VideoError(f"the video can not be written: {error.strerror}", where=where) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _encode(file: Any, suffix: str, frames: npt.NDArray[np.uint8], rate: Fraction) -> None:

@@ -1,4 +1,4 @@
-"""Who a patient is stays in the table, in its paths and in one file for the owner: no run, error or list repeats it."""
+"""Patient identifiers stay in the table, its paths and one private file: no run, error or list repeats them."""
 
 import os
 import re
@@ -8,9 +8,9 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.errors import EchokitError
 from echokit.identity import pseudonym, remember_sources
 from echokit.phantom.table import NAMES, write_table
+from tests.expect import refused
 
 RECIPE = """
 name: hospital
@@ -31,21 +31,21 @@ def test_no_run_of_a_table_names_a_patient(tmp_path: Path, capsys: pytest.Captur
     broken.write_bytes(b"RIFF\0\0\0\0AVI ")
     (tmp_path / "recipe.yaml").write_text(RECIPE.format(table=root / "cases.csv"))
     assert exit_code(["run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "runs")]) == 0
-    said = capsys.readouterr()
+    screen = capsys.readouterr()
     run = load_run(tmp_path / "runs" / "hospital")
     assert run.predictions["case_id"].str.startswith("case-").all()
     assert "PHANTOM DATA" in (run.path / "summary.md").read_text()
-    texts = [said.out, said.err]
+    texts = [screen.out, screen.err]
     for path in run.path.rglob("*"):
         assert not any(secret in path.name for secret in SECRETS)
         if path.is_file() and path.suffix not in (".png", ".safetensors"):
             texts.append(path.read_text(errors="replace"))
     for text in texts:
         assert not [secret for secret in SECRETS if secret in text]
-    assert re.search(r"unreadable: case-\w+ \(line \d+\): ", said.err)
+    assert re.search(r"case-\w+ \(line \d+\)", screen.err)
 
 
-def test_the_key_appears_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_processes_create_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     children = []
@@ -59,11 +59,11 @@ def test_the_key_appears_once_and_whole(tmp_path: Path, monkeypatch: pytest.Monk
     key = tmp_path / "cache" / "pseudonym.key"
     assert key.stat().st_mode & 0o777 == 0o600
     key.write_bytes(b"")
-    with pytest.raises(EchokitError, match="the key of the pseudonyms is damaged"):
+    with refused("identity.damaged_key", where=key.name):
         pseudonym("case", "one")
 
 
-def test_many_processes_may_note_sources_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_processes_record_all_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
     children = []
     for child in range(4):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from echokit import read_video
 from echokit.errors import VideoError
+from echokit.files import natural_key
 from echokit.fingerprint import content_hash
-from echokit.folder import natural_key
 from echokit.video.reading import video_format
 from tests.video.make import IDENTIFIER, blobs, write_dicom
 

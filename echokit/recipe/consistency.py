@@ -1,0 +1,106 @@
+"""Checks across the sections of a recipe whose sections are valid by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from echokit.recipe.recipe import Recipe
+from echokit.registry import BUILT_IN
+from echokit.schema import Problem
+
+
+def inconsistencies(recipe: Recipe) -> Iterator[Problem]:
+    """List contradictions between streams, model, weights, splits and metrics of a recipe."""
+    yield from _streams(recipe)
+    yield from _weights_tag(recipe)
+    yield from _evaluators(recipe)
+
+
+def padded_windows(recipe: Recipe) -> Iterator[Problem]:
+    """Report windows that are longer than the trimmed clips and would be padded in every clip."""
+    frames = getattr(recipe.clip.build(), "frames", None)
+    left: int | None = None
+    for use in recipe.preprocess:
+        if use.name == "trim":
+            left = use.params["frames"] if left is None else min(left, use.params["frames"])
+        elif use.name == "resample" or use.component.plugin != BUILT_IN:
+            left = None  # it may add frames
+    span = 0 if frames is None else (frames - 1) * recipe.clip.params.get("period", 1) + 1
+    if left is not None and span > left:
+        yield Problem(
+            ("clip",),
+            f"a window spans {span} frames, and trim leaves {left}: every clip would be padded",
+            f"trim to {span} frames or more, or use shorter windows",
+            code="clip.window_too_long",
+        )
+
+
+def _streams(recipe: Recipe) -> Iterator[Problem]:
+    """Check that streams are derived last, and that the model gets the streams it needs."""
+    derived_by: str | None = None
+    streams = {"video"}
+    for index, use in enumerate(recipe.preprocess):
+        stream = getattr(use.component.load(), "derives", None)
+        if stream is not None:
+            derived_by = use.name
+            streams.add(stream)
+        elif derived_by is not None:
+            yield Problem(
+                ("preprocess", index),
+                f"{use.name!r} changes the frames after {derived_by!r} has derived a stream from them",
+                f"put {use.name!r} before {derived_by!r}",
+                code="preprocess.order",
+            )
+    fps = recipe.clip.params.get("fps")
+    rates = [use.params["fps"] for use in recipe.preprocess if use.name == "resample"]
+    if fps is not None and (not rates or rates[-1] != fps):
+        actual = f"resample gives {rates[-1]:g}" if rates else "each clip keeps its own rate"
+        yield Problem(
+            ("clip", "fps"),
+            f"a window in seconds needs clips of {fps:g} frames per second; {actual}",
+            f"put {{use: resample, fps: {fps:g}}} into preprocess",
+            code="clip.frame_rate",
+        )
+    period = recipe.clip.params.get("period", 1)
+    if "flow" in streams and period != 1:
+        yield Problem(
+            ("clip", "period"),
+            f"with flow the period is 1, not {period}",
+            "to skip frames put 'resample' before 'optical_flow'",
+            code="clip.period_with_flow",
+        )
+    for stream in getattr(recipe.fusion.component.load(), "streams", ()):
+        if stream not in streams:
+            yield Problem(
+                ("model",),
+                f"{recipe.fusion.name!r} needs the stream {stream!r}, which no preprocessor derives",
+                "add 'optical_flow' at the end of preprocess" if stream == "flow" else None,
+                code="model.missing_stream",
+            )
+
+
+def _weights_tag(recipe: Recipe) -> Iterator[Problem]:
+    """Check that weights that are neither a run nor a file are a tag of the backbone's library."""
+    weights = recipe.weights
+    if weights is None or weights.kind != "tag":
+        return
+    if not hasattr(recipe.backbone.component.load(), "pretrained"):
+        yield Problem(
+            ("model", "weights"),
+            f"{weights.use!r} is no run and no file, and no library has weights of {recipe.backbone.name!r}",
+            "name a run (run:NAME) or a file (PATH.safetensors)",
+            code="weights.unknown",
+        )
+
+
+def _evaluators(recipe: Recipe) -> Iterator[Problem]:
+    """Check that the metrics are defined on the test sets of the resampler, which can be too small for most."""
+    allowed = getattr(recipe.resample.component.load(), "evaluators", None)
+    for index, use in enumerate(recipe.evaluate):
+        if allowed is not None and use.name not in allowed:
+            yield Problem(
+                ("evaluate", index),
+                f"{use.name!r} is not defined on the test sets of {recipe.resample.name!r}",
+                f"use {' or '.join(map(repr, allowed))} with it, or another resampler",
+                code="recipe.unsuitable_evaluator",
+            )
