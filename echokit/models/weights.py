@@ -15,27 +15,13 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from echokit.errors import EchokitError
 from echokit.regular_file import require_regular
 
 _PARALLEL_PREFIX = "module."
 _HEADER = "echokit"  # one key only: safetensors keeps metadata in a hash map, so two keys would have no fixed order
-
-
-def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, object]) -> None:
-    """Write a model's whole state; see `save_tensors`.
-
-    Args:
-        path: File to write, by convention ``*.safetensors``.
-        model: Its ``state_dict`` is written: parameters and buffers.
-        metadata: Strict JSON: no NaN, no infinity.
-
-    Raises:
-        EchokitError: The file cannot be written.
-    """
-    save_tensors(path, model.state_dict(), metadata)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
@@ -72,7 +58,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a file written by `save_weights`, or any other safetensors file.
+    """Read a file written by `save_tensors`, or any other safetensors file.
 
     Args:
         path: File to read.

@@ -18,7 +18,7 @@ from echokit.models.norm import Norm, raw
 from echokit.models.preact_resnet import PreActResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 from echokit.models.shape import InputShape
 from echokit.models.transfer import apply_weights
-from echokit.models.weights import load_weights, save_weights
+from echokit.models.weights import load_weights, save_tensors
 from tests.expect import refused
 
 SHAPES = {"video": InputShape(1, 3, 16, 16), "flow": InputShape(2, 2, 16, 16)}
@@ -84,7 +84,7 @@ def test_a_saved_and_loaded_model_has_the_same_outputs(tmp_path: Path) -> None:
     batch = a_batch()
     with torch.no_grad():
         model(*batch)  # moves the BN statistics off their start
-    save_weights(tmp_path / "w.safetensors", model, {})
+    save_tensors(tmp_path / "w.safetensors", model.state_dict(), {})
     with torch.device("meta"):
         other = build_model(TwoStream(), ResNet18(), SHAPES, 2, NORMS, seed=2)
     other = other.to_empty(device="cpu")
@@ -188,7 +188,7 @@ def test_a_standard_deviation_that_is_not_positive_is_refused(std: float) -> Non
 
 
 def test_the_weights_include_the_normalisation(tmp_path: Path) -> None:
-    save_weights(tmp_path / "w", tiny_model(), {})
+    save_tensors(tmp_path / "w", tiny_model().state_dict(), {})
     other = build_model(TwoStream(), Tiny, SHAPES, 2, {"video": raw(1), "flow": raw(2)}, seed=3)
     apply_weights(other, load_weights(tmp_path / "w")[0])
     batch = a_batch()

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from echokit.errors import EchokitError
-from echokit.models.weights import digest_tensors, load_weights, read_weights, save_tensors, save_weights
+from echokit.models.weights import digest_tensors, load_weights, read_weights, save_tensors
 from tests.expect import refused
 
 
@@ -26,7 +26,7 @@ def small_model() -> nn.Module:
 def test_a_round_trip_keeps_every_bit_and_the_metadata(tmp_path: Path) -> None:
     model = small_model().to(memory_format=torch.channels_last_3d)
     metadata = {"mean": [1.5, 2.0], "names": {"π": None}, "epoch": 3}
-    save_weights(tmp_path / "new" / "w.safetensors", model, metadata)
+    save_tensors(tmp_path / "new" / "w.safetensors", model.state_dict(), metadata)
     tensors, read = load_weights(tmp_path / "new" / "w.safetensors")
     assert read == metadata
     assert tensors.keys() == model.state_dict().keys()
@@ -52,7 +52,7 @@ def test_dtypes_scalars_empty_and_tied_tensors_are_preserved(tmp_path: Path, dty
 def test_the_same_weights_give_the_same_file(tmp_path: Path) -> None:
     model = small_model()
     for name in ("a", "b"):
-        save_weights(tmp_path / name, model, {"x": 1, "y": 2})
+        save_tensors(tmp_path / name, model.state_dict(), {"x": 1, "y": 2})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -70,7 +70,7 @@ def test_the_same_weights_give_the_same_file(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, damage: str, code: str) -> None:
     path = tmp_path / "w.safetensors"
-    save_weights(path, small_model(), {})
+    save_tensors(path, small_model().state_dict(), {})
     whole = path.read_bytes()
     if damage == "pickle":
         torch.save(small_model().state_dict(), path)
@@ -88,13 +88,13 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str, code: str) -> No
 def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with refused("weights.not_written", where="w.safetensors"):
-        save_weights(tmp_path / "file" / "w.safetensors", small_model(), {})
+        save_tensors(tmp_path / "file" / "w.safetensors", small_model().state_dict(), {})
 
 
 def test_a_failed_save_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
-    save_weights(tmp_path / "w", small_model(), {"old": True})
+    save_tensors(tmp_path / "w", small_model().state_dict(), {"old": True})
     with pytest.raises(ValueError, match="JSON"):
-        save_weights(tmp_path / "w", small_model(), {"loss": float("nan")})
+        save_tensors(tmp_path / "w", small_model().state_dict(), {"loss": float("nan")})
     assert load_weights(tmp_path / "w")[1] == {"old": True}
     assert os.listdir(tmp_path) == ["w"]
 
@@ -166,7 +166,7 @@ def test_a_foreign_file_without_weights_is_refused(tmp_path: Path, damage: str, 
 
 def test_the_digest_depends_on_the_values_not_on_the_file(tmp_path: Path) -> None:
     model = small_model()
-    save_weights(tmp_path / "a.safetensors", model, {"seed": 1})
+    save_tensors(tmp_path / "a.safetensors", model.state_dict(), {"seed": 1})
     torch.save({"state_dict": model.state_dict()}, tmp_path / "b.pt")
     first, second = (digest_tensors(read_weights(tmp_path / name)[0]) for name in ("a.safetensors", "b.pt"))
     assert first == second == digest_tensors(model.to(memory_format=torch.channels_last_3d).state_dict())
