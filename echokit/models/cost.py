@@ -1,4 +1,4 @@
-"""What a model costs: parameters and multiply-adds."""
+"""Count the parameters and multiply-adds of a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from echokit.models.shape import InputShape
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:
-    """Return the numbers of trainable parameters and of batch-norm statistics (running mean and variance)."""
+    """Count trainable parameters and batch-norm statistics (running mean and variance)."""
     trainable = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     running = ("running_mean", "running_var")
     statistics = sum(buffer.numel() for name, buffer in module.named_buffers() if name.endswith(running))
@@ -23,13 +23,13 @@ def count_parameters(module: nn.Module) -> tuple[int, int]:
 def multiply_adds(model: nn.Module, shapes: Mapping[str, InputShape]) -> int:
     """Count the multiply-adds of convolutions and matrix products in one forward pass of one clip.
 
-    Nothing is computed: the pass runs on shapes alone (the meta device), and the model stays as it is.
+    The pass runs on shapes alone (the meta device); nothing is computed and the model does not change.
 
     Args:
         model: An `EchoModel`.
         shapes: Of the streams of one clip.
     """
-    batch = 2  # batch norm in training mode refuses a single value
+    batch = 2  # batch norm in training mode rejects a single value
     streams = {
         name: torch.empty(batch, s.channels, s.frames, s.height, s.width, device="meta") for name, s in shapes.items()
     }
@@ -40,9 +40,9 @@ def multiply_adds(model: nn.Module, shapes: Mapping[str, InputShape]) -> int:
 
 
 def without_numbers(model: nn.Module) -> dict[str, Tensor]:
-    """The shapes of a model's whole state on the meta device, for ``functional_call``.
+    """Return a model's whole state on the meta device, for ``functional_call``.
 
-    Not of its ``state_dict`` alone: buffers that are not saved (index tables of windowed transformers) count too.
+    More than its ``state_dict``: it has also buffers that are not saved (index tables of windowed transformers).
     """
     state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}

@@ -1,4 +1,4 @@
-"""EchoModel: from streams in real units to outputs, with the normalisation inside: weights carry it."""
+"""Complete model: normalisation of the streams, backbones, fusion and head."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
+from echokit.models.fusion_modules import feature_width
 from echokit.models.norm import Norm
 from echokit.models.shape import InputShape
 
@@ -17,16 +18,16 @@ Fusion = Callable[[Mapping[str, InputShape], Backbone], nn.Module]
 
 
 class EchoModel(nn.Module):
-    """Normalise every stream, zero its padding, fuse, and answer.
+    """Normalise every stream, zero its padding, fuse, and apply the head.
 
     Under autocast the streams enter the network in its reduced dtype; the head stays in float32.
 
     Args:
-        fused: Made by a fusion: maps {stream: (B, C, T, H, W)} to (B, features); has ``features``, and may
+        fused: Built by a fusion: maps {stream: (B, C, T, H, W)} to (B, features); has ``features``, and may
             have ``streams`` (the names it reads; else all of ``norms``) and ``dropout`` (rate before the
             head; else 0).
-        outputs: Numbers to give for a clip.
-        norms: One a stream that is read; kept as buffers, and so in the weights.
+        outputs: Number of outputs a clip.
+        norms: One for each stream that is read; saved with the weights, as buffers.
 
     Attributes:
         streams: Names of the streams that are read.
@@ -37,15 +38,12 @@ class EchoModel(nn.Module):
 
     def __init__(self, fused: nn.Module, outputs: int, norms: Mapping[str, Norm]) -> None:
         super().__init__()
-        features = getattr(fused, "features", None)
-        if not isinstance(features, int):
-            raise EchokitError(
-                f"the fusion {type(fused).__name__} does not say how wide its answer is",
-                hint="set the attribute `features` to an int",
-            )
+        features = feature_width(fused, "fusion")
         self.streams: tuple[str, ...] = tuple(getattr(fused, "streams", norms))
-        if without := [name for name in self.streams if name not in norms]:
-            raise EchokitError(f"no normalisation is given for the streams {', '.join(without)}")
+        if missing := [name for name in self.streams if name not in norms]:
+            raise EchokitError(
+                f"no normalisation is given for the streams {', '.join(missing)}", code="model.missing_norm"
+            )
         for name in self.streams:
             for part in ("mean", "std"):
                 numbers = torch.tensor(getattr(norms[name], part), dtype=torch.float32)
@@ -57,20 +55,20 @@ class EchoModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def start_at(self, bias: Sequence[float]) -> None:
-        """Let the head start at given answers, such as the mean of the training values.
+        """Initialise the bias of the head, for example with the mean of the training targets.
 
         Args:
-            bias: One number an output.
+            bias: One number for each output.
         """
         with torch.no_grad():
             self.head.bias.copy_(torch.tensor(bias, dtype=torch.float32))
 
     def forward(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
-        """Answer a batch.
+        """Compute the outputs of a batch.
 
         Args:
             streams: (B, C, T, H, W) float32 in real units by name: grey 0..255, flow in pixels a frame.
-            valid: (B, T) bool by name: False where a frame is padding.
+            valid: (B, T) bool by name: False for frames of padding.
 
         Returns:
             (B, outputs) float32.
@@ -78,13 +76,13 @@ class EchoModel(nn.Module):
         return self.answer(self.encode(streams, valid))
 
     def encode(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
-        """Return (B, features) before dropout and head, in the compute dtype; arguments as `forward`."""
+        """Compute the (B, features) before dropout and head, in the compute dtype; arguments as `forward`."""
         ready = {name: self.normalise(name, streams[name], valid[name]) for name in self.streams}
         features: Tensor = self.fused(ready)
         return features
 
     def answer(self, features: Tensor) -> Tensor:
-        """(B, features) to (B, outputs) float32: dropout and head, all that trains on a frozen backbone."""
+        """Apply dropout and head to (B, features): (B, outputs) float32. Only these train on a frozen backbone."""
         with _full_precision(features.device.type):
             outputs: Tensor = self.head(self.dropout(features.float()))
         return outputs
@@ -92,14 +90,14 @@ class EchoModel(nn.Module):
     def normalise(self, name: str, stream: Tensor, valid: Tensor) -> Tensor:
         """Return ``(stream - mean) / std``, zero at the padding, in the compute dtype, channels last.
 
-        Zero is then the mean of the training clips: the padding says nothing.
+        Zero is then the mean of the training clips: the padding carries no information.
 
         Args:
             name: Of the stream.
             stream: (B, C, T, H, W) float32 in real units.
             valid: (B, T) bool.
         """
-        if valid.shape != (len(stream), stream.shape[2]):  # it would be broadcast in silence
+        if valid.shape != (len(stream), stream.shape[2]):  # it would be broadcast silently
             raise ValueError(f"valid[{name!r}] is {tuple(valid.shape)} for a stream of {tuple(stream.shape)}")
         mean, std = self.get_buffer(f"{name}_mean"), self.get_buffer(f"{name}_std")
         each = (-1, 1, 1, 1)
@@ -116,15 +114,15 @@ def build_model(
     norms: Mapping[str, Norm],
     seed: int,
 ) -> EchoModel:
-    """Build a model whose start depends on the seed alone: the global random state is neither read nor moved.
+    """Build a model with initial weights from a seed; the global random state is neither read nor changed.
 
-    The weights of 3-D convolutions lie channels last, the faster format on CPUs (max-pooling above all) and on GPUs.
+    The weights of 3-D convolutions are channels last, the faster format on CPUs (above all for max-pooling) and GPUs.
 
     Args:
         fusion: Fusion component.
         backbone: Backbone component.
         shapes: Of the streams of the clips.
-        outputs: Numbers to give for a clip, as the objective says.
+        outputs: Number of outputs a clip, from the objective.
         norms: One for each stream that the fusion reads.
         seed: Of the initial weights.
 
@@ -132,11 +130,11 @@ def build_model(
         EchokitError: Streams, sizes or norms do not fit the components.
     """
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that would reach the generators of the GPUs too, which nothing here restores.
+        # Not torch.manual_seed: it also seeds the generators of the GPUs, which fork_rng does not restore here.
         torch.default_generator.manual_seed(seed)
         model = EchoModel(fusion(shapes, backbone), outputs, norms)
     for parameter in model.parameters():
-        if parameter.ndim == 5:  # Module.to(memory_format=...) would refuse the 4-D weights of a 2-D backbone
+        if parameter.ndim == 5:  # Module.to(memory_format=...) rejects the 4-D weights of a 2-D backbone
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
     return model
 
@@ -148,5 +146,5 @@ def _compute_dtype(device: str) -> torch.dtype:
 
 
 def _full_precision(device: str) -> AbstractContextManager[object]:
-    # The meta device, on which shapes are checked and costs counted, knows no autocast.
+    # The meta device, on which shapes are checked and costs counted, has no autocast.
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

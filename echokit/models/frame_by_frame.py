@@ -1,4 +1,4 @@
-"""The torch module behind image models: every frame alone, then one vector for the clip."""
+"""Torch modules of image models: encode every frame alone, then pool over time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class FrameByFrame(nn.Module):
-    """(B, C, T, H, W) to (B, F), or (B, hidden) with an LSTM.
+    """Encode every frame and pool over time: (B, C, T, H, W) to (B, F), or (B, hidden) with an LSTM.
 
     Args:
         image: Maps (N, C, H, W) to (N, F).
@@ -26,21 +26,21 @@ class FrameByFrame(nn.Module):
 
 
 class MeanOverTime(nn.Module):
-    """The mean of the frames."""
+    """Average pooling over time."""
 
     def forward(self, frames: Tensor) -> Tensor:
         return frames.mean(1)
 
 
 class MaxOverTime(nn.Module):
-    """The largest value of each feature."""
+    """Max pooling over time."""
 
     def forward(self, frames: Tensor) -> Tensor:
         return frames.amax(1)
 
 
 class AttentionOverTime(nn.Module):
-    """The mean of the frames, weighted by how much each says (Ilse et al. 2018, arXiv:1802.04712, without the gate).
+    """Attention pooling over time (Ilse et al. 2018, arXiv:1802.04712, without the gate).
 
     Args:
         features: Of a frame.
@@ -57,7 +57,7 @@ class AttentionOverTime(nn.Module):
 
 
 class LstmOverTime(nn.Module):
-    """The last state of an LSTM that reads the frames in their order.
+    """Last hidden state of an LSTM over the frames.
 
     Args:
         features: Of a frame.

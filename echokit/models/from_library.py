@@ -1,4 +1,4 @@
-"""What every backbone component around a library's model does; light: the library is imported inside the call."""
+"""Base classes of backbones from model libraries; the library is imported only when a backbone is built."""
 
 from __future__ import annotations
 
@@ -13,68 +13,69 @@ if TYPE_CHECKING:
 
 
 class FromLibrary(ABC):
-    """A backbone around a library's model, without its head and for any number of channels.
+    """A backbone from a model library, without its head and for any number of channels.
 
     Attributes:
-        called: Name in the registry.
+        model_name: Name in the registry.
     """
 
-    called: ClassVar[str]
+    model_name: ClassVar[str]
 
     def __call__(self, shape: InputShape) -> nn.Module:
         """Build the backbone for one stream.
 
         Args:
-            shape: Of the stream, and of every clip that the module will be given.
+            shape: Of the stream, the same for every clip.
 
         Returns:
             A module mapping (B, C, T, H, W) float to (B, features), with ``features``.
 
         Raises:
-            EchokitError: The clips are too small; the message names the smallest that fits.
+            EchokitError: The clips do not fit the model; the message names a size that does.
         """
-        from echokit.models.library import fitting
+        from echokit.models.library import build_checked
 
-        return fitting(self.make, shape, self.title)
+        return build_checked(self.build, shape, self.title)
 
     def pretrained(self, tag: str) -> dict[str, Tensor]:
-        """Load trained weights of the library, in its names.
+        """Load pretrained weights of the library, under its tensor names.
 
         Args:
-            tag: As the library calls them, in small letters; ``pretrained`` means the first.
+            tag: Name of the weights in the library, in lower case; ``pretrained`` means the default ones.
 
         Raises:
-            EchokitError: There is no such tag, or no network.
+            EchokitError: There is no such tag, or the download fails.
         """
-        from echokit.models.library import trained
+        from echokit.models.library import load_pretrained
 
-        return trained(self.title, tag, self.tags())
+        return load_pretrained(self.title, tag, self.tags())
 
     @property
     def title(self) -> str:
-        """Name in messages."""
-        return self.called
+        """Return the name for messages."""
+        return self.model_name
 
     @abstractmethod
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build the backbone for clips that are known to fit."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the backbone without checking the shape."""
 
     @abstractmethod
     def tags(self) -> Mapping[str, Callable[[], Mapping[str, Tensor]]]:
-        """How each of the library's trained weights is loaded, the best known first."""
+        """Return a loader for each of the library's pretrained weights, the default first."""
 
 
 class FromTorchvision(FromLibrary):
-    """A video model of torchvision; ``called`` is its name there too."""
+    """A video model of torchvision; ``model_name`` is its name there too."""
 
     def tags(self) -> Mapping[str, Callable[[], Mapping[str, Tensor]]]:
-        """The weights that torchvision lists, such as ``kinetics400_v1``."""
+        """Return the weights of torchvision, such as ``kinetics400_v1``."""
         from functools import partial
 
         from torchvision.models import get_model_weights
 
-        every = get_model_weights(self.called)
-        ordered = [every.DEFAULT, *(weights for weights in every if weights is not every.DEFAULT)]
+        known_weights = get_model_weights(self.model_name)
+        default = known_weights.DEFAULT
+        ordered = [default, *(weights for weights in known_weights if weights is not default)]
         return {weights.name.lower(): partial(weights.get_state_dict, check_hash=True) for weights in ordered}
 
 
@@ -82,25 +83,25 @@ class FromPytorchvideo(FromLibrary):
     """A model of pytorchvideo.
 
     Attributes:
-        zoo: (tag, file of the model zoo) each.
+        zoo: Pairs of a tag and a file of the model zoo.
     """
 
     zoo: ClassVar[tuple[tuple[str, str], ...]]
 
     def __call__(self, shape: InputShape) -> nn.Module:
-        """Build the backbone for one stream, as `FromLibrary` says."""
+        """Build the backbone for one stream; see `FromLibrary`."""
         import warnings
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
             warnings.filterwarnings("ignore", message=".*torch.jit", category=DeprecationWarning)
-            import pytorchvideo.models  # noqa: F401 - compiles with what torch has deprecated
+            import pytorchvideo.models  # noqa: F401 - uses deprecated parts of torch
         return super().__call__(shape)
 
     def tags(self) -> Mapping[str, Callable[[], Mapping[str, Tensor]]]:
-        """The weights of pytorchvideo's model zoo."""
+        """Return the weights of pytorchvideo's model zoo."""
         from functools import partial
 
-        from echokit.models.library import zoo_weights
+        from echokit.models.library import download_zoo_weights
 
-        return {tag: partial(zoo_weights, file) for tag, file in self.zoo}
+        return {tag: partial(download_zoo_weights, file) for tag, file in self.zoo}

@@ -1,4 +1,4 @@
-"""How the streams of a clip become one vector of features; the torch modules are in `fusion_modules`."""
+"""Fusions of the streams of a clip into one feature vector; the torch modules are in `fusion_modules`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 
 class TwoStream:
-    """Late fusion of grey video and optical flow: a backbone each, features side by side.
+    """Two-stream late fusion: a backbone for grey video and one for optical flow, features concatenated.
 
-    Source: Simonyan and Zisserman 2014, arXiv:1406.2199, joined before the head as in the study that echokit
-    implements.
+    Source: Simonyan and Zisserman 2014, arXiv:1406.2199, concatenated before the head as in the reference study.
 
     Args:
         dropout: FC dropout: rate of fused features dropped before the head.
@@ -39,8 +38,7 @@ class TwoStream:
 
         Returns:
             A module mapping {stream: (B, C, T, H, W) float} to (B, features), with ``features``, ``streams``
-            (the names that it reads) and ``dropout`` (applied by the head's owner, so that the features
-            themselves stay exact).
+            (the names that it reads) and ``dropout`` (applied by `EchoModel` before the head).
 
         Raises:
             EchokitError: A stream is missing or unknown.
@@ -51,17 +49,21 @@ class TwoStream:
             raise EchokitError(
                 "two_stream needs the streams video and flow, and there is no flow",
                 hint="add optical_flow to preprocess, or use single_stream",
+                code="fusion.missing_stream",
             )
         if set(shapes) != set(self.streams):
-            raise EchokitError(f"two_stream needs exactly the streams video and flow, not {', '.join(sorted(shapes))}")
+            raise EchokitError(
+                f"two_stream needs exactly the streams video and flow, not {', '.join(sorted(shapes))}",
+                code="fusion.other_streams",
+            )
         return Concatenate({name: backbone(shapes[name]) for name in self.streams}, self.dropout)
 
 
 class SingleStream:
-    """One stream through one backbone; other streams of the clip are left out.
+    """One stream through one backbone; other streams of the clip are ignored.
 
     Args:
-        stream: Name of the stream: ``video``, or ``flow`` where preprocess has optical_flow.
+        stream: Name of the stream: ``video``, or ``flow`` if preprocess has optical_flow.
         dropout: FC dropout: rate of features dropped before the head.
     """
 
@@ -77,7 +79,7 @@ class SingleStream:
             backbone: Called once.
 
         Returns:
-            A module as that of `TwoStream`.
+            A module like that of `TwoStream`.
 
         Raises:
             EchokitError: The clips have no such stream.
@@ -85,6 +87,10 @@ class SingleStream:
         from echokit.models.fusion_modules import Concatenate
 
         if self.stream not in shapes:
-            flow = "add optical_flow to preprocess" if self.stream == "flow" else did_you_mean(self.stream, shapes)
-            raise EchokitError(f"there is no stream {self.stream!r}, only {', '.join(sorted(shapes))}", hint=flow)
+            hint = "add optical_flow to preprocess" if self.stream == "flow" else did_you_mean(self.stream, shapes)
+            raise EchokitError(
+                f"there is no stream {self.stream!r}, only {', '.join(sorted(shapes))}",
+                hint=hint,
+                code="fusion.missing_stream",
+            )
         return Concatenate({self.stream: backbone(shapes[self.stream])}, self.dropout)

@@ -1,4 +1,4 @@
-"""The torch module behind the fusions."""
+"""Torch module of the fusions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from echokit.errors import EchokitError
 
 
 class Concatenate(nn.Module):
-    """Features of every stream's backbone, side by side in the order given.
+    """Concatenate the features of every stream's backbone, in the order given.
 
     Args:
         backbones: One a stream, each with an int ``features``.
-        dropout: Rate of fused features to drop before the head; only told, not applied here.
+        dropout: Rate of fused features to drop before the head; `EchoModel` applies it.
 
     Attributes:
-        streams: Names of the streams that are read.
+        streams: Names of the streams that it reads.
         features: Sum over the backbones.
         dropout: As given.
     """
@@ -27,18 +27,28 @@ class Concatenate(nn.Module):
         super().__init__()
         self.backbones = nn.ModuleDict(backbones)
         self.streams = tuple(backbones)
-        self.features = sum(_width(backbone) for backbone in backbones.values())
+        self.features = sum(feature_width(backbone, "backbone") for backbone in backbones.values())
         self.dropout = dropout
 
     def forward(self, streams: Mapping[str, Tensor]) -> Tensor:
         return torch.cat([self.backbones[name](streams[name]) for name in self.streams], dim=1)
 
 
-def _width(backbone: nn.Module) -> int:
-    features = getattr(backbone, "features", None)
+def feature_width(module: nn.Module, kind: str) -> int:
+    """Return the number of features of a module.
+
+    Args:
+        module: A backbone or a fusion with an int ``features``.
+        kind: What it is, for the message.
+
+    Raises:
+        EchokitError: ``features`` is missing or no int.
+    """
+    features = getattr(module, "features", None)
     if not isinstance(features, int):
         raise EchokitError(
-            f"the backbone {type(backbone).__name__} does not say how wide its answer is",
+            f"the {kind} {type(module).__name__} does not declare its number of features",
             hint="set the attribute `features` to an int",
+            code="model.no_features",
         )
     return features

@@ -1,4 +1,4 @@
-"""Norm: how one stream is normalised before the network sees it."""
+"""Normalisation of a stream before the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Norm:
 
     Attributes:
         mean: Subtracted first.
-        std: Divided by then.
+        std: Divisor of the difference.
 
     Raises:
         DataError: A number is not finite, or a standard deviation is not above zero (a constant stream).
@@ -31,11 +31,12 @@ class Norm:
             for mean, std in zip(self.mean, self.std, strict=True)
         ):
             raise DataError(
-                f"a stream can not be normalised with mean {self.mean} and standard deviation {self.std}",
+                f"a stream cannot be normalised with mean {self.mean} and standard deviation {self.std}",
                 hint="the training clips are constant or damaged; look at them, or use raw normalisation",
+                code="norm.not_usable",
             )
 
 
 def raw(channels: int) -> Norm:
-    """The normalisation that changes nothing, as in the study's first stage."""
+    """Return the normalisation that changes nothing, as in the first stage of the reference study."""
     return Norm((0.0,) * channels, (1.0,) * channels)

@@ -1,4 +1,4 @@
-"""The torch modules of the pre-activation 3D ResNet, which `echokit.models.preact_resnet` describes."""
+"""Torch modules of the pre-activation 3D ResNet; see `echokit.models.preact_resnet`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CUT_DEVIATION = 0.87962566103423978  # standard deviation of a standard normal c
 
 
 class Residual(nn.Module):
-    """``body(x) + shortcut(x)``: the sum is left without an activation, the next unit begins with one.
+    """Residual block ``body(x) + shortcut(x)``; the next unit begins with the activation of the sum.
 
     Args:
         body: The convolutions.
@@ -28,12 +28,12 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.body(x)
-        out += self.shortcut(x)  # in place is safe: a convolution does not need its output to go backward
+        out += self.shortcut(x)  # in place is safe: the backward pass of a convolution does not need its output
         return out
 
 
 class PreActResNet3D(nn.Module):
-    """(B, channels, T, H, W) to (B, features).
+    """Pre-activation 3D ResNet: (B, channels, T, H, W) to (B, features).
 
     Args:
         channels: Channels of the stream.
@@ -44,7 +44,7 @@ class PreActResNet3D(nn.Module):
         dropout: Rate between the ReLU and the convolution of every unit.
 
     Attributes:
-        features: Width of the answer.
+        features: Number of features.
     """
 
     def __init__(self, channels: int, blocks: Sequence[int], *, bottleneck: bool, width: int, dropout: float) -> None:
@@ -64,9 +64,9 @@ class PreActResNet3D(nn.Module):
             stage_blocks = []
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
-                active = stage > 0 or index > 0  # the stem has normalised and activated for the very first block
-                make = _bottleneck_block if bottleneck else _basic_block
-                block, width = make(width, filters, stride, active, dropout)
+                active = stage > 0 or index > 0  # the stem has normalised and activated the input of the first block
+                build_block = _bottleneck_block if bottleneck else _basic_block
+                block, width = build_block(width, filters, stride, active, dropout)
                 stage_blocks.append(block)
             stages.append(nn.Sequential(*stage_blocks))
         self.stages = nn.Sequential(*stages)
@@ -101,7 +101,7 @@ def _unit(width: int, filters: int, kernel: int, stride: int, active: bool, drop
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if active:
         layers["norm"] = nn.BatchNorm3d(width)
-        layers["relu"] = nn.ReLU(inplace=True)  # overwrites the output of BN, which needs only its input to go backward
+        layers["relu"] = nn.ReLU(inplace=True)  # overwrites the output of BN, whose backward pass needs only its input
         if dropout:
             layers["dropout"] = nn.Dropout(dropout)
     layers["conv"] = nn.Conv3d(width, filters, kernel, stride=stride, padding=kernel // 2)
@@ -115,7 +115,7 @@ def _shortcut(width: int, filters: int, stride: int) -> nn.Module:
 
 
 def _initialise(module: nn.Module) -> None:
-    """He normal with fan-in as Keras draws it: cut at two standard deviations, the variance kept."""
+    """Draw He normal weights (fan-in) as Keras does: truncated at two standard deviations, variance preserved."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv3d):
             fan_in = layer.weight[0].numel()
@@ -127,7 +127,7 @@ def _initialise(module: nn.Module) -> None:
 
 
 def _draw_cut_normal(numbers: Tensor) -> None:
-    """Fill (n,) with standard normal numbers, each drawn again until it lies within two deviations.
+    """Fill (n,) with standard normal numbers truncated at two deviations, by rejection.
 
     The same distribution as ``nn.init.trunc_normal_``, ten times as fast on a CPU.
     """

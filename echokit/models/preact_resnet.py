@@ -1,4 +1,4 @@
-"""The study's pre-activation 3D ResNets: which one, how deep; the torch modules are in `preact_blocks`."""
+"""Pre-activation 3D ResNets of the reference study; the torch modules are in `preact_blocks`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ SMALLEST_SIDE = 16  # the stem and three stages halve a picture four times
 
 
 class PreActResNet:
-    """A 3D pre-activation ResNet; its subclasses are the depths.
+    """Pre-activation 3D ResNet; subclasses set the depth.
 
     7x7x7 convolution of stride 2 with 64 filters, BN, ReLU, 3x3x3 max-pool of stride 1; four stages of 64,
     128, 256 and 512 filters, stages 2 to 4 halving time and space; BN, ReLU and global average pool at the
-    end. Every convolution has a bias and the He normal start of Keras; a shortcut is a bare 1x1x1 convolution
+    end. Every convolution has a bias and the He normal initialisation of Keras; a shortcut is a bare 1x1x1 convolution
     where the shape changes, else the identity. Source: He et al. 2016, arXiv:1603.05027, in the form of the
-    two-stream study that echokit implements.
+    reference study.
 
-    Three things are torch's rather than Keras's. BN statistics move by 0.1 a step with eps 1e-5, not 0.01 and
-    1e-3: after the 100 to 1000 steps of a run on a small cohort, Keras's would still hold up to 37 % of their
-    start. The padding of strided convolutions is symmetric. Ties in the max-pool go to one position.
+    Three things follow torch instead of Keras. BN has momentum 0.1 and eps 1e-5, not 0.01 and 1e-3: after the 100
+    to 1000 steps of a run on a small cohort, Keras's statistics would still hold up to 37 % of their initial
+    values. The padding of strided convolutions is symmetric. Ties in the max-pool go to one position.
 
     Args:
-        width: Filters of the stem; the four stages have 1, 2, 4 and 8 times as many. The study's is 64.
+        width: Filters of the stem; the four stages have 1, 2, 4 and 8 times as many. 64 in the reference study.
         dropout: CNN dropout: rate of single activations dropped between ReLU and convolution in every
             residual unit.
     """
@@ -51,7 +51,7 @@ class PreActResNet:
         """Build the backbone for one stream.
 
         Args:
-            shape: Of the stream; its channels fix the weights, its size is only checked.
+            shape: Of the stream; its channels determine the weights, its size is only checked.
 
         Returns:
             A module mapping (B, C, T, H, W) float to (B, features), with ``features`` (8 times the
@@ -67,6 +67,7 @@ class PreActResNet:
                 f"clips of {shape.frames} frames of {shape.height}x{shape.width} pixels are too small for "
                 f"{type(self).__name__}: the smallest is 1 frame of {SMALLEST_SIDE}x{SMALLEST_SIDE}",
                 hint="give resize a larger size, or clip more frames",
+                code="model.clip_too_small",
             )
         return PreActResNet3D(
             shape.channels, self.blocks, bottleneck=self.bottleneck, width=self.width, dropout=self.dropout
@@ -74,35 +75,35 @@ class PreActResNet:
 
 
 class ResNet18(PreActResNet):
-    """The study's 3D pre-activation ResNet with 18 layers: 512 features, 33 million parameters a stream."""
+    """Pre-activation 3D ResNet-18 of the reference study: 512 features, 33 million parameters a stream."""
 
     blocks = (2, 2, 2, 2)
     bottleneck = False
 
 
 class ResNet34(PreActResNet):
-    """The 3D pre-activation ResNet with 34 layers: 512 features, 64 million parameters a stream."""
+    """Pre-activation 3D ResNet-34: 512 features, 64 million parameters a stream."""
 
     blocks = (3, 4, 6, 3)
     bottleneck = False
 
 
 class ResNet50(PreActResNet):
-    """The 3D pre-activation ResNet with 50 layers: 2048 features, 46 million parameters a stream."""
+    """Pre-activation 3D ResNet-50: 2048 features, 46 million parameters a stream."""
 
     blocks = (3, 4, 6, 3)
     bottleneck = True
 
 
 class ResNet101(PreActResNet):
-    """The 3D pre-activation ResNet with 101 layers: 2048 features, 85 million parameters a stream."""
+    """Pre-activation 3D ResNet-101: 2048 features, 85 million parameters a stream."""
 
     blocks = (3, 4, 23, 3)
     bottleneck = True
 
 
 class ResNet152(PreActResNet):
-    """The study's 3D pre-activation ResNet with 152 layers: 2048 features, 117 million parameters a stream."""
+    """Pre-activation 3D ResNet-152 of the reference study: 2048 features, 117 million parameters a stream."""
 
     blocks = (3, 8, 36, 3)
     bottleneck = True

@@ -1,4 +1,4 @@
-"""pytorchvideo's multiscale vision transformer."""
+"""Multiscale vision transformer of pytorchvideo."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
     from echokit.models.shape import InputShape
 
-DOUBLED = (1, 3, 14)  # blocks from which on the width is doubled and the picture halved
+DOUBLED = (1, 3, 14)  # blocks that double the width and halve the picture
 
 
 class MViT(FromPytorchvideo):
-    """pytorchvideo's MViT base: 8 times its width as features, 36 million parameters a stream at its width of 96.
+    """MViT-B of pytorchvideo: 768 features and 36 million parameters a stream at its default width.
 
-    It learns a position for every patch, so its weights fit clips of one size; those trained on 16 frames of 224x224
-    lose their positions at another size, and the report says so. Source: Fan et al. 2021, Multiscale vision
+    It learns a position embedding for every patch, so its weights fit clips of one size; those trained on 16 frames of
+    224x224 lose the positions at another size, as the weight report shows. Source: Fan et al. 2021, Multiscale vision
     transformers, arXiv:2104.11227.
 
     Args:
-        width: Of a patch's embedding. Trained weights have 96.
-        stochastic_depth: Rate at which the last block is left out in training; earlier ones proportionally less.
+        width: Of the patch embedding; there are 8 times as many features. Pretrained weights have 96.
+        stochastic_depth: Rate at which the last block is skipped in training; earlier ones proportionally less.
     """
 
-    called = "mvit"
+    model_name = "mvit"
     zoo = (
         ("kinetics400", "kinetics/MVIT_B_16x4.pyth"),
         ("kinetics400_32x3", "kinetics/MVIT_B_32x3_f294077834.pyth"),
@@ -43,15 +43,15 @@ class MViT(FromPytorchvideo):
         self.width = width
         self.stochastic_depth = stochastic_depth
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it for clips of exactly this size."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the transformer for clips of exactly this size."""
         from pytorchvideo.models import create_multiscale_vision_transformers
         from pytorchvideo.models.head import SequencePool
 
-        from echokit.models.library import LibraryBackbone, patches
+        from echokit.models.library import LibraryBackbone, count_patches
 
         step = (2, 4, 4)
-        frames, height, width = patches(shape, step)
+        frames, height, width = count_patches(shape, step)
         body = create_multiscale_vision_transformers(
             spatial_size=(height * step[1], width * step[2]),
             temporal_size=frames * step[0],

@@ -1,4 +1,4 @@
-"""pytorchvideo's ResNets: Slow, C2D, I3D, channel-separated and R(2+1)D, each with bottleneck blocks."""
+"""Bottleneck ResNets of pytorchvideo: Slow, C2D, I3D, CSN and R(2+1)D."""
 
 from __future__ import annotations
 
@@ -16,55 +16,53 @@ if TYPE_CHECKING:
 
 
 class BottleneckResNet(FromPytorchvideo):
-    """A ResNet of pytorchvideo with 32 times its width as features; its subclasses say where time is convolved.
+    """Bottleneck ResNet of pytorchvideo with 32 times its width as features; subclasses set the temporal convolutions.
 
     Args:
-        width: Filters of the stem; the stages end with 4, 8, 16 and 32 times as many. Trained weights have 64.
+        width: Filters of the stem; the stages end with 4, 8, 16 and 32 times as many. Pretrained weights have 64.
     """
 
     def __init__(self, *, width: Annotated[int, Field(ge=1)] = 64) -> None:
         self.width = width
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it; the shape's channels fix the weights."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the network for the channels of the shape."""
         from echokit.models.library import LibraryBackbone
 
-        body = self.network(input_channel=shape.channels, stem_dim_out=self.width)
+        body = self._network(input_channel=shape.channels, stem_dim_out=self.width)
         body.blocks = body.blocks[:-1]  # without the head
         return LibraryBackbone(body, 32 * self.width)
 
     @abstractmethod
-    def network(self, **size: int) -> Any:
-        """pytorchvideo's network."""
+    def _network(self, **size: int) -> Any:
+        """Build pytorchvideo's network with ``input_channel`` and ``stem_dim_out``."""
 
 
 class SlowR50(BottleneckResNet):
-    """The Slow pathway of SlowFast alone, 50 layers: time is convolved in the last two stages; 32 million parameters.
+    """Slow pathway of SlowFast, ResNet-50: temporal convolutions in stages 3 and 4; 32 million parameters a stream.
 
     Source: Feichtenhofer et al. 2019, SlowFast, arXiv:1812.03982.
     """
 
-    called = "slow_r50"
+    model_name = "slow_r50"
     zoo = (("kinetics400", "kinetics/SLOW_8x8_R50.pyth"),)
 
-    def network(self, **size: int) -> Any:
-        """pytorchvideo's network."""
+    def _network(self, **size: int) -> Any:
         from pytorchvideo.models import create_resnet
 
         return create_resnet(stem_conv_kernel_size=(1, 7, 7), **size)
 
 
 class C2DR50(BottleneckResNet):
-    """A ResNet of 50 layers frame by frame, pooled over time after the first stage; 24 million parameters a stream.
+    """2D ResNet-50 on every frame with max pooling over time after the first stage; 24 million parameters a stream.
 
-    Source: Wang et al. 2018, Non-local neural networks, arXiv:1711.07971, where it is the baseline.
+    Source: Wang et al. 2018, Non-local neural networks, arXiv:1711.07971, where it is the C2D baseline.
     """
 
-    called = "c2d_r50"
+    model_name = "c2d_r50"
     zoo = (("kinetics400", "kinetics/C2D_8x8_R50.pyth"),)
 
-    def network(self, **size: int) -> Any:
-        """pytorchvideo's network."""
+    def _network(self, **size: int) -> Any:
         from pytorchvideo.models import create_resnet
         from torch import nn
 
@@ -77,16 +75,15 @@ class C2DR50(BottleneckResNet):
 
 
 class I3DR50(BottleneckResNet):
-    """I3D with 50 layers: convolutions in time in every second block; 27 million parameters a stream.
+    """Inflated 3D ResNet-50 (I3D): temporal convolutions in every second block; 27 million parameters a stream.
 
     Source: Carreira and Zisserman 2017, Quo vadis, action recognition?, arXiv:1705.07750.
     """
 
-    called = "i3d_r50"
+    model_name = "i3d_r50"
     zoo = (("kinetics400", "kinetics/I3D_8x8_R50.pyth"),)
 
-    def network(self, **size: int) -> Any:
-        """pytorchvideo's network."""
+    def _network(self, **size: int) -> Any:
         from pytorchvideo.models import create_resnet
         from torch import nn
 
@@ -100,16 +97,15 @@ class I3DR50(BottleneckResNet):
 
 
 class CSNR101(BottleneckResNet):
-    """The channel-separated network with 101 layers: every 3D convolution is depthwise; 21 million parameters a stream.
+    """Channel-separated ResNet-101 (CSN): depthwise 3D convolutions; 21 million parameters a stream.
 
     Source: Tran et al. 2019, Video classification with channel-separated convolutional networks, arXiv:1904.02811.
     """
 
-    called = "csn_r101"
+    model_name = "csn_r101"
     zoo = (("kinetics400", "kinetics/CSN_32x2_R101.pyth"),)
 
-    def network(self, **size: int) -> Any:
-        """pytorchvideo's network."""
+    def _network(self, **size: int) -> Any:
         from pytorchvideo.models import create_csn
         from torch import nn
 
@@ -117,16 +113,15 @@ class CSNR101(BottleneckResNet):
 
 
 class R2Plus1DR50(BottleneckResNet):
-    """R(2+1)D with 50 layers: every 3D convolution is one in space and one in time; 27 million parameters a stream.
+    """R(2+1)D-50: 3D convolutions factorised into space and time; 27 million parameters a stream.
 
     Source: Tran et al. 2018, A closer look at spatiotemporal convolutions for action recognition, arXiv:1711.11248.
     """
 
-    called = "r2plus1d_r50"
+    model_name = "r2plus1d_r50"
     zoo = (("kinetics400", "kinetics/R2PLUS1D_16x4_R50.pyth"),)
 
-    def network(self, **size: int) -> Any:
-        """pytorchvideo's network."""
+    def _network(self, **size: int) -> Any:
         from pytorchvideo.models.r2plus1d import create_r2plus1d
 
         return create_r2plus1d(**size)

@@ -1,4 +1,4 @@
-"""pytorchvideo's SlowFast: a wide path that sees few frames and a narrow one that sees all of them."""
+"""SlowFast of pytorchvideo: a wide pathway on few frames and a narrow one on all frames."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class SlowFastR50(FromPytorchvideo):
-    """SlowFast with 50 layers: 2304 features, 34 million parameters a stream.
+    """SlowFast-R50: 2304 features, 34 million parameters a stream.
 
     Source: Feichtenhofer et al. 2019, SlowFast, arXiv:1812.03982.
 
     Args:
-        alpha: The slow path sees every so many frames, from the first on.
-        width: Filters of the slow path's stem; the fast path has an eighth. Trained weights have 64.
+        alpha: Temporal stride of the slow pathway, from the first frame on.
+        width: Filters of the slow pathway's stem; the fast pathway has an eighth. Pretrained weights have 64.
     """
 
-    called = "slowfast_r50"
+    model_name = "slowfast_r50"
     zoo = (("kinetics400", "kinetics/SLOWFAST_8x8_R50.pyth"),)
 
     def __init__(
@@ -36,8 +36,8 @@ class SlowFastR50(FromPytorchvideo):
         self.alpha = alpha
         self.width = width
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it; the shape's channels fix the weights."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the network for the channels of the shape."""
         from pytorchvideo.models import create_slowfast
         from torch import nn
 

@@ -1,4 +1,4 @@
-"""pytorchvideo's X3D: small networks of depthwise convolutions, grown along one axis at a time."""
+"""X3D of pytorchvideo: small networks of depthwise convolutions, expanded along one axis at a time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class X3D(FromPytorchvideo):
-    """An X3D: 2048 features; its subclasses differ in depth and in the clips that their trained weights saw.
+    """X3D with 2048 features; subclasses differ in depth and in the clips of their pretrained weights.
 
-    XS, S and M are one network of 3 million parameters a stream, trained on 4 frames of 160, 13 of 160 and 16 of 224;
-    L is deeper. Source: Feichtenhofer 2020, X3D, arXiv:2004.04730.
+    XS, S and M are one network of 3 million parameters a stream, pretrained on 4 frames of 160 pixels, 13 of 160 and 16
+    of 224; L is deeper. Source: Feichtenhofer 2020, X3D, arXiv:2004.04730.
 
     Args:
-        width_factor: Of all filters.
-        depth_factor: Of the blocks in a stage.
+        width_factor: Multiplier of all filters.
+        depth_factor: Multiplier of the blocks in a stage.
     """
 
     def __init__(
@@ -34,8 +34,8 @@ class X3D(FromPytorchvideo):
         self.width_factor = width_factor
         self.depth_factor = depth_factor
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it; the shape's channels fix the weights."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the network for the channels of the shape."""
         from collections import OrderedDict
 
         from pytorchvideo.models.x3d import create_x3d
@@ -51,30 +51,30 @@ class X3D(FromPytorchvideo):
 
 
 class X3DXS(X3D):
-    """pytorchvideo's X3D-XS: 2048 features, 3 million parameters a stream."""
+    """X3D-XS: 2048 features, 3 million parameters a stream."""
 
-    called = "x3d_xs"
+    model_name = "x3d_xs"
     zoo = (("kinetics400", "kinetics/X3D_XS.pyth"),)
 
 
 class X3DS(X3D):
-    """pytorchvideo's X3D-S: 2048 features, 3 million parameters a stream."""
+    """X3D-S: 2048 features, 3 million parameters a stream."""
 
-    called = "x3d_s"
+    model_name = "x3d_s"
     zoo = (("kinetics400", "kinetics/X3D_S.pyth"),)
 
 
 class X3DM(X3D):
-    """pytorchvideo's X3D-M: 2048 features, 3 million parameters a stream."""
+    """X3D-M: 2048 features, 3 million parameters a stream."""
 
-    called = "x3d_m"
+    model_name = "x3d_m"
     zoo = (("kinetics400", "kinetics/X3D_M.pyth"),)
 
 
 class X3DL(X3D):
-    """pytorchvideo's X3D-L: 2048 features, 5 million parameters a stream."""
+    """X3D-L: 2048 features, 5 million parameters a stream."""
 
-    called = "x3d_l"
+    model_name = "x3d_l"
     zoo = (("kinetics400", "kinetics/X3D_L.pyth"),)
 
     def __init__(

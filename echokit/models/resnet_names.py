@@ -1,4 +1,4 @@
-"""How video resnets call the layers of the image resnets of torchvision and timm."""
+"""Tensor names of video ResNets for the image ResNets of torchvision and timm."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-_Dialect = tuple[tuple[str, str], ...]
+_Renaming = tuple[tuple[str, str], ...]
 
 
-def _of_pytorchvideo(stages: str) -> _Dialect:
-    """Its resnets, whose stages are the blocks of these numbers."""
+def _of_pytorchvideo(stages: str) -> _Renaming:
+    """Return the names in a ResNet of pytorchvideo; ``stages`` are the numbers of its residual stages."""
     numbered = zip("123", "abc", strict=True)
     return (
         (r"^conv1\.", "blocks.0.conv."),
@@ -24,7 +24,7 @@ def _of_pytorchvideo(stages: str) -> _Dialect:
     )
 
 
-_VIDEO_RESNETS: tuple[_Dialect, ...] = (
+_VIDEO_RESNETS: tuple[_Renaming, ...] = (
     (  # torchvision's
         (r"^conv1\.", "stem.0."),
         (r"^bn1\.", "stem.1."),
@@ -32,16 +32,16 @@ _VIDEO_RESNETS: tuple[_Dialect, ...] = (
         (r"^(layer\d\.\d+)\.bn(\d)\.", r"\1.conv\2.1."),
     ),
     _of_pytorchvideo("1234"),
-    _of_pytorchvideo("1345"),  # a pooling over time is the second block
+    _of_pytorchvideo("1345"),  # its second block is a pooling over time
 )
 
 
 def video_names(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """Yield tensors of an image resnet under the names of each library's video resnets."""
-    for dialect in _VIDEO_RESNETS:
+    """Yield the tensors of an image ResNet under the names of each kind of video ResNet."""
+    for renaming in _VIDEO_RESNETS:
         named = {}
         for name, tensor in tensors.items():
-            for pattern, said in dialect:
-                name = re.sub(pattern, said, name)
+            for pattern, replacement in renaming:
+                name = re.sub(pattern, replacement, name)
             named[name] = tensor
         yield named

@@ -1,4 +1,4 @@
-"""WeightSettings: ``model.weights`` of a recipe; light, as checking a recipe imports no torch."""
+"""Settings of ``model.weights`` in a recipe; without torch, so that a recipe is checked fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILES = (".safetensors", ".pt", ".pth", ".pyth", ".ckpt", ".tar")
 
 
 class WeightSettings(BaseModel):
-    """Where the weights of a model start; a bare text stands for ``{use: text}``."""
+    """Source of the initial weights of a model; plain text is short for ``{use: text}``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,19 +24,20 @@ class WeightSettings(BaseModel):
         ),
     ]
     head: Annotated[
-        Literal["new", "keep"], Field(description="new: the last layer starts anew; keep: it is loaded too.")
+        Literal["new", "keep"],
+        Field(description="new: the last layer is initialised at random; keep: it is loaded too."),
     ] = "new"
     norm: Annotated[
         Literal["keep", "new"],
         Field(
-            description="keep: clips are normalised as where the weights were trained, if their file says how; "
-            "new: by the training part of this run."
+            description="keep: clips are normalised as in the training of the weights, if their file has the numbers; "
+            "new: by the training set of this run."
         ),
     ] = "keep"
 
     @field_validator("use")
     @classmethod
-    def _said(cls, use: str) -> str:
+    def _check_use(cls, use: str) -> str:
         if use.startswith(RUN) and not re.fullmatch(r"run:[^#]*[^#/\s][^#]*(#fold-\d+)?", use):
             raise ValueError("write run:NAME, run:NAME#fold-2 or run:DIRECTORY")
         if not use.strip():
@@ -45,18 +46,18 @@ class WeightSettings(BaseModel):
 
     @property
     def kind(self) -> Literal["run", "file", "tag"]:
-        """What `use` names."""
+        """Return what `use` names."""
         if self.use.startswith(RUN):
             return "run"
         return "file" if "/" in self.use or self.use.lower().endswith(FILES) else "tag"
 
     @property
     def run(self) -> str:
-        """Name or directory of the run."""
+        """Return the name or directory of the run."""
         return self.use.removeprefix(RUN).partition("#")[0]
 
     @property
     def fold(self) -> int | None:
-        """The fold that was chosen, or None."""
-        chosen = self.use.partition("#fold-")[2]
-        return int(chosen) if self.kind == "run" and chosen else None
+        """Return the number of the fold, if given."""
+        number = self.use.partition("#fold-")[2]
+        return int(number) if self.kind == "run" and number else None

@@ -1,4 +1,4 @@
-"""InputShape: what a backbone is told about the clips it will see."""
+"""Shape of the clips that a backbone is built for."""
 
 from __future__ import annotations
 

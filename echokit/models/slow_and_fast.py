@@ -1,4 +1,4 @@
-"""The torch module behind SlowFast."""
+"""Torch module of SlowFast."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 
 class SlowAndFast(nn.Module):
-    """Give a network of two paths every frame for the fast and every few for the slow one.
+    """Feed the frames to a two-pathway network: all to the fast one, every ``alpha``-th to the slow one.
 
     Args:
         paths: Called with [slow, fast] clips.
-        alpha: Frames of the fast path for one of the slow path.
+        alpha: Temporal stride of the slow pathway.
     """
 
     def __init__(self, paths: nn.Module, alpha: int) -> None:

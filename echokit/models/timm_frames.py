@@ -1,4 +1,4 @@
-"""Any image model of timm, frame by frame, with pooling over time."""
+"""Image models of timm on every frame, with pooling over time."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
 
 class Timm(FromLibrary):
-    """An image model of timm on every frame, then pooling over time.
+    """Image model of timm on every frame, followed by pooling over time.
 
     Source: Wightman 2019, PyTorch image models. A transformer is built for the size of the clips.
 
     Args:
         name: In timm: ``resnet18``, ``convnext_tiny``, ``vit_small_patch16_224``, ...
-        pooling: mean and max of the frames, attention (a learned weight for each), or lstm (reads them in order).
-        hidden: Features that the LSTM gives; of no effect otherwise.
-        stochastic_depth: Rate at which the last block is left out in training, for models that can; null: timm's own.
+        pooling: mean or max over the frames, attention (a learned weight for each), or lstm (depends on their order).
+        hidden: Hidden size of the LSTM; of no effect otherwise.
+        stochastic_depth: Rate at which the last block is skipped in training, if the model supports it; null: timm's
+            default.
     """
 
-    called = "timm"
+    model_name = "timm"
 
     def __init__(
         self,
@@ -44,10 +45,10 @@ class Timm(FromLibrary):
         self.stochastic_depth = stochastic_depth
 
     def __call__(self, shape: InputShape) -> nn.Module:
-        """Build the backbone for one stream, as `FromLibrary` says.
+        """Build the backbone for one stream; see `FromLibrary`.
 
         Raises:
-            EchokitError: timm has no such model, or it does not take the clips.
+            EchokitError: timm has no such model, or the clips do not fit it.
         """
         import timm
 
@@ -56,16 +57,17 @@ class Timm(FromLibrary):
                 f"timm has no model {self.name!r}",
                 hint=did_you_mean(self.name, timm.list_models()) or "timm.list_models() names them",
                 where="model.backbone.name",
+                code="timm.unknown_model",
             )
         return super().__call__(shape)
 
     @property
     def title(self) -> str:
-        """``timm`` and the model's name."""
+        """Return ``timm`` and the model's name."""
         return f"timm's {self.name}"
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it; a transformer for exactly this picture."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the model; a transformer for exactly this picture size."""
         import timm
 
         from echokit.models.frame_by_frame import FrameByFrame
@@ -83,7 +85,7 @@ class Timm(FromLibrary):
         return LibraryBackbone(body, self.hidden if self.pooling == "lstm" else features)
 
     def tags(self) -> Mapping[str, Callable[[], Mapping[str, Tensor]]]:
-        """The weights that timm lists for the model, such as ``a1_in1k``; its own choice first."""
+        """Return the weights of timm for the model, such as ``a1_in1k``; its default first."""
         from functools import partial
 
         import timm
@@ -92,10 +94,10 @@ class Timm(FromLibrary):
             state: Mapping[str, Tensor] = timm.create_model(f"{self.name}.{tag}", pretrained=True).state_dict()
             return state
 
-        every = [name.partition(".")[2] for name in timm.list_pretrained(f"{self.name}.*")]
+        known_tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{self.name}.*")]
         published = timm.get_pretrained_cfg(self.name)
-        first = published.tag if published is not None else None
-        return {tag: partial(load, tag) for tag in sorted(every, key=lambda tag: tag != first)}
+        default = published.tag if published is not None else None
+        return {tag: partial(load, tag) for tag in sorted(known_tags, key=lambda tag: tag != default)}
 
     def _pool(self, features: int) -> nn.Module:
         from echokit.models.frame_by_frame import AttentionOverTime, LstmOverTime, MaxOverTime, MeanOverTime

@@ -1,4 +1,4 @@
-"""torchvision's 3D ResNets of 18 layers: whole 3D, mixed, and split into space and time."""
+"""Video ResNet-18s of torchvision: 3D, mixed 3D and 2D, and factorised R(2+1)D."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class VideoResNet(FromTorchvision):
-    """A 3D ResNet of torchvision with 18 layers and 512 features; its subclasses say how space and time are convolved.
+    """Video ResNet-18 of torchvision with 512 features; subclasses set the kind of convolution.
 
     Source: Tran et al. 2018, A closer look at spatiotemporal convolutions for action recognition, arXiv:1711.11248.
     """
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it; the shape's channels fix the weights."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the network for the channels of the shape."""
         from torch import nn
         from torchvision.models import get_model
 
         from echokit.models.library import LibraryBackbone, take_channels
 
-        body = get_model(self.called, weights=None)
+        body = get_model(self.model_name, weights=None)
         features = body.fc.in_features
         body.fc = nn.Identity()
         take_channels(body, shape.channels)
@@ -33,18 +33,18 @@ class VideoResNet(FromTorchvision):
 
 
 class R3D18(VideoResNet):
-    """torchvision's 3D ResNet with 18 layers: 512 features, 33 million parameters a stream."""
+    """3D ResNet-18: 512 features, 33 million parameters a stream."""
 
-    called = "r3d_18"
+    model_name = "r3d_18"
 
 
 class MC318(VideoResNet):
-    """torchvision's mixed ResNet, 3D early and 2D later: 512 features, 11 million parameters a stream."""
+    """Mixed convolutions, 3D early and 2D late (MC3-18): 512 features, 11 million parameters a stream."""
 
-    called = "mc3_18"
+    model_name = "mc3_18"
 
 
 class R2Plus1D18(VideoResNet):
-    """torchvision's R(2+1)D with 18 layers, the backbone of echonet/dynamic: 512 features, 31 million parameters."""
+    """R(2+1)D-18, the backbone of EchoNet-Dynamic: 512 features, 31 million parameters a stream."""
 
-    called = "r2plus1d_18"
+    model_name = "r2plus1d_18"

@@ -1,4 +1,4 @@
-"""torchvision's S3D: an inception network whose convolutions are split into space and time."""
+"""S3D of torchvision: an Inception network with convolutions factorised into space and time."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class S3D(FromTorchvision):
-    """torchvision's S3D: 1024 features, 8 million parameters a stream.
+    """Separable 3D Inception network (S3D): 1024 features, 8 million parameters a stream.
 
-    Source: Xie et al. 2018, Rethinking spatiotemporal feature learning, arXiv:1712.04851. The batch-norm statistics
-    move by 0.1 a step; with torchvision's 0.001 they would still hold a third of their start after 1000 steps.
+    Source: Xie et al. 2018, Rethinking spatiotemporal feature learning, arXiv:1712.04851. The batch-norm momentum
+    is 0.1; with torchvision's 0.001 the statistics would still hold a third of their initial values after 1000 steps.
     """
 
-    called = "s3d"
+    model_name = "s3d"
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it; the shape's channels fix the weights."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the network for the channels of the shape."""
         from functools import partial
 
         from torch import nn

@@ -1,4 +1,4 @@
-"""torchvision's video transformers: multiscale attention (MViT) and shifted windows (Swin)."""
+"""Video transformers of torchvision: multiscale attention (MViT) and shifted windows (Swin)."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ if TYPE_CHECKING:
 
 
 class MViTV2S(FromTorchvision):
-    """torchvision's MViT v2 small: 768 features, 34 million parameters a stream.
+    """MViTv2-S: 768 features, 34 million parameters a stream.
 
-    Its tables of relative positions keep the size of 16 frames of 224x224 and are stretched to that of the clips, so
-    that the same weights serve clips of any size. Source: Li et al. 2022, MViTv2, arXiv:2112.01526.
+    Its relative position embeddings have the size of 16 frames of 224x224 and are interpolated to that of the clips, so
+    that the same weights fit clips of any size. Source: Li et al. 2022, MViTv2, arXiv:2112.01526.
 
     Args:
-        stochastic_depth: Rate at which the last block is left out in training; earlier ones proportionally less.
+        stochastic_depth: Rate at which the last block is skipped in training; earlier ones proportionally less.
     """
 
-    called = "mvit_v2_s"
+    model_name = "mvit_v2_s"
 
     def __init__(self, *, stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.2) -> None:
         self.stochastic_depth = stochastic_depth
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it for clips of exactly this size."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the transformer for clips of exactly this size."""
         from torch import nn
         from torchvision.models.video import mvit_v2_s
 
-        from echokit.models.library import LibraryBackbone, patches, take_channels
+        from echokit.models.library import LibraryBackbone, count_patches, take_channels
 
         body = mvit_v2_s(weights=None, stochastic_depth_prob=self.stochastic_depth)
         features = body.head[1].in_features
         body.head = nn.Identity()
         take_channels(body, shape.channels)
-        frames, height, width = patches(shape, body.conv_proj.stride)
+        frames, height, width = count_patches(shape, body.conv_proj.stride)
         body.pos_encoding.temporal_size, body.pos_encoding.spatial_size = frames, (height, width)
         return LibraryBackbone(body, features)
 
 
 class Swin3DT(FromTorchvision):
-    """torchvision's Swin3D tiny: 768 features, 28 million parameters a stream.
+    """Swin3D-T (Video Swin Transformer): 768 features, 28 million parameters a stream.
 
     Source: Liu et al. 2022, Video Swin Transformer, arXiv:2106.13230.
 
     Args:
-        stochastic_depth: Rate at which the last block is left out in training; earlier ones proportionally less.
+        stochastic_depth: Rate at which the last block is skipped in training; earlier ones proportionally less.
     """
 
-    called = "swin3d_t"
+    model_name = "swin3d_t"
 
     def __init__(self, *, stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.1) -> None:
         self.stochastic_depth = stochastic_depth
 
-    def make(self, shape: InputShape) -> nn.Module:
-        """Build it; the shape's channels fix the weights."""
+    def build(self, shape: InputShape) -> nn.Module:
+        """Build the network for the channels of the shape."""
         from torch import nn
         from torchvision.models.video import swin3d_t
         from torchvision.ops import StochasticDepth

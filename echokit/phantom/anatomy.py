@@ -1,4 +1,4 @@
-"""The diastolic heart as a map of echo levels, and the leaflets that open and close."""
+"""Draw the diastolic heart as a map of echo levels, and the leaflets that open and close."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class _Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Places in the diastolic heart, in mm of the heart's frame of reference.
+    """Anatomical landmarks of the diastolic heart, in mm of the heart's frame of reference.
 
     Attributes:
         base: Half diameter of the mitral annulus, which lies at y = ``mitral``.
@@ -182,7 +182,7 @@ def draw_anatomy(case: PhantomCase, rng: np.random.Generator) -> Levels:
 
 
 def _texture(rng: np.random.Generator) -> Levels:
-    """Patches of brighter and darker tissue, coarse and fine: (count, count) float32 dB."""
+    """Draw patches of brighter and darker tissue, coarse and fine: (count, count) float32 dB."""
     import cv2
 
     size = (TISSUE_GRID.count, TISSUE_GRID.count)

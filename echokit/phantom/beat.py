@@ -1,4 +1,4 @@
-"""The rhythm: how far the ventricle has contracted and how far its valves are open at each frame."""
+"""Model the rhythm: contraction of the ventricle and opening of its valves at each frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Beats:
         time: Seconds from the first frame.
         phase: Share of the current cycle that is over, 0 at end-diastole.
         contraction: Share of the stroke volume that has left, 0 at end-diastole and 1 at end-systole.
-        opening: 0 where the mitral and tricuspid valves are closed, 1 where wide open.
+        opening: Of the mitral and tricuspid valves: 0 closed, 1 wide open.
     """
 
     time: Array
@@ -54,7 +54,7 @@ def rhythm_of(case: PhantomCase) -> tuple[Array, Array]:
 
 
 def contraction_at(case: PhantomCase, phase: Array) -> Array:
-    """Contraction over the cycle: ejection, early filling, rest, atrial contraction."""
+    """Return the contraction over the cycle: ejection, early filling, rest, atrial contraction."""
     open_again = case.systole + ISOVOLUMIC_RELAXATION
     ejected = _step(phase, ISOVOLUMIC_CONTRACTION, case.systole)
     early = _step(phase, open_again, open_again + EARLY_FILLING)
@@ -63,7 +63,7 @@ def contraction_at(case: PhantomCase, phase: Array) -> Array:
 
 
 def opening_at(case: PhantomCase, phase: Array) -> Array:
-    """Opening of the mitral leaflets: wide in early filling, half closed at rest, open again, then shut."""
+    """Return the opening of the mitral leaflets: wide in early filling, half closed at rest, open, then shut."""
     opens = case.systole + ISOVOLUMIC_RELAXATION - 0.02
     drift = 0.55 * _step(phase, opens + 0.12, opens + 0.28)
     reopened = 0.35 * _step(phase, 0.84, 0.90)
@@ -72,6 +72,6 @@ def opening_at(case: PhantomCase, phase: Array) -> Array:
 
 
 def _step(phase: Array, start: float, stop: float) -> Array:
-    """A smooth step from 0 to 1 with flat ends."""
+    """Return a smooth step from 0 to 1 with flat ends."""
     share = np.clip((phase - start) / (stop - start), 0, 1)
     return share * share * (3 - 2 * share)

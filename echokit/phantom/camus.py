@@ -1,8 +1,8 @@
-"""The phantom on disk in the layout of CAMUS: NIfTI half cycles of two views, masks, and a line of text a fact."""
+"""Phantom in the layout of CAMUS: NIfTI half cycles of two views, masks, and text files of facts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,80 +12,53 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import DataError
-from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
-from echokit.phantom.directory import check_arguments, new_directory, write_all
+from echokit.phantom.cases import PhantomCase, random_stream
+from echokit.phantom.directory import Hearts, LayoutWriter, Workers
 from echokit.phantom.render import measure, phantom_frames, phantom_masks
 from echokit.phantom.scanner import sector_of
 
-GENERATOR_VERSION = 1
-STATEMENT = (
-    "PHANTOM DATA: synthetic half cycles of computed hearts, written in the layout of CAMUS. Both views show apical "
-    "four-chamber hearts, and the masks know no left atrium: only the layout is alike. No patient was examined; "
-    "results on them say nothing about patients."
-)
 VIEWS = ("2CH", "4CH")
 QUALITIES = ("Good", "Medium", "Poor")
 SHARES = (0.8, 0.1, 0.1)
 SUBGROUPS = ("training", "validation", "testing")
-FLATNESS = 2  # a pixel is this many times as wide as it is high
+FLATNESS = 2  # width over height of a pixel
 
 
-def write_camus(
-    directory: Path,
-    *,
-    cases: int,
-    seed: int = 0,
-    ef: EjectionFractions = "realistic",
-    size: int = 112,
-    frames: tuple[int, int] | None = None,
-    advance: Callable[[int], None] | None = None,
-    workers: int | None = None,
-) -> None:
-    """Write a phantom in the layout of CAMUS: the same bytes for the same arguments.
+class CamusWriter(LayoutWriter):
+    """Write ``patientNNNN`` folders and ``subgroup_*.txt`` as in CAMUS.
 
-    ``directory`` gets ``patientNNNN`` with ``_2CH`` and ``_4CH`` half sequences, end-diastolic and end-systolic frames
-    and their masks (``_gt``; 1 cavity, 2 myocardium) in NIfTI with pixels that are twice as wide as high, and
-    ``Info_2CH.cfg`` and ``Info_4CH.cfg``; ``subgroup_training.txt`` and its two sisters; and ``PHANTOM_DATA.json``. Now
-    and then a sequence runs from end-systole to end-diastole, as it does there.
-
-    Args:
-        directory: Where to write; must not exist, or be empty.
-        cases: Number of patients.
-        seed: Seed, at least 0.
-        ef: Distribution of the ejection fraction.
-        size: Width in pixels, even, at least 32; the height is twice that.
-        frames: Smallest and largest number of frames of the whole beat that is cut; None for 52 to 80.
-        advance: Called with 1 after each finished patient.
-        workers: Processes; None for one a core.
-
-    Raises:
-        DataError: An argument is out of range, ``directory`` exists and is not empty, or nibabel is not there.
+    A folder has ``_2CH`` and ``_4CH`` half sequences, end-diastolic and end-systolic frames and their masks (``_gt``; 1
+    cavity, 2 myocardium) in NIfTI, and ``Info_2CH.cfg`` and ``Info_4CH.cfg``. Pixels are twice as wide as high: a
+    picture is ``size`` pixels wide and twice as many high, cut from a beat of ``frames`` frames. Some sequences run
+    from end-systole to end-diastole, as in CAMUS.
     """
-    check_arguments(cases=cases, seed=seed, ef=ef, size=size, frames=frames, workers=workers)
-    try:
-        import nibabel  # noqa: F401
-    except ImportError:
-        raise DataError("NIfTI files need nibabel", hint="pip install 'echokit[camus]'") from None
-    marker = {
-        "statement": STATEMENT,
-        "generator": "echokit.phantom.camus",
-        "generator_version": GENERATOR_VERSION,
-        "layout": "camus",
-        "seed": seed,
-        "cases": cases,
-        "ef": ef,
-        "size": size,
-    }
-    with new_directory(directory, marker) as unfinished:
-        drawn = [sample_case(seed, index, ef=ef, size=2 * size, frames=frames) for index in range(cases)]
-        for _ in write_all(partial(_write_patient, unfinished), drawn, workers):
-            if advance is not None:
-                advance(1)
-        order = random_stream(seed, cases, 8).permutation(cases)
-        cuts = np.round(np.cumsum(SHARES)[:-1] * cases).astype(int)
+
+    layout = "camus"
+    generator = "echokit.phantom.camus"
+    statement = (
+        "PHANTOM DATA: synthetic half cycles of computed hearts, written in the layout of CAMUS. Both views show "
+        "apical four-chamber hearts, and the masks know no left atrium: only the layout is alike. No patient was "
+        "examined; results on them say nothing about patients."
+    )
+
+    def write_files(self, folder: Path, hearts: Hearts, workers: Workers) -> None:
+        """Write the patients and the lists of subgroups."""
+        try:
+            import nibabel  # noqa: F401
+        except ImportError:
+            raise DataError(
+                "NIfTI files need nibabel", hint="pip install 'echokit[camus]'", code="library.missing"
+            ) from None
+        tall = replace(hearts, size=FLATNESS * hearts.size)
+        workers.map(partial(_write_patient, folder), [tall.sample(index) for index in range(hearts.cases)])
+        order = random_stream(hearts.seed, hearts.cases, 8).permutation(hearts.cases)
+        cuts = np.round(np.cumsum(SHARES)[:-1] * hearts.cases).astype(int)
         for name, part in zip(SUBGROUPS, np.split(order, cuts), strict=True):
             lines = "".join(f"{_name(int(index))}\n" for index in sorted(part))
-            (unfinished / f"subgroup_{name}.txt").write_text(lines, encoding="utf-8")
+            (folder / f"subgroup_{name}.txt").write_text(lines, encoding="utf-8")
+
+
+write_camus = CamusWriter().write
 
 
 def _name(index: int) -> str:
@@ -110,7 +83,7 @@ def _write_view(folder: Path, view: str, case: PhantomCase, facts: Mapping[str, 
     step = 1 if (diastole < systole) != backwards else -1
     labels = np.where(masks.myocardium, 2, masks.cavity.astype(np.uint8)).astype(np.uint8)
     chosen = slice(first, last + 1)
-    # Squeezed to half its width: pixels twice as wide as high. A mask keeps its labels.
+    # Pixels are twice as wide as high. Frames are averaged, labels are not.
     pictures = _squeezed(phantom_frames(case)[chosen])[::step]
     truth = labels[chosen, :, ::FLATNESS][::step]
     end_diastole = 0 if not backwards else len(pictures) - 1

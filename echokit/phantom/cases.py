@@ -1,7 +1,7 @@
-"""Phantom cases: everything that is drawn by chance about one synthetic patient, apart from pixel noise.
+"""Draw synthetic patients: all random numbers of a case apart from pixel noise.
 
 The view's ejection fraction is drawn first and alone; size, wall, rhythm, pose, machine and disturbance are
-drawn after it from their own distributions, so that none of them tells the ejection fraction.
+drawn after it from their own distributions, so that none of them predicts the ejection fraction.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class PhantomCase:
 
 
 def random_stream(seed: int, *key: int) -> np.random.Generator:
-    """Return the generator of (seed, key): independent of how many others exist and of who asks for it."""
+    """Return the random generator of (seed, key), independent of all other keys."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
 
 
@@ -158,9 +158,9 @@ def sample_case(
     size: int = 112,
     frames: tuple[int, int] | None = None,
 ) -> PhantomCase:
-    """Draw case ``index`` of ``seed``; the same whatever the number of cases and whoever draws it.
+    """Draw case ``index`` of ``seed``, independent of the number of cases.
 
-    The frame rate is one of 25 to 50 (EchoNet: 18 to 138, mostly 50) and is lowered where ``frames`` would not hold a
+    The frame rate is one of 25 to 50 (EchoNet: 18 to 138, mostly 50) and is lowered if ``frames`` would not hold a
     whole beat; most videos show one within their first 38 frames.
 
     Args:

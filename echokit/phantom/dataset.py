@@ -1,4 +1,4 @@
-"""The phantom as a dataset that a recipe can name."""
+"""Phantom dataset for recipes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from echokit.workspace import workspace
 
 
 class Phantom:
-    """Synthetic beating hearts, made once and then read like a real dataset. Every result is stamped PHANTOM DATA.
+    """Synthetic beating hearts, created once and then read like a real dataset; results are marked PHANTOM DATA.
 
     Args:
-        layout: Which dataset's layout is written, and read. `clinical` is a hospital's table of patients; its target is
+        layout: Dataset whose layout is written and read. `clinical` is a hospital's table of patients; its target is
             death.
         cases: Number of videos, or of patients for `echonet_pediatric`, `camus` and `clinical`; usually as many as
             `echokit data phantom` writes.
@@ -49,33 +49,35 @@ class Phantom:
         self.seed = seed
 
     def __call__(self) -> Cohort:
-        """Make the videos unless they are there, and read them.
+        """Create the videos unless they exist, and read them.
 
         Raises:
-            DataError: ``ef`` is given for a layout that has its own.
+            DataError: ``ef`` is given for a layout with its own distribution.
         """
         layout = LAYOUTS[self.layout]
         if layout.own_ef and self.ef != "realistic":
-            raise DataError(f"the layout {self.layout} has its own ejection fractions", where="data.ef")
+            raise DataError(
+                f"the layout {self.layout} has its own ejection fractions", where="data.ef", code="phantom.own_ef"
+            )
         key = digest([self.layout, self.cases, self.ef, self.seed, package_hash("echokit.phantom")])
         root = workspace() / "phantom" / key
-        with _alone(root):
+        with _exclusive(root):
             if not root.exists():
                 options = {} if layout.own_ef else {"ef": self.ef}
-                with display().task("Making phantom hearts", self.cases) as advance:
+                with display().task("Creating phantom hearts", self.cases) as advance:
                     layout.load()(root, **{layout.keyword: self.cases}, seed=self.seed, advance=advance, **options)
         return _read(self.layout, root)
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Let one process make the hearts; others that want the same ones wait for it."""
+def _exclusive(root: Path) -> Iterator[None]:
+    """Let one process create the hearts; others that need the same ones wait for it."""
     root.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(root.with_name(f"{root.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        display().say("another run is making the same phantom hearts; waiting for it")
+        display().say("another run is creating the same phantom hearts; waiting for it")
         lock.acquire()
     try:
         yield

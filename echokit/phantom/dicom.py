@@ -1,4 +1,4 @@
-"""Grey frames as uncompressed ultrasound DICOM, byte for byte the same each time."""
+"""Write grey frames as uncompressed ultrasound DICOM, byte for byte the same each time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from echokit.video.clip import Frames
 
-_MULTI_FRAME, _SINGLE_FRAME = "1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.6.1"
+MULTI_FRAME, _SINGLE_FRAME = "1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.6.1"
 
 
 def write_grey_dicom(path: Path, frames: Frames, *, fps: float, patient: str, series: str, instance: int = 1) -> None:
@@ -19,23 +19,23 @@ def write_grey_dicom(path: Path, frames: Frames, *, fps: float, patient: str, se
         path: File to write.
         frames: (T, H, W) uint8; one frame makes a single-frame image.
         fps: Frames per second.
-        patient: PatientID and PatientName: invented.
-        series: What the UIDs of the series follow from.
+        patient: Invented PatientID and PatientName.
+        series: Name from which the UIDs of the series are derived.
         instance: InstanceNumber.
     """
     from pydicom import Dataset, FileMetaDataset, dcmwrite
     from pydicom.uid import UID, ExplicitVRLittleEndian
 
-    kind = UID(_MULTI_FRAME if len(frames) > 1 else _SINGLE_FRAME)
+    kind = UID(MULTI_FRAME if len(frames) > 1 else _SINGLE_FRAME)
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = kind
-    meta.MediaStorageSOPInstanceUID = _uid(series, "instance", instance)
+    meta.MediaStorageSOPInstanceUID = make_uid(series, "instance", instance)
     data = Dataset()
     data.file_meta = meta
     data.SOPClassUID, data.SOPInstanceUID = kind, meta.MediaStorageSOPInstanceUID
     data.Modality, data.PatientName, data.PatientID = "US", patient, patient
-    data.StudyInstanceUID, data.SeriesInstanceUID = _uid(series, "study"), _uid(series, "series")
+    data.StudyInstanceUID, data.SeriesInstanceUID = make_uid(series, "study"), make_uid(series, "series")
     data.InstanceNumber = str(instance)
     if len(frames) > 1:
         data.NumberOfFrames = str(len(frames))
@@ -51,7 +51,8 @@ def write_grey_dicom(path: Path, frames: Frames, *, fps: float, patient: str, se
     dcmwrite(path, data, enforce_file_format=True)
 
 
-def _uid(*parts: Any) -> Any:
+def make_uid(*parts: object) -> Any:
+    """Derive a DICOM UID from parts: the same parts give the same UID."""
     from pydicom.uid import UID
 
     digest = hashlib.blake2b(":".join(map(str, parts)).encode(), digest_size=12).digest()

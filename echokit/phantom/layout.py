@@ -1,25 +1,18 @@
-"""The phantom on disk, in the exact layout of EchoNet-Dynamic."""
+"""Phantom in the exact layout of EchoNet-Dynamic."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
-from echokit.phantom.directory import check_arguments, new_directory, write_all, write_csv
+from echokit.phantom.cases import PhantomCase, random_stream
+from echokit.phantom.directory import Hearts, LayoutWriter, Workers, case_columns, decimals, write_csv, write_records
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import Measurements, measure, phantom_frames
 
-GENERATOR_VERSION = 1
-STATEMENT = (
-    "PHANTOM DATA: synthetic videos of computed hearts, written in the layout of EchoNet-Dynamic. "
-    "No patient was examined; results on them say nothing about patients."
-)
 FILE_LIST_COLUMNS = (
     "FileName",
     "EF",
@@ -39,63 +32,56 @@ ECHONET_FROM = 1000  # cases from which the splits have EchoNet's proportions
 REDUCED = 50.0
 
 
-def write_phantom(
-    directory: Path,
-    *,
-    cases: int,
-    seed: int = 0,
-    ef: EjectionFractions = "realistic",
-    size: int = 112,
-    frames: tuple[int, int] | None = None,
-    advance: Callable[[int], None] | None = None,
-    workers: int | None = None,
-) -> None:
-    """Write a phantom data set: the same bytes for the same arguments, whatever the number of workers.
+class EchonetDynamicWriter(LayoutWriter):
+    """Write ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi`` as in EchoNet-Dynamic.
 
-    ``directory`` gets ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi`` as in EchoNet-Dynamic, and two
-    files more: ``PHANTOM_DATA.json``, which says what this is, and ``PhantomTruth.csv``, all known about each case.
-    It appears whole or not at all. Videos are shorter than EchoNet's (52 to 80 frames; there the median is 171)
-    and slower (25 to 50 frames/s; there mostly 50), so that most show a whole beat in 38 frames.
-
-    Args:
-        directory: Where to write; must not exist, or be empty.
-        cases: Number of videos, at least 1. Case i is the same for every number of cases, apart from its split.
-        seed: Seed, at least 0.
-        ef: Distribution of the ejection fraction: ``realistic`` or ``wide``, see ``sample_ef``.
-        size: Height and width in pixels, even, at least 32.
-        frames: Smallest and largest number of frames; None for 52 to 80.
-        advance: Called with 1 after each finished video.
-        workers: Processes; None for one a core. More than one starts processes with ``spawn``, so a script that
-            calls this needs the usual ``if __name__ == "__main__"``.
-
-    Raises:
-        DataError: An argument is out of range, or ``directory`` exists and is not empty.
+    ``PhantomTruth.csv`` adds everything known about each case. Case i is the same for every number of cases, apart from
+    its split. Videos are shorter than EchoNet's (52 to 80 frames; there the median is 171) and slower (25 to 50
+    frames/s; there mostly 50), so that most show a whole beat in 38 frames.
     """
-    check_arguments(cases=cases, seed=seed, ef=ef, size=size, frames=frames, workers=workers)
-    marker = {
-        "statement": STATEMENT,
-        "generator": "echokit.phantom",
-        "generator_version": GENERATOR_VERSION,
-        "layout": "echonet_dynamic",
-        "seed": seed,
-        "cases": cases,
-        "ef": ef,
-        "size": size,
-        "frames": list(frames) if frames else None,
-    }
-    with new_directory(directory, marker) as unfinished:
-        (unfinished / "Videos").mkdir()
-        drawn = [sample_case(seed, index, ef=ef, size=size, frames=frames) for index in range(cases)]
-        measured = []
-        for measurements in write_all(partial(_write_video, unfinished / "Videos"), drawn, workers):
-            measured.append(measurements)
-            if advance is not None:
-                advance(1)
-        _write_tables(unfinished, drawn, measured, seed)
+
+    layout = "echonet_dynamic"
+    generator = "echokit.phantom"
+    statement = (
+        "PHANTOM DATA: synthetic videos of computed hearts, written in the layout of EchoNet-Dynamic. "
+        "No patient was examined; results on them say nothing about patients."
+    )
+
+    def facts(self, hearts: Hearts) -> dict[str, Any]:
+        """Return the range of frame counts."""
+        return {"frames": list(hearts.frames) if hearts.frames else None}
+
+    def write_files(self, folder: Path, hearts: Hearts, workers: Workers) -> None:
+        """Write videos and tables."""
+        (folder / "Videos").mkdir()
+        cases = [hearts.sample(index) for index in range(hearts.cases)]
+        pairs = list(zip(cases, workers.map(partial(_write_video, folder / "Videos"), cases), strict=True))
+        splits = assign_splits([measured.ef_a4c for _, measured in pairs], hearts.seed)
+        file_list = (
+            (
+                case.name,
+                *decimals(measured.ef_a4c, measured.esv, measured.edv),
+                *(case.size, case.size, case.fps, case.frames, split),
+            )
+            for (case, measured), split in zip(pairs, splits, strict=True)
+        )
+        tracings = (
+            (f"{case.name}.avi", *decimals(*line), tracing.frame)
+            for case, measured in pairs
+            # Either phase may come first, as in EchoNet: a reader has to find out by the area.
+            for tracing in (measured.end_diastole, measured.end_systole)[:: 1 if int(case.name, 16) % 2 else -1]
+            for line in tracing.lines.tolist()
+        )
+        write_csv(folder / "FileList.csv", FILE_LIST_COLUMNS, file_list)
+        write_csv(folder / "VolumeTracings.csv", TRACING_COLUMNS, tracings)
+        write_records(folder / "PhantomTruth.csv", [_truth(case, measured) for case, measured in pairs])
+
+
+write_phantom = EchonetDynamicWriter().write
 
 
 def assign_splits(efs: list[float], seed: int) -> list[str]:
-    """Divide cases among TRAIN, VAL and TEST, with the same share of reduced ejection fractions in each.
+    """Split cases into TRAIN, VAL and TEST, stratified by reduced ejection fraction.
 
     Args:
         efs: Ejection fraction of each case in %.
@@ -124,62 +110,15 @@ def _write_video(videos: Path, case: PhantomCase) -> Measurements:
     return measure(case)
 
 
-def _write_tables(directory: Path, drawn: list[PhantomCase], measured: list[Measurements], seed: int) -> None:
-    pairs = list(zip(drawn, measured, strict=True))
-    splits = assign_splits([one.ef_a4c for one in measured], seed)
-    write_csv(
-        directory / "FileList.csv",
-        FILE_LIST_COLUMNS,
-        (
-            (
-                case.name,
-                *_decimals(one.ef_a4c, one.esv, one.edv),
-                case.size,
-                case.size,
-                case.fps,
-                case.frames,
-                split,
-            )
-            for (case, one), split in zip(pairs, splits, strict=True)
-        ),
-    )
-    write_csv(
-        directory / "VolumeTracings.csv",
-        TRACING_COLUMNS,
-        (
-            (f"{case.name}.avi", *_decimals(*line), tracing.frame)
-            for case, one in pairs
-            # Either phase may come first, as in EchoNet: a reader has to find out by the area.
-            for tracing in (one.end_diastole, one.end_systole)[:: 1 if int(case.name, 16) % 2 else -1]
-            for line in tracing.lines.tolist()
-        ),
-    )
-    truths = [_truth(case, one) for case, one in pairs]
-    write_csv(directory / "PhantomTruth.csv", tuple(truths[0]), (tuple(truth.values()) for truth in truths))
-
-
-def _truth(case: PhantomCase, one: Measurements) -> dict[str, Any]:
-    """Everything that is known about a case: what it shows, what is true, and every number drawn for it."""
-    drawn = {name: value for name, value in asdict(case).items() if name not in ("seed", "index", "size", "ef")}
-    flat: dict[str, Any] = {}
-    for name, value in drawn.items():
-        parts = (
-            {f"{name}_{number}": part for number, part in enumerate(value)}
-            if isinstance(value, tuple)
-            else {name: value}
-        )
-        flat |= {key: f"{part:.8f}" if isinstance(part, float) else part for key, part in parts.items()}
-    ef_a4c, ef_3d, foreshortening = _decimals(one.ef_a4c, one.ef_3d, one.foreshortening)
+def _truth(case: PhantomCase, measured: Measurements) -> dict[str, Any]:
+    """Return everything known about a case: ground truth and every number drawn for it."""
+    ef_a4c, ef_3d, foreshortening = decimals(measured.ef_a4c, measured.ef_3d, measured.foreshortening)
     return {
         "FileName": case.name,
         "EF_3d": ef_3d,
         "EF_a4c": ef_a4c,
-        "ED_frame": one.end_diastole.frame,
-        "ES_frame": one.end_systole.frame,
+        "ED_frame": measured.end_diastole.frame,
+        "ES_frame": measured.end_systole.frame,
         "foreshortening": foreshortening,
-        **flat,
+        **case_columns(case),
     }
-
-
-def _decimals(*values: float) -> tuple[str, ...]:
-    return tuple(f"{value:.8f}" for value in values)

@@ -1,4 +1,4 @@
-"""The layouts in which phantoms are written."""
+"""Layouts in which phantoms are written."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Layout:
-    """One layout.
+    """A layout and its writer.
 
     Attributes:
         target: ``module:function`` that takes a directory, the number of cases, ``seed``, ``advance`` and ``ef``.
         cases: Usual number of cases.
-        counted: What a case is, in the plural.
-        keyword: What the function calls the number of cases.
-        own_ef: Whether it has its own distribution of ejection fractions, and takes no ``ef``.
+        counted: Plural noun for the cases, for messages.
+        keyword: Parameter of the function for the number of cases.
+        own_ef: Whether the layout has its own distribution of ejection fractions; the function then takes no ``ef``.
     """
 
     target: str
@@ -27,7 +27,7 @@ class Layout:
     own_ef: bool = False
 
     def load(self) -> Callable[..., Any]:
-        """Import the function that writes it."""
+        """Import the function that writes the layout."""
         module, _, name = self.target.partition(":")
         function: Callable[..., Any] = getattr(importlib.import_module(module), name)
         return function

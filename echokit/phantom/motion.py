@@ -1,4 +1,4 @@
-"""Motion: how tissue moves with contraction, and how the heart moves in the sector.
+"""Model how tissue moves with contraction, and how the heart moves in the sector.
 
 Two frames of reference, both in mm: the *heart* (origin at the ventricle's apex, x towards the lateral wall, y along
 the long axis towards the atria) and the *sector* (origin at the probe, x to the viewer's right, y in depth).
@@ -22,12 +22,12 @@ SURROUNDING_REACH = 28.0  # mm over which the motion of the wall dies away outsi
 
 
 def bend_at(case: PhantomCase, y: Array) -> Array:
-    """Sideways bow in mm of the ventricle at y mm from the apex of the diastolic heart."""
+    """Return the sideways bow in mm of the ventricle at y mm from the apex of the diastolic heart."""
     return case.bend * np.sin(np.pi * np.clip(y / case.length, 0, 1))
 
 
 def to_diastole(case: PhantomCase, x: Array, y: Array, contraction: float) -> tuple[Array, Array]:
-    """Return where the tissue at (x, y) of the heart lies at end-diastole, in mm.
+    """Map points (x, y) of the heart to their positions at end-diastole, in mm.
 
     Inside the ventricle the map takes each diameter of the section to the diastolic one, so the drawn contour is
     the section of ``ventricle_at`` exactly. The wall thickens, the atrioventricular plane descends, the
@@ -70,7 +70,7 @@ def to_diastole(case: PhantomCase, x: Array, y: Array, contraction: float) -> tu
 
 
 def from_diastole(case: PhantomCase, points: Array, contraction: float) -> Array:
-    """Return where (k, 2) points of the diastolic heart lie at a contraction: ``to_diastole`` inverted."""
+    """Map (k, 2) points of the diastolic heart to a contraction: the inverse of ``to_diastole``."""
     place = points
     for _ in range(8):
         place = place + 0.8 * (points - np.stack(to_diastole(case, place[:, 0], place[:, 1], contraction), -1))
@@ -105,7 +105,7 @@ def epicardium(case: PhantomCase, heart: Ventricle, points: int = 48) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the heart lies in the sector at each frame; all (frames,): apex in mm, tilt in radians."""
+    """Pose of the heart in the sector at each frame; all (frames,): apex in mm, tilt in radians."""
 
     x: Array
     y: Array

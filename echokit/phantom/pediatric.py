@@ -1,24 +1,17 @@
-"""The phantom on disk in the layout of EchoNet-Pediatric: folds, several videos a patient, contours."""
+"""Phantom in the layout of EchoNet-Pediatric: folds, several videos a patient, contours."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
-from echokit.phantom.directory import check_arguments, new_directory, write_all, write_csv
+from echokit.phantom.cases import PhantomCase, random_stream
+from echokit.phantom.directory import Hearts, LayoutWriter, Workers, write_csv
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import Measurements, Tracing, measure, phantom_frames
 
-GENERATOR_VERSION = 1
-STATEMENT = (
-    "PHANTOM DATA: synthetic videos of computed hearts, written in the layout of EchoNet-Pediatric. Both views show "
-    "apical four-chamber hearts of adult size: only the layout is alike. No patient was examined; results on them say "
-    "nothing about patients."
-)
 VIEWS = ("A4C", "PSAX")
 FILE_LIST_COLUMNS = ("FileName", "EF", "Sex", "Age", "Weight", "Height", "Split")
 TRACING_COLUMNS = ("FileName", "X", "Y", "Frame")
@@ -34,80 +27,52 @@ class _Video:
     case: PhantomCase
 
 
-def write_pediatric(
-    directory: Path,
-    *,
-    cases: int,
-    seed: int = 0,
-    ef: EjectionFractions = "realistic",
-    size: int = 112,
-    frames: tuple[int, int] | None = None,
-    advance: Callable[[int], None] | None = None,
-    workers: int | None = None,
-) -> None:
-    """Write a phantom in the layout of EchoNet-Pediatric: the same bytes for the same arguments.
+class PediatricWriter(LayoutWriter):
+    """Write ``A4C`` and ``PSAX`` as in EchoNet-Pediatric, with one to three and up to two videos a patient.
 
-    ``directory`` gets ``A4C`` and ``PSAX``, each with ``FileList.csv`` (file names with ``.avi``, of the form
-    patient-accession-instance; folds 0 to 9), ``VolumeTracings.csv`` (contours; a phase that could not be traced says
-    ``No Systolic`` or ``No Diastolic``) and ``Videos``; and ``PHANTOM_DATA.json``. It appears whole or not at all.
-
-    Args:
-        directory: Where to write; must not exist, or be empty.
-        cases: Number of patients; each has one to three videos of the first view and up to two of the second.
-        seed: Seed, at least 0.
-        ef: Distribution of the ejection fraction.
-        size: Height and width in pixels, even, at least 32.
-        frames: Smallest and largest number of frames; None for 52 to 80.
-        advance: Called with 1 after each finished patient.
-        workers: Processes; None for one a core.
-
-    Raises:
-        DataError: An argument is out of range, or ``directory`` exists and is not empty.
+    Each has ``FileList.csv`` (file names with ``.avi``, of the form patient-accession-instance; folds 0 to 9),
+    ``VolumeTracings.csv`` (contours; a phase that could not be traced is ``No Systolic`` or ``No Diastolic``) and
+    ``Videos``.
     """
-    check_arguments(cases=cases, seed=seed, ef=ef, size=size, frames=frames, workers=workers)
-    marker = {
-        "statement": STATEMENT,
-        "generator": "echokit.phantom.pediatric",
-        "generator_version": GENERATOR_VERSION,
-        "layout": "echonet_pediatric",
-        "seed": seed,
-        "cases": cases,
-        "ef": ef,
-        "size": size,
-    }
-    with new_directory(directory, marker) as unfinished:
+
+    layout = "echonet_pediatric"
+    generator = "echokit.phantom.pediatric"
+    statement = (
+        "PHANTOM DATA: synthetic videos of computed hearts, written in the layout of EchoNet-Pediatric. Both views "
+        "show apical four-chamber hearts of adult size: only the layout is alike. No patient was examined; results on "
+        "them say nothing about patients."
+    )
+
+    def write_files(self, folder: Path, hearts: Hearts, workers: Workers) -> None:
+        """Write videos and tables of both views."""
         for view in VIEWS:
-            (unfinished / view / "Videos").mkdir(parents=True)
-        videos = [
-            video
-            for patient in range(cases)
-            for video in _videos_of(patient, sample_case(seed, patient, ef=ef, size=size, frames=frames))
-        ]
-        measured = []
-        told = 0
-        for measurements in write_all(partial(_write_video, unfinished), videos, workers):
-            measured.append(measurements)
-            finished = videos[len(measured)].patient if len(measured) < len(videos) else cases
-            if advance is not None and finished > told:
-                advance(finished - told)
-            told = finished
-        folds = random_stream(seed, cases, 4).permutation(cases) % FOLDS
+            (folder / view / "Videos").mkdir(parents=True)
+        patients = [_videos_of(patient, hearts.sample(patient)) for patient in range(hearts.cases)]
+        measured = workers.map(partial(_write_videos, folder), patients, worth=3)
+        pairs = [pair for patient in zip(patients, measured, strict=True) for pair in zip(*patient, strict=True)]
+        folds = random_stream(hearts.seed, hearts.cases, 4).permutation(hearts.cases) % FOLDS
         for view in VIEWS:
-            chosen = [(v, m) for v, m in zip(videos, measured, strict=True) if v.view == view]
+            chosen = [(v, m) for v, m in pairs if v.view == view]
             write_csv(
-                unfinished / view / "FileList.csv",
+                folder / view / "FileList.csv",
                 FILE_LIST_COLUMNS,
-                ((f"{v.name}.avi", f"{m.ef_a4c:.2f}", *_body(v, seed), int(folds[v.patient])) for v, m in chosen),
+                (
+                    (f"{v.name}.avi", f"{m.ef_a4c:.2f}", *_body(v, hearts.seed), int(folds[v.patient]))
+                    for v, m in chosen
+                ),
             )
             write_csv(
-                unfinished / view / "VolumeTracings.csv",
+                folder / view / "VolumeTracings.csv",
                 TRACING_COLUMNS,
-                (row for v, m in chosen for row in _tracing_rows(v, m, seed)),
+                (row for v, m in chosen for row in _tracing_rows(v, m, hearts.seed)),
             )
+
+
+write_pediatric = PediatricWriter().write
 
 
 def _videos_of(patient: int, first: PhantomCase) -> list[_Video]:
-    """One to three videos of the first view and up to two of the second: one heart, other speckle and phase."""
+    """Return the videos of one heart in both views, each with its own speckle and phase."""
     rng = random_stream(first.seed, patient, 5)
     counts = (int(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15])), int(rng.choice([0, 1, 2], p=[0.2, 0.6, 0.2])))
     videos: list[_Video] = []
@@ -127,30 +92,31 @@ def _videos_of(patient: int, first: PhantomCase) -> list[_Video]:
     return videos
 
 
-def _code(seed: int, patient: int, what: str) -> str:
-    return "CR" + hashlib.blake2b(f"{seed}:{patient}:{what}".encode(), digest_size=4).hexdigest()[:7]
+def _code(seed: int, patient: int, kind: str) -> str:
+    return "CR" + hashlib.blake2b(f"{seed}:{patient}:{kind}".encode(), digest_size=4).hexdigest()[:7]
 
 
-def _write_video(directory: Path, video: _Video) -> Measurements:
-    frames = phantom_frames(video.case)
-    write_mjpeg(directory / video.view / "Videos" / f"{video.name}.avi", frames, video.case.fps)
-    return measure(video.case)
+def _write_videos(directory: Path, videos: list[_Video]) -> list[Measurements]:
+    for video in videos:
+        path = directory / video.view / "Videos" / f"{video.name}.avi"
+        write_mjpeg(path, phantom_frames(video.case), video.case.fps)
+    return [measure(video.case) for video in videos]
 
 
 def _body(video: _Video, seed: int) -> tuple[str, str, str, str]:
-    """Sex, age in years, weight in kg and height in cm; sex is missing now and then, as it is there."""
+    """Draw sex, age in years, weight in kg and height in cm; sex is sometimes missing, as in EchoNet-Pediatric."""
     rng = random_stream(seed, video.patient, 6)
     age = int(rng.integers(0, 19))
     weight, height = 3.5 + 3.1 * age + rng.normal(0, 1 + age / 4), 52 + 6.6 * age + rng.normal(0, 3)
     return ("" if rng.random() < 0.03 else "MF"[int(rng.integers(2))], str(age), f"{weight:.2f}", f"{height:.1f}")
 
 
-def _tracing_rows(video: _Video, one: Measurements, seed: int) -> list[tuple[str, str, str, str]]:
+def _tracing_rows(video: _Video, measured: Measurements, seed: int) -> list[tuple[str, str, str, str]]:
     chance = float(random_stream(seed, video.patient, 7, VIEWS.index(video.view)).random())
     rows: list[tuple[str, str, str, str]] = []
     for phase, tracing, missing in (
-        ("No Diastolic", one.end_diastole, chance < UNTRACED / 2),
-        ("No Systolic", one.end_systole, chance > 1 - UNTRACED / 2),
+        ("No Diastolic", measured.end_diastole, chance < UNTRACED / 2),
+        ("No Systolic", measured.end_systole, chance > 1 - UNTRACED / 2),
     ):
         if missing:
             rows.append((f"{video.name}.avi", "", "", phase))
@@ -160,7 +126,7 @@ def _tracing_rows(video: _Video, one: Measurements, seed: int) -> list[tuple[str
 
 
 def _contour(tracing: Tracing) -> list[tuple[float, float]]:
-    """From the apex along one wall to the base and back along the other."""
+    """Return the contour from the apex along one wall to the base and back along the other."""
     left, right = tracing.lines[:, :2], tracing.lines[:, 2:]
     points = [left[0], *left[1:], right[0], *right[:0:-1]]
     return [(float(x), float(y)) for x, y in points]

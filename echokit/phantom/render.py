@@ -1,4 +1,4 @@
-"""From a case to its frames, its masks and its contour."""
+"""Render the frames, masks and contours of a case."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Float32 = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
 
 MOTION_GRID = Grid(step=2.8, count=81)
-NODES = 7  # contractions at which the motion of tissue is worked out; linear between them
+NODES = 7  # contractions at which the motion of tissue is computed; linear between them
 
 
 @dataclass(frozen=True, slots=True)
 class PhantomMasks:
-    """Where the left ventricle is: (T, H, W) bool each.
+    """Masks of the left ventricle: (T, H, W) bool each.
 
     Attributes:
         cavity: Inside the endocardium.
@@ -65,7 +65,7 @@ def phantom_frames(case: PhantomCase, sector: Sector | None = None) -> Frames:
 
     Args:
         case: From ``sample_case``.
-        sector: How the machine shows it; a square picture of ``case.size`` where none is given.
+        sector: Geometry of the picture; None for a square picture of ``case.size``.
 
     Returns:
         (T, H, W) uint8 grey frames, black outside the sector.
@@ -83,7 +83,7 @@ def phantom_frames(case: PhantomCase, sector: Sector | None = None) -> Frames:
     paths = leaflet_paths(case, beats)
     leaflets = sector.to_samples(pose.to_sector(paths.reshape(case.frames, -1, 2))).reshape(paths.shape)
     to_motion, to_tissue = MOTION_GRID.to_nodes(), TISSUE_GRID.to_nodes()
-    kept = float(np.sqrt(1 - case.decorrelation))
+    retained = float(np.sqrt(1 - case.decorrelation))
     renewed = float(np.sqrt(case.decorrelation))
     scattered = TISSUE_GRID.count * fine
     scatterers = cut(rng, scattered, scattered).copy()
@@ -105,12 +105,12 @@ def phantom_frames(case: PhantomCase, sector: Sector | None = None) -> Frames:
         cv2.accumulateProduct(receiver.floor, cut(rng, depths, beams), speckle)
         frames[index] = detect(speckle, contact[index], receiver, sector)
         fresh = cut(rng, scattered, scattered)
-        scatterers = as_float32(cv2.addWeighted(scatterers, kept, fresh, renewed, 0))
+        scatterers = as_float32(cv2.addWeighted(scatterers, retained, fresh, renewed, 0))
     return frames
 
 
 def phantom_masks(case: PhantomCase, sector: Sector | None = None) -> PhantomMasks:
-    """Return the true place of the left ventricle in each frame that ``phantom_frames`` renders."""
+    """Return the masks of the left ventricle in each frame that ``phantom_frames`` renders."""
     import cv2
 
     beats, sector = beats_of(case), sector or sector_of(case)
@@ -130,7 +130,7 @@ def phantom_masks(case: PhantomCase, sector: Sector | None = None) -> PhantomMas
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """What an expert would read off a rendered video, and what is true.
+    """Measurements of an expert on a rendered video, and the ground truth.
 
     Attributes:
         end_diastole, end_systole: The tracings at the largest and smallest rendered cavity.

@@ -1,4 +1,4 @@
-"""The ultrasound machine: sector, speckle, loss, log compression and scan conversion.
+"""Simulate the ultrasound machine: sector, speckle, loss, log compression and scan conversion.
 
 Scatterers are complex normal noise that rides on the tissue. On a grid of beams and depths they are weighted by the
 echo level, blurred by the point-spread function, detected, log compressed and converted to the picture. Because the
@@ -28,7 +28,7 @@ BANK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How finely a machine samples.
+    """Sampling of a machine.
 
     Attributes:
         depths, beams: Samples along a beam, and beams.
@@ -54,7 +54,7 @@ FINE = Resolution(330, 180, axial=0.9, lateral=1.25, lateral_near=2.6, near=88, 
 
 @cache
 def noise_bank() -> Float32:
-    """(BANK, BANK, 2) normal noise from which every case cuts its scatterers; the same in every process."""
+    """Return (BANK, BANK, 2) normal noise from which scatterers are cut; the same in every process."""
     rng = np.random.Generator(np.random.Philox(20))
     return rng.standard_normal((BANK, BANK, 2), np.float32)
 
@@ -66,30 +66,30 @@ def cut(rng: np.random.Generator, height: int, width: int) -> Float32:
 
 
 def as_float32(picture: Any) -> Float32:
-    """Give what OpenCV returns its type; nothing is copied."""
+    """Give an array from OpenCV its type, without copying."""
     return np.asarray(picture, np.float32)
 
 
 def look_up(picture: Float32, places: Float32, mirrored: bool = False) -> Float32:
-    """Return (..., 2) places (x, y) of a picture, interpolated; beyond it its edge goes on, or its mirror image."""
+    """Interpolate a picture at (..., 2) points (x, y); its edge is repeated outside, or the picture mirrored."""
     import cv2
 
-    no_second_map: Any = None  # OpenCV's stubs do not know that there may be none
+    no_second_map: Any = None  # OpenCV's stubs require a second map
     border = cv2.BORDER_REFLECT if mirrored else cv2.BORDER_REPLICATE
     return as_float32(cv2.remap(picture, places, no_second_map, cv2.INTER_LINEAR, borderMode=border))
 
 
 @dataclass(frozen=True, slots=True)
 class Sector:
-    """The sector of one case and how its picture is made.
+    """Geometry of the sector of one case and of its picture.
 
     Attributes:
-        resolution: How finely it is sampled.
+        resolution: Its sampling.
         height, width: Of the picture in pixels.
         scale: Pixels per mm.
         tip_x, tip_y: Place of the probe in pixels.
         places: (depths, beams, 2) float32 sector mm of each sample.
-        columns: (height, width, 2) float32 (beam, depth) sample of each pixel; far outside where there is none.
+        columns: (height, width, 2) float32 (beam, depth) sample of each pixel; far outside for a pixel without one.
         inside: (height, width) uint8, 1 inside the sector.
         depth, half_angle: Of the sector, in mm and radians.
     """
@@ -107,7 +107,7 @@ class Sector:
     half_angle: float
 
     def to_pixels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Map (..., 2) sector mm to pixels (x, y), where whole numbers are pixel centres."""
+        """Map (..., 2) sector mm to pixels (x, y); integers are pixel centres."""
         return points * self.scale + [self.tip_x, self.tip_y]
 
     def to_samples(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -131,8 +131,8 @@ def lay_out(
     """Lay out the sector of a case in a picture.
 
     Args:
-        case: Its depth and opening angle count.
-        resolution: How finely the machine samples.
+        case: Its depth and opening angle are used.
+        resolution: Sampling of the machine.
         height, width: Of the picture in pixels.
         scale: Pixels per mm.
         tip_x, tip_y: Place of the probe in pixels.
@@ -162,12 +162,12 @@ def lay_out(
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Everything of one case between scatterers and grey values that does not change with time.
+    """Constant properties of the machine between scatterers and grey values.
 
     Attributes:
         sensitivity: (depths, beams) float32 gain of each sample: loss with depth, machine gain.
-        floor: (depths, beams, 2) float32 amplitude of what decorrelates at once: blood, haze, electronic noise.
-        clutter: (depths, beams, 2) float32 reverberation that stands still.
+        floor: (depths, beams, 2) float32 amplitude of noise that differs in each frame: blood, haze, electronic noise.
+        clutter: (depths, beams, 2) float32 static reverberation.
         dynamic_range: In dB.
         below_skin: (depths, 1) float32 share of a shadow at each depth: none at the skin.
     """
@@ -200,7 +200,7 @@ def receiver_of(case: PhantomCase, sector: Sector, rng: np.random.Generator) -> 
 
 
 def contact_of(case: PhantomCase, sector: Sector, beats: Beats) -> Float32:
-    """Return how poor contact darkens each beam of each frame, in dB: (frames, beams) float32.
+    """Return the loss from poor contact of each beam and frame, in dB: (frames, beams) float32.
 
     A shadow over the lateral wall wanders slowly, and the whole picture slowly fades and returns.
     """
@@ -243,13 +243,13 @@ def detect(echo: Float32, contact: Float32, receiver: Receiver, sector: Sector) 
 
 @cache
 def _focus(near: int) -> Float32:
-    """Share of the wide beam in front of the focus."""
+    """Return the share of the wide beam in front of the focus."""
     return np.linspace(1, 0, near, dtype=np.float32)[:, None, None]
 
 
 @cache
 def _kernel(sd: float) -> Float32:
-    """A normal kernel that keeps the power of white noise."""
+    """Return a normal kernel that preserves the power of white noise."""
     reach = int(np.ceil(2.5 * sd))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)
     power = np.square(kernel).sum()

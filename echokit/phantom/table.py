@@ -1,4 +1,4 @@
-"""The phantom as any hospital might have it: a table, and videos of every kind below it."""
+"""Phantom as a hospital table: a CSV file, and videos of every format below it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from echokit.phantom.cases import EjectionFractions, PhantomCase, random_stream, sample_case
+from echokit.phantom.cases import PhantomCase, random_stream
 from echokit.phantom.dicom import write_grey_dicom
-from echokit.phantom.directory import check_arguments, new_directory, write_all, write_csv
+from echokit.phantom.directory import Hearts, LayoutWriter, Workers, write_csv
 from echokit.phantom.encode import write_mjpeg
 from echokit.phantom.render import measure, phantom_frames
 
-GENERATOR_VERSION = 1
-STATEMENT = (
-    "PHANTOM DATA: synthetic videos of computed hearts under invented names, as a hospital's table lists them. "
-    "No patient was examined; results on them say nothing about patients."
-)
 TABLE = "cases.csv"
 COLUMNS = ("source", "target", "patient_id", "split", "age", "sex", "ef", "days", "died")
 KINDS = ("AVI", "MP4", "DICOM", "series", "frames")
@@ -36,62 +31,37 @@ class _Video:
     case: PhantomCase
 
 
-def write_table(
-    directory: Path,
-    *,
-    cases: int,
-    seed: int = 0,
-    ef: EjectionFractions = "realistic",
-    size: int = 112,
-    frames: tuple[int, int] | None = None,
-    advance: Callable[[int], None] | None = None,
-    workers: int | None = None,
-) -> None:
-    """Write a phantom for the dataset ``table``: the same bytes for the same arguments.
+class TableWriter(LayoutWriter):
+    """Write ``cases.csv`` and videos in folders that name the patients, for the dataset ``table``.
 
-    ``directory`` gets ``cases.csv`` (UTF-8 with a byte order mark, as spreadsheets write it) and, in folders that name
-    the patients, AVI, MP4 and DICOM files, DICOM series whose file names are in another order than their frames, and
-    folders of frames (``frame_9.png``, ``frame_10.png``). Its columns: ``target`` is 1 for an ejection fraction below
-    50; ``days`` and ``died`` give an outcome, with some patients lost to follow-up early; every third patient has two
-    videos, in one split.
-
-    Args:
-        directory: Where to write; must not exist, or be empty.
-        cases: Number of videos.
-        seed: Seed, at least 0.
-        ef: Distribution of the ejection fraction.
-        size: Height and width in pixels, even, at least 32.
-        frames: Smallest and largest number of frames; None for 52 to 80.
-        advance: Called with 1 after each finished video.
-        workers: Processes; None for one a core.
-
-    Raises:
-        DataError: An argument is out of range, or ``directory`` exists and is not empty.
+    The table is UTF-8 with a byte order mark, as spreadsheets write it. The videos are AVI, MP4 and DICOM files, DICOM
+    series whose file names are in another order than their frames, and folders of frames (``frame_9.png``,
+    ``frame_10.png``). ``target`` is 1 for an ejection fraction below 50; ``days`` and ``died`` give an outcome, with
+    some patients lost to follow-up early; every third patient has two videos, in one split.
     """
-    check_arguments(cases=cases, seed=seed, ef=ef, size=size, frames=frames, workers=workers)
-    marker = {
-        "statement": STATEMENT,
-        "generator": "echokit.phantom.table",
-        "generator_version": GENERATOR_VERSION,
-        "layout": "table",
-        "seed": seed,
-        "cases": cases,
-        "ef": ef,
-        "size": size,
-    }
-    with new_directory(directory, marker) as unfinished:
-        videos = _videos(seed, cases, lambda index: sample_case(seed, index, ef=ef, size=size, frames=frames))
-        rows = []
-        for video, found in zip(videos, write_all(partial(_write_video, unfinished), videos, workers), strict=True):
-            rows.append((video.source, int(found < REDUCED), video.patient, *_facts(seed, video, found)))
-            if advance is not None:
-                advance(1)
-        write_csv(unfinished / TABLE, COLUMNS, rows)
-        text = (unfinished / TABLE).read_text(encoding="utf-8")
-        (unfinished / TABLE).write_text(text, encoding="utf-8-sig", newline="\r\n")
+
+    layout = "table"
+    generator = "echokit.phantom.table"
+    statement = (
+        "PHANTOM DATA: synthetic videos of computed hearts under invented names, as a hospital's table lists them. "
+        "No patient was examined; results on them say nothing about patients."
+    )
+
+    def write_files(self, folder: Path, hearts: Hearts, workers: Workers) -> None:
+        """Write videos and the table."""
+        videos = _videos(hearts.cases, hearts.sample)
+        efs = workers.map(partial(_write_video, folder), videos)
+        rows = (
+            (video.source, int(ef < REDUCED), video.patient, *_facts(hearts.seed, video, ef))
+            for video, ef in zip(videos, efs, strict=True)
+        )
+        write_csv(folder / TABLE, COLUMNS, rows, spreadsheet=True)
 
 
-def _videos(seed: int, cases: int, sample: Callable[[int], PhantomCase]) -> list[_Video]:
+write_table = TableWriter().write
+
+
+def _videos(cases: int, sample: Callable[[int], PhantomCase]) -> list[_Video]:
     videos: list[_Video] = []
     patient = 0
     while len(videos) < cases:
@@ -134,7 +104,7 @@ def _write_video(directory: Path, video: _Video) -> float:
 
 
 def _facts(seed: int, video: _Video, ef: float) -> tuple[str, int, str, str, int, int]:
-    """Split, age, sex, EF and outcome of a patient: death is likelier the weaker the heart, and chance has its part."""
+    """Draw split, age, sex, EF and outcome of a patient; death is more likely if the ejection fraction is reduced."""
     number = int(video.patient.removeprefix("MRN-")) - 7000
     rng = random_stream(seed, number, 10)
     died = bool(rng.random() < 0.15 + 0.3 * (ef < REDUCED))

@@ -1,4 +1,4 @@
-"""The left ventricle over one contraction: an exact solid, the section of it that the view shows, and volumes.
+"""Model the left ventricle over one contraction: an exact solid, its section in the view, and volumes.
 
 The ventricle is the linear image of a unit sphere cut off at the mitral plane. The view is a plane through the
 centre of the mitral valve; a foreshortened one misses the apex. In the sphere this section is a circle, in the
@@ -41,17 +41,17 @@ class Section:
 
     @property
     def volume_factor(self) -> float:
-        """Integral of (p / widest p)^2 over the long axis."""
+        """Return the integral of (p / widest p)^2 over the long axis."""
         beyond = (1 - self.centre) / self.centre
         return self.centre * (2 / 3 + beyond - beyond**3 / 3)
 
     def profile(self, s: Array) -> Array:
-        """Half diameters at the fractions s of the long axis, relative to the widest."""
+        """Return half diameters at the fractions s of the long axis, relative to the widest."""
         return np.sqrt(np.clip(1 - ((s - self.centre) / self.centre) ** 2, 0, None))
 
 
 def section_of(case: PhantomCase) -> Section:
-    """Return the section that the case's foreshortening shows."""
+    """Return the section shown by the foreshortened view of a case."""
     z, angle = case.truncation, case.foreshortening_angle
     middle = z * np.cos(angle)
     radius = np.sqrt(1 - z**2 * np.sin(angle) ** 2)
@@ -89,7 +89,7 @@ class Ventricle:
 
     @property
     def base_half_width(self) -> Array:
-        """Half diameter at the mitral annulus in mm."""
+        """Return the half diameter at the mitral annulus in mm."""
         return self.half_width * self.section.profile(np.array([1.0]))
 
 

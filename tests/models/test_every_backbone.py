@@ -1,4 +1,4 @@
-"""Every registered backbone, trained two steps at the smallest clip that it takes, in one stream and in two."""
+"""Every registered backbone, trained two steps at its smallest clip, in one stream and in two."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import pytest
 import torch
 from torch import nn
 
-from echokit.errors import EchokitError
 from echokit.models.echo_model import build_model
 from echokit.models.fusion import SingleStream, TwoStream
 from echokit.models.norm import Norm
 from echokit.models.shape import InputShape
 from echokit.plugins import installed
 from echokit.training.convolution import sound_gradients
+from tests.expect import refused
 
 
 @dataclass(frozen=True)
 class Case:
-    """How a backbone is tried.
+    """How a backbone is tested.
 
     Attributes:
-        smallest: Frames and side of the smallest clip that it takes.
-        params: Makes it small where it can be made small.
-        like: A backbone of the same code: its sizes are tried by `make test-slow` only.
+        smallest: Frames and side of the smallest clip that fits.
+        params: Parameters of a small version, if there is one.
+        like: A backbone of the same code, whose sizes are tested in slow tests only.
     """
 
     smallest: tuple[int, int]
@@ -72,13 +72,12 @@ def clips(shape: InputShape, batch: int = 4) -> torch.Tensor:
 
 
 def test_every_registered_backbone_has_a_case() -> None:
-    """A new backbone needs a case above; one that is gone needs none."""
     registered = {c.name for c in installed().registry.components(["backbone"]) if c.plugin == "echokit"}
     assert registered == set(CASES)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_learns_in_two_streams_at_its_smallest_clip(name: str) -> None:
+def test_a_two_stream_model_learns_at_the_smallest_clip(name: str) -> None:
     frames, side = CASES[name].smallest
     shapes = {"video": InputShape(1, frames + 1, side, side), "flow": InputShape(2, frames, side, side)}
     model = build_model(TwoStream(), backbone(name), shapes, 2, NORMS, seed=0)
@@ -106,7 +105,7 @@ def test_it_learns_in_two_streams_at_its_smallest_clip(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_it_takes_odd_sizes_and_either_memory_format(name: str) -> None:
+def test_odd_sizes_and_both_memory_formats_fit(name: str) -> None:
     frames, side = CASES[name].smallest
     shape = InputShape(2, frames + 2, side + 3, side + 6)
     model = build_model(SingleStream(stream="flow"), backbone(name), {"flow": shape}, 1, NORMS, seed=0)
@@ -121,12 +120,12 @@ def test_it_takes_odd_sizes_and_either_memory_format(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_a_clip_that_is_too_small_is_refused_with_the_smallest_that_fits(name: str) -> None:
+def test_a_clip_that_is_too_small_is_refused_with_the_smallest(name: str) -> None:
     frames, side = CASES[name].smallest
     for small in ((frames - 1, side), (frames, side - 1)):
         if 0 in small:
             continue
-        with pytest.raises(EchokitError) as caught:
+        with refused("model.clip_too_small") as caught:
             backbone(name)(InputShape(1, small[0], small[1], small[1]))
-        assert f"the smallest is {frames} frame" in str(caught.value)
-        assert f"{side}x{side}" in str(caught.value)
+        assert f" {frames} frame" in caught.value.message.rpartition(":")[2]
+        assert f" {side}x{side}" in caught.value.message.rpartition(":")[2]

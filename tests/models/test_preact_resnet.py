@@ -1,4 +1,4 @@
-"""The backbones are the study's, to the last parameter."""
+"""Pre-activation ResNets match the reference study to the last parameter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from echokit.errors import EchokitError
 from echokit.models.cost import count_parameters, multiply_adds
 from echokit.models.echo_model import EchoModel, build_model
 from echokit.models.fusion import TwoStream
@@ -18,6 +17,7 @@ from echokit.models.norm import raw
 from echokit.models.preact_blocks import PreActResNet3D
 from echokit.models.preact_resnet import PreActResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 from echokit.models.shape import InputShape
+from tests.expect import refused
 
 
 def study_model(backbone: PreActResNet, side: int = 112) -> tuple[EchoModel, dict[str, InputShape]]:
@@ -26,7 +26,7 @@ def study_model(backbone: PreActResNet, side: int = 112) -> tuple[EchoModel, dic
         return build_model(TwoStream(), backbone, shapes, 2, {"video": raw(1), "flow": raw(2)}, seed=0), shapes
 
 
-def test_resnet18_has_the_parameters_of_the_study() -> None:
+def test_resnet18_has_the_parameters_of_the_reference_study() -> None:
     model, _ = study_model(ResNet18())
     assert count_parameters(model) == (66_350_018, 15_616)
     backbones = model.get_submodule("fused.backbones")
@@ -35,13 +35,13 @@ def test_resnet18_has_the_parameters_of_the_study() -> None:
     assert count_parameters(model.head)[0] == 2_050
 
 
-def test_resnet152_has_the_parameters_of_its_description() -> None:
+def test_resnet152_has_234886082_parameters() -> None:
     model, _ = study_model(ResNet152())
     assert count_parameters(model)[0] == 234_886_082
 
 
 @pytest.mark.parametrize(("side", "giga"), [(112, 100.6), (56, 25.7), (28, 6.66)])
-def test_resnet18_does_the_multiply_adds_of_the_study(side: int, giga: float) -> None:
+def test_resnet18_has_the_multiply_adds_of_the_study(side: int, giga: float) -> None:
     model, shapes = study_model(ResNet18(), side)
     model.train()
     assert multiply_adds(model, shapes) / 1e9 == pytest.approx(giga, rel=0.002)
@@ -68,7 +68,7 @@ def test_multiply_adds_of_a_convolution_by_hand() -> None:
     ("backbone", "depth"),
     [(ResNet18(), 18), (ResNet34(), 34), (ResNet50(), 50), (ResNet101(), 101), (ResNet152(), 152)],
 )
-def test_the_depth_counts_the_layers_of_the_longest_way(backbone: PreActResNet, depth: int) -> None:
+def test_the_depth_is_the_number_of_layers_on_the_longest_path(backbone: PreActResNet, depth: int) -> None:
     with torch.device("meta"):
         module = backbone(InputShape(1, 38, 56, 56))
     convolutions = [layer for name, layer in module.named_modules() if isinstance(layer, nn.Conv3d)]
@@ -80,7 +80,7 @@ def test_the_depth_counts_the_layers_of_the_longest_way(backbone: PreActResNet, 
     assert all(layer.bias is not None for layer in convolutions)
 
 
-def test_the_layout_is_that_of_the_study() -> None:
+def test_the_stages_have_the_shapes_of_the_reference_study() -> None:
     module = ResNet18()(InputShape(1, 9, 32, 32)).eval()
     assert isinstance(module, PreActResNet3D)
     sizes: list[tuple[int, ...]] = []
@@ -102,7 +102,7 @@ def test_the_layout_is_that_of_the_study() -> None:
     assert [name for name, _ in later.named_children()] == ["norm", "relu", "conv"]
 
 
-def test_a_residual_block_adds_its_plain_input() -> None:
+def test_a_residual_block_adds_its_unchanged_input() -> None:
     module = ResNet18()(InputShape(1, 4, 16, 16)).eval()
     block = module.get_submodule("stages.0.1")
     x = torch.randn(2, 64, 2, 3, 3)
@@ -113,7 +113,7 @@ def test_a_residual_block_adds_its_plain_input() -> None:
     assert torch.equal(x, before)  # nothing in place reaches the input, which the shortcut needs
 
 
-def test_in_place_steps_do_not_change_the_gradients() -> None:
+def test_in_place_operations_do_not_change_gradients() -> None:
     torch.manual_seed(0)
     module = ResNet18()(InputShape(1, 3, 16, 16)).double()
     assert isinstance(module, PreActResNet3D)
@@ -126,19 +126,19 @@ def test_in_place_steps_do_not_change_the_gradients() -> None:
 
     torch.autograd.backward(loss())
     assert weight.grad is not None
-    place = (3, 2, 1, 1, 1)
+    index = (3, 2, 1, 1, 1)
     step = 1e-5
     ends = []
     for sign in (1, -1):
         with torch.no_grad():
-            weight[place] += sign * step
+            weight[index] += sign * step
             ends.append(loss())
-            weight[place] -= sign * step
+            weight[index] -= sign * step
     numeric = (ends[0] - ends[1]) / (2 * step)
-    torch.testing.assert_close(weight.grad[place], numeric, rtol=1e-4, atol=1e-10)
+    torch.testing.assert_close(weight.grad[index], numeric, rtol=1e-4, atol=1e-10)
 
 
-def test_convolutions_start_he_normal_and_biases_zero() -> None:
+def test_convolutions_are_initialised_he_normal_biases_zero() -> None:
     torch.manual_seed(0)
     module = ResNet18()(InputShape(1, 38, 56, 56))
     conv = module.get_submodule("stages.2.1.body.1.conv")
@@ -151,7 +151,7 @@ def test_convolutions_start_he_normal_and_biases_zero() -> None:
     assert not conv.bias.any()
 
 
-def test_cnn_dropout_sits_between_relu_and_convolution_and_rests_in_eval() -> None:
+def test_cnn_dropout_is_before_convolutions_and_off_in_eval() -> None:
     shape = InputShape(1, 3, 16, 16)
     module = ResNet18(dropout=0.5)(shape)
     unit = module.get_submodule("stages.1.0.body.1")
@@ -165,12 +165,13 @@ def test_cnn_dropout_sits_between_relu_and_convolution_and_rests_in_eval() -> No
 
 
 @pytest.mark.parametrize("shape", [InputShape(1, 38, 15, 112), InputShape(1, 38, 112, 8), InputShape(2, 0, 112, 112)])
-def test_clips_that_are_too_small_are_refused_with_the_smallest_size(shape: InputShape) -> None:
-    with pytest.raises(EchokitError, match="smallest is 1 frame of 16x16"):
+def test_clips_that_are_too_small_are_refused(shape: InputShape) -> None:
+    with refused("model.clip_too_small") as caught:
         ResNet18()(shape)
+    assert "1 frame of 16x16" in caught.value.message
 
 
-def test_the_components_are_light_to_import() -> None:
+def test_components_import_no_heavy_library() -> None:
     code = (
         "import sys, echokit.models.preact_resnet, echokit.models.fusion, echokit.models.norm,"
         " echokit.objectives.cross_entropy\n"

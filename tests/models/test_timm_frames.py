@@ -1,17 +1,17 @@
-"""Image models on every frame: the ways of pooling, sizes of transformers, and names that timm does not have."""
+"""Image models of timm on every frame: pooling, sizes of transformers, unknown names."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from echokit.errors import EchokitError
 from echokit.models.cost import multiply_adds
 from echokit.models.echo_model import build_model
 from echokit.models.fusion import SingleStream
 from echokit.models.norm import raw
 from echokit.models.shape import InputShape
 from echokit.models.timm_frames import Timm
+from tests.expect import refused
 
 SHAPE = InputShape(2, 5, 32, 48)
 
@@ -19,7 +19,7 @@ SHAPE = InputShape(2, 5, 32, 48)
 @pytest.mark.parametrize(
     ("pooling", "ordered", "width"), [("mean", 0, 96), ("max", 0, 96), ("attention", 0, 96), ("lstm", 1, 7)]
 )
-def test_only_the_lstm_reads_the_order_of_the_frames(pooling: str, ordered: bool, width: int) -> None:
+def test_only_the_lstm_depends_on_the_order_of_frames(pooling: str, ordered: bool, width: int) -> None:
     torch.manual_seed(0)
     model = Timm(name="test_resnet", pooling=pooling, hidden=7)(SHAPE).eval()  # type: ignore[arg-type]
     clip = torch.randn(2, 2, 5, 32, 48)
@@ -30,7 +30,7 @@ def test_only_the_lstm_reads_the_order_of_the_frames(pooling: str, ordered: bool
     assert torch.allclose(forward, backward, atol=1e-5) != ordered
 
 
-def test_a_still_video_gives_what_its_picture_gives() -> None:
+def test_a_still_video_gives_the_features_of_its_picture() -> None:
     model = Timm(name="test_resnet")(SHAPE).eval()
     picture = torch.randn(1, 2, 1, 32, 48)
     with torch.no_grad():
@@ -40,17 +40,19 @@ def test_a_still_video_gives_what_its_picture_gives() -> None:
 def test_a_transformer_is_built_for_the_size_of_the_clips() -> None:
     with torch.no_grad():
         assert Timm(name="test_vit")(SHAPE).eval()(torch.zeros(1, 2, 3, 32, 48)).shape == (1, 64)
-    with pytest.raises(EchokitError, match="the next larger picture that it takes is 48x48"):
+    with refused("model.clip_size") as caught:
         Timm(name="test_vit")(InputShape(1, 3, 40, 40))
-    with pytest.raises(EchokitError, match="the smallest is 1 frame of 16x16"):
+    assert "48x48" in caught.value.message
+    with refused("model.clip_too_small") as caught:
         Timm(name="test_vit")(InputShape(1, 3, 12, 12))
+    assert "1 frame of 16x16" in caught.value.message
 
 
 @pytest.mark.parametrize(
     ("name", "side"),
     [("swin_tiny_patch4_window7_224", 56), ("swinv2_cr_tiny_ns_224", 64), ("eva02_tiny_patch14_224", 56)],
 )
-def test_a_transformer_with_tables_that_are_not_saved_is_built(name: str, side: int) -> None:
+def test_a_transformer_with_unsaved_buffers_is_built(name: str, side: int) -> None:
     model = Timm(name=name)(InputShape(2, 2, side, side)).eval()
     assert {key for key, _ in model.named_buffers()} - set(model.state_dict())
     with torch.no_grad():
@@ -60,19 +62,21 @@ def test_a_transformer_with_tables_that_are_not_saved_is_built(name: str, side: 
     assert multiply_adds(whole, shapes) > 1e6
 
 
-def test_a_size_that_windows_do_not_divide_is_an_error_that_names_one_that_they_do() -> None:
-    with pytest.raises(EchokitError, match="56x56 pixels: the next larger picture that it takes is 64x64"):
+def test_a_size_that_windows_do_not_divide_is_refused() -> None:
+    with refused("model.clip_size") as caught:
         Timm(name="levit_128s")(InputShape(1, 2, 56, 56))
+    assert "56x56" in caught.value.message
+    assert "64x64" in caught.value.message
     assert Timm(name="levit_128s")(InputShape(1, 2, 64, 64)) is not None
 
 
-def test_a_name_that_timm_does_not_have_is_an_error_with_a_suggestion() -> None:
-    with pytest.raises(EchokitError) as caught:
+def test_an_unknown_model_is_refused_with_a_suggestion() -> None:
+    with refused("timm.unknown_model", where="model.backbone.name") as caught:
         Timm(name="resnet81")(SHAPE)
-    assert "did you mean 'resnet" in str(caught.value)
+    assert "'resnet" in str(caught.value.hint)
 
 
-def test_a_tag_that_the_library_does_not_have_is_an_error_that_lists_them() -> None:
-    with pytest.raises(EchokitError) as caught:
+def test_an_unknown_tag_is_refused_with_the_known_ones() -> None:
+    with refused("weights.unknown_tag", where="model.weights") as caught:
         Timm().pretrained("imagenet")
-    assert "a1_in1k" in str(caught.value)
+    assert "a1_in1k" in str(caught.value.hint)

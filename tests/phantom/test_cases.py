@@ -1,4 +1,4 @@
-"""What is drawn about a case: the distributions of EF, and that nothing else tells it."""
+"""Distributions of the numbers of a case; only the contraction correlates with EF."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from echokit.phantom.beat import ISOVOLUMIC_CONTRACTION, beats_of
 from echokit.phantom.cases import PhantomCase, random_stream, sample_case, sample_ef
 from echokit.phantom.render import measure
 
-TELLS_EF = ("ef", "shortening")  # the two parts of the contraction itself
+CONTRACTION = ("ef", "shortening")  # its two parts
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def test_wide_ef_is_half_reduced_and_rare_near_the_cut_off() -> None:
     assert efs.max() <= 80
 
 
-def test_no_other_number_tells_ef(realistic: list[PhantomCase]) -> None:
+def test_no_other_number_correlates_with_ef(realistic: list[PhantomCase]) -> None:
     ef = np.array([case.ef for case in realistic])
     names = [name for name, value in asdict(realistic[0]).items() if isinstance(value, float)]
     correlations = {
         name: abs(np.corrcoef(ef, [getattr(case, name) for case in realistic])[0, 1])
         for name in [*names, "fps", "frames"]
-        if name not in TELLS_EF
+        if name not in CONTRACTION
     }
     assert len(correlations) > 40
     # 5 standard errors of a correlation of 3,000 independent pairs.

@@ -1,4 +1,4 @@
-"""The clinical phantom: a hospital's cohort, its files, and the truth beside them."""
+"""Clinical phantom: a hospital's cohort, its files, and their ground truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from pydicom import dcmread
 
 from echokit.cohort.table import Table
-from echokit.errors import DataError
 from echokit.phantom.clinical.directory import COVARIATES, write_clinical
 from echokit.phantom.clinical.export import file_name
 from echokit.phantom.clinical.patients import DEATHS, PATIENTS, sample_patients
@@ -20,6 +19,7 @@ from echokit.phantom.clinical.screen import draw_screen
 from echokit.phantom.clinical.truth import read_truth
 from echokit.phantom.dataset import Phantom
 from echokit.video.reading import read_video
+from tests.expect import refused
 
 SMALL = {"patients": 4, "deaths": 1, "frames": (12, 12), "seed": 3, "workers": 1}
 
@@ -41,7 +41,7 @@ def contents(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_the_cohort_is_the_studys() -> None:
+def test_the_cohort_has_the_size_of_the_reference_study() -> None:
     patients = sample_patients(0)
     assert len(patients) == PATIENTS == 34
     assert sum(patient.died for patient in patients) == DEATHS == 7
@@ -53,8 +53,8 @@ def test_the_cohort_is_the_studys() -> None:
     assert all((patient.days < 365) == patient.died for patient in patients)
 
 
-def test_death_follows_function_in_part_only() -> None:
-    """Over many cohorts the ejection fraction ranks the dead below the living in about 0.80 of all pairs."""
+def test_death_depends_on_function_in_part_only() -> None:
+    """Over many cohorts, the AUC of the ejection fraction for death is about 0.80."""
     shares = []
     for seed in range(60):
         patients = sample_patients(seed, frames=(2, 2))
@@ -65,7 +65,7 @@ def test_death_follows_function_in_part_only() -> None:
     assert min(shares) < 0.7
 
 
-def test_every_clip_is_read_and_its_truth_fits(cohort: Path) -> None:
+def test_every_clip_is_read_and_matches_its_truth(cohort: Path) -> None:
     table, truths = rows(cohort / "cohort.csv"), rows(cohort / "PhantomTruth.csv")
     assert [row["source"] for row in table] == [row["source"] for row in truths]
     assert {row["target"] for row in table} == {"0", "1"}
@@ -99,7 +99,7 @@ def test_every_clip_is_read_and_its_truth_fits(cohort: Path) -> None:
     assert formats == {"DICOM 1)", "DICOM Lossless", "AVI mjpeg"}
 
 
-def test_the_number_and_the_trace_change() -> None:
+def test_the_heart_rate_and_the_trace_change() -> None:
     for patient in sample_patients(1, patients=3):
         screen = draw_screen(patient, 0)
         for name in ("number", "ecg"):
@@ -107,7 +107,7 @@ def test_the_number_and_the_trace_change() -> None:
             assert (seen != seen[0]).any(), (patient.vendor, name)
 
 
-def test_names_are_where_real_ones_are(cohort: Path) -> None:
+def test_identifiers_are_in_headers_and_paths(cohort: Path) -> None:
     row = next(row for row in rows(cohort / "cohort.csv") if row["vendor"] == "alder")
     header = dcmread(cohort / row["source"], stop_before_pixels=True)
     assert header.PatientID == row["patient_id"]
@@ -116,7 +116,7 @@ def test_names_are_where_real_ones_are(cohort: Path) -> None:
     assert surname in str(header[0x0019, 0x1001].value)
 
 
-def test_same_bytes_whatever_the_workers(tmp_path: Path, cohort: Path) -> None:
+def test_same_bytes_for_any_number_of_workers(tmp_path: Path, cohort: Path) -> None:
     write_clinical(tmp_path / "again", **{**SMALL, "patients": 5, "workers": 2})  # type: ignore[arg-type]
     again, first = contents(tmp_path / "again"), contents(cohort)
     videos = {name: digest for name, digest in first.items() if name.startswith(("Studies", "masks"))}
@@ -124,7 +124,7 @@ def test_same_bytes_whatever_the_workers(tmp_path: Path, cohort: Path) -> None:
     assert json.loads((cohort / "PHANTOM_DATA.json").read_text())["layout"] == "clinical"
 
 
-def test_its_table_is_read(cohort: Path) -> None:
+def test_the_table_is_read(cohort: Path) -> None:
     data = Table(table=str(cohort / "cohort.csv"), covariates=COVARIATES)()
     assert data.phantom
     assert data.cases["patient_id"].nunique() == 4
@@ -135,20 +135,26 @@ def test_its_table_is_read(cohort: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_recipe_names_it() -> None:
+def test_a_recipe_can_name_the_clinical_phantom() -> None:
     data = Phantom(layout="clinical", cases=6)()
     assert data.phantom
     assert data.cases["patient_id"].nunique() == 6
     assert set(data.cases["target"]) == {0, 1}
     assert data.cases["ef"].between(10, 36).all()
-    with pytest.raises(DataError, match="own ejection fractions"):
+    with refused("phantom.own_ef", where="data.ef"):
         Phantom(layout="clinical", ef="wide")()
 
 
 @pytest.mark.parametrize(
     ("wrong", "where"), [({"patients": 1}, "cases"), ({"deaths": 4}, "deaths"), ({"seed": -1}, "seed")]
 )
-def test_wrong_arguments_are_named(tmp_path: Path, wrong: dict[str, int], where: str) -> None:
-    with pytest.raises(DataError) as caught:
+def test_an_argument_out_of_range_is_refused(tmp_path: Path, wrong: dict[str, int], where: str) -> None:
+    with refused("phantom.out_of_range", where=where):
         write_clinical(tmp_path / "data", **{**SMALL, **wrong})  # type: ignore[arg-type]
-    assert caught.value.where == where
+
+
+def test_a_file_that_is_no_ground_truth_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "truth.npz").write_bytes(b"no archive")
+    for name in ("truth.npz", "missing.npz"):
+        with refused("phantom.truth_unreadable", where=name):
+            read_truth(tmp_path / name)

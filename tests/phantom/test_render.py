@@ -1,4 +1,4 @@
-"""The rendered frames: sector, contrast, and masks that lie where the heart is drawn."""
+"""Rendered frames: sector, contrast, and masks that match the drawn heart."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_blood_is_dark_and_the_wall_bright_in_every_frame(index: int) -> None:
         assert frame[wall].mean() > frame[cavity].mean() + 25
 
 
-def test_outside_of_the_sector_is_black() -> None:
+def test_pixels_outside_the_sector_are_black() -> None:
     case = sample_case(2, 0, frames=(8, 8))
     frames, inside = phantom_frames(case), sector_of(case).inside.astype(bool)
     assert frames[:, ~inside].max() == 0
@@ -34,15 +34,15 @@ def test_outside_of_the_sector_is_black() -> None:
     assert not inside[0].any()
 
 
-def test_the_cavity_in_the_masks_empties_as_the_volume_does() -> None:
+def test_the_cavity_of_the_masks_shrinks_with_the_volume() -> None:
     case = replace(sample_case(2, 1, frames=(50, 50)), ef=65.0, y=22.0, x=4.0, tilt=0.0, rocking=0.0, drift_x=0.0)
-    one, area = measure(case), phantom_masks(case).cavity.sum((1, 2))
-    assert area[one.end_systole.frame] < 0.65 * area[one.end_diastole.frame]
-    assert area[one.end_diastole.frame] >= 0.97 * area.max()
+    measured, area = measure(case), phantom_masks(case).cavity.sum((1, 2))
+    assert area[measured.end_systole.frame] < 0.65 * area[measured.end_diastole.frame]
+    assert area[measured.end_diastole.frame] >= 0.97 * area.max()
 
 
 @pytest.mark.parametrize("contraction", [0.0, 0.4, 1.0])
-def test_tissue_on_the_contour_comes_from_the_diastolic_contour(contraction: float) -> None:
+def test_the_contour_maps_to_the_diastolic_contour(contraction: float) -> None:
     case = sample_case(4, 1)
     s = np.linspace(0.02, 1, 40)
     now = endocardium(case, ventricle_at(case, np.array([contraction])), s)
@@ -52,16 +52,16 @@ def test_tissue_on_the_contour_comes_from_the_diastolic_contour(contraction: flo
         assert np.abs(moved - origin[0]).max() < 0.3  # mm; a pixel is about 1.5
 
 
-def test_following_tissue_inverts_the_way_back() -> None:
+def test_from_diastole_inverts_to_diastole() -> None:
     case = sample_case(4, 2)
     points = np.array([[-60.0, 70.0], [10.0, 40.0], [30.0, 80.0]])
-    there = from_diastole(case, points, 0.8)
-    back = np.stack(to_diastole(case, there[:, 0], there[:, 1], 0.8), -1)
+    moved = from_diastole(case, points, 0.8)
+    back = np.stack(to_diastole(case, moved[:, 0], moved[:, 1], 0.8), -1)
     assert np.abs(back - points).max() < 0.3
-    assert np.abs(there - points).max() > 1
+    assert np.abs(moved - points).max() > 1
 
 
-def test_speckle_rides_on_tissue_and_is_renewed() -> None:
+def test_speckle_follows_tissue_and_decorrelates() -> None:
     still = dict.fromkeys(
         [
             "ef",
@@ -84,8 +84,8 @@ def test_speckle_rides_on_tissue_and_is_renewed() -> None:
     wall[:40] = False  # near-field clutter does not move
     wall[70:] = False  # nor are the leaflets part of the wall
 
-    def alike(a: int, b: int) -> float:
+    def correlation(a: int, b: int) -> float:
         return float(np.corrcoef(frames[a][wall], frames[b][wall])[0, 1])
 
-    assert alike(0, 1) > 0.7
-    assert alike(0, 29) < alike(0, 5) < alike(0, 1)
+    assert correlation(0, 1) > 0.7
+    assert correlation(0, 29) < correlation(0, 5) < correlation(0, 1)

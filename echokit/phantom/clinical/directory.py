@@ -1,9 +1,8 @@
-"""The clinical phantom on disk: clips as exported, a table of outcomes, and the truth."""
+"""Clinical phantom: clips as scanners export them, a table of outcomes, and the ground truth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ from echokit.phantom.clinical.patients import PATIENTS, Patient, sample_patients
 from echokit.phantom.clinical.screen import draw_screen
 from echokit.phantom.clinical.truth import truth_of, write_truth
 from echokit.phantom.clinical.vendors import HEIGHT
-from echokit.phantom.directory import check_arguments, new_directory, write_all, write_csv
+from echokit.phantom.directory import Workers, case_columns, check_arguments, decimals, new_directory, write_records
 from echokit.phantom.render import Measurements, measure
 
-GENERATOR_VERSION = 1
 TABLE, TRUTH, MASKS = "cohort.csv", "PhantomTruth.csv", "masks"
 COVARIATES = ("age", "sex", "ef", "heart_rate", "vendor", "fps", "frames", "depth_cm", "year")
 STATEMENT = (
@@ -36,11 +34,11 @@ def write_clinical(
     advance: Callable[[int], None] | None = None,
     workers: int | None = None,
 ) -> None:
-    """Write a clinical phantom: the same bytes for the same arguments, whatever the number of workers.
+    """Write a clinical phantom: the same bytes for the same arguments, for any number of workers.
 
     ``directory`` gets ``Studies/``, the clips in DICOM and AVI under paths that name the patients; ``cohort.csv``, one
-    row a clip with its outcome, for the dataset ``table``; ``masks/``, the truth about each clip; ``PhantomTruth.csv``,
-    all known about each; and ``PHANTOM_DATA.json``. It appears whole or not at all.
+    row a clip with its outcome, for the dataset ``table``; ``masks/``, the ground truth of each clip;
+    ``PhantomTruth.csv``, everything known about each; and ``PHANTOM_DATA.json``. It appears whole or not at all.
 
     Args:
         directory: Where to write; must not exist, or be empty.
@@ -56,32 +54,38 @@ def write_clinical(
     """
     check_arguments(cases=patients, seed=seed, ef="realistic", size=HEIGHT, frames=frames, workers=workers)
     if patients < 2:
-        raise DataError(f"{patients} patients are no cohort", hint="at least 2", where="cases")
+        raise DataError(
+            f"{patients} patients are no cohort", hint="at least 2", where="cases", code="phantom.out_of_range"
+        )
     if deaths is not None and not 0 < deaths < patients:
-        raise DataError(f"{deaths} of {patients} patients can not die", hint="at least 1, not all", where="deaths")
+        raise DataError(
+            f"{deaths} of {patients} patients cannot die",
+            hint="at least 1, not all",
+            where="deaths",
+            code="phantom.out_of_range",
+        )
     drawn = sample_patients(seed, patients=patients, deaths=deaths, frames=frames)
-    marker = {
-        "statement": STATEMENT,
-        "generator": "echokit.phantom.clinical",
-        "generator_version": GENERATOR_VERSION,
+    facts = {
         "layout": "clinical",
         "seed": seed,
         "cases": patients,
         "deaths": sum(patient.died for patient in drawn),
         "frames": list(frames) if frames else None,
     }
-    with new_directory(directory, marker) as unfinished:
-        (unfinished / MASKS).mkdir()
-        measured = []
-        for measurements in write_all(partial(_write_patient, unfinished), drawn, workers, worth=2):
-            measured.append(measurements)
-            if advance is not None:
-                advance(1)
-        _write_tables(unfinished, drawn, measured)
+    with new_directory(directory, STATEMENT, "echokit.phantom.clinical", facts) as folder:
+        (folder / MASKS).mkdir()
+        measured = Workers(workers, advance).map(partial(_write_patient, folder), drawn, worth=2)
+        clips = [
+            (patient, clip, measurements)
+            for patient, of_patient in zip(drawn, measured, strict=True)
+            for clip, measurements in enumerate(of_patient)
+        ]
+        write_records(folder / TABLE, [_row(*clip) for clip in clips])
+        write_records(folder / TRUTH, [_truth(*clip) for clip in clips])
 
 
 def masks_name(patient: Patient, clip: int) -> str:
-    """Return where the truth about a clip lies below the data set's directory."""
+    """Return the path of the ground truth of a clip below the dataset's directory."""
     return f"{MASKS}/patient-{patient.number:02d}-clip-{clip + 1}.npz"
 
 
@@ -95,19 +99,8 @@ def _write_patient(directory: Path, patient: Patient) -> list[Measurements]:
     return [measure(case) for case in patient.clips]
 
 
-def _write_tables(directory: Path, drawn: list[Patient], measured: list[list[Measurements]]) -> None:
-    clips = [
-        (patient, clip, one)
-        for patient, measurements in zip(drawn, measured, strict=True)
-        for clip, one in enumerate(measurements)
-    ]
-    for name, make in ((TABLE, _row), (TRUTH, _truth)):
-        rows = [make(patient, clip, one) for patient, clip, one in clips]
-        write_csv(directory / name, tuple(rows[0]), [tuple(row.values()) for row in rows])
-
-
-def _row(patient: Patient, clip: int, one: Measurements) -> dict[str, Any]:
-    """What a hospital would know of a clip: outcome, covariates, acquisition."""
+def _row(patient: Patient, clip: int, measured: Measurements) -> dict[str, Any]:
+    """Return what a hospital knows about a clip: outcome, covariates, acquisition."""
     case = patient.clips[clip]
     return {
         "source": file_name(patient, clip),
@@ -117,7 +110,7 @@ def _row(patient: Patient, clip: int, one: Measurements) -> dict[str, Any]:
         "event": int(patient.died),
         "age": patient.age,
         "sex": patient.sex,
-        "ef": f"{one.ef_a4c:.1f}",
+        "ef": f"{measured.ef_a4c:.1f}",
         "heart_rate": round(case.heart_rate),
         "vendor": patient.vendor,
         "fps": case.fps,
@@ -127,29 +120,15 @@ def _row(patient: Patient, clip: int, one: Measurements) -> dict[str, Any]:
     }
 
 
-def _truth(patient: Patient, clip: int, one: Measurements) -> dict[str, Any]:
-    """Everything that is known about a clip."""
-    case = asdict(patient.clips[clip])
-    flat: dict[str, Any] = {}
-    for name, value in case.items():
-        parts = (
-            {f"{name}_{number}": part for number, part in enumerate(value)}
-            if isinstance(value, tuple)
-            else {name: value}
-        )
-        flat |= {key: f"{part:.8f}" if isinstance(part, float) else part for key, part in parts.items()}
-    for name in ("seed", "index", "size", "ef"):
-        del flat[name]
+def _truth(patient: Patient, clip: int, measured: Measurements) -> dict[str, Any]:
+    """Return everything known about a clip."""
+    numbers = decimals(patient.function, measured.ef_3d, measured.ef_a4c, measured.edv, measured.esv)
     return {
         "source": file_name(patient, clip),
         "masks": masks_name(patient, clip),
-        "function": f"{patient.function:.8f}",
-        "EF_3d": f"{one.ef_3d:.8f}",
-        "EF_a4c": f"{one.ef_a4c:.8f}",
-        "EDV": f"{one.edv:.8f}",
-        "ESV": f"{one.esv:.8f}",
-        "ED_frame": one.end_diastole.frame,
-        "ES_frame": one.end_systole.frame,
-        "foreshortening": f"{one.foreshortening:.8f}",
-        **flat,
+        **dict(zip(("function", "EF_3d", "EF_a4c", "EDV", "ESV"), numbers, strict=True)),
+        "ED_frame": measured.end_diastole.frame,
+        "ES_frame": measured.end_systole.frame,
+        "foreshortening": decimals(measured.foreshortening)[0],
+        **case_columns(patient.clips[clip]),
     }

@@ -1,4 +1,4 @@
-"""The electrocardiogram under the picture: a trace that moves, and a heart rate that is counted anew at each beat."""
+"""Simulate the electrocardiogram: a moving trace, and a heart rate that is updated at each beat."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Electrocardiogram:
 
     Attributes:
         starts, lengths: Of the beats, in seconds from the first frame.
-        rates: Rate that is shown from the start of each beat on, beats a minute.
-        before: Rate that is shown before the first start.
+        rates: Rate shown from the start of each beat on, beats a minute.
+        before: Rate shown before the first start.
         wander, noise: Of the baseline.
         offset: Seconds of sweep that are on the screen when the clip begins.
     """

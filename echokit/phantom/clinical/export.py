@@ -1,4 +1,4 @@
-"""A screen to a file, as each vendor exports it: two kinds of DICOM, and an AVI.
+"""Write a screen to a file as each vendor exports it: two kinds of DICOM, and AVI.
 
 Alder writes JPEG baseline in YBR_FULL_422 with FrameTime, birch RLE in PALETTE COLOR with FrameTimeVector, cedar Motion
 JPEG in AVI. The DICOM headers are as full of (invented) identifiers as real ones.
@@ -6,9 +6,7 @@ JPEG in AVI. The DICOM headers are as full of (invented) identifiers as real one
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +15,14 @@ import numpy as np
 from echokit.phantom.clinical.patients import Patient, Vendor
 from echokit.phantom.clinical.screen import Picture, Screen
 from echokit.phantom.clinical.vendors import LAYOUTS, Colour
+from echokit.phantom.dicom import MULTI_FRAME, make_uid
+from echokit.phantom.encode import write_mjpeg
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 JPEG_QUALITY = 90
 _GREYS = 240  # entries of the palette that are grey
-_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 _JPEG_BASELINE, _RLE = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"
 _MAKERS: dict[Vendor, tuple[str, str]] = {
     "alder": ("Alder Ultrasound", "Vista E9"), "birch": ("Birch Medical", "iS33"), "cedar": ("Cedar", "SC2"),
@@ -31,7 +30,7 @@ _MAKERS: dict[Vendor, tuple[str, str]] = {
 
 
 def file_name(patient: Patient, clip: int) -> str:
-    """Return where a clip lies below the data set's directory: names in paths, as exports have them."""
+    """Return the path of a clip below the dataset's directory; it names the patient, as exports do."""
     folder = f"Studies/{patient.name.replace('^', '_').upper()}_{patient.mrn}/{patient.study_date}"
     form = {"alder": "IM{:04d}.dcm", "birch": "I{:07d}", "cedar": "CLIP_{:d}.avi"}[patient.vendor]
     return f"{folder}/{form.format(clip + 1)}"
@@ -47,27 +46,9 @@ def write_clip(path: Path, patient: Patient, clip: int, screen: Screen) -> None:
         screen: From ``draw_screen``.
     """
     if patient.vendor == "cedar":
-        _write_avi(path, screen.frames, patient.clips[clip].fps)
+        write_mjpeg(path, screen.frames, patient.clips[clip].fps, quality=4)
     else:
         _write_dicom(path, patient, clip, screen)
-
-
-def _write_avi(path: Path, frames: Picture, fps: int) -> None:
-    import av
-    from av.codec.context import Flags
-
-    count, height, width, _ = frames.shape
-    with av.open(str(path), "w", format="avi", container_options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("mjpeg", rate=Fraction(fps), options={"threads": "1"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
-        context = stream.codec_context
-        context.flags |= Flags.bitexact | Flags.qscale
-        context.qmin = context.qmax = 4
-        for index in range(count):
-            picture = av.VideoFrame.from_ndarray(frames[index], format="rgb24").reformat(format="yuvj420p")
-            picture.pts = index
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
 
 
 def _write_dicom(path: Path, patient: Patient, clip: int, screen: Screen) -> None:
@@ -118,13 +99,13 @@ def _jpegs(frames: Picture) -> Iterator[bytes]:
 
 
 def _colours(vendor: Vendor) -> list[Colour]:
-    """All colours that are not grey on a vendor's screen."""
+    """Return all colours that are not grey on a vendor's screen."""
     layout = LAYOUTS[vendor]
     return [layout.trace_ink, *(colour for _, colour in layout.panels)]
 
 
 def _palette_rle(data: Dataset, frames: Picture, colours: list[Colour]) -> Iterator[bytes]:
-    """Write the palette into the header, and code the frames in its numbers."""
+    """Write the palette into the header, and encode the frames as palette indices."""
     from rle.utils import encode_pixel_data
 
     ramp = np.round(np.arange(_GREYS) * 255 / (_GREYS - 1)).astype(np.uint8)
@@ -154,7 +135,7 @@ def _palette_rle(data: Dataset, frames: Picture, colours: list[Colour]) -> Itera
 
 
 def _header(patient: Patient, clip: int) -> Dataset:
-    """Everything about the patient and the examination, much of it twice, as scanners do."""
+    """Return everything about the patient and the examination, much of it twice, as scanners write it."""
     from pydicom import Dataset
     from pydicom.uid import UID
 
@@ -164,7 +145,7 @@ def _header(patient: Patient, clip: int) -> Dataset:
     data = Dataset()
     data.SpecificCharacterSet = "ISO_IR 192"
     data.ImageType = ["ORIGINAL", "PRIMARY", "", "0001"]
-    data.SOPClassUID = UID(_MULTI_FRAME)
+    data.SOPClassUID = UID(MULTI_FRAME)
     data.SOPInstanceUID = _uid(patient, "clip", clip)
     data.StudyDate = data.SeriesDate = data.ContentDate = patient.study_date
     data.StudyTime = data.ContentTime = f"{8 + patient.number % 9:02d}{11 + 7 * clip:02d}00"
@@ -193,14 +174,11 @@ def _header(patient: Patient, clip: int) -> Dataset:
 
 
 def _uid(patient: Patient, *parts: object) -> Any:
-    from pydicom.uid import UID
-
-    text = ":".join(map(str, (patient.clips[0].seed, patient.number, *parts)))
-    return UID(f"2.25.{int.from_bytes(hashlib.blake2b(text.encode(), digest_size=12).digest())}")
+    return make_uid(patient.clips[0].seed, patient.number, *parts)
 
 
 def _ultrasound_regions(patient: Patient, screen: Screen) -> list[Dataset]:
-    """Say where the tissue is and how large a pixel is, and where the trace runs."""
+    """Describe the regions of tissue, with the size of a pixel, and of the trace."""
     from pydicom import Dataset
 
     inside = screen.sector.inside.astype(bool)

@@ -1,4 +1,4 @@
-"""Who the patients of the clinical phantom are, what became of them, and which clips they have.
+"""Draw the patients of the clinical phantom, their outcomes and their clips.
 
 Death depends on the latent function of the heart in part only: a patient's risk is ``chance - PART * function``, both
 standard normal, and the patients of the highest risk die. The ejection fraction is the function, put on 10 to 35.
@@ -16,7 +16,7 @@ from echokit.phantom.cases import PhantomCase, random_stream, sample_case
 PATIENTS, DEATHS = 34, 7
 PART = 0.6  # correlation of the risk of death with the latent function
 EF_RANGE = (10.0, 35.0)
-HORIZON = 365  # days: whoever died did so within, whoever survived was followed beyond
+HORIZON = 365  # days: deaths lie within, the follow-up of survivors ends beyond
 MOST_CLIPS = 3
 CLIPS_SHARE = (0.62, 0.26, 0.12)  # of patients with one, two and three clips
 BEATS_SHOWN = 1.3
@@ -25,13 +25,13 @@ FRAMES = (40, 60)
 Vendor = Literal["alder", "birch", "cedar"]
 VENDORS: tuple[Vendor, ...] = ("alder", "birch", "cedar")
 
-# What belongs to the heart and is the same in every clip of a patient; all else belongs to the examination.
+# Numbers of the heart, the same in every clip of a patient; all others belong to the examination.
 _HEART = (
     "ef", "edv", "length", "truncation", "out_of_plane", "out_of_plane_change", "shortening", "wall", "bend",
     "rv_width", "rv_motion", "tricuspid_motion", "la_width", "la_height", "ra_width", "ra_height", "mitral_opening",
     "early_filling", "heart_rate", "systole", "rhythm_jitter", "septum", "myocardium", "pericardium",
 )  # fmt: skip
-# Nobody has these names. They are in headers, paths and pictures, as real ones are, so that leaks can be looked for.
+# Invented names. They are in headers, paths and pictures, as real ones are, so that leaks can be tested.
 _SURNAMES = (
     "Quillfeather", "Brambleworth", "Thistlemoor", "Wexcombe", "Larkwhistle", "Oddsworth", "Fernsby", "Marrowgate",
     "Pennyfarrow", "Dovercliffe", "Ashgrove", "Tattersby", "Hollowmere", "Winterbough", "Copperfen", "Saltmarsh",
@@ -50,10 +50,10 @@ class Patient:
         number: From 0 on.
         name, mrn, birth_date, study_date, accession: Invented identifiers, as DICOM writes them.
         sex, age: ``F`` or ``M``; years at the examination.
-        vendor: Whose machine was used.
+        vendor: Of the machine.
         function: Latent function of the heart, standard normal; low is bad.
         ef: Ejection fraction in %, 10 to 35, rising with the function.
-        died: Whether within a year.
+        died: Within a year.
         days: From the examination to death or to the last contact.
         clips: The heart in each clip.
     """
@@ -127,7 +127,7 @@ def _patient(seed: int, number: int, function: float, died: bool, frames: tuple[
 
 
 def ef_of(function: float) -> float:
-    """Put the latent function on 10 to 35 %, evenly over a population."""
+    """Map the latent function to 10 to 35 %, uniformly over a population."""
     from math import erf, sqrt
 
     low, high = EF_RANGE
@@ -135,7 +135,7 @@ def ef_of(function: float) -> float:
 
 
 def _clips(seed: int, number: int, ef: float, count: int, frames: tuple[int, int]) -> tuple[PhantomCase, ...]:
-    """Draw a failing heart, dilated as such hearts are, and its examinations."""
+    """Draw a failing, dilated heart and its examinations."""
     rng = random_stream(seed, number, 23)
     dilation = float(rng.uniform(1.25, 1.9))
     fps = int(rng.choice([38, 42, 46, 50, 54]))

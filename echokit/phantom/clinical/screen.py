@@ -1,4 +1,4 @@
-"""A clip as it is seen on a scanner's screen: the fan, and around it words, scale, trace and a number."""
+"""Draw a clip as on a scanner's screen: the sector, and around it text, scale, trace and heart rate."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Region = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a scanner shows.
+    """A clip on a scanner's screen.
 
     Attributes:
         frames: (T, 600, 800, 3) uint8 RGB.
-        sector: The geometry of the fan.
-        regions: (600, 800) bool by name: ``text``, ``scale``, ``ecg`` and ``number``, all that is lit by each in any
+        sector: Its geometry.
+        regions: (600, 800) bool by name: ``text``, ``scale``, ``ecg`` and ``number``, the pixels lit by each in any
             frame, and ``panel``, the coloured boxes.
     """
 
@@ -41,7 +41,7 @@ class Screen:
 
 
 def sector_on_screen(patient: Patient, clip: int) -> Sector:
-    """Lay out the fan of a clip on its vendor's screen."""
+    """Lay out the sector of a clip on its vendor's screen."""
     case, layout = patient.clips[clip], LAYOUTS[patient.vendor]
     scale = (layout.bottom - layout.tip[1]) / case.depth
     return lay_out(case, FINE, HEIGHT, WIDTH, scale, *layout.tip)
@@ -69,7 +69,7 @@ def draw_screen(patient: Patient, clip: int) -> Screen:
 
 
 def _still(patient: Patient, clip: int, sector: Sector) -> tuple[Picture, dict[str, Region]]:
-    """Draw all that does not move, and say where it is."""
+    """Draw everything static; return the picture and the mask of each kind."""
     from PIL import Image
     from PIL.ImageDraw import Draw
 
@@ -90,7 +90,7 @@ def _still(patient: Patient, clip: int, sector: Sector) -> tuple[Picture, dict[s
     drawn("panel")
     for x, y, words, minor in words_of(patient, clip):
         draw.text((x, y), words, fill=layout.dim if minor else layout.ink, font=_font(layout.font))
-    # The vendor's mark beside the tip says which side of the probe is left on the screen.
+    # The vendor's mark beside the tip shows which side of the probe is left on the screen.
     x, y = layout.tip
     draw.text((x + 22, y - 14), "V" if layout.smooth else "P", fill=layout.trace_ink, font=_font(layout.font + 3))
     drawn("text")
@@ -117,7 +117,7 @@ def _mark(draw: ImageDraw, layout: Layout, row: int, fifth: bool) -> None:
 
 
 def _draw_moving(frames: Picture, patient: Patient, clip: int) -> tuple[Region, Region]:
-    """Draw the trace and the number into all frames; return where each was in any of them."""
+    """Draw trace and heart rate into all frames; return the mask of each over all frames."""
     import cv2
 
     case, layout = patient.clips[clip], LAYOUTS[patient.vendor]
@@ -151,7 +151,7 @@ def _draw_moving(frames: Picture, patient: Patient, clip: int) -> tuple[Region, 
 
 @cache
 def _font(size: int) -> FreeTypeFont:
-    """A plain sans serif, from the files that matplotlib brings along."""
+    """Load a plain sans serif, from the files of matplotlib."""
     import matplotlib
     from PIL import ImageFont
 

@@ -1,4 +1,4 @@
-"""Where everything truly is in a clip of the clinical phantom, so that a mask can be judged."""
+"""Ground truth of clips of the clinical phantom, for judging masks."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _STILL = ("sector", "tissue", "text", "scale", "ecg", "number", "panel")
 
 @dataclass(frozen=True, slots=True)
 class ClipTruth:
-    """The truth about one clip, in the pixels of its frames.
+    """Ground truth of one clip, in the pixels of its frames.
 
     Attributes:
-        sector: (H, W) bool, inside the fan.
+        sector: (H, W) bool, inside the ultrasound sector.
         ventricle, myocardium: (T, H, W) bool, the left ventricle's cavity and its wall in each frame.
-        tissue: (H, W) bool, where there is tissue rather than blood at end-systole.
-        motion: (H, W) float16, mm by which what is seen at end-systole has moved since end-diastole by contraction
-            alone, not by breathing, hand or the swing of the whole heart; 0 outside the fan.
+        tissue: (H, W) bool, tissue rather than blood at end-systole.
+        motion: (H, W) float16, mm by which the content at end-systole has moved since end-diastole by contraction
+            alone, not by breathing, hand or the swing of the whole heart; 0 outside the sector.
         text, scale, ecg, number: (H, W) bool, lit by it in any frame.
-        panel: (H, W) bool, the coloured boxes behind words.
+        panel: (H, W) bool, the coloured boxes behind text.
     """
 
     sector: Region
@@ -49,7 +49,7 @@ class ClipTruth:
 
 
 def truth_of(case: PhantomCase, screen: Screen) -> ClipTruth:
-    """Work out the truth of a clip from its geometry."""
+    """Compute the ground truth of a clip from its geometry."""
     sector = screen.sector
     masks = phantom_masks(case, sector)
     inside = sector.inside.astype(bool)
@@ -65,7 +65,7 @@ def truth_of(case: PhantomCase, screen: Screen) -> ClipTruth:
 
 
 def _tissue(case: PhantomCase, sector: Sector) -> tuple[Region, npt.NDArray[np.float64]]:
-    """Return what is tissue at end-systole, and how many mm contraction has moved each pixel's content."""
+    """Return the tissue at end-systole, and the mm by which contraction has moved each pixel's content."""
     beats = beats_of(case)
     systole = int(beats.contraction.argmax())
     columns, rows = np.meshgrid(np.arange(sector.width), np.arange(sector.height))
@@ -81,7 +81,7 @@ def _tissue(case: PhantomCase, sector: Sector) -> tuple[Region, npt.NDArray[np.f
 
 
 def write_truth(path: Path, truth: ClipTruth) -> None:
-    """Write a truth as ``.npz``, and beside it a picture ``.png`` of it; the same bytes each time."""
+    """Write a ground truth as ``.npz``, and a picture of it as ``.png``; the same bytes each time."""
     import cv2
 
     stacks = {name: getattr(truth, name) for name in (*_STILL, "motion", "ventricle", "myocardium")}
@@ -99,14 +99,16 @@ def write_truth(path: Path, truth: ClipTruth) -> None:
 
 
 def read_truth(path: str | Path) -> ClipTruth:
-    """Read what ``write_truth`` wrote.
+    """Read a file written by ``write_truth``.
 
     Raises:
-        DataError: The file is not there, or is no such file.
+        DataError: The file does not exist, or is no such file.
     """
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             return ClipTruth(**{name: file[name] for name in ClipTruth.__dataclass_fields__})
     except (OSError, ValueError, KeyError) as error:
-        raise DataError("this is not the truth about a phantom's clip", where=path.name) from error
+        raise DataError(
+            "this is not the ground truth of a phantom clip", where=path.name, code="phantom.truth_unreadable"
+        ) from error

@@ -1,4 +1,4 @@
-"""The screens of three invented vendors, 800 x 600: where each puts the fan, the words, the scale and the trace."""
+"""Screens of three invented vendors, 800 x 600: places of sector, text, scale and trace."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One vendor's screen; places are pixels (x, y), boxes x0, y0, x1, y1.
+    """One vendor's screen; points are pixels (x, y), boxes x0, y0, x1, y1.
 
     Attributes:
-        tip: Of the fan.
-        bottom: Row of the fan's deepest point.
-        panels: Coloured boxes behind the words.
-        ruler: Column of the depth scale, and whether its numbers stand to its right.
+        tip: Of the sector.
+        bottom: Row of the sector's deepest point.
+        panels: Coloured boxes behind the text.
+        ruler: Column of the depth scale.
         ruler_style: ``ticks`` or ``dots``.
         grey_bar: Box of the bar of grey levels.
         trace: Box in which the electrocardiogram runs.
-        style, seconds: How it moves and how much of it is seen.
-        rate: Place of the heart rate, and the words around its number.
-        ink, dim, trace_ink: Colours of the words, the minor words, and the trace.
+        style, seconds: Its way of moving and the duration that it shows.
+        rate, rate_words: Place of the heart rate, and the text around its number.
+        ink, dim, trace_ink: Colours of the text, the minor text, and the trace.
         tint: Colour of the brightest echo: some machines show a chroma map rather than grey.
         smooth: Whether letters and lines are antialiased.
         font: Size of the letters.
@@ -72,7 +72,7 @@ LAYOUTS: dict[Vendor, Layout] = {
 
 
 def words_of(patient: Patient, clip: int) -> list[tuple[int, int, str, bool]]:
-    """Return what is written on the screen all the time: (x, y, words, minor) of each piece."""
+    """Return the static text on the screen: (x, y, text, minor) of each piece."""
     case = patient.clips[clip]
     surname, given = patient.name.split("^")
     day, born = _dotted(patient.study_date), _dotted(patient.birth_date)

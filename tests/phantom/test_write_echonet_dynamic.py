@@ -1,4 +1,4 @@
-"""The phantom on disk: EchoNet-Dynamic's layout to the letter, the same bytes each time, whole or not at all."""
+"""The layout of EchoNet-Dynamic to the letter, the same bytes each time, whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from echokit.errors import DataError
 from echokit.phantom.layout import FILE_LIST_COLUMNS, SPLITS, TRACING_COLUMNS, assign_splits, write_phantom
+from tests.expect import refused
 
 CASES = 40
 
@@ -36,7 +36,7 @@ def contents(directory: Path) -> dict[str, str]:
     return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_file_list_is_echonets_and_true(phantom: Path) -> None:
+def test_the_file_list_matches_echonet_dynamic(phantom: Path) -> None:
     columns, rows = read(phantom / "FileList.csv")
     assert columns == FILE_LIST_COLUMNS
     assert columns == ("FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split")
@@ -91,13 +91,16 @@ def test_tracings_give_the_label_by_the_method_of_disks(phantom: Path) -> None:
     assert 0 < np.mean(diastole_first) < 1
 
 
-def test_the_marker_says_what_it_is(phantom: Path) -> None:
+def test_the_marker_describes_the_phantom(phantom: Path) -> None:
     marker = json.loads((phantom / "PHANTOM_DATA.json").read_text())
-    assert marker["statement"].startswith("PHANTOM DATA: synthetic")
+    assert list(marker) == [
+        *("statement", "generator", "generator_version", "layout", "seed", "cases", "ef", "size", "frames")
+    ]
+    assert marker["statement"].startswith("PHANTOM DATA:")
     assert {"generator_version": 1, "seed": 1, "cases": CASES, "ef": "realistic"}.items() <= marker.items()
 
 
-def test_truth_keeps_both_ejection_fractions_and_the_nuisances(phantom: Path) -> None:
+def test_the_truth_has_both_ejection_fractions_and_nuisances(phantom: Path) -> None:
     columns, truth = read(phantom / "PhantomTruth.csv")
     _, rows = read(phantom / "FileList.csv")
     assert {"EF_3d", "EF_a4c", "heart_rate", "fps", "depth", "gain", "tilt", "foreshortening"} <= set(columns)
@@ -119,13 +122,13 @@ def test_each_split_holds_both_classes(cases: int, share: float) -> None:
     assert splits.count("TRAIN") / cases == pytest.approx(expected, abs=0.3 if cases < 10 else 0.08)
 
 
-def test_same_bytes_whatever_the_workers_and_the_number_of_cases(tmp_path: Path) -> None:
-    told: list[int] = []
+def test_same_bytes_for_any_number_of_workers_and_cases(tmp_path: Path) -> None:
+    advances: list[int] = []
     options: dict[str, Any] = {"seed": 5, "ef": "wide", "frames": (20, 24), "size": 64}
-    write_phantom(tmp_path / "one", cases=10, workers=1, advance=told.append, **options)
+    write_phantom(tmp_path / "one", cases=10, workers=1, advance=advances.append, **options)
     write_phantom(tmp_path / "two", cases=10, workers=2, **options)
     write_phantom(tmp_path / "few", cases=3, workers=1, **options)
-    assert told == [1] * 10
+    assert advances == [1] * 10
     one, few = contents(tmp_path / "one"), contents(tmp_path / "few")
     assert len(one) == 14
     assert one == contents(tmp_path / "two")
@@ -134,29 +137,29 @@ def test_same_bytes_whatever_the_workers_and_the_number_of_cases(tmp_path: Path)
     assert videos.items() <= one.items()
 
 
-def test_another_seed_is_another_data_set(tmp_path: Path) -> None:
+def test_another_seed_gives_other_files(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_phantom(tmp_path / str(seed), cases=1, seed=seed, frames=(10, 10), size=32)
     assert not set(contents(tmp_path / "0").values()) & set(contents(tmp_path / "1").values())
 
 
-def test_refuses_a_directory_with_something_in_it(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(DataError, match="not empty"):
+    with refused("phantom.not_empty", where=str(tmp_path)):
         write_phantom(tmp_path, cases=1)
-    with pytest.raises(DataError, match="not empty"):
+    with refused("phantom.not_empty", where="mine.txt"):
         write_phantom(tmp_path / "mine.txt", cases=1)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_an_empty_directory_will_do_and_parents_are_made(tmp_path: Path) -> None:
+def test_an_empty_directory_is_used_and_parents_are_created(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     write_phantom(tmp_path / "empty", cases=1, frames=(10, 10), size=32)
     write_phantom(tmp_path / "a" / "b", cases=1, frames=(10, 10), size=32)
     assert contents(tmp_path / "empty") == contents(tmp_path / "a" / "b")
 
 
-def test_nothing_is_left_of_a_stopped_one(tmp_path: Path) -> None:
+def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
     def stop(count: int) -> None:
         raise KeyboardInterrupt
 
@@ -166,19 +169,17 @@ def test_nothing_is_left_of_a_stopped_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "where"),
-    [
-        ({"cases": 0}, "cases"),
-        ({"seed": -1}, "seed"),
-        ({"size": 113}, "size"),
-        ({"frames": (9, 8)}, "frames"),
-        ({"ef": "wyde"}, "ef"),
-        ({"workers": 0}, "workers"),
-    ],
+    ("name", "value"),
+    [("cases", 0), ("seed", -1), ("size", 113), ("size", 30), ("frames", (9, 8)), ("frames", (1, 8)), ("workers", 0)],
 )
-def test_wrong_arguments_are_named(tmp_path: Path, wrong: dict[str, Any], where: str) -> None:
-    with pytest.raises(DataError) as caught:
-        write_phantom(tmp_path / "data", **{"cases": 1, **wrong})
-    assert caught.value.where == where
+def test_an_argument_out_of_range_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+    with refused("phantom.out_of_range", where=name) as caught:
+        write_phantom(tmp_path / "data", **{"cases": 1, name: value})
     assert caught.value.hint
     assert not (tmp_path / "data").exists()
+
+
+def test_an_unknown_distribution_is_refused_with_a_suggestion(tmp_path: Path) -> None:
+    with refused("phantom.unknown_ef", where="ef") as caught:
+        write_phantom(tmp_path / "data", cases=1, ef="wyde")  # type: ignore[arg-type]
+    assert "wide" in str(caught.value.hint)
