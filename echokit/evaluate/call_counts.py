@@ -36,7 +36,7 @@ class Counts:
         return self.fp + self.tp
 
 
-def count_calls(y: Labels, predicted: Labels, weights: Weights) -> Counts:
+def count_outcomes(y: Labels, predicted: Labels, weights: Weights) -> Counts:
     """Count TN, FP, FN and TP for B weightings.
 
     Args:
@@ -57,7 +57,7 @@ def count_calls(y: Labels, predicted: Labels, weights: Weights) -> Counts:
 def counts_of(predictions: Predictions) -> Counts:
     """Count TN, FP, FN and TP at the threshold of the predictions; arrays of length 1."""
     predicted = predictions.y_score >= predictions.threshold
-    return count_calls(predictions.y_true, predicted, np.ones((1, len(predictions))))
+    return count_outcomes(predictions.y_true, predicted, np.ones((1, len(predictions))))
 
 
 def confusion_of(predictions: Predictions) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from echokit.evaluate.call_counts import Counts, count_calls, counts_of, describe_threshold, first_value, ratio
+from echokit.evaluate.call_counts import Counts, count_outcomes, counts_of, describe_threshold, first_value, ratio
 from echokit.evaluate.cross_validation import pooled_proportion
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
 from echokit.evaluate.evaluator import Floats, Labels, Weights
@@ -86,7 +86,7 @@ class ThresholdMetric(Thresholded, ABC):
         Raises:
             ValueError: ``score`` holds anything but 0 and 1.
         """
-        return self.formula(count_calls(y, score, weights))
+        return self.formula(count_outcomes(y, score, weights))
 
 
 class Proportion(ThresholdMetric):

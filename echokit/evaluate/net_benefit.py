@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from echokit.evaluate.bootstrap import bootstrap_interval
-from echokit.evaluate.call_counts import Counts, binarize, count_calls, counts_of, describe_threshold
+from echokit.evaluate.call_counts import Counts, binarize, count_outcomes, counts_of, describe_threshold
 from echokit.evaluate.calls import Thresholded
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
 from echokit.evaluate.evaluator import Floats, Labels, Weights
@@ -55,7 +55,7 @@ class NetBenefit(Thresholded):
             return (Interval(None, None, f"undefined: {reason}"),)
 
         def statistic(y: Labels, predicted: Floats, weights: Weights) -> Floats:
-            return net_benefit(count_calls(y, predicted, weights), predictions.threshold)
+            return net_benefit(count_outcomes(y, predicted, weights), predictions.threshold)
 
         binary = binarize(predictions)
         interval = bootstrap_interval(

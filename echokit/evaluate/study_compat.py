@@ -20,8 +20,8 @@ class StudyCompat:
 
     ``study_auprc_macro`` is the average precision averaged over both classes (Stage 1, ResNet18 rows: optimistic,
     as the larger class is easy); ``study_auprc_positive`` that of the positive class alone, which is echokit's
-    ``auprc``; ``study_auprc_trapezoid`` the trapezoid area under the precision-recall points (Stage 2), which draws
-    lines where no threshold lies (Davis and Goadrich, 2006).
+    ``auprc``; ``study_auprc_trapezoid`` the trapezoid area under the precision-recall points (Stage 2), which
+    interpolates between thresholds (Davis and Goadrich, 2006).
     """
 
     metric = "study_auprc"

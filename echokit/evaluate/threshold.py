@@ -33,7 +33,7 @@ def choose_threshold(y: npt.NDArray[np.integer], score: npt.NDArray[np.float64],
     """
     match = re.match(RULE, rule)
     if not match:
-        raise ValueError(f"there is no rule {rule!r}; known are youden, sensitivity_at_0.90, specificity_at_0.90")
+        raise ValueError(f"there is no rule {rule!r}; the rules are youden, sensitivity_at_0.90, specificity_at_0.90")
     positives, negatives = int((y == 1).sum()), int((y == 0).sum())
     if not positives or not negatives:
         raise ValueError("choosing a threshold needs patients of both classes")
@@ -54,7 +54,7 @@ def with_threshold(part: Predictions, validation: Predictions | None, rule: floa
     """Set the threshold of predictions by a rule, chosen on the validation set of the same fold.
 
     With fewer than 20 patients of either class in the validation set a chosen threshold would be noise: the one
-    that was fixed beforehand stays, and the definition of every metric says so.
+    that was fixed beforehand stays, and the definition of every metric states this.
 
     Args:
         part: The patients to classify, one row a patient.
