@@ -1,4 +1,4 @@
-"""Read foreign predictions: a CSV with a column of classes and a column of scores, under any names."""
+"""Read foreign predictions: a CSV with classes and scores, under any column names."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_anybody(
     threshold: float | None = None,
     columns: dict[str, str] | None = None,
 ) -> Found:
-    """Read a CSV of predictions: echokit's own, or one with a column of classes and one of scores.
+    """Read a CSV of predictions: echokit's own, or one with classes and scores.
 
     Args:
         path: The file.
@@ -115,12 +115,12 @@ def read_anybody(
 
 
 def is_echonet(path: Path) -> bool:
-    """Detect a ``test_predictions.csv`` of echonet/dynamic: no header; video, number of clip, EF."""
+    """Detect a ``test_predictions.csv`` of echonet/dynamic: video, clip number, EF."""
     return all(len(row) == 3 and row[1].strip().isdigit() and _is_number(row[2]) for row in _rows(path, 2))
 
 
 def read_echonet(path: Path, truth: Path, *, below: float = 50.0) -> Found:
-    """Read the predictions of echonet/dynamic: the EF of every clip, averaged over the clips of a video.
+    """Read the predictions of echonet/dynamic and average the EF per video.
 
     Args:
         path: ``test_predictions.csv``: lines of video, number of the clip and estimated EF, without a header.
@@ -170,7 +170,7 @@ def read_echonet(path: Path, truth: Path, *, below: float = 50.0) -> Found:
 
 
 def _map_columns(columns: Sequence[str], requested: dict[str, str], path: Path) -> dict[str, str]:
-    """Find the file's column for each of echokit's: the requested one, or the first with a usual name."""
+    """Map echokit's columns to the file's: the requested one, or a usual name."""
     mapping: dict[str, str] = {}
     for ours, names in NAMES.items():
         if ours in requested:

@@ -1,4 +1,4 @@
-"""Evaluation of a run's predictions: every evaluator on every split and fold, with intervals."""
+"""Evaluate a run: every evaluator on every split and fold, with intervals."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ def assess(
     level: float = 0.95,
     splits: Sequence[str] = SPLITS,
 ) -> Evaluation:
-    """Evaluate predictions by patient: scores are averaged per patient within split, repeat and fold first.
+    """Evaluate predictions by patient.
 
-    A split with one fold gets an interval from every evaluator that has one; all evaluators see the same resamples. A
-    split with several folds gives one metric a fold without an interval, then rows over all folds (repeat and fold
-    None): mean and sample SD, and for the test set the evaluator's metrics of a whole cross-validation. A threshold
-    rule is applied to the validation set of the same fold.
+    Scores are averaged per patient within split, repeat and fold first. A split with one fold gets an interval from
+    every evaluator that has one; all evaluators see the same resamples. A split with several folds gives one metric a
+    fold without an interval, then rows over all folds (repeat and fold None): mean and sample SD, and for the test set
+    the evaluator's metrics of a whole cross-validation. A threshold rule is applied to the validation set of the same
+    fold.
 
     Args:
         predictions: One row a case and fold.
@@ -144,7 +145,7 @@ def _over_folds(
 
 
 def _unique_name(metric: str, number: int, names: dict[str, int], rule: float | str | None) -> str:
-    """Name a metric by its threshold, or by the number of its evaluator, if an earlier evaluator has the name."""
+    """Add the threshold or number of the evaluator if an earlier one has the name."""
     if names.setdefault(metric, number) == number:
         return metric
     other = f"{metric}_at_{rule}" if rule is not None else f"{metric}_{number + 1}"
@@ -152,7 +153,7 @@ def _unique_name(metric: str, number: int, names: dict[str, int], rule: float | 
 
 
 def _add_curves(curves: Curves, evaluation: Evaluation, part: _Part, evaluator: str) -> None:
-    """Add one curve a name and fold: the same again is dropped, a different one gets the evaluator in its name."""
+    """Add the curves of a fold; a different curve of the same name gets the evaluator's name."""
     key = {
         "repeat": part.repeat,
         "fold": part.fold,

@@ -1,4 +1,4 @@
-"""Area under the precision-recall curve, as average precision of the positive class."""
+"""Average precision of the positive class (area under the precision-recall curve)."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from echokit.evaluate.scores import ScoreMetric
 
 
 class Auroc(ScoreMetric):
-    """Area under the ROC curve: probability that a random positive patient scores above a random negative one.
+    """Area under the ROC curve.
 
-    Ties count half. Undefined if a class is missing. The baseline is 0.5. The interval is DeLong's on the logit
-    scale. The curve ``roc`` holds ``fpr, tpr, threshold``, highest threshold first; the first threshold is null
-    (above every score).
+    The probability that a random positive patient scores above a random negative one; ties count half. Undefined if a
+    class is missing. The baseline is 0.5. The interval is DeLong's on the logit scale. The curve ``roc`` holds ``fpr,
+    tpr, threshold``, highest threshold first; the first threshold is null (above every score).
     """
 
     metric = "auroc"

@@ -1,4 +1,4 @@
-"""Percentile bootstrap over patients, for any metric that can be computed from weights."""
+"""Percentile bootstrap over patients, for any metric of weighted patients."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def bootstrap_interval(
     ranked: bool = False,
     chunk: int | None = None,
 ) -> Interval:
-    """Compute the percentile bootstrap interval over patients (Efron and Tibshirani, 1993, chapter 13).
+    """Compute the percentile bootstrap interval over patients.
+
+    Efron and Tibshirani, 1993, chapter 13.
 
     Args:
         y: (n,) int64 of 0 and 1, one entry a patient; or (n,) float64 of a quantity, without ``stratified``.
@@ -86,10 +88,10 @@ def resample_weights(
     chunk: int,
     group: npt.NDArray[np.int64] | None = None,
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield how often each patient is drawn, in chunks of (<= chunk, n) int64; every row sums to n.
+    """Yield how often each patient is drawn, in chunks of resamples.
 
-    Each of the n draws of a resample is one uniform number, so the stream of numbers, and with it the
-    resamples, does not depend on the chunk.
+    Chunks are (<= chunk, n) int64, and every row sums to n. Each of the n draws of a resample is one uniform number, so
+    the stream of numbers, and with it the resamples, does not depend on the chunk.
 
     Args:
         y: (n,) strata of the stratified draws.
@@ -120,7 +122,7 @@ def resample_weights(
 
 
 def _group_equal(y: Labels, score: Floats) -> tuple[npt.NDArray[np.int64], tuple[Labels, Floats]]:
-    """Group patients of equal class and score: (n,) the group of each, and the class and score of each group."""
+    """Group patients of equal class and score; return (n,) groups, then their classes and scores."""
     order = np.lexsort((score, y))
     new = np.ones(len(y), bool)
     new[1:] = (np.diff(y[order]) != 0) | (np.diff(score[order]) != 0)
@@ -133,7 +135,7 @@ def _group_equal(y: Labels, score: Floats) -> tuple[npt.NDArray[np.int64], tuple
 def interval_of(
     evaluator: Evaluator, predictions: Predictions, *, level: float, seed: int, resamples: int
 ) -> list[Interval]:
-    """Compute the intervals of an evaluator: its own, or the bootstrap of its statistic; empty for neither.
+    """Compute the intervals of an evaluator: its own, or the bootstrap; empty for neither.
 
     Args:
         evaluator: Any evaluator.

@@ -1,4 +1,4 @@
-"""Calibration of probabilities: observed over expected positives, slope, intercept and curve."""
+"""Calibration of probabilities: observed/expected ratio, slope, intercept and curve."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Coefficient:
-    """One coefficient of the logistic regression of the class on the logit of the probability.
+    """A coefficient of the logistic regression of class on logit.
 
     Attributes:
         value: The coefficient, or None if the fit does not exist.
@@ -33,13 +33,14 @@ class Coefficient:
 
 
 class Calibration:
-    """Observed over expected positives; from 100 patients of each class on also slope, intercept and curve.
+    """Calibration: observed over expected positives, slope, intercept and curve.
 
-    ``calibration_oe`` is the number of positives over the sum of the probabilities, 1 if correct on average.
-    ``calibration_slope`` is 1 if the probabilities are neither too extreme (below 1) nor too moderate;
-    ``calibration_intercept`` is 0 if they are correct on average at that slope of 1 (Van Calster et al., BMC Medicine
-    2019). The curve ``calibration`` has ten bins of equally many patients, each with the band that a calibrated model
-    would show. There is no expected calibration error, as its value is mostly noise at small n.
+    All but the first need 100 patients of each class. ``calibration_oe`` is the number of positives over the sum of the
+    probabilities, 1 if correct on average. ``calibration_slope`` is 1 if the probabilities are neither too extreme
+    (below 1) nor too moderate; ``calibration_intercept`` is 0 if they are correct on average at that slope of 1 (Van
+    Calster et al., BMC Medicine 2019). The curve ``calibration`` has ten bins of equally many patients, each with the
+    band that a calibrated model would show. There is no expected calibration error, as its value is mostly noise at
+    small n.
     """
 
     metric = "calibration"
@@ -165,7 +166,7 @@ def _enough(predictions: Predictions) -> bool:
 
 
 def _curve(predictions: Predictions) -> dict[str, list[float]]:
-    """Compute mean probability and observed share of ten bins, with the 95 % band of a calibrated model."""
+    """Compute expected and observed share of ten bins, with the 95 % calibration band."""
     from scipy.stats import binom
 
     order = np.argsort(predictions.y_score, kind="stable")

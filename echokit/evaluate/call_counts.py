@@ -1,4 +1,4 @@
-"""Counts of true and false positives and negatives at a threshold, for many weightings at once."""
+"""Counts of true and false positives and negatives at a threshold."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def confusion_of(predictions: Predictions) -> dict[str, Any]:
 
 
 def binarize(predictions: Predictions) -> Predictions:
-    """Replace the scores by predicted classes (0 and 1, threshold 0.5), to join folds with different thresholds."""
+    """Replace the scores by predicted classes (0 and 1, threshold 0.5)."""
     predicted = (predictions.y_score >= predictions.threshold).astype(np.float64)
     return replace(predictions, table=predictions.table.assign(y_score=predicted), threshold=0.5)
 
 
 def describe_threshold(predictions: Predictions) -> str:
-    """Describe the classification rule and the origin of its threshold, for the definition of a metric."""
+    """Describe the classification rule and the origin of its threshold."""
     return (
         f"a patient is classified as {predictions.positive!r} (the positive class) if the mean score is "
         f"{predictions.threshold:g} or higher; the threshold was {predictions.threshold_origin}"

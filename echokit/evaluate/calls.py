@@ -1,4 +1,4 @@
-"""Base classes of the metrics at a threshold: they follow from the counts TN, FP, FN and TP."""
+"""Base classes of the metrics that follow from TN, FP, FN and TP at a threshold."""
 
 from __future__ import annotations
 

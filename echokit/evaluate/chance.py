@@ -1,4 +1,4 @@
-"""Null distributions: average precision of random rankings, permutation tests, the best of many random models."""
+"""Null distributions: random rankings, permutation tests, the best of random models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK_ELEMENTS = 500_000  # of the shuffles in memory at once
 
 
 def chance_average_precision(events: int, n: int) -> float:
-    """Compute the expected average precision of a random ranking without ties of n patients.
+    """Compute the expected average precision of a random ranking without ties.
 
     At rank i the i-th patient is positive with probability events/n; given that, the i - 1 before it hold on
     average (i - 1)(events - 1)/(n - 1) more. Exact; it approaches the prevalence only from about 600 patients.
@@ -32,7 +32,7 @@ def chance_average_precision(events: int, n: int) -> float:
 
 
 def shuffled_average_precision(score: Floats, events: int, *, shuffles: int, seed: int) -> Floats:
-    """Compute the permutation null of average precision: the classes are shuffled among these scores.
+    """Compute the permutation null of the average precision of these scores.
 
     Args:
         score: (n,) float64; ties are taken together.
@@ -78,7 +78,7 @@ def permutation_p(observed: float, null: Floats) -> float:
 
 
 def rank_sum_distribution(positives: int, negatives: int) -> Floats:
-    """Compute the distribution of the pairs won by a random ranking without ties (Mann and Whitney, 1947).
+    """Compute the Mann-Whitney distribution of the pairs won by a random ranking without ties.
 
     Args:
         positives, negatives: Patients of each class, at least 1.
@@ -102,7 +102,7 @@ def rank_sum_distribution(positives: int, negatives: int) -> Floats:
 
 
 def best_of_random(folds: Sequence[tuple[int, int]], models: int, *, quantile: float = 0.5) -> float:
-    """Compute the fold-mean AUROC of the best of several models without any information; exact.
+    """Compute the exact fold-mean AUROC of the best of several random models.
 
     Every model ranks every fold at random, and the best of them is chosen on the same folds. Folds with one class
     have no AUROC and are left out, as they are of the mean.

@@ -56,7 +56,9 @@ def compare_predictions(
     seed: int = 0,
     resamples: int = 10_000,
 ) -> list[Difference]:
-    """Compare two runs on the same patients: AUROC, average precision, accuracy and, of probabilities, Brier score.
+    """Compare two runs on the same patients.
+
+    The metrics are AUROC, average precision, accuracy and, of probabilities, the Brier score.
 
     Args:
         first, second: One row a case; one fold each.

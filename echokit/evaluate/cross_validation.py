@@ -145,7 +145,7 @@ def joined_auroc(folds: Sequence[Predictions], *, level: float) -> list[Metric]:
 
 
 def _with_interval(within: Metric, variance: float, level: float) -> Metric:
-    """Add DeLong's interval of the pooled scores, widened, on the logit around the AUROC within folds."""
+    """Add the widened DeLong interval of the pooled scores to the AUROC within folds."""
     value = float(within.value or 0.0)
     if variance > 0 and 0 < value < 1:
         low, high = on_the_logit(value, WIDENING * math.sqrt(variance), level)
@@ -180,7 +180,9 @@ class PooledProportion:
 
 
 def pooled_proportion(share: Share, folds: Sequence[Predictions], *, level: float) -> PooledProportion | None:
-    """Pool a proportion over all test folds, with a widened interval; None if folds of a repeat share a patient.
+    """Pool a proportion over all test folds, with a widened interval.
+
+    None if folds of a repeat share a patient.
 
     Args:
         share: Counts to numerator and denominator of the proportion, each (B,) float64.

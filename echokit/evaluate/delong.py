@@ -13,9 +13,9 @@ from echokit.evaluate.proportion import z_of
 
 
 def placements(y: Labels, score: Floats) -> tuple[Floats, Floats]:
-    """Compute the share of the other class that each patient is ranked correctly against; ties count half.
+    """Compute the share of the other class that each patient is ranked correctly against.
 
-    By ranks, O(n log n) (Sun and Xu, IEEE Signal Processing Letters 2014).
+    Ties count half. By ranks, O(n log n) (Sun and Xu, IEEE Signal Processing Letters 2014).
 
     Args:
         y: (n,) int of 0 and 1, both present.
@@ -77,10 +77,11 @@ def on_the_logit(value: float, error: float, level: float) -> tuple[float, float
 
 
 def score_type(auroc: float, positives: float, negatives: float, level: float = 0.95) -> tuple[float, float]:
-    """Compute the score-type interval of an AUROC (Newcombe, Statistics in Medicine 2006, part 2, method 5).
+    """Compute the score-type interval of an AUROC.
 
-    The values t with |auroc - t| <= z sqrt(V(t)), where V is Hanley and McNeil's variance under exponential scores
-    with both class sizes replaced by their mean in its cross terms. Has a width at 0 and 1 too.
+    Newcombe, Statistics in Medicine 2006, part 2, method 5: the values t with |auroc - t| <= z sqrt(V(t)), where V is
+    Hanley and McNeil's variance under exponential scores with both class sizes replaced by their mean in its cross
+    terms. Has a width at 0 and 1 too.
 
     Args:
         auroc: From 0 to 1.

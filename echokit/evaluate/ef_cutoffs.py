@@ -1,4 +1,4 @@
-"""Metrics of one run at several cut-offs of the ejection fraction, and without a band around the cut-off."""
+"""Metrics of one run at several cut-offs of the ejection fraction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evaluator interface: metrics of one set of patients, and the optional protocols around it."""
+"""The evaluator interface and its optional protocols."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ FIELDS = (
 
 
 def write_metrics(evaluation: Evaluation, path: Path, *, stamp: str | None = None) -> None:
-    """Write metrics.json: a list of objects with the fields of ``FIELDS``, null for a missing number.
+    """Write metrics.json: a list of objects with the fields of ``FIELDS``.
 
     Args:
         evaluation: Metrics and curves.
@@ -196,5 +196,5 @@ def to_number(text: str) -> float:
 
 
 def _strict(value: Any, indent: int | None = None) -> str:
-    """Encode as JSON without NaN or infinity; numpy scalars of third-party evaluators become plain numbers."""
+    """Encode as JSON without NaN; numpy scalars of evaluators become plain numbers."""
     return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent, default=lambda item: item.item())

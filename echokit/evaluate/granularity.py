@@ -71,7 +71,7 @@ def check_accuracy(n: int, events: int, k: int, mean: str, sd: str | None = None
 
 
 def _rounded(printed: str) -> tuple[Fraction, Fraction]:
-    """Return the range of numbers that round to this text, ends included, as halves are rounded both ways."""
+    """Return the range of numbers that round to this text, both ends included."""
     text = printed.strip()
     digits = len(text.partition(".")[2])
     half = Fraction(1, 2 * 10**digits)

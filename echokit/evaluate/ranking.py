@@ -1,4 +1,4 @@
-"""Ranking of positives among negatives, for many weightings at once: the basis of AUROC and average precision."""
+"""Weighted ranking of positives among negatives, for AUROC and average precision."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def rank(y: Labels, score: Floats, weights: Weights) -> Ranking:
 
 
 def coarse_ranks(y: Labels, score: Floats) -> Floats:
-    """Reduce scores to the fewest distinct ones that rank every positive among the negatives as before.
+    """Reduce scores to the fewest distinct values with the same ranking of the positives.
 
     Args:
         y: (n,) int of 0 and 1.

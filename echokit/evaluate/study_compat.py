@@ -16,7 +16,7 @@ from echokit.evaluate.predictions import Predictions
 
 
 class StudyCompat:
-    """The reference study's three conventions of AUPRC, to compare with its tables, not to judge a model by.
+    """Three conventions of AUPRC of the reference study, for comparison with its tables.
 
     ``study_auprc_macro`` is the average precision averaged over both classes (Stage 1, ResNet18 rows: optimistic,
     as the larger class is easy); ``study_auprc_positive`` that of the positive class alone, which is echokit's
@@ -59,15 +59,15 @@ class StudyCompat:
 
 
 def macro_average_precision(y: Labels, score: Floats, weights: Weights) -> Floats:
-    """Average the average precision of both classes, the other class ranked by the negated score: (B,) float64."""
+    """Compute the mean of the average precision of both classes: (B,) float64."""
     statistic = Auprc().statistic
     return 0.5 * (statistic(y, score, weights) + statistic(1 - y, -score, weights))
 
 
 def trapezoid_area(y: Labels, score: Floats, weights: Weights) -> Floats:
-    """Compute the trapezoid area under the precision-recall points, from precision 1 at recall 0: (B,) float64.
+    """Compute the trapezoid area under the precision-recall points: (B,) float64.
 
-    NaN where a class has no weight.
+    The curve starts from precision 1 at recall 0. NaN where a class has no weight.
     """
     order = np.argsort(-score, kind="stable")
     last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))

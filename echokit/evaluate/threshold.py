@@ -1,4 +1,4 @@
-"""The classification threshold: fixed beforehand, or chosen by a rule on data outside the test set."""
+"""Classification thresholds: fixed beforehand, or chosen on the validation set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENOUGH_TO_CHOOSE = 20
 
 
 def choose_threshold(y: npt.NDArray[np.integer], score: npt.NDArray[np.float64], rule: str) -> float:
-    """Choose a threshold among the scores that occur; a case is classified as positive at or above it.
+    """Choose a threshold among the observed scores.
 
     Args:
         y: (n,) int of 0 and 1, both present: the validation set, or the out-of-fold cases of inner folds.
@@ -51,7 +51,7 @@ def choose_threshold(y: npt.NDArray[np.integer], score: npt.NDArray[np.float64],
 
 
 def with_threshold(part: Predictions, validation: Predictions | None, rule: float | str | None) -> Predictions:
-    """Set the threshold of predictions by a rule, chosen on the validation set of the same fold.
+    """Set the threshold of predictions by a rule on the validation set of the same fold.
 
     With fewer than 20 patients of either class in the validation set a chosen threshold would be noise: the one
     that was fixed beforehand stays, and the definition of every metric states this.
