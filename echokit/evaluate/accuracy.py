@@ -1,36 +1,36 @@
-"""Accuracy: the share of patients called right."""
+"""Accuracy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from echokit.evaluate.calls import Counts, Floats, Proportion, confusion_of, ratio
-
-if TYPE_CHECKING:
-    from echokit.evaluate.predictions import Predictions
+from echokit.evaluate.call_counts import Counts, confusion_of, ratio
+from echokit.evaluate.calls import Proportion
+from echokit.evaluate.evaluator import Floats
+from echokit.evaluate.predictions import Predictions
 
 
 class Accuracy(Proportion):
-    """Share of patients on the right side of the threshold.
+    """Share of patients classified correctly, (TP + TN) / n.
 
-    The baseline is the share of the larger class: what always answering that class scores. The curve
+    The baseline is the share of the larger class: the accuracy of always answering that class. The curve
     ``confusion`` holds ``tn, fp, fn, tp`` and the threshold.
     """
 
-    metric: ClassVar[str] = "accuracy"
-    definition: ClassVar[str] = "share of patients classified correctly"
-    baseline_is: ClassVar[str] = "always answering the larger class"
+    metric = "accuracy"
+    definition = "share of patients classified correctly"
+    baseline_is = "always answering the larger class"
 
     def share(self, counts: Counts) -> tuple[Floats, Floats]:
-        """Those called right, of all."""
+        """Return TP + TN and n."""
         return counts.tp + counts.tn, counts.n
 
     def baseline(self, counts: Counts) -> Floats:
-        """Share of the larger class."""
-        return ratio(np.maximum(counts.events, counts.n - counts.events), counts.n)
+        """Return the share of the larger class."""
+        return ratio(np.maximum(counts.positives, counts.n - counts.positives), counts.n)
 
     def curves(self, predictions: Predictions) -> dict[str, Any]:
-        """The confusion matrix, where there is anybody."""
+        """Return the confusion matrix."""
         return {"confusion": confusion_of(predictions)}

@@ -1,26 +1,27 @@
-"""Predictions of anybody: a CSV with a column of classes and a column of scores, under whatever names."""
+"""Read foreign predictions: a CSV with classes and scores, under any column names."""
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from echokit.cohort.rows import delimiter_of
 from echokit.cohort.text_table import read_text_table
 from echokit.errors import DataError, did_you_mean
-from echokit.evaluate.files import read_predictions
-from echokit.evaluate.predictions import COLUMNS, Predictions
+from echokit.evaluate.files import read_predictions, to_number
+from echokit.evaluate.predictions import COLUMNS, Predictions, list_cases
 from echokit.stamp import STAMP
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Usual names, in the order in which they are taken; compared without regard to case.
+# Usual names in order of preference; compared without regard to case.
 NAMES = {
     "y_true": ("y_true", "true", "truth", "label", "class", "outcome", "target"),
     "y_score": ("y_score", "score", "y_prob", "prob", "probability", "y_pred", "prediction", "pred"),
@@ -34,11 +35,11 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Predictions that were read, and what was taken for what.
+    """Predictions read from a file, and the assumptions made in reading it.
 
     Attributes:
-        predictions: As echokit has them.
-        notes: What was assumed, in words, for the user to check.
+        predictions: In echokit's columns.
+        notes: The assumptions, one sentence each, for the user to check.
     """
 
     predictions: Predictions
@@ -46,9 +47,9 @@ class Found:
 
     @property
     def stamp(self) -> str | None:
-        """PHANTOM DATA, where the file says so in its column ``data``."""
-        said = self.predictions.table.get("data")
-        return STAMP if said is not None and (said == STAMP).any() else None
+        """PHANTOM DATA if the file has this mark in its column ``data``, else None."""
+        marks = self.predictions.table.get("data")
+        return STAMP if marks is not None and (marks == STAMP).any() else None
 
 
 def read_anybody(
@@ -58,17 +59,17 @@ def read_anybody(
     threshold: float | None = None,
     columns: dict[str, str] | None = None,
 ) -> Found:
-    """Read a CSV of predictions: echokit's own, or one with a column of classes and one of scores.
+    """Read a CSV of predictions: echokit's own, or one with classes and scores.
 
     Args:
         path: The file.
         positive: The value of the class column that is the positive class; for 0 and 1 its name.
-        threshold: Score at and above which a case is called positive; by default 0.5, or what the file says.
-        columns: Our column to the file's, where the usual names do not fit: ``{"y_true": "died"}``.
+        threshold: Score at and above which a case is classified as positive; by default that of the file, or 0.5.
+        columns: echokit's column to the file's, if the usual names do not fit: ``{"y_true": "died"}``.
 
     Raises:
         DataError: The file is missing or no CSV, a column is missing, the classes are not two, or a score is not a
-            finite number; the cases are named.
+            finite number; the error names the cases.
     """
     import pandas as pd
 
@@ -76,24 +77,26 @@ def read_anybody(
     if not columns and set(COLUMNS) <= set(head):
         return Found(read_predictions(path, positive=positive or "positive", threshold=threshold), ())
     table = read_text_table(path)
-    taken = _columns([str(name) for name in table.columns], columns or {}, path)
-    notes = [f"taken: {', '.join(f'{theirs} as {ours}' for ours, theirs in taken.items() if ours != theirs)}"]
-    notes = notes if notes[0] != "taken: " else []
-    renamed = table.rename(columns={theirs: ours for ours, theirs in taken.items()})
-    if "case_id" not in taken:
+    mapping = _map_columns([str(name) for name in table.columns], columns or {}, path)
+    renames = {theirs: ours for ours, theirs in mapping.items() if ours != theirs}
+    notes = [f"columns: {', '.join(f'{theirs} as {ours}' for theirs, ours in renames.items())}"] if renames else []
+    renamed = table.rename(columns=renames)
+    if "case_id" not in mapping:
         renamed["case_id"] = [f"row {row + 2}" for row in range(len(table))]
-    if "patient_id" not in taken:
+    if "patient_id" not in mapping:
         renamed["patient_id"] = renamed["case_id"]
-        notes.append("no column of patients: every row counts as a patient of its own (--patient COLUMN)")
+        notes.append("no column of patients: every row counts as one patient (--patient COLUMN)")
     for column, value in (("split", "test"), ("repeat", "0"), ("fold", "0")):
-        if column not in taken:
+        if column not in mapping:
             renamed[column] = value
     labels, name = _classes(renamed, positive, path)
     renamed["y_true"] = labels
     for column in ("repeat", "fold"):
         renamed[column] = pd.to_numeric(renamed[column], errors="coerce")
         if renamed[column].isna().any():
-            raise DataError(f"{column} is not a whole number everywhere", where=str(path))
+            raise DataError(
+                f"{column} is not a whole number in every row", where=str(path), code="predictions.bad_number"
+            )
         renamed[column] = renamed[column].astype(int)
     score = pd.to_numeric(renamed["y_score"], errors="coerce").astype(float)
     renamed["y_score"] = score
@@ -102,42 +105,48 @@ def read_anybody(
     if threshold is None:
         notes.append("threshold 0.5 (--threshold NUMBER)")
     if not probability:
-        notes.append("scores lie outside 0 to 1: they are taken for no probabilities")
+        notes.append("scores lie outside 0 to 1: they are treated as no probabilities")
     if not probability and threshold is None:
         notes.append(
             f"the scores go from {score.min():g} to {score.max():g}, and a threshold of 0.5 is for probabilities: "
-            f"{int((score >= 0.5).sum())} of {len(score)} rows are called {name}; give --threshold"
+            f"{int((score >= 0.5).sum())} of {len(score)} rows are classified as {name}; give --threshold"
         )
     return Found(predictions, tuple(notes))
 
 
 def is_echonet(path: Path) -> bool:
-    """Whether a file is a ``test_predictions.csv`` of echonet/dynamic: no head; video, number of clip, EF."""
-    return all(len(row) == 3 and row[1].strip().isdigit() and _number(row[2]) is not None for row in _rows(path, 2))
+    """Detect a ``test_predictions.csv`` of echonet/dynamic: video, clip number, EF."""
+    return all(len(row) == 3 and row[1].strip().isdigit() and _is_number(row[2]) for row in _rows(path, 2))
 
 
 def read_echonet(path: Path, truth: Path, *, below: float = 50.0) -> Found:
-    """Read the predictions of echonet/dynamic: the EF of every clip, averaged over the clips of a video.
+    """Read the predictions of echonet/dynamic and average the EF per video.
 
     Args:
-        path: ``test_predictions.csv``: lines of video, number of the clip and estimated EF, without a head.
+        path: ``test_predictions.csv``: lines of video, number of the clip and estimated EF, without a header.
         truth: ``FileList.csv`` of the dataset, for the true EF.
-        below: A heart is positive below this EF; so is an estimate.
+        below: A patient is positive below this EF, true or estimated.
 
     Raises:
-        DataError: A file is missing or not of this kind, an estimate is no number, or a video has no true EF.
+        DataError: A file is missing or not of this kind, an estimate is not a number, or a video has no true EF.
     """
     import pandas as pd
 
     rows = _rows(path, None)
-    bad = [index + 1 for index, row in enumerate(rows) if len(row) != 3 or _number(row[2]) is None]
-    if bad:
-        raise DataError("the line is not: video, number of clip, estimated EF", where=f"{path}:{bad[0]}")
+    invalid = [index + 1 for index, row in enumerate(rows) if len(row) != 3 or not _is_number(row[2])]
+    if invalid:
+        raise DataError(
+            "the line is not: video, number of clip, estimated EF", where=f"{path}:{invalid[0]}", code="table.bad_row"
+        )
     clips = pd.DataFrame({"video": [_stem(row[0]) for row in rows], "prediction": [float(row[2]) for row in rows]})
     estimates = clips.groupby("video", sort=True)["prediction"].mean()
-    head = _rows(truth, 1)[0]
-    if not {"FileName", "EF"} <= set(head):
-        raise DataError("the columns FileName and EF are missing", hint="give FileList.csv", where=str(truth))
+    if not {"FileName", "EF"} <= set(_rows(truth, 1)[0]):
+        raise DataError(
+            "the columns FileName and EF are missing",
+            hint="give FileList.csv",
+            where=str(truth),
+            code="table.missing_column",
+        )
     listed = read_text_table(truth)
     true = pd.Series(
         pd.to_numeric(listed["EF"], errors="coerce").to_numpy(float), index=[_stem(name) for name in listed["FileName"]]
@@ -145,56 +154,63 @@ def read_echonet(path: Path, truth: Path, *, below: float = 50.0) -> Found:
     true = true[~true.index.duplicated()]
     unknown = [video for video in estimates.index if video not in true.index or not np.isfinite(true[video])]
     if unknown:
-        raise DataError(f"{len(unknown)} videos have no true EF: {', '.join(unknown[:5])}", where=str(truth))
+        raise DataError(f"there is no true EF for {list_cases(unknown)}", where=str(truth), code="truth.missing_case")
     target, prediction = true[estimates.index].to_numpy(float), estimates.to_numpy(float)
     names = list(estimates.index)
     table = pd.DataFrame({"case_id": names, "patient_id": names, "split": "test", "repeat": 0, "fold": 0})
     table = table.assign(y_true=(target < below).astype(int), y_score=-prediction, target=target, prediction=prediction)
-    # Positive strictly below the cut-off, and a call is made at or above the threshold.
+    # Positive strictly below the cut-off, while a score is classified as positive at or above the threshold.
     threshold = float(np.nextafter(-below, np.inf))
     predictions = Predictions(table, f"EF < {below:g}", threshold, probability=False)
     notes = (
-        f"{len(clips):,} clips of {len(names):,} videos, averaged per video; every video counts as a patient",
+        f"{len(clips):,} clips of {len(names):,} videos, averaged per video; every video counts as one patient",
         f"positive: EF < {below:g}; the score is the negated estimate",
     )
     return Found(predictions, notes)
 
 
-def _columns(there: Sequence[str], asked: dict[str, str], path: Path) -> dict[str, str]:
-    taken = {}
+def _map_columns(columns: Sequence[str], requested: dict[str, str], path: Path) -> dict[str, str]:
+    """Map echokit's columns to the file's: the requested one, or a usual name."""
+    mapping: dict[str, str] = {}
     for ours, names in NAMES.items():
-        if ours in asked:
-            if asked[ours] not in there:
-                hint = did_you_mean(asked[ours], there) or f"the file has {', '.join(there)}"
-                raise DataError(f"there is no column {asked[ours]!r}", hint=hint, where=str(path))
-            taken[ours] = asked[ours]
+        if ours in requested:
+            if requested[ours] not in columns:
+                raise DataError(
+                    f"there is no column {requested[ours]!r}",
+                    hint=did_you_mean(requested[ours], columns) or f"the file has {', '.join(columns)}",
+                    where=str(path),
+                    code="predictions.missing_column",
+                )
+            mapping[ours] = requested[ours]
             continue
-        free = {name.strip().lower(): name for name in there if name not in (*taken.values(), *asked.values())}
-        found = next((free[name] for name in names if name in free), None)
-        if found is not None:
-            taken[ours] = found
+        used = {*mapping.values(), *requested.values()}
+        free = {name.strip().lower(): name for name in columns if name not in used}
+        match = next((free[name] for name in names if name in free), None)
+        if match is not None:
+            mapping[ours] = match
         elif ours in ("y_true", "y_score"):
             option = {"y_true": "--true", "y_score": "--score"}[ours]
             raise DataError(
-                f"no column looks like {ours}: the file has {', '.join(there)}",
+                f"no column looks like {ours}: the file has {', '.join(columns)}",
                 hint=f"name it: {option} COLUMN",
                 where=str(path),
+                code="predictions.missing_column",
             )
-    return taken
+    return mapping
 
 
 def _classes(table: pd.DataFrame, positive: str | None, path: Path) -> tuple[list[int], str]:
-    """Turn the column of classes into 0 and 1, and name the positive class."""
+    """Convert the column of classes to 0 and 1, and name the positive class."""
     texts = [text.strip() for text in table["y_true"]]
     empty = [case for case, text in zip(table["case_id"], texts, strict=True) if not text]
     if empty:
-        raise DataError(f"{len(empty)} cases have no class: {', '.join(map(str, empty[:5]))}", where=str(path))
+        raise DataError(f"there is no class for {list_cases(empty)}", where=str(path), code="predictions.empty_cell")
     values = sorted(set(texts))
-    numbers = [_number(text) for text in texts]
     if positive in values:
         return [int(text == positive) for text in texts], str(positive)
+    numbers = [to_number(text) for text in texts]
     if all(number in (0.0, 1.0) for number in numbers):
-        return [int(number or 0) for number in numbers], positive or "positive"
+        return [int(number) for number in numbers], positive or "positive"
     shown = ", ".join(values[:6]) + (", ..." if len(values) > 6 else "")
     raise DataError(
         f"the classes are {shown}: which one is positive?"
@@ -202,12 +218,13 @@ def _classes(table: pd.DataFrame, positive: str | None, path: Path) -> tuple[lis
         else f"no class is {positive!r}: {shown}",
         hint="give --positive VALUE",
         where=str(path),
+        code="predictions.unknown_positive",
     )
 
 
 def _rows(path: Path, most: int | None) -> list[list[str]]:
     if not path.is_file():
-        raise DataError("no such file", hint="expected a CSV of predictions", where=str(path))
+        raise DataError("no such file", hint="expected a CSV of predictions", where=str(path), code="file.missing")
     rows: list[list[str]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -219,18 +236,14 @@ def _rows(path: Path, most: int | None) -> list[list[str]]:
                 if most is not None and len(rows) >= most:
                     break
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"not a readable CSV: {error}", where=str(path)) from error
+        raise DataError(f"not a readable CSV: {error}", where=str(path), code="table.not_csv") from error
     if not rows:
-        raise DataError("the file is empty", where=str(path))
+        raise DataError("the file is empty", where=str(path), code="file.empty")
     return rows
 
 
-def _number(text: Any) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
+def _is_number(text: str) -> bool:
+    return math.isfinite(to_number(text))
 
 
 def _stem(name: str) -> str:

@@ -1,4 +1,4 @@
-"""From the predictions of a run to its evaluation: every split and fold, every evaluator, with intervals."""
+"""Evaluate a run: every evaluator on every split and fold, with intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from echokit.evaluate.bootstrap import interval_of
 from echokit.evaluate.cross_validation import over_folds
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
 from echokit.evaluate.evaluator import AcrossFolds, AtThreshold, Evaluator
-from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
+from echokit.evaluate.predictions import NO_PROBABILITY, Predictions, list_cases
 from echokit.evaluate.threshold import with_threshold
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 NO_STATISTIC = "none: the evaluator offers no statistic to resample"
 ONE_OF_FOLDS = "none: one of {folds} folds, whose test scores come from different models"
+
+Curves = dict[str, dict[str, list[dict[str, Any]]]]
 
 
 def assess(
@@ -33,12 +35,13 @@ def assess(
     level: float = 0.95,
     splits: Sequence[str] = SPLITS,
 ) -> Evaluation:
-    """Evaluate predictions by patient: scores are averaged per patient within split, repeat and fold first.
+    """Evaluate predictions by patient.
 
-    A split with one fold gets an interval from every evaluator that can make one; all evaluators see the same
-    resamples. A split with several folds gives one metric a fold without an interval, then rows over all folds
-    (repeat and fold None): mean and sample SD, and for the test part what an evaluator can say of a whole
-    cross-validation. A threshold that is chosen by a rule is chosen on the validation part of the same fold.
+    Scores are averaged per patient within split, repeat and fold first. A split with one fold gets an interval from
+    every evaluator that has one; all evaluators see the same resamples. A split with several folds gives one metric a
+    fold without an interval, then rows over all folds (repeat and fold None): mean and sample SD, and for the test set
+    the evaluator's metrics of a whole cross-validation. A threshold rule is applied to the validation set of the same
+    fold.
 
     Args:
         predictions: One row a case and fold.
@@ -50,7 +53,7 @@ def assess(
 
     Returns:
         Metrics ordered by evaluator, split and fold. Curves by name and split: a list of one mapping a fold,
-        which adds ``repeat``, ``fold``, ``n`` and ``events`` to what the evaluator gave.
+        which adds ``repeat``, ``fold``, ``n`` and ``events`` to the curve of the evaluator.
 
     Raises:
         DataError: A row has no patient, split or fold, a split is unknown, or a patient has two outcomes.
@@ -59,21 +62,22 @@ def assess(
     _check_keys(predictions.table, splits)
     patients = predictions.per_patient()
     parts = list(_parts(patients, splits))
+    bootstrap = _Bootstrap(level, seed, resamples)
     metrics: list[Metric] = []
-    curves: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    taken: dict[str, int] = {}
+    curves: Curves = {}
+    names: dict[str, int] = {}
     for number, (name, evaluator) in enumerate(evaluators):
         rule = evaluator.threshold_rule if isinstance(evaluator, AtThreshold) else None
         for split, group in itertools.groupby(parts, key=lambda part: part.split):
-            folds = [replace(part, rows=_called(part, parts, rule)) for part in group]
-            found: list[Metric] = []
+            folds = [replace(part, rows=_set_threshold(part, parts, rule)) for part in group]
+            rows: list[Metric] = []
             for part in folds:
                 evaluation = evaluator(part.rows)
-                found += _placed(name, evaluator, evaluation, part, len(folds), seed, resamples, level)
+                rows += _complete(name, evaluator, evaluation.metrics, part, len(folds), bootstrap)
                 _add_curves(curves, evaluation, part, name)
             if len(folds) > 1:
-                found += _over_folds(evaluator, found, [part.rows for part in folds], split, level)
-            metrics += [replace(metric, metric=_own_name(metric.metric, number, taken, rule)) for metric in found]
+                rows += _over_folds(evaluator, rows, [part.rows for part in folds], split, level)
+            metrics += [replace(metric, metric=_unique_name(metric.metric, number, names, rule)) for metric in rows]
     return Evaluation(tuple(metrics), curves)
 
 
@@ -87,6 +91,13 @@ class _Part:
     rows: Predictions
 
 
+@dataclass(frozen=True, slots=True)
+class _Bootstrap:
+    level: float
+    seed: int
+    resamples: int
+
+
 def _parts(patients: Predictions, splits: Sequence[str]) -> Iterator[_Part]:
     for split in splits:
         for _, rows in patients.table[patients.table["split"] == split].groupby(["repeat", "fold"], sort=True):
@@ -94,41 +105,34 @@ def _parts(patients: Predictions, splits: Sequence[str]) -> Iterator[_Part]:
             yield _Part(split, repeat, fold, replace(patients, table=rows))
 
 
-def _called(part: _Part, parts: Sequence[_Part], rule: float | str | None) -> Predictions:
-    """Give the threshold of a rule, from the validation part of the same fold."""
-    same = [p for p in parts if p.split == "val" and (p.repeat, p.fold) == (part.repeat, part.fold)]
-    return with_threshold(part.rows, same[0].rows if same else None, rule)
+def _set_threshold(part: _Part, parts: Sequence[_Part], rule: float | str | None) -> Predictions:
+    """Set the threshold by a rule, on the validation set of the same fold."""
+    validation = [p for p in parts if p.split == "val" and (p.repeat, p.fold) == (part.repeat, part.fold)]
+    return with_threshold(part.rows, validation[0].rows if validation else None, rule)
 
 
-def _placed(
-    name: str,
-    evaluator: Evaluator,
-    evaluation: Evaluation,
-    part: _Part,
-    folds: int,
-    seed: int,
-    resamples: int,
-    level: float,
+def _complete(
+    name: str, evaluator: Evaluator, metrics: Sequence[Metric], part: _Part, folds: int, bootstrap: _Bootstrap
 ) -> list[Metric]:
-    """Say of which fold the metrics are, and give them their intervals."""
-    made: list[Interval] = []
-    if folds == 1 and any(metric.interval is None and metric.low is None for metric in evaluation.metrics):
-        made = interval_of(evaluator, part.rows, level=level, seed=seed, resamples=resamples)
-    if len(made) != len(evaluation.metrics):
+    """Add split, repeat, fold and interval to the metrics of an evaluator."""
+    intervals: list[Interval] = []
+    level = bootstrap.level
+    if folds == 1 and any(metric.interval is None and metric.low is None for metric in metrics):
+        intervals = interval_of(evaluator, part.rows, level=level, seed=bootstrap.seed, resamples=bootstrap.resamples)
+    if len(intervals) != len(metrics):
         reason = ONE_OF_FOLDS.format(folds=folds) if folds > 1 else NO_STATISTIC
-        made = [Interval(None, None, reason)] * len(evaluation.metrics)
-    metrics = []
-    for metric, interval in zip(evaluation.metrics, made, strict=True):
+        intervals = [Interval(None, None, reason)] * len(metrics)
+    completed = []
+    for metric, interval in zip(metrics, intervals, strict=True):
         metric = replace(metric, split=part.split, repeat=part.repeat, fold=part.fold)
         if not part.rows.probability:
             metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
         _check_finite(name, metric)
         if metric.interval is None and metric.low is None:
             low, high = interval.low, interval.high
-            reached = None if low is None else level
-            metric = replace(metric, low=low, high=high, level=reached, interval=interval.method)
-        metrics.append(metric)
-    return metrics
+            metric = replace(metric, low=low, high=high, level=None if low is None else level, interval=interval.method)
+        completed.append(metric)
+    return completed
 
 
 def _over_folds(
@@ -140,46 +144,45 @@ def _over_folds(
     return rows
 
 
-def _own_name(metric: str, number: int, taken: dict[str, int], rule: float | str | None) -> str:
-    """Keep one name for one meaning: the same evaluator once more goes by its threshold, or by a number."""
-    if taken.setdefault(metric, number) == number:
+def _unique_name(metric: str, number: int, names: dict[str, int], rule: float | str | None) -> str:
+    """Add the threshold or number of the evaluator if an earlier one has the name."""
+    if names.setdefault(metric, number) == number:
         return metric
     other = f"{metric}_at_{rule}" if rule is not None else f"{metric}_{number + 1}"
-    return other if taken.setdefault(other, number) == number else f"{other}_{number + 1}"
+    return other if names.setdefault(other, number) == number else f"{other}_{number + 1}"
 
 
-def _add_curves(
-    curves: dict[str, dict[str, list[dict[str, Any]]]], evaluation: Evaluation, part: _Part, evaluator: str
-) -> None:
-    """Keep one curve a name and fold: the same again is dropped, another one goes by its evaluator too."""
-    where = {
+def _add_curves(curves: Curves, evaluation: Evaluation, part: _Part, evaluator: str) -> None:
+    """Add the curves of a fold; a different curve of the same name gets the evaluator's name."""
+    key = {
         "repeat": part.repeat,
         "fold": part.fold,
         "n": len(part.rows),
         "events": int(part.rows.y_true.sum()),
     }
     for curve, data in evaluation.curves.items():
-        entry = {**where, **data}
-        there = curves.setdefault(curve, {}).setdefault(part.split, [])
-        same = [one for one in there if (one["repeat"], one["fold"]) == (part.repeat, part.fold)]
+        entry = {**key, **data}
+        entries = curves.setdefault(curve, {}).setdefault(part.split, [])
+        same = [other for other in entries if (other["repeat"], other["fold"]) == (part.repeat, part.fold)]
         if not same:
-            there.append(entry)
+            entries.append(entry)
         elif same[0] != entry:
             curves.setdefault(f"{curve}_of_{evaluator}", {}).setdefault(part.split, []).append(entry)
 
 
 def _check_keys(table: pd.DataFrame, splits: Sequence[str]) -> None:
-    """Refuse what grouping by these columns would drop without a word."""
+    """Refuse rows that grouping by these columns would silently drop."""
     for column in ("split", "repeat", "fold", "patient_id"):
-        empty = table.loc[table[column].isna(), "case_id"].astype(str).tolist()
-        if empty:
-            raise DataError(f"{len(empty)} predictions have no {column}: {', '.join(empty[:5])}")
-    known = dict.fromkeys((*splits, *SPLITS))
+        empty = table.loc[table[column].isna(), "case_id"]
+        if len(empty):
+            raise DataError(f"the predictions have no {column} for {list_cases(empty)}", code="predictions.empty_cell")
+    known_splits = dict.fromkeys((*splits, *SPLITS))
     for split in table["split"].unique():
-        if split not in known:
+        if split not in known_splits:
             raise DataError(
                 f"unknown split {split!r} in the predictions",
-                hint=did_you_mean(str(split), known) or f"known are {', '.join(known)}",
+                hint=did_you_mean(str(split), known_splits) or f"the splits are {', '.join(known_splits)}",
+                code="predictions.unknown_split",
             )
 
 
@@ -189,4 +192,5 @@ def _check_finite(name: str, metric: Metric) -> None:
             raise EchokitError(
                 f"the evaluator {name!r} gave {label} {number} for {metric.metric!r} on {metric.split}",
                 hint="an undefined value is None, never NaN",
+                code="evaluator.not_finite",
             )

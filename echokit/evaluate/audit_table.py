@@ -1,4 +1,4 @@
-"""A published table of K-fold accuracies, row by row against what is possible."""
+"""Granularity test of every row of a published table of K-fold accuracies."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class AuditedRow:
         line: Its line in the file.
         n, events, k: Patients, those of the positive class, folds.
         accuracy, sd: As printed.
-        result: What the granularity test says.
-        words: All of it for a person.
+        result: Result of the granularity test.
+        words: The row and its result as one sentence.
     """
 
     line: int
@@ -53,38 +53,44 @@ def audit_table(path: Path, *, patients: int | None = None, events: int | None =
         events: For a table without the column events.
 
     Raises:
-        DataError: The file is no CSV, lacks a column, or a cell is no number that fits; the line is named.
+        DataError: The file is no CSV, lacks a column, or a cell is not a valid number; the error names the line.
     """
     if not path.is_file():
-        raise DataError("no such file", hint="expected a CSV with n, events, k, accuracy, sd", where=str(path))
+        raise DataError(
+            "no such file", hint="expected a CSV with n, events, k, accuracy, sd", where=str(path), code="file.missing"
+        )
     table = read_text_table(path)
     lower = {str(column).strip().lower(): str(column) for column in table.columns}
-    found = {ours: lower[name] for ours, names in NAMES.items() for name in reversed(names) if name in lower}
+    columns = {ours: lower[name] for ours, names in NAMES.items() for name in reversed(names) if name in lower}
     given = {"n": patients, "events": events}
     for ours in ("n", "events", "k", "accuracy"):
-        if ours not in found and given.get(ours) is None:
+        if ours not in columns and given.get(ours) is None:
             hint = f"give --{ours} NUMBER" if ours in given else f"the file has {', '.join(lower)}"
-            raise DataError(f"the column {ours} is missing", hint=hint, where=str(path))
-    return [_audit(table.iloc[row], found, given, row + 2, path) for row in range(len(table))]
+            raise DataError(f"the column {ours} is missing", hint=hint, where=str(path), code="table.missing_column")
+    return [_audit(table.iloc[row], columns, given, row + 2, path) for row in range(len(table))]
 
 
-def _audit(row: pd.Series, found: dict[str, str], given: dict[str, int | None], line: int, path: Path) -> AuditedRow:
-    where = f"{path}:{line}"
+def _audit(row: pd.Series, columns: dict[str, str], given: dict[str, int | None], line: int, path: Path) -> AuditedRow:
     try:
         n, events, k = (
-            int(row[found[name]]) if name in found else int(given[name] or 0) for name in ("n", "events", "k")
+            int(row[columns[name]]) if name in columns else int(given[name] or 0) for name in ("n", "events", "k")
         )
-        accuracy = str(row[found["accuracy"]]).strip()
-        sd = str(row[found["sd"]]).strip() if "sd" in found else ""
+        accuracy = str(row[columns["accuracy"]]).strip()
+        sd = str(row[columns["sd"]]).strip() if "sd" in columns else ""
         if not 0 <= float(accuracy) <= 1 or (sd and float(sd) < 0):
             raise ValueError("an accuracy lies between 0 and 1, and an SD is not negative")
         result = check_accuracy(n, events, k, accuracy, sd or None)
     except ValueError as error:
-        raise DataError(f"the row can not be tested: {error}", hint="write 0.700, not 70 %", where=where) from None
-    return AuditedRow(line, n, events, k, accuracy, sd or None, result, _words(n, events, k, accuracy, sd, result))
+        raise DataError(
+            f"the row cannot be tested: {error}",
+            hint="write 0.700, not 70 %",
+            where=f"{path}:{line}",
+            code="table.bad_number",
+        ) from None
+    return AuditedRow(line, n, events, k, accuracy, sd or None, result, _describe(n, events, k, accuracy, sd, result))
 
 
-def _words(n: int, events: int, k: int, accuracy: str, sd: str, result: Granularity) -> str:
+def _describe(n: int, events: int, k: int, accuracy: str, sd: str, result: Granularity) -> str:
     above = float(accuracy) - result.baseline
     verdict = f"mean {result.mean}"
     if sd:
@@ -95,7 +101,7 @@ def _words(n: int, events: int, k: int, accuracy: str, sd: str, result: Granular
     printed = f"{accuracy} ± {sd}" if sd else accuracy
     better = "above" if above > 0.0005 else "below" if above < -0.0005 else "the same as"
     return (
-        f"k = {k}, {n} patients, {events} events: accuracy {printed}: {verdict} in folds of "
+        f"k = {k}, {n} patients, {events} positives: accuracy {printed}: {verdict} in folds of "
         f"{', '.join(map(str, result.sizes))}; always answering the larger class: {result.baseline:.3f}, and the row "
         f"is {better} that"
     )

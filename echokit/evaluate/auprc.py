@@ -1,9 +1,9 @@
-"""Area under the precision-recall curve, as average precision of the positive class."""
+"""Average precision of the positive class (area under the precision-recall curve)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,12 @@ import numpy.typing as npt
 from echokit.evaluate.bootstrap import bootstrap_interval
 from echokit.evaluate.chance import chance_average_precision, permutation_p, shuffled_average_precision
 from echokit.evaluate.evaluation import Interval
+from echokit.evaluate.evaluator import Floats, Labels, Weights
 from echokit.evaluate.predictions import Predictions
 from echokit.evaluate.ranking import operating_points, rank
-from echokit.evaluate.scores import Floats, ScoreMetric
+from echokit.evaluate.scores import ScoreMetric
 
-ENOUGH_EVENTS = 20
+ENOUGH_POSITIVES = 20
 
 
 class Auprc(ScoreMetric):
@@ -23,13 +24,13 @@ class Auprc(ScoreMetric):
 
     The step-wise sum over thresholds of (R_k - R_{k-1}) P_k, tied scores taken together. Not the trapezoid
     area, which is optimistic (Davis and Goadrich, 2006), and not the average over both classes. Undefined
-    when a class is missing. The baseline is the expected average precision of a random ranking, which lies
-    above the prevalence in small cohorts. Below 20 events no interval is known that covers, so the permutation
-    null stands in its place. The curve ``pr`` holds ``recall, precision, threshold``, highest threshold first.
+    if a class is missing. The baseline is the expected average precision of a random ranking, which lies
+    above the prevalence in small cohorts. Below 20 positives no interval method is known to cover, so the
+    permutation null is given instead. The curve ``pr`` holds ``recall, precision, threshold``, highest threshold first.
     """
 
-    metric: ClassVar[str] = "auprc"
-    definition: ClassVar[str] = (
+    metric = "auprc"
+    definition = (
         "average precision of the positive class ({positive}) only: the step-wise sum over thresholds of "
         "(R_k - R_{{k-1}}) P_k with recall R and precision P, tied scores taken together; not the trapezoid area and "
         "not a macro average over both classes; the baseline is the expected average precision of a random ranking of "
@@ -37,11 +38,11 @@ class Auprc(ScoreMetric):
     )
 
     def baseline(self, y: npt.NDArray[np.int64]) -> float:
-        """Expected average precision of a random ranking."""
+        """Compute the expected average precision of a random ranking."""
         return chance_average_precision(int(y.sum()), len(y))
 
-    def statistic(self, y: npt.NDArray[Any], score: Floats, weights: npt.NDArray[np.number]) -> Floats:
-        """Weighted average precision.
+    def statistic(self, y: Labels, score: Floats, weights: Weights) -> Floats:
+        """Compute the weighted average precision.
 
         Args:
             y: (n,) int64 of 0 and 1.
@@ -53,10 +54,12 @@ class Auprc(ScoreMetric):
         """
         ranking = rank(y, score, weights)
         # Recall only rises at scores of positives, so the sum over all thresholds has no other terms.
-        found = np.cumsum(ranking.hits, axis=1)
-        called = found + ranking.reached
-        # Nobody called means nobody found: the term is 0, and 0 / 1 gives that.
-        precision = np.divide(found, np.maximum(called, np.finfo(np.float64).tiny), out=called)
+        true_positives = np.cumsum(ranking.hits, axis=1)
+        predicted_positives = true_positives + ranking.reached
+        # Without predicted positives there are no true ones: the term is 0, which 0 / tiny gives.
+        precision = np.divide(
+            true_positives, np.maximum(predicted_positives, np.finfo(np.float64).tiny), out=predicted_positives
+        )
         total = np.einsum("bk,bk->b", ranking.hits, precision)
         defined = (ranking.positives > 0) & (ranking.negatives > 0)
         value = np.full(len(total), np.nan)
@@ -64,13 +67,13 @@ class Auprc(ScoreMetric):
         return value
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Make a bootstrap interval from 20 events on; below, say what shuffled classes score."""
+        """Compute a bootstrap interval from 20 positives on; below, describe the permutation null."""
         reason = self.undefined(predictions)
         if reason:
             return (Interval(None, None, f"undefined: {reason}"),)
         y, score = predictions.y_true, predictions.y_score
-        events = int(y.sum())
-        if events >= ENOUGH_EVENTS:
+        positives = int(y.sum())
+        if positives >= ENOUGH_POSITIVES:
             interval = bootstrap_interval(
                 y,
                 score,
@@ -82,16 +85,16 @@ class Auprc(ScoreMetric):
                 ranked=True,
             )
             return (interval,)
-        null = shuffled_average_precision(score, events, shuffles=resamples, seed=seed)
+        null = shuffled_average_precision(score, positives, shuffles=resamples, seed=seed)
         value = float(self.statistic(y, score, np.ones((1, len(y))))[0])
-        words = (
-            f"none below {ENOUGH_EVENTS} events; permutation null of {resamples:,} shuffles: mean {null.mean():.3f}, "
-            f"95th percentile {np.quantile(null, 0.95):.3f}, p = {permutation_p(value, null):.4f}"
+        method = (
+            f"none below {ENOUGH_POSITIVES} positives; permutation null of {resamples:,} shuffles: mean "
+            f"{null.mean():.3f}, 95th percentile {np.quantile(null, 0.95):.3f}, p = {permutation_p(value, null):.4f}"
         )
-        return (Interval(None, None, words),)
+        return (Interval(None, None, method),)
 
     def curves(self, predictions: Predictions) -> dict[str, Any]:
-        """The precision-recall curve."""
+        """Return the precision-recall curve."""
         threshold, tp, fp = operating_points(predictions.y_true, predictions.y_score)
         return {
             "pr": {

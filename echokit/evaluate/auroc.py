@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from echokit.evaluate.cross_validation import joined_auroc
 from echokit.evaluate.delong import delong_interval
 from echokit.evaluate.evaluation import Interval, Metric
+from echokit.evaluate.evaluator import Floats, Labels, Weights
 from echokit.evaluate.predictions import Predictions
 from echokit.evaluate.ranking import operating_points, rank
-from echokit.evaluate.scores import Floats, ScoreMetric
+from echokit.evaluate.scores import ScoreMetric
 
 
 class Auroc(ScoreMetric):
-    """Probability that a random positive patient scores higher than a random negative one; ties count half.
+    """Area under the ROC curve.
 
-    Undefined when a class is missing. The baseline is 0.5. The interval is DeLong's on the logit scale. The curve
-    ``roc`` holds ``fpr, tpr, threshold``, highest threshold first; the first threshold is null (above every score).
+    The probability that a random positive patient scores above a random negative one; ties count half. Undefined if a
+    class is missing. The baseline is 0.5. The interval is DeLong's on the logit scale. The curve ``roc`` holds ``fpr,
+    tpr, threshold``, highest threshold first; the first threshold is null (above every score).
     """
 
-    metric: ClassVar[str] = "auroc"
-    definition: ClassVar[str] = (
+    metric = "auroc"
+    definition = (
         "area under the ROC curve (Mann-Whitney): the probability that a random patient of the positive class "
         "({positive}) scores higher than a random patient of the other class, ties counting half; needs no threshold; "
         "the baseline is a random ranking"
     )
-    stratified: ClassVar[bool] = True
+    stratified = True
 
     def baseline(self, y: npt.NDArray[np.int64]) -> float:
-        """A random ranking."""
+        """Return 0.5, the expectation of a random ranking."""
         return 0.5
 
-    def statistic(self, y: npt.NDArray[Any], score: Floats, weights: npt.NDArray[np.number]) -> Floats:
-        """Weighted AUROC.
+    def statistic(self, y: Labels, score: Floats, weights: Weights) -> Floats:
+        """Compute the weighted AUROC.
 
         Args:
             y: (n,) int64 of 0 and 1.
@@ -46,7 +49,7 @@ class Auroc(ScoreMetric):
             (B,) float64, NaN where a class has no weight.
         """
         ranking = rank(y, score, weights)
-        # A positive beats the negatives below it, and half of those tied with it.
+        # A positive wins against the negatives below it, and against half of those tied with it.
         lost = 0.5 * np.einsum("bk,bk->b", ranking.hits, ranking.above + ranking.reached)
         pairs = ranking.positives * ranking.negatives
         value = np.full(len(pairs), np.nan)
@@ -54,20 +57,18 @@ class Auroc(ScoreMetric):
         return value
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Make DeLong's interval."""
+        """Compute DeLong's interval."""
         reason = self.undefined(predictions)
         if reason:
             return (Interval(None, None, f"undefined: {reason}"),)
         return (delong_interval(predictions.y_true, predictions.y_score, level),)
 
     def across_folds(self, folds: Sequence[Predictions], *, level: float) -> Sequence[Metric]:
-        """Weigh the folds by their pairs, with an approximate interval; and pool the scores, with its bias noted."""
-        from echokit.evaluate.cross_validation import joined_auroc
-
+        """Compute the AUROC within folds, with an approximate interval, and that of the pooled scores."""
         return joined_auroc(folds, level=level)
 
     def curves(self, predictions: Predictions) -> dict[str, Any]:
-        """The ROC curve."""
+        """Return the ROC curve."""
         threshold, tp, fp = operating_points(predictions.y_true, predictions.y_score)
         return {
             "roc": {

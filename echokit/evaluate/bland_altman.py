@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 
-from echokit.evaluate.estimates import Floats, estimates_of, undefined_estimates
+from echokit.evaluate.estimates import estimates_of, undefined_estimates
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
+from echokit.evaluate.evaluator import Floats
 from echokit.evaluate.predictions import Predictions
 
-REACH = 1.959963984540054
+Z_95 = 1.959963984540054
 _LINES = {
     "bias": "mean of estimate - truth",
     "lower": "lower 95 % limit of agreement: mean - 1.96 sample SD (ddof = 1) of estimate - truth",
@@ -24,11 +24,11 @@ class BlandAltman:
     """Bias and 95 % limits of agreement (Bland and Altman, Lancet 1986; Statistical Methods 1999).
 
     ``bland_altman_bias``, ``bland_altman_lower`` and ``bland_altman_upper``, in the unit of the target; the limits
-    use the sample SD and take the differences for normal. The curve ``bland_altman`` holds ``mean`` and
+    use the sample SD and assume normal differences. The curve ``bland_altman`` holds ``mean`` and
     ``difference`` of every patient.
     """
 
-    metric: ClassVar[str] = "bland_altman"
+    metric = "bland_altman"
 
     def __call__(self, predictions: Predictions) -> Evaluation:
         """Compute the three lines of one split, one row a patient."""
@@ -46,7 +46,7 @@ class BlandAltman:
         metrics = tuple(
             Metric(
                 metric=f"{self.metric}_{name}",
-                definition=f"{words}; the baseline is always answering the mean of these patients",
+                definition=f"{description}; the baseline is always answering the mean of these patients",
                 value=values.get(name),
                 n=len(predictions),
                 events=int(predictions.y_true.sum()),
@@ -54,12 +54,12 @@ class BlandAltman:
                 interval=f"undefined: {reason}" if reason else None,
                 unit="points",
             )
-            for name, words in _LINES.items()
+            for name, description in _LINES.items()
         )
         return Evaluation(metrics, curves)
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Student's t intervals; those of the limits from the variance SD^2 (1/n + 1.96^2 / (2 (n - 1)))."""
+        """Compute Student's t intervals; those of the limits from the variance SD^2 (1/n + 1.96^2 / (2 (n - 1)))."""
         from scipy.stats import t
 
         reason = undefined_estimates(predictions, least=2)
@@ -69,14 +69,14 @@ class BlandAltman:
         difference = prediction - target
         n, sd, values = len(difference), float(difference.std(ddof=1)), _lines(difference)
         quantile = float(t.ppf((1 + level) / 2, n - 1))
-        made = []
+        intervals = []
         for name, value in values.items():
-            error = sd * math.sqrt(1 / n + (REACH**2 / (2 * (n - 1)) if name != "bias" else 0.0))
-            words = "Student's t" if name == "bias" else "Student's t with the approximate variance of the limit"
-            made.append(Interval(value - quantile * error, value + quantile * error, words))
-        return made
+            error = sd * math.sqrt(1 / n + (Z_95**2 / (2 * (n - 1)) if name != "bias" else 0.0))
+            method = "Student's t" if name == "bias" else "Student's t with the approximate variance of the limit"
+            intervals.append(Interval(value - quantile * error, value + quantile * error, method))
+        return intervals
 
 
 def _lines(difference: Floats) -> dict[str, float]:
     bias, sd = float(difference.mean()), float(np.std(difference, ddof=1))
-    return {"bias": bias, "lower": bias - REACH * sd, "upper": bias + REACH * sd}
+    return {"bias": bias, "lower": bias - Z_95 * sd, "upper": bias + Z_95 * sd}

@@ -1,32 +1,32 @@
-"""The bootstrap over patients, for any metric that can be computed from weights."""
+"""Percentile bootstrap over patients, for any metric of weighted patients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from echokit.evaluate.evaluation import Interval
-from echokit.evaluate.evaluator import Evaluator, Resampled, WithIntervals
+from echokit.evaluate.evaluator import Evaluator, Floats, Labels, Resampled, Weights, WithIntervals
 from echokit.evaluate.ranking import coarse_ranks
 
 if TYPE_CHECKING:
     from echokit.evaluate.predictions import Predictions
 
-Statistic = Callable[[npt.NDArray[Any], npt.NDArray[np.float64], npt.NDArray[np.number]], npt.NDArray[np.float64]]
+Statistic = Callable[[Labels, Floats, Weights], Floats]
 
 # Weights of one chunk: small enough to stay in a core's cache, which is also what makes it fast.
 CHUNK_ELEMENTS = 160_000
 FEW = 20
-COVERS_LESS = f"with fewer than {FEW} patients of a class it covers less than it says: 85 to 95 % in simulation"
+COVERS_LESS = f"with fewer than {FEW} patients of a class it covers less than its level: 85 to 95 % in simulation"
 
 
 def bootstrap_interval(
-    y: npt.NDArray[Any],
-    score: npt.NDArray[np.float64],
+    y: Labels,
+    score: Floats,
     statistic: Statistic,
     *,
     resamples: int = 10_000,
@@ -36,17 +36,19 @@ def bootstrap_interval(
     ranked: bool = False,
     chunk: int | None = None,
 ) -> Interval:
-    """Percentile bootstrap over patients (Efron and Tibshirani, 1993, chapter 13).
+    """Compute the percentile bootstrap interval over patients.
+
+    Efron and Tibshirani, 1993, chapter 13.
 
     Args:
         y: (n,) int64 of 0 and 1, one entry a patient; or (n,) float64 of a quantity, without ``stratified``.
         score: (n,) float64.
-        statistic: ``(y, score, weights (B, n)) -> (B,)`` float64, NaN where undefined.
+        statistic: ``(y, score, weights (B, n)) -> (B,)`` float64, NaN if undefined.
         resamples: Number of resamples.
         level: Nominal level, between 0 and 1.
-        stratified: Draw within each class, so that every resample has as many events as the data.
+        stratified: Draw within each class, so that every resample has as many positives as the data.
         seed: Seed of the SFC64 generator, numpy's fastest; the same seed gives the same interval, whatever the chunk.
-        ranked: The statistic depends on nothing but how patients of one class rank among those of the other.
+        ranked: The statistic depends only on how patients of one class rank among those of the other.
         chunk: Resamples handled at once; by default as many as fit a core's cache. Memory is O(chunk x n).
 
     Raises:
@@ -57,10 +59,10 @@ def bootstrap_interval(
     if len(y) == 0:
         raise ValueError("nothing to resample: there are no patients")
     chunk = chunk or max(1, CHUNK_ELEMENTS // len(y))
-    # Patients that are the same to the statistic are counted together: four kinds are left of any number of calls.
-    group, kinds = _alike(y, coarse_ranks(y, score) if ranked else score)
+    # Patients of equal class and score are counted together: predicted classes leave four groups of any cohort.
+    group, groups = _group_equal(y, coarse_ranks(y, score) if ranked else score)
     weights = resample_weights(y, resamples=resamples, stratified=stratified, seed=seed, chunk=chunk, group=group)
-    values = np.concatenate([statistic(*kinds, part) for part in weights])
+    values = np.concatenate([statistic(*groups, part) for part in weights])
     values = values[~np.isnan(values)]
     undefined = resamples - len(values)
 
@@ -78,7 +80,7 @@ def bootstrap_interval(
 
 
 def resample_weights(
-    y: npt.NDArray[Any],
+    y: Labels,
     *,
     resamples: int,
     stratified: bool,
@@ -86,13 +88,13 @@ def resample_weights(
     chunk: int,
     group: npt.NDArray[np.int64] | None = None,
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield how often each patient is drawn, in chunks of (<= chunk, n) int64; every row sums to n.
+    """Yield how often each patient is drawn, in chunks of resamples.
 
-    Each of the n draws of a resample is one uniform number, so the stream of numbers, and with it the
-    resamples, does not depend on the chunk.
+    Chunks are (<= chunk, n) int64, and every row sums to n. Each of the n draws of a resample is one uniform number, so
+    the stream of numbers, and with it the resamples, does not depend on the chunk.
 
     Args:
-        y: (n,) what stratified draws divide by.
+        y: (n,) strata of the stratified draws.
         resamples: Number of resamples.
         stratified: Draw within each class.
         seed: Of the generator.
@@ -108,21 +110,19 @@ def resample_weights(
     if stratified:
         negatives = int((y == 0).sum())
         first[negatives:], size[:negatives], size[negatives:] = negatives, negatives, n - negatives
-    counted = order if group is None else group[order]
-    width = int(counted.max()) + 1
+    group_of_draw = order if group is None else group[order]
+    width = int(group_of_draw.max()) + 1
     for start in range(0, resamples, chunk):
         rows = min(chunk, resamples - start)
         drawn = (generator.random((rows, n)) * size).astype(np.int64)
         drawn += first
-        cell = np.take(counted, drawn)
+        cell = np.take(group_of_draw, drawn)
         cell += np.arange(0, rows * width, width)[:, None]
         yield np.bincount(cell.ravel(), minlength=rows * width).reshape(rows, width)
 
 
-def _alike(
-    y: npt.NDArray[Any], score: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[Any], npt.NDArray[np.float64]]]:
-    """Group patients of equal class and score: (n,) the group of each, and the class and score of each group."""
+def _group_equal(y: Labels, score: Floats) -> tuple[npt.NDArray[np.int64], tuple[Labels, Floats]]:
+    """Group patients of equal class and score; return (n,) groups, then their classes and scores."""
     order = np.lexsort((score, y))
     new = np.ones(len(y), bool)
     new[1:] = (np.diff(y[order]) != 0) | (np.diff(score[order]) != 0)
@@ -135,7 +135,7 @@ def _alike(
 def interval_of(
     evaluator: Evaluator, predictions: Predictions, *, level: float, seed: int, resamples: int
 ) -> list[Interval]:
-    """Make the intervals of an evaluator's metrics: its own, or the bootstrap of its statistic; empty for neither.
+    """Compute the intervals of an evaluator: its own, or the bootstrap; empty for neither.
 
     Args:
         evaluator: Any evaluator.
@@ -160,7 +160,7 @@ def interval_of(
         stratified=evaluator.stratified,
         seed=seed,
     )
-    events = int(predictions.y_true.sum())
-    if interval.low is not None and min(events, len(score) - events) < FEW:
+    positives = int(predictions.y_true.sum())
+    if interval.low is not None and min(positives, len(score) - positives) < FEW:
         interval = replace(interval, method=f"{interval.method}; {COVERS_LESS}")
     return [interval]

@@ -1,31 +1,30 @@
-"""Whether probabilities mean what they say: observed against expected events, slope, intercept and curve."""
+"""Calibration of probabilities: observed/expected ratio, slope, intercept and curve."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
-from echokit.evaluate.log_loss import edge_words, off_the_edge
+from echokit.evaluate.evaluator import Floats, Labels
+from echokit.evaluate.log_loss import clip_probabilities, describe_clipping
 from echokit.evaluate.predictions import Predictions
 from echokit.evaluate.proportion import wilson, z_of
 
-Floats = npt.NDArray[np.float64]
 ENOUGH = 100
 BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A logistic regression of the class on the logit of the probability.
+class Coefficient:
+    """A coefficient of the logistic regression of class on logit.
 
     Attributes:
-        value: The coefficient that is asked for, or None where the fit does not exist.
+        value: The coefficient, or None if the fit does not exist.
         error: Its standard error, from the information matrix.
     """
 
@@ -34,65 +33,66 @@ class Line:
 
 
 class Calibration:
-    """Observed over expected events; from 100 events and 100 non-events on also slope, intercept and curve.
+    """Calibration: observed over expected positives, slope, intercept and curve.
 
-    ``calibration_oe`` is events over the sum of the probabilities, 1 when right on average. ``calibration_slope`` is
-    1 when the probabilities are neither too extreme (below 1) nor too timid; ``calibration_intercept`` is 0 when they
-    are right on average at that slope of 1 (Van Calster et al., BMC Medicine 2019). The curve ``calibration`` has ten
-    bins of equally many patients, each with the band that a calibrated model would show. No expected calibration
-    error: at small n its value is mostly noise.
+    All but the first need 100 patients of each class. ``calibration_oe`` is the number of positives over the sum of the
+    probabilities, 1 if correct on average. ``calibration_slope`` is 1 if the probabilities are neither too extreme
+    (below 1) nor too moderate; ``calibration_intercept`` is 0 if they are correct on average at that slope of 1 (Van
+    Calster et al., BMC Medicine 2019). The curve ``calibration`` has ten bins of equally many patients, each with the
+    band that a calibrated model would show. There is no expected calibration error, as its value is mostly noise at
+    small n.
     """
 
-    metric: ClassVar[str] = "calibration"
+    metric = "calibration"
 
     def __call__(self, predictions: Predictions) -> Evaluation:
         """Compute the calibration of one split, one row a patient."""
         reason, enough = _undefined(predictions), _enough(predictions)
-        n, events = len(predictions), int(predictions.y_true.sum())
+        n, positives = len(predictions), int(predictions.y_true.sum())
         expected = 0.0 if reason else float(predictions.y_score.sum())
-        whose = f"of the positive class ({predictions.positive!r})"
+        which = f"of the positive class ({predictions.positive!r})"
         rows = [
             (
                 "oe",
-                f"events {whose} over the sum of their probabilities; 1 is right on average, below 1 the "
+                f"patients {which} over the sum of their probabilities; 1 is correct on average, below 1 the "
                 "probabilities are too high",
-                None if reason else events / expected,
+                None if reason else positives / expected,
                 reason,
             )
         ]
-        too_few = reason or (None if enough else f"fewer than {ENOUGH} events or non-events")
-        for name, words in _LINES.items():
+        too_few = reason or (None if enough else f"fewer than {ENOUGH} patients of a class")
+        for name, description in _COEFFICIENTS.items():
             value = None if too_few else _fit(name, predictions).value
             why = too_few or (None if value is not None else "the classes are separated by the score")
-            held = "" if reason else edge_words(predictions.y_score)
-            rows.append((name, f"{words} {whose}{held}", value, why))
+            clipping = "" if reason else describe_clipping(predictions.y_score)
+            rows.append((name, f"{description} {which}{clipping}", value, why))
         metrics = tuple(
             Metric(
                 metric=f"{self.metric}_{name}",
-                definition=words,
+                definition=definition,
                 value=value,
                 n=n,
-                events=events,
+                events=positives,
                 baseline=None if value is None else (1.0 if name == "oe" else 0.0),
                 interval=f"undefined: {why}" if why else None,
             )
-            for name, words, value, why in rows
+            for name, definition, value, why in rows
         )
         return Evaluation(metrics, {} if reason or not enough else {"calibration": _curve(predictions)})
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Wilson's interval of the events over the expected ones; Wald's of slope and intercept."""
+        """Compute Wilson's interval of observed over expected positives, and Wald's of slope and intercept."""
         reason = _undefined(predictions)
         if reason:
-            return (Interval(None, None, f"undefined: {reason}"),) * (1 + len(_LINES))
-        n, events = len(predictions), int(predictions.y_true.sum())
+            return (Interval(None, None, f"undefined: {reason}"),) * (1 + len(_COEFFICIENTS))
+        n, positives = len(predictions), int(predictions.y_true.sum())
         share = float(predictions.y_score.mean())
-        ends = wilson(events, n, level)
-        words = f"{ends.method} of the observed share, over the expected one"
+        ends = wilson(positives, n, level)
+        method = f"{ends.method} of the observed share, over the expected one"
         low, high = (None if end is None else end / share for end in (ends.low, ends.high))
-        intervals = [Interval(low, high, words)]
-        for name in _LINES:
-            fit = _fit(name, predictions) if _enough(predictions) else Line(None, None)
+        intervals = [Interval(low, high, method)]
+        for name in _COEFFICIENTS:
+            fit = _fit(name, predictions) if _enough(predictions) else Coefficient(None, None)
             if fit.value is None or fit.error is None:
                 intervals.append(Interval(None, None, "undefined"))
                 continue
@@ -101,15 +101,15 @@ class Calibration:
         return intervals
 
 
-_LINES = {
-    "slope": "slope of the logistic regression of the class on the logit of the probability; 1 is right; the baseline "
-    "is a probability that says nothing; the class is",
-    "intercept": "intercept of that regression with its slope fixed at 1 (calibration in the large); 0 is right; the "
+_COEFFICIENTS = {
+    "slope": "slope of the logistic regression of the class on the logit of the probability; 1 is ideal; the baseline "
+    "is an uninformative probability; the class is",
+    "intercept": "intercept of that regression with its slope fixed at 1 (calibration in the large); 0 is ideal; the "
     "class is",
 }
 
 
-def logistic(y: npt.NDArray[np.integer], columns: Floats, offset: Floats) -> tuple[Floats, Floats] | None:
+def logistic(y: Labels, columns: Floats, offset: Floats) -> tuple[Floats, Floats] | None:
     """Fit a logistic regression by Newton's method.
 
     Args:
@@ -118,7 +118,7 @@ def logistic(y: npt.NDArray[np.integer], columns: Floats, offset: Floats) -> tup
         offset: (n,) float64 added to the linear predictor.
 
     Returns:
-        (p,) coefficients and (p, p) covariance, or None where the likelihood has no maximum (separated classes).
+        (p,) coefficients and (p, p) covariance, or None if the likelihood has no maximum (separated classes).
     """
     beta = np.zeros(columns.shape[1])
     for _ in range(100):
@@ -137,8 +137,8 @@ def logistic(y: npt.NDArray[np.integer], columns: Floats, offset: Floats) -> tup
     return None
 
 
-def _fit(name: str, predictions: Predictions) -> Line:
-    p = off_the_edge(predictions.y_score)
+def _fit(name: str, predictions: Predictions) -> Coefficient:
+    p = clip_probabilities(predictions.y_score)
     logit = np.log(p) - np.log1p(-p)
     one, zero = np.ones((len(p), 1)), np.zeros(len(p))
     if name == "slope":
@@ -146,9 +146,9 @@ def _fit(name: str, predictions: Predictions) -> Line:
     else:
         fit = logistic(predictions.y_true, one, logit)
     if fit is None:
-        return Line(None, None)
+        return Coefficient(None, None)
     beta, covariance = fit
-    return Line(float(beta[0]), math.sqrt(covariance[0, 0]))
+    return Coefficient(float(beta[0]), math.sqrt(covariance[0, 0]))
 
 
 def _undefined(predictions: Predictions) -> str | None:
@@ -161,12 +161,12 @@ def _undefined(predictions: Predictions) -> str | None:
 
 
 def _enough(predictions: Predictions) -> bool:
-    events = int(predictions.y_true.sum())
-    return min(events, len(predictions) - events) >= ENOUGH
+    positives = int(predictions.y_true.sum())
+    return min(positives, len(predictions) - positives) >= ENOUGH
 
 
 def _curve(predictions: Predictions) -> dict[str, list[float]]:
-    """Mean probability and observed share of ten bins, with the 95 % band of a calibrated model."""
+    """Compute expected and observed share of ten bins, with the 95 % calibration band."""
     from scipy.stats import binom
 
     order = np.argsort(predictions.y_score, kind="stable")
@@ -174,7 +174,7 @@ def _curve(predictions: Predictions) -> dict[str, list[float]]:
     for rows in np.array_split(order, BINS):
         p, n = float(predictions.y_score[rows].mean()), len(rows)
         low, high = (float(binom.ppf(q, n, p)) / n for q in (0.025, 0.975))
-        found: tuple[Any, ...] = (p, float(predictions.y_true[rows].mean()), n, low, high)
-        for name, value in zip(bins, found, strict=True):
+        values: tuple[Any, ...] = (p, float(predictions.y_true[rows].mean()), n, low, high)
+        for name, value in zip(bins, values, strict=True):
             bins[name].append(value)
     return bins

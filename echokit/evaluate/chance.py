@@ -1,22 +1,21 @@
-"""What chance alone scores: average precision of random rankings, and the best of many random models."""
+"""Null distributions: random rankings, permutation tests, the best of random models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-# Elements of one chunk of shuffles.
-CHUNK_ELEMENTS = 500_000
+from echokit.evaluate.evaluator import Floats
+
+CHUNK_ELEMENTS = 500_000  # of the shuffles in memory at once
 
 
 def chance_average_precision(events: int, n: int) -> float:
-    """Expected average precision of a random ranking without ties of n patients, ``events`` of them positive.
+    """Compute the expected average precision of a random ranking without ties.
 
     At rank i the i-th patient is positive with probability events/n; given that, the i - 1 before it hold on
-    average (i - 1)(events - 1)/(n - 1) more. Exact; it nears the prevalence only from about 600 patients.
+    average (i - 1)(events - 1)/(n - 1) more. Exact; it approaches the prevalence only from about 600 patients.
 
     Args:
         events: Patients of the positive class, at least 1.
@@ -26,19 +25,19 @@ def chance_average_precision(events: int, n: int) -> float:
         ValueError: ``events`` is not between 1 and n.
     """
     if not 1 <= events <= n:
-        raise ValueError(f"average precision needs 1 to n = {n} events, not {events}")
+        raise ValueError(f"average precision needs 1 to n = {n} positives, not {events}")
     ranks = np.arange(1, n + 1, dtype=np.float64)
-    found = 1 + (ranks - 1) * (events - 1) / max(n - 1, 1)
-    return float(np.mean(found / ranks))
+    true_positives = 1 + (ranks - 1) * (events - 1) / max(n - 1, 1)
+    return float(np.mean(true_positives / ranks))
 
 
 def shuffled_average_precision(score: Floats, events: int, *, shuffles: int, seed: int) -> Floats:
-    """Average precision of these scores when the classes are shuffled: its permutation null.
+    """Compute the permutation null of the average precision of these scores.
 
     Args:
         score: (n,) float64; ties are taken together.
         events: Patients of the positive class, from 1 to n.
-        shuffles: How many.
+        shuffles: Number of shuffles.
         seed: Seed of the Philox generator.
 
     Returns:
@@ -53,17 +52,18 @@ def shuffled_average_precision(score: Floats, events: int, *, shuffles: int, see
     values = []
     for start in range(0, shuffles, chunk):
         rows = np.tile(classes, (min(chunk, shuffles - start), 1))
-        found = np.cumsum(generator.permuted(rows, axis=1), axis=1)[:, last]
-        gained = np.diff(found, axis=1, prepend=0)
-        values.append((gained * found / (last + 1)).sum(axis=1) / events)
+        true_positives = np.cumsum(generator.permuted(rows, axis=1), axis=1)[:, last]
+        gained = np.diff(true_positives, axis=1, prepend=0)
+        values.append((gained * true_positives / (last + 1)).sum(axis=1) / events)
     return np.concatenate(values)
 
 
 def permutation_p(observed: float, null: Floats) -> float:
-    """P value of a permutation test: (b + 1) / (m + 1), with b of m permuted values at or above the observed one.
+    """Compute the p value of a permutation test, (b + 1) / (m + 1).
 
-    Never zero, as the observed labelling is one of the permutations (Phipson and Smyth, 2010). The null must come
-    from the whole procedure: any selection is repeated inside every permutation.
+    Of m permuted values b are at or above the observed one. Never zero, as the observed labelling is one of the
+    permutations (Phipson and Smyth, 2010). The null must come from the whole procedure: any selection is repeated
+    inside every permutation.
 
     Args:
         observed: The statistic of the real labels; larger means better.
@@ -73,12 +73,12 @@ def permutation_p(observed: float, null: Floats) -> float:
         ValueError: A permuted value is NaN.
     """
     if np.isnan(null).any():
-        raise ValueError("a permuted statistic is undefined: it can not be compared")
+        raise ValueError("a permuted statistic is undefined: it cannot be compared")
     return (int((null >= observed - 1e-12).sum()) + 1) / (len(null) + 1)
 
 
 def rank_sum_distribution(positives: int, negatives: int) -> Floats:
-    """Probability of each number of pairs won by a random ranking without ties (Mann and Whitney, 1947).
+    """Compute the Mann-Whitney distribution of the pairs won by a random ranking without ties.
 
     Args:
         positives, negatives: Patients of each class, at least 1.
@@ -102,15 +102,15 @@ def rank_sum_distribution(positives: int, negatives: int) -> Floats:
 
 
 def best_of_random(folds: Sequence[tuple[int, int]], models: int, *, quantile: float = 0.5) -> float:
-    """AUROC that the best of some models without any information reaches, by the mean over folds; exact.
+    """Compute the exact fold-mean AUROC of the best of several random models.
 
     Every model ranks every fold at random, and the best of them is chosen on the same folds. Folds with one class
     have no AUROC and are left out, as they are of the mean.
 
     Args:
         folds: (events, n) of each test fold; one for a single test set.
-        models: How many were tried, at least 1.
-        quantile: Which quantile of the best; 0.5 is what one expects to see.
+        models: Number of models, at least 1.
+        quantile: Quantile of the best; 0.5 is the median.
 
     Returns:
         The fold-mean AUROC.
@@ -122,14 +122,16 @@ def best_of_random(folds: Sequence[tuple[int, int]], models: int, *, quantile: f
     if not sizes or models < 1:
         raise ValueError("need at least one fold with both classes, and one model")
     pairs = [m * k for m, k in sizes]
-    # On a grid of 1/common every fold's AUROC is a whole number; many unlike folds share only a fine one.
+    # On a grid of 1/common every fold's AUROC is a whole number; many different folds share only a fine one.
     common = int(np.lcm.reduce(np.asarray(pairs, object)))
     grid = common if common * len(pairs) <= 2_000_000 else 100_000
     total = np.ones(1)
     for (m, k), count in zip(sizes, pairs, strict=True):
-        one = np.zeros(grid + 1)
-        np.add.at(one, np.round(np.arange(count + 1) * grid / count).astype(np.int64), rank_sum_distribution(m, k))
-        total = _convolve(total, one)
+        distribution = np.zeros(grid + 1)
+        np.add.at(
+            distribution, np.round(np.arange(count + 1) * grid / count).astype(np.int64), rank_sum_distribution(m, k)
+        )
+        total = _convolve(total, distribution)
     below = np.cumsum(total) ** models
     index = int(np.searchsorted(below, quantile * below[-1]))
     return index / (grid * len(pairs))

@@ -1,50 +1,47 @@
-"""Two sets of scores of the same patients, compared in pairs."""
+"""Paired comparison of two sets of scores of the same patients."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import DataError
-from echokit.evaluate.bootstrap import CHUNK_ELEMENTS, resample_weights
+from echokit.evaluate.auprc import Auprc
+from echokit.evaluate.auroc import Auroc
+from echokit.evaluate.bootstrap import CHUNK_ELEMENTS, Statistic, resample_weights
+from echokit.evaluate.brier import Brier
 from echokit.evaluate.delong import auroc_covariance
+from echokit.evaluate.evaluator import Floats
 from echokit.evaluate.predictions import Predictions
 from echokit.evaluate.proportion import z_of
-
-if TYPE_CHECKING:
-    from echokit.evaluate.bootstrap import Statistic
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How much the second run is above the first in one metric.
+    """Difference of the second run from the first in one metric.
 
     Attributes:
-        metric: What is compared.
-        first, second: Its values, None where undefined.
+        metric: Name of the metric.
+        first, second: Its values, None if undefined.
         value: Second less first.
         low, high: Interval of the difference, or None.
         level: Its level.
-        p: Two-sided p value, or None where the method gives none.
-        method: How interval and p value were made, in words.
+        p: Two-sided p value, or None if the method gives none.
+        method: Name of the method of interval and p value.
         n, events: Patients, and those of the positive class.
     """
 
     metric: str
-    first: float | None
-    second: float | None
-    value: float | None
-    low: float | None
-    high: float | None
+    first: float | None = None
+    second: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
     level: float
-    p: float | None
+    p: float | None = None
     method: str
     n: int
     events: int
@@ -59,36 +56,39 @@ def compare_predictions(
     seed: int = 0,
     resamples: int = 10_000,
 ) -> list[Difference]:
-    """Compare two runs on the same patients: AUROC, average precision, accuracy and, of probabilities, Brier score.
+    """Compare two runs on the same patients.
+
+    The metrics are AUROC, average precision, accuracy and, of probabilities, the Brier score.
 
     Args:
         first, second: One row a case; one fold each.
-        split: Which part.
+        split: ``train``, ``val`` or ``test``.
         level: Nominal level of the intervals.
         seed: Of the bootstrap; both runs see the same resamples.
         resamples: Bootstrap resamples.
 
     Raises:
-        DataError: The patients or their classes are not the same, or a part has several folds: scores out of folds
+        DataError: The patients or their classes are not the same, or a split has several folds: scores out of folds
             come from models that share training patients, and no paired test holds its level for them.
     """
     a, b = _matched(first, second, split)
     y = a.y_true
-    n, events = len(y), int(y.sum())
-    common = {"level": level, "n": n, "events": events}
-    rows = [_delong(y, np.stack([a.y_score, b.y_score]), common)]
-    for name, statistic in _statistics(a, b):
-        rows.append(_paired_bootstrap(name, statistic, a, b, common, seed, resamples))
-    rows.append(_mcnemar(a, b, common))
-    return rows
+    empty = Difference(metric="auroc", level=level, method="", n=len(y), events=int(y.sum()))
+    statistics: dict[str, Statistic] = {"auroc": Auroc().statistic, "auprc": Auprc().statistic}
+    if a.probability and b.probability:
+        statistics["brier"] = Brier().statistic
+    rows = [_delong(y, np.stack([a.y_score, b.y_score]), empty)]
+    for name, statistic in statistics.items():
+        rows.append(_paired_bootstrap(statistic, a, b, replace(empty, metric=name), seed, resamples))
+    return [*rows, _mcnemar(a, b, empty)]
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Exact two-sided p value of McNemar's test: the pairs that differ are a fair coin under the null.
+    """Compute the exact two-sided p value of McNemar's test.
 
     Args:
-        only_first: Patients that only the first calls rightly.
-        only_second: Patients that only the second calls rightly.
+        only_first: Patients that only the first classifies correctly.
+        only_second: Patients that only the second classifies correctly.
     """
     from scipy.stats import binom
 
@@ -102,12 +102,13 @@ def _matched(first: Predictions, second: Predictions, split: str) -> tuple[Predi
         table = predictions.table[predictions.table["split"] == split]
         folds = len(table[["repeat", "fold"]].drop_duplicates())
         if folds == 0:
-            raise DataError(f"the {which} run has no {split} part")
+            raise DataError(f"the {which} run has no {split} predictions", code="comparison.no_split")
         if folds > 1:
             raise DataError(
-                f"the {split} scores of the {which} run come from {folds} folds, and can not be compared in pairs",
+                f"the {split} scores of the {which} run come from {folds} folds, and cannot be compared in pairs",
                 hint="models of different folds share training patients, so that no paired test holds its level; "
                 "compare on one test set that neither run has seen",
+                code="comparison.many_folds",
             )
         part = replace(predictions, table=table).per_patient()
         parts.append(replace(part, table=part.table.sort_values("patient_id", ignore_index=True)))
@@ -116,111 +117,61 @@ def _matched(first: Predictions, second: Predictions, split: str) -> tuple[Predi
     if missing:
         raise DataError(
             f"{len(missing)} patients are in one of the runs only, for example {min(map(str, missing))!r}",
-            hint="compare runs on the same test part",
+            hint="compare runs on the same test set",
+            code="comparison.other_patients",
         )
     differ = a.table.loc[a.y_true != b.y_true, "patient_id"]
     if len(differ):
-        raise DataError(f"the runs disagree about the class of {len(differ)} patients, for example {differ.iloc[0]!r}")
+        raise DataError(
+            f"the runs have different classes for {len(differ)} patients, for example {differ.iloc[0]!r}",
+            code="comparison.other_classes",
+        )
     return a, b
 
 
-def _delong(y: npt.NDArray[np.int64], scores: Floats, common: dict[str, Any]) -> Difference:
+def _delong(y: npt.NDArray[np.int64], scores: Floats, empty: Difference) -> Difference:
     method = "DeLong, paired"
     if not 0 < y.sum() < len(y):
-        return _none("auroc", f"{method}: undefined: only one class", common)
+        return replace(empty, method=f"{method}: undefined: only one class")
     (first, second), covariance = auroc_covariance(y, scores)
     value = float(second - first)
+    row = replace(empty, first=float(first), second=float(second), value=value, method=method)
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     if not variance > 0:
-        words = f"{method}: no interval, as the variance of the difference is zero or undefined"
-        return Difference(
-            metric="auroc",
-            first=float(first),
-            second=float(second),
-            value=value,
-            low=None,
-            high=None,
-            p=None,
-            method=words,
-            **common,
-        )
-    half = z_of(common["level"]) * math.sqrt(variance)
-    return Difference(
-        metric="auroc",
-        first=float(first),
-        second=float(second),
-        value=value,
-        low=value - half,
-        high=value + half,
-        p=math.erfc(abs(value) / math.sqrt(2 * variance)),
-        method=method,
-        **common,
-    )
-
-
-def _statistics(a: Predictions, b: Predictions) -> Sequence[tuple[str, Statistic]]:
-    from echokit.evaluate.auprc import Auprc
-    from echokit.evaluate.auroc import Auroc
-    from echokit.evaluate.brier import Brier
-
-    statistics: list[tuple[str, Statistic]] = [("auroc", Auroc().statistic), ("auprc", Auprc().statistic)]
-    if a.probability and b.probability:
-        statistics.append(("brier", Brier().statistic))
-    return statistics
+        return replace(row, method=f"{method}: no interval, as the variance of the difference is zero or undefined")
+    half = z_of(row.level) * math.sqrt(variance)
+    p = math.erfc(abs(value) / math.sqrt(2 * variance))
+    return replace(row, low=value - half, high=value + half, p=p)
 
 
 def _paired_bootstrap(
-    metric: str,
-    statistic: Statistic,
-    a: Predictions,
-    b: Predictions,
-    common: dict[str, Any],
-    seed: int,
-    resamples: int,
+    statistic: Statistic, a: Predictions, b: Predictions, empty: Difference, seed: int, resamples: int
 ) -> Difference:
     y = a.y_true
     one = np.ones((1, len(y)))
     first, second = (float(statistic(y, part.y_score, one)[0]) for part in (a, b))
     method = f"percentile bootstrap over patients, both runs on the same {resamples:,} resamples"
     if math.isnan(first) or math.isnan(second):
-        return _none(metric, f"{method}: undefined: only one class", common)
+        return replace(empty, method=f"{method}: undefined: only one class")
     chunk = max(1, CHUNK_ELEMENTS // len(y))
-    drawn = resample_weights(y, resamples=resamples, stratified=metric == "auroc", seed=seed, chunk=chunk)
+    drawn = resample_weights(y, resamples=resamples, stratified=empty.metric == "auroc", seed=seed, chunk=chunk)
     values = np.concatenate([statistic(y, b.y_score, w) - statistic(y, a.y_score, w) for w in drawn])
     values = values[~np.isnan(values)]
-    low, high = np.quantile(values, [(1 - common["level"]) / 2, (1 + common["level"]) / 2])
-    return Difference(
-        metric=metric,
-        first=first,
-        second=second,
-        value=second - first,
-        low=float(low),
-        high=float(high),
-        p=None,
-        method=method,
-        **common,
-    )
+    low, high = np.quantile(values, [(1 - empty.level) / 2, (1 + empty.level) / 2])
+    value = second - first
+    return replace(empty, first=first, second=second, value=value, low=float(low), high=float(high), method=method)
 
 
-def _mcnemar(a: Predictions, b: Predictions, common: dict[str, Any]) -> Difference:
+def _mcnemar(a: Predictions, b: Predictions, empty: Difference) -> Difference:
     first, second = ((part.y_score >= part.threshold) == (part.y_true == 1) for part in (a, b))
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    thresholds = f"{a.threshold:g} and {b.threshold:g}"
-    return Difference(
+    return replace(
+        empty,
         metric="accuracy",
         first=float(first.mean()),
         second=float(second.mean()),
         value=float(second.mean() - first.mean()),
-        low=None,
-        high=None,
         p=mcnemar_p(only_first, only_second),
         method=f"McNemar, exact: {only_first} patients right in the first run only, {only_second} in the second only, "
-        f"at the thresholds {thresholds}",
-        **common,
-    )
-
-
-def _none(metric: str, method: str, common: dict[str, Any]) -> Difference:
-    return Difference(
-        metric=metric, first=None, second=None, value=None, low=None, high=None, p=None, method=method, **common
+        f"at the thresholds {a.threshold:g} and {b.threshold:g}",
     )

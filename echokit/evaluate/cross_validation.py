@@ -1,38 +1,38 @@
-"""One number for a whole cross-validation, and an interval for what it estimates.
+"""Metrics of a whole cross-validation, and intervals for what they estimate.
 
-The estimand is the mean performance of the procedure at this training size: not of one model, as every fold has its
-own. Scores of different folds come from different models, so an AUROC compares patients within a fold only; scores
-that are pooled over folds are ranked across models too, which biases it, mostly down.
+The estimand is the mean performance of the training procedure at this training size: not of one model, as every fold
+has its own. Scores of different folds come from different models, so an AUROC compares patients within a fold only;
+scores that are pooled over folds are ranked across models too, which biases it, mostly down.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from echokit.evaluate.call_counts import Counts, binarize, counts_of
 from echokit.evaluate.delong import auroc_covariance, on_the_logit, placements, score_type
-from echokit.evaluate.evaluation import Metric
+from echokit.evaluate.evaluation import Interval, Metric
+from echokit.evaluate.evaluator import Floats
 from echokit.evaluate.predictions import Predictions
 from echokit.evaluate.proportion import wilson
 
-if TYPE_CHECKING:
-    from echokit.evaluate.calls import Proportion
+Share = Callable[[Counts], tuple[Floats, Floats]]
 
-# How much larger the standard error is than that of fixed scores: simulations of the whole procedure on redrawn cohorts
-# cover at least 93 % with it (benchmarks/coverage.py). It does not fade with the number of patients where there is no
-# signal: there a new training set moves the result as much as a new test set does. With a signal it is too wide.
+# Factor on the standard error of fixed scores: simulations of the whole procedure on redrawn cohorts cover at least
+# 93 % with it (benchmarks/coverage.py). Without a signal it is needed at any number of patients, as a new training set
+# then moves the result as much as a new test set does. With a signal it is too wide.
 WIDENING = 1.45
 BIAS_WORTH_NOTING = 0.03
 APPROXIMATE = "approximate, for the procedure's mean at this training size"
 
 
 def over_folds(metrics: Iterable[Metric]) -> list[Metric]:
-    """Mean and sample SD (ddof = 1) over folds, of each metric and subgroup: the way the study reports.
+    """Compute mean and sample SD (ddof = 1) over folds, of each metric and subgroup.
 
     Args:
         metrics: Of one evaluator and split, one a fold; folds where the metric is undefined are counted and left out.
@@ -49,7 +49,7 @@ def _mean_and_sd(folds: Sequence[Metric]) -> list[Metric]:
     undefined = len(folds) - len(values)
     over = f"{len(values)} folds" + (f"; {undefined} more are undefined and left out" if undefined else "")
     first = folds[0]
-    thresholds = {metric.threshold for metric in folds}
+    same_repeat = [metric for metric in folds if metric.repeat == first.repeat]
     common = replace(
         first,
         repeat=None,
@@ -57,9 +57,9 @@ def _mean_and_sd(folds: Sequence[Metric]) -> list[Metric]:
         low=None,
         high=None,
         level=None,
-        n=sum(metric.n for metric in folds if metric.repeat == first.repeat),
-        events=sum(metric.events for metric in folds if metric.repeat == first.repeat),
-        threshold=first.threshold if len(thresholds) == 1 else None,
+        n=sum(metric.n for metric in same_repeat),
+        events=sum(metric.events for metric in same_repeat),
+        threshold=first.threshold if len({metric.threshold for metric in folds}) == 1 else None,
     )
     no_value = f"undefined in all {len(folds)} folds"
     mean = replace(
@@ -82,51 +82,50 @@ def _mean_and_sd(folds: Sequence[Metric]) -> list[Metric]:
 
 
 def joined_auroc(folds: Sequence[Predictions], *, level: float) -> list[Metric]:
-    """AUROC within folds, weighted by pairs, and over pooled scores.
+    """Compute the AUROC within folds, weighted by pairs, and that of the pooled scores.
 
     Args:
-        folds: Test parts, one row a patient; the rows say their repeat.
+        folds: Test sets, one row a patient; the rows give their repeat.
         level: Nominal level of the interval.
     """
-    n, events = _patients(folds)
-    positive = folds[0].positive
-    won, pairs = 0.0, 0
+    n, positives = _count_patients(folds)
+    ordered, pairs = 0.0, 0
     for fold in folds:
         y = fold.y_true
-        here = int(y.sum()) * int(len(y) - y.sum())
-        if here:
-            won += float(placements(y, fold.y_score)[0].mean()) * here
-            pairs += here
-    defined = sum(0 < fold.y_true.sum() < len(fold) for fold in folds)
-    repeats = _repeats(folds)
-    words = (
-        f"share of the pairs of a patient of the positive class ({positive!r}) and another of the same test fold that "
-        f"the score orders rightly, ties counting half: {pairs:,} pairs in {defined} folds"
+        fold_pairs = int(y.sum()) * int(len(y) - y.sum())
+        if fold_pairs:
+            ordered += float(placements(y, fold.y_score)[0].mean()) * fold_pairs
+            pairs += fold_pairs
+    n_defined = sum(0 < fold.y_true.sum() < len(fold) for fold in folds)
+    repeats = _by_repeat(folds)
+    definition = (
+        f"share of the pairs of a patient of the positive class ({folds[0].positive!r}) and another of the same test "
+        f"fold that the score orders correctly, ties counting half: {pairs:,} pairs in {n_defined} folds"
         + (f" of {len(repeats)} repeats" if len(repeats) > 1 else "")
-        + (f"; {len(folds) - defined} folds with one class have none" if defined < len(folds) else "")
+        + (f"; {len(folds) - n_defined} folds with one class have none" if n_defined < len(folds) else "")
         + "; the baseline is a random ranking"
     )
     within = Metric(
         metric="auroc_within_fold",
-        definition=words,
-        value=won / pairs if pairs else None,
+        definition=definition,
+        value=ordered / pairs if pairs else None,
         n=n,
-        events=events,
+        events=positives,
         baseline=0.5 if pairs else None,
         interval=None if pairs else "undefined: no fold has both classes",
     )
-    pooled = [joined for part in repeats if (joined := _pool(part)) is not None]
-    if not 0 < events < n or len(pooled) < len(repeats):
-        why = "the same patient is in several test folds of a repeat" if 0 < events < n else "only one class"
+    pooled = [joined for part in repeats if (joined := _concatenate(part)) is not None]
+    if not 0 < positives < n or len(pooled) < len(repeats):
+        why = "the same patient is in several test folds of a repeat" if 0 < positives < n else "only one class"
         return [replace(within, interval=within.interval or f"none: {why}")]
-    found = [auroc_covariance(part.y_true, part.y_score) for part in pooled]
-    value, variance = (float(np.mean([one[i].ravel()[0] for one in found])) for i in (0, 1))
+    estimates = [auroc_covariance(part.y_true, part.y_score) for part in pooled]
+    value, variance = (float(np.mean([estimate[i].ravel()[0] for estimate in estimates])) for i in (0, 1))
     rows = [_with_interval(within, variance, level)] if pairs else [within]
-    apart = 0.0 if within.value is None else value - within.value
+    bias = 0.0 if within.value is None else value - within.value
     note = (
-        f"; it differs from the AUROC within folds by {apart:+.3f}: that is the bias of ranking scores of different "
+        f"; it differs from the AUROC within folds by {bias:+.3f}: that is the bias of ranking scores of different "
         "models together"
-        if abs(apart) > BIAS_WORTH_NOTING
+        if abs(bias) > BIAS_WORTH_NOTING
         else ""
     )
     rows.append(
@@ -137,7 +136,7 @@ def joined_auroc(folds: Sequence[Predictions], *, level: float) -> list[Metric]:
             + f"; the scores come from different models{note}; the baseline is a random ranking",
             value=value,
             n=n,
-            events=events,
+            events=positives,
             baseline=0.5,
             interval="none: pooled over models; see the AUROC within folds",
         )
@@ -146,83 +145,90 @@ def joined_auroc(folds: Sequence[Predictions], *, level: float) -> list[Metric]:
 
 
 def _with_interval(within: Metric, variance: float, level: float) -> Metric:
-    """DeLong's standard error of the pooled scores, widened, on the logit around the AUROC within folds."""
+    """Add the widened DeLong interval of the pooled scores to the AUROC within folds."""
     value = float(within.value or 0.0)
     if variance > 0 and 0 < value < 1:
         low, high = on_the_logit(value, WIDENING * math.sqrt(variance), level)
         method = "DeLong on the logit scale"
     else:
-        # Patients are discounted, as the score-type interval knows no standard error.
+        # The score-type interval takes no standard error, so the patients are discounted instead.
         low, high = score_type(
             value, max(1.0, within.events / WIDENING**2), max(1.0, (within.n - within.events) / WIDENING**2), level
         )
         method = "score-type (Newcombe 2006, method 5)"
-    words = f"{APPROXIMATE}: {method}, standard error x {WIDENING:g}"
-    return replace(within, low=low, high=high, level=level, interval=words)
+    method = f"{APPROXIMATE}: {method}, standard error x {WIDENING:g}"
+    return replace(within, low=low, high=high, level=level, interval=method)
 
 
-def pooled_proportion(evaluator: Proportion, folds: Sequence[Predictions], *, level: float) -> list[Metric]:
-    """Pool the calls of all test folds, each made at its own threshold, with a widened interval.
+@dataclass(frozen=True, slots=True)
+class PooledProportion:
+    """A proportion over the patients of all test folds, each classified at its own threshold.
+
+    Attributes:
+        counts: Of each repeat, arrays of length 1.
+        value: Mean over repeats, or None if the denominator is 0.
+        interval: Wilson's interval, widened; without ends if the value is None.
+        threshold: The threshold of all folds, or None if they differ.
+        description: Which patients and which threshold, for the definition of the metric.
+    """
+
+    counts: tuple[Counts, ...]
+    value: float | None
+    interval: Interval
+    threshold: float | None
+    description: str
+
+
+def pooled_proportion(share: Share, folds: Sequence[Predictions], *, level: float) -> PooledProportion | None:
+    """Pool a proportion over all test folds, with a widened interval.
+
+    None if folds of a repeat share a patient.
 
     Args:
-        evaluator: Of a share of patients.
-        folds: Test parts, one row a patient.
+        share: Counts to numerator and denominator of the proportion, each (B,) float64.
+        folds: Test sets, one row a patient; the rows give their repeat.
         level: Nominal level of the interval.
     """
-    from echokit.evaluate.calls import as_calls, counts_of
-
-    repeats = _repeats(folds)
-    pooled = [joined for part in repeats if (joined := _pool([as_calls(fold) for fold in part])) is not None]
+    repeats = _by_repeat(folds)
+    pooled = [joined for part in repeats if (joined := _concatenate([binarize(fold) for fold in part])) is not None]
     if len(pooled) < len(repeats):
-        return []
-    shares = [tuple(float(x[0]) for x in evaluator.share(counts_of(part))) for part in pooled]
-    evaluations = [evaluator(part).metrics[0] for part in pooled]
-    first = evaluations[0]
-    right, of = (statistics.fmean(share[i] for share in shares) for i in (0, 1))
-    thresholds = {fold.threshold for fold in folds}
-    origins = list(dict.fromkeys(fold.threshold_origin for fold in folds))
-    at = f"the threshold {folds[0].threshold:g}, {origins[0]}" if len(thresholds) == 1 else "its fold's own threshold"
-    baselines = [one.baseline for one in evaluations if one.baseline is not None]
-    interval = wilson(right / WIDENING**2, of / WIDENING**2, level)
-    return [
-        replace(
-            first,
-            metric=f"{first.metric}_pooled",
-            definition=(
-                f"{evaluator.definition}, over the patients of all test folds, each called at {at}"
-                + (", mean over repeats" if len(repeats) > 1 else "")
-                + f"; positive class {folds[0].positive!r}; the baseline is {evaluator.baseline_is}"
-            ),
-            value=right / of if of else None,
-            baseline=statistics.fmean(baselines) if of and baselines else None,
-            threshold=float(folds[0].threshold) if len(thresholds) == 1 else None,
-            low=interval.low,
-            high=interval.high,
-            level=level if interval.low is not None else None,
-            interval=f"{APPROXIMATE}: Wilson score interval of {of:g} patients discounted by {WIDENING**2:.2f}"
-            if of
-            else f"undefined: {evaluator.undefined}",
-        )
-    ]
+        return None
+    counts = tuple(counts_of(part) for part in pooled)
+    shares = [tuple(float(x[0]) for x in share(each)) for each in counts]
+    successes, trials = (statistics.fmean(pair[i] for pair in shares) for i in (0, 1))
+    same_threshold = len({fold.threshold for fold in folds}) == 1
+    first = folds[0]
+    which = f"the threshold {first.threshold:g}, {first.threshold_origin}"
+    which = which if same_threshold else "its fold's own threshold"
+    interval = wilson(successes / WIDENING**2, trials / WIDENING**2, level)
+    method = f"{APPROXIMATE}: Wilson score interval of {trials:g} patients discounted by {WIDENING**2:.2f}"
+    return PooledProportion(
+        counts=counts,
+        value=successes / trials if trials else None,
+        interval=replace(interval, method=method) if trials else interval,
+        threshold=float(first.threshold) if same_threshold else None,
+        description=f"over the patients of all test folds, each classified at {which}"
+        + (", mean over repeats" if len(repeats) > 1 else ""),
+    )
 
 
-def _repeats(folds: Sequence[Predictions]) -> list[list[Predictions]]:
+def _by_repeat(folds: Sequence[Predictions]) -> list[list[Predictions]]:
     groups: dict[int, list[Predictions]] = {}
     for fold in folds:
         groups.setdefault(int(fold.table["repeat"].iloc[0]), []).append(fold)
     return list(groups.values())
 
 
-def _pool(folds: Sequence[Predictions]) -> Predictions | None:
-    """Put the folds of one repeat under each other; None where a patient is in several of them."""
+def _concatenate(folds: Sequence[Predictions]) -> Predictions | None:
+    """Join the folds of one repeat into one table; None if a patient is in several of them."""
     import pandas as pd
 
     table = pd.concat([fold.table for fold in folds], ignore_index=True)
     return None if table["patient_id"].duplicated().any() else replace(folds[0], table=table)
 
 
-def _patients(folds: Sequence[Predictions]) -> tuple[int, int]:
-    """Distinct patients, and those of the positive class."""
+def _count_patients(folds: Sequence[Predictions]) -> tuple[int, int]:
+    """Count the distinct patients, and those of the positive class."""
     import pandas as pd
 
     table = pd.concat([fold.table for fold in folds], ignore_index=True).drop_duplicates("patient_id")

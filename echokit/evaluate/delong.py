@@ -1,23 +1,21 @@
-"""Areas under ROC curves with their covariance (DeLong), and intervals made from it."""
+"""DeLong's covariance of AUROCs, and intervals of an AUROC."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from echokit.evaluate.evaluation import Interval
+from echokit.evaluate.evaluator import Floats, Labels
 from echokit.evaluate.proportion import z_of
 
-Floats = npt.NDArray[np.float64]
 
+def placements(y: Labels, score: Floats) -> tuple[Floats, Floats]:
+    """Compute the share of the other class that each patient is ranked correctly against.
 
-def placements(y: npt.NDArray[np.integer], score: Floats) -> tuple[Floats, Floats]:
-    """Share of the other class that each patient is on the right side of; ties count half.
-
-    By ranks, O(n log n) (Sun and Xu, IEEE Signal Processing Letters 2014).
+    Ties count half. By ranks, O(n log n) (Sun and Xu, IEEE Signal Processing Letters 2014).
 
     Args:
         y: (n,) int of 0 and 1, both present.
@@ -35,8 +33,8 @@ def placements(y: npt.NDArray[np.integer], score: Floats) -> tuple[Floats, Float
     return above, below
 
 
-def auroc_covariance(y: npt.NDArray[np.integer], scores: Floats) -> tuple[Floats, Floats]:
-    """AUROC of M scores of the same patients and its covariance matrix (DeLong et al., Biometrics 1988).
+def auroc_covariance(y: Labels, scores: Floats) -> tuple[Floats, Floats]:
+    """Compute the AUROC of M scores and its covariance matrix (DeLong et al., Biometrics 1988).
 
     Args:
         y: (n,) int of 0 and 1, both present.
@@ -50,12 +48,12 @@ def auroc_covariance(y: npt.NDArray[np.integer], scores: Floats) -> tuple[Floats
     return positive.mean(axis=1), _covariance_of_mean(positive) + _covariance_of_mean(negative)
 
 
-def delong_interval(y: npt.NDArray[np.integer], score: Floats, level: float = 0.95) -> Interval:
-    """Interval of the AUROC of fixed scores of independent patients.
+def delong_interval(y: Labels, score: Floats, level: float = 0.95) -> Interval:
+    """Compute the interval of the AUROC of fixed scores of independent patients.
 
     DeLong's variance on the logit scale (Pepe, The statistical evaluation of medical tests, 2003, section 5.2), which
-    keeps the ends inside 0 and 1 and covers in small samples. Where that variance is 0 or does not exist (an AUROC of
-    0 or 1, a single patient in a class) the score-type interval takes its place.
+    keeps the ends inside 0 and 1 and covers in small samples. If that variance is 0 or undefined (an AUROC of
+    0 or 1, a single patient in a class), the score-type interval is used instead.
 
     Args:
         y: (n,) int of 0 and 1, both present.
@@ -72,21 +70,22 @@ def delong_interval(y: npt.NDArray[np.integer], score: Floats, level: float = 0.
 
 
 def on_the_logit(value: float, error: float, level: float) -> tuple[float, float]:
-    """Ends of a symmetric interval on the logit scale, from a value inside (0, 1) and its standard error."""
+    """Compute a symmetric interval on the logit scale of a value inside (0, 1) and its standard error."""
     z = z_of(level)
     centre, half = math.log(value / (1 - value)), z * error / (value * (1 - value))
     return _expit(centre - half), _expit(centre + half)
 
 
 def score_type(auroc: float, positives: float, negatives: float, level: float = 0.95) -> tuple[float, float]:
-    """Score-type interval of an AUROC (Newcombe, Statistics in Medicine 2006, part 2, method 5).
+    """Compute the score-type interval of an AUROC.
 
-    The values t with |auroc - t| <= z sqrt(V(t)), where V is Hanley and McNeil's variance under exponential scores
-    with both class sizes replaced by their mean in its cross terms. Has a width at 0 and 1 too.
+    Newcombe, Statistics in Medicine 2006, part 2, method 5: the values t with |auroc - t| <= z sqrt(V(t)), where V is
+    Hanley and McNeil's variance under exponential scores with both class sizes replaced by their mean in its cross
+    terms. Has a width at 0 and 1 too.
 
     Args:
         auroc: From 0 to 1.
-        positives, negatives: Patients of each class, at least 1; fractions where patients were discounted.
+        positives, negatives: Patients of each class, at least 1; fractions if patients were discounted.
         level: Nominal level, between 0 and 1.
     """
     from scipy.optimize import brentq
@@ -97,20 +96,20 @@ def score_type(auroc: float, positives: float, negatives: float, level: float = 
         inner = 1 + star * (1 - t) / (2 - t) + star * t / (1 + t)
         return t * (1 - t) * inner / (positives * negatives)
 
-    def apart(t: float) -> float:
+    def distance(t: float) -> float:
         return (auroc - t) ** 2 - z * z * variance(t)
 
-    low = 0.0 if auroc <= 0 else float(brentq(apart, 0.0, auroc)) if auroc < 1 else _root(apart, 0.0, 1.0)
-    high = 1.0 if auroc >= 1 else float(brentq(apart, auroc, 1.0)) if auroc > 0 else _root(apart, 0.0, 1.0)
+    low = 0.0 if auroc <= 0 else float(brentq(distance, 0.0, auroc)) if auroc < 1 else _root(distance, 0.0, 1.0)
+    high = 1.0 if auroc >= 1 else float(brentq(distance, auroc, 1.0)) if auroc > 0 else _root(distance, 0.0, 1.0)
     return low, high
 
 
-def _root(apart: Any, low: float, high: float) -> float:
-    """The root strictly inside: at an AUROC of 0 or 1 the end itself is a root too."""
+def _root(distance: Callable[[float], float], low: float, high: float) -> float:
+    """Find the root strictly inside: at an AUROC of 0 or 1 the end itself is a root too."""
     from scipy.optimize import brentq
 
     inside = 1e-9
-    return float(brentq(apart, low + inside, high - inside))
+    return float(brentq(distance, low + inside, high - inside))
 
 
 def _covariance_of_mean(values: Floats) -> Floats:

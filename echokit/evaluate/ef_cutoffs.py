@@ -1,4 +1,4 @@
-"""One run at several cut-offs of the ejection fraction, and without the band in which its measurement is unsure."""
+"""Metrics of one run at several cut-offs of the ejection fraction."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ if TYPE_CHECKING:
 
 Percent = Annotated[float, Field(gt=0, lt=100)]
 PREFIX = "cutoff_"
-"""Begins the name of every metric here, so that none is taken for the run's own."""
+"""Prefix of every metric here, so that none is mistaken for the run's own."""
 
 
 class EfCutoffs:
-    """How well the run tells apart the hearts on both sides of other cut-offs of the ejection fraction.
+    """Discrimination at other cut-offs of the ejection fraction, without training again.
 
-    Nothing is trained again: the true EF is cut anew. Where the run estimates the EF, that estimate ranks the
-    patients and is cut at the same place; where it does not, its score ranks them, which it learned for its own
-    cut-off, and there is no accuracy, as no threshold of it belongs to another cut-off. The metrics are called
-    `cutoff_auroc` and so on, and the cut-off stands in `subgroup`.
+    If the run estimates the EF, the estimate ranks the patients and is cut at the same value. If it does not, its
+    score ranks them, although it was learned for another cut-off, and there is no accuracy, as the score has no
+    threshold for other cut-offs. The metrics are named `cutoff_auroc` and so on, with the cut-off in `subgroup`.
 
     Args:
         cutoffs: A patient is positive below each of these, in percent.
         without: Patients with an EF from the first to the second, both included, are left out, and those
-            below the band are told from those above it: two readings of one heart differ by as much. An
-            estimate is then cut in the middle of the band. null leaves this out.
+            below the band are compared with those above it: two readings of one heart differ by as much. An
+            estimate is then cut in the middle of the band. null turns this off.
         inclusive: Whether a patient whose EF equals a cut-off is positive.
 
     Raises:
@@ -53,9 +52,10 @@ class EfCutoffs:
     ) -> None:
         if without is not None and not without[0] < without[1]:
             raise EchokitError(
-                f"without: {list(without)} is no band",
+                f"without: {list(without)} is not a band",
                 hint="give its lower end first, such as [45, 55]",
                 where="evaluate",
+                code="cutoffs.bad_band",
             )
         self.cutoffs = cutoffs
         self.without = without
@@ -68,7 +68,7 @@ class EfCutoffs:
         return Evaluation(tuple(metric for part in self._parts(predictions) for metric in part.metrics()))
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Make one interval for each metric, in the same order."""
+        """Compute one interval for each metric, in the same order."""
         return [
             _interval(evaluator, part.predictions, level=level, seed=seed, resamples=resamples)
             for part in self._parts(predictions)
@@ -83,51 +83,51 @@ class EfCutoffs:
         if self.without is not None:
             low, high = self.without
             positive = f"EF < {low:g}"
-            words = f"EF {low:g} to {high:g} left out, positive is {positive}"
-            yield self._part(predictions, (low + high) / 2, self.without, positive, words)
+            subgroup = f"EF {low:g} to {high:g} left out, positive is {positive}"
+            yield self._part(predictions, (low + high) / 2, self.without, positive, subgroup)
 
     def _part(
-        self, predictions: Predictions, cutoff: float, without: tuple[float, float] | None, positive: str, words: str
+        self, predictions: Predictions, cutoff: float, without: tuple[float, float] | None, positive: str, subgroup: str
     ) -> _Part:
         table = predictions.table
         if "target" not in table.columns:
             empty = replace(predictions, table=table.iloc[:0])
-            return _Part(empty, words, "the predictions hold no EF", (Auroc(), Auprc()))
-        known = table[np.isfinite(table["target"].to_numpy(np.float64))]
-        lost = len(table) - len(known)
-        ef = known["target"].to_numpy(np.float64)
+            return _Part(empty, subgroup, "the predictions hold no EF", (Auroc(), Auprc()))
+        measured = table[np.isfinite(table["target"].to_numpy(np.float64))]
+        n_unknown = len(table) - len(measured)
+        ef = measured["target"].to_numpy(np.float64)
         if without is not None:
-            known = known[(ef < without[0]) | (ef > without[1])]
-            ef = known["target"].to_numpy(np.float64)
-        lower = ef <= cutoff if self.inclusive else ef < cutoff
-        known = known.assign(y_true=lower.astype(np.int64))
-        note = f"{lost} patients without an EF are left out; " if lost else ""
-        if "prediction" not in known.columns:
+            measured = measured[(ef < without[0]) | (ef > without[1])]
+            ef = measured["target"].to_numpy(np.float64)
+        positives = ef <= cutoff if self.inclusive else ef < cutoff
+        measured = measured.assign(y_true=positives.astype(np.int64))
+        note = f"{n_unknown} patients without an EF are left out; " if n_unknown else ""
+        if "prediction" not in measured.columns:
             note += f"ranked by the score that was learned for {predictions.positive!r}"
-            return _Part(replace(predictions, table=known, positive=positive), words, note, (Auroc(), Auprc()))
-        known = known.assign(y_score=cutoff - known["prediction"])
+            return _Part(replace(predictions, table=measured, positive=positive), subgroup, note, (Auroc(), Auprc()))
+        measured = measured.assign(y_score=cutoff - measured["prediction"])
         note += f"ranked by the estimated EF; the score is {cutoff:g} minus the estimated EF"
-        changed = replace(predictions, table=known, positive=positive, threshold=0.0, probability=False)
-        return _Part(changed, words, note, (Auroc(), Auprc(), Accuracy()))
+        changed = replace(predictions, table=measured, positive=positive, threshold=0.0, probability=False)
+        return _Part(changed, subgroup, note, (Auroc(), Auprc(), Accuracy()))
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The predictions as one cut-off has them."""
+    """The predictions at one cut-off."""
 
     predictions: Predictions
-    words: str
+    subgroup: str
     note: str
     evaluators: tuple[Any, ...]
 
     def metrics(self) -> Iterator[Metric]:
-        prefix = f"{self.words}, whatever class the run was trained for; {self.note}"
+        prefix = f"{self.subgroup}, whatever class the run was trained for; {self.note}"
         for evaluator in self.evaluators:
             for metric in evaluator(self.predictions).metrics:
                 yield replace(
                     metric,
                     metric=PREFIX + metric.metric,
-                    subgroup=self.words,
+                    subgroup=self.subgroup,
                     definition=f"{prefix}; {metric.definition}",
                 )
 

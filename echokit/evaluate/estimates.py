@@ -1,19 +1,18 @@
-"""What every metric of an estimated quantity (the ejection fraction) is made from."""
+"""Base class of the metrics of an estimated quantity (the ejection fraction)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from echokit.evaluate.bootstrap import bootstrap_interval
+from echokit.evaluate.call_counts import first_value
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
+from echokit.evaluate.evaluator import Floats, Labels, Weights
 from echokit.evaluate.predictions import Predictions
-
-Floats = npt.NDArray[np.float64]
 
 
 class EstimateMetric(ABC):
@@ -25,17 +24,17 @@ class EstimateMetric(ABC):
     least: ClassVar[int] = 1
 
     @abstractmethod
-    def formula(self, target: npt.NDArray[Any], prediction: Floats, weights: npt.NDArray[np.number]) -> Floats:
+    def formula(self, target: Labels, prediction: Floats, weights: Weights) -> Floats:
         """Compute the metric for (B, n) weights: (B,) float64, NaN where it is undefined."""
 
     def __call__(self, predictions: Predictions) -> Evaluation:
         """Compute the metric of one split, one row a patient."""
-        reason, value, baseline = self._undefined(predictions), None, None
+        reason, value, baseline = undefined_estimates(predictions, self.least), None, None
         if reason is None:
             target, prediction = estimates_of(predictions)
             one = np.ones((1, len(target)))
-            value = _number(self.formula(target, prediction, one))
-            baseline = _number(self.formula(target, np.full(len(target), target.mean()), one))
+            value = first_value(self.formula(target, prediction, one))
+            baseline = first_value(self.formula(target, np.full(len(target), target.mean()), one))
             reason = "all true values are equal" if value is None else None
         metric = Metric(
             metric=self.metric,
@@ -50,8 +49,8 @@ class EstimateMetric(ABC):
         return Evaluation((metric,))
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Make a bootstrap interval over patients."""
-        reason = self._undefined(predictions)
+        """Compute a bootstrap interval over patients."""
+        reason = undefined_estimates(predictions, self.least)
         if reason:
             return (Interval(None, None, f"undefined: {reason}"),)
         target, prediction = estimates_of(predictions)
@@ -60,12 +59,9 @@ class EstimateMetric(ABC):
         )
         return (interval,)
 
-    def _undefined(self, predictions: Predictions) -> str | None:
-        return undefined_estimates(predictions, self.least)
-
 
 def undefined_estimates(predictions: Predictions, least: int = 1) -> str | None:
-    """Say why nothing can be said of estimates, or None."""
+    """Return why metrics of estimates are undefined, or None if they are defined."""
     if not {"target", "prediction"} <= set(predictions.table.columns):
         return "the run estimates no quantity (its objective gives no target and prediction)"
     if len(predictions) < least:
@@ -75,10 +71,6 @@ def undefined_estimates(predictions: Predictions, least: int = 1) -> str | None:
 
 
 def estimates_of(predictions: Predictions) -> tuple[Floats, Floats]:
-    """True values and estimates, each (n,) float64."""
+    """Return true values and estimates, each (n,) float64."""
     table = predictions.table
     return table["target"].to_numpy(np.float64), table["prediction"].to_numpy(np.float64)
-
-
-def _number(values: Floats) -> float | None:
-    return None if np.isnan(values[0]) else float(values[0])

@@ -1,4 +1,4 @@
-"""Evaluation: metrics with all that is needed to read them, and curves."""
+"""Result types of an evaluation: metrics, intervals and curves."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ class Metric:
     """One number and what it means.
 
     Attributes:
-        metric: Name of the metric. Over folds it says how the folds were joined: ``auroc_fold_mean``,
+        metric: Name of the metric. Over folds it names how the folds were combined: ``auroc_fold_mean``,
             ``auroc_fold_sd``, ``auroc_within_fold``, ``auroc_pooled``.
-        definition: Exact definition in words: positive class, averaging, threshold and where it was chosen.
-        value: The number, or None where it is undefined (a class is missing). Undefined is not zero.
-        low, high: Ends of the interval, or None where there is none.
+        definition: Exact definition: positive class, averaging, threshold and where it was chosen.
+        value: The number, or None if it is undefined (a class is missing). Undefined is not zero.
+        low, high: Ends of the interval, or None.
         level: Nominal level of the interval (0.95), or None.
         interval: Name of the interval method, or why there is none.
         n: Patients counted.
         events: Patients of the positive class among them.
         baseline: What a model without any information scores (majority accuracy, 0.5, chance average precision).
-        split: Which part of the data.
+        split: ``train``, ``val`` or ``test``.
         repeat, fold: Which fold, or None for a number over all folds.
         subgroup: ``sex = F``, or None for the whole split.
-        threshold: Score at and above which a patient is called positive, where the metric needs one.
+        threshold: Score at and above which a patient is classified as positive, if the metric needs one.
         unit: Empty for a pure number.
     """
 
@@ -52,9 +52,9 @@ class Interval:
     """A confidence interval.
 
     Attributes:
-        low, high: Its ends, or None where there is none.
-        method: How it was made, in words, or why there is none.
-        undefined: Resamples in which the statistic is undefined and which were left out.
+        low, high: Its ends, or None.
+        method: Name of the method, or why there is no interval.
+        undefined: Number of resamples left out because the statistic is undefined in them.
     """
 
     low: float | None

@@ -1,4 +1,4 @@
-"""Evaluator: one metric of one set of patients, and what it may offer besides."""
+"""The evaluator interface and its optional protocols."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ if TYPE_CHECKING:
     from echokit.evaluate.evaluation import Evaluation, Interval, Metric
     from echokit.evaluate.predictions import Predictions
 
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[Any]
+"""(n,) int64 of 0 and 1, or float64 of a quantity."""
+Weights = npt.NDArray[np.number]
+"""(B, n): how often each patient is in each of B resamples."""
+
 
 class Evaluator(Protocol):
-    """Called with the predictions of one split and fold, one row a patient; gives its metrics and curves.
+    """Compute metrics and curves from the predictions of one split and fold, one row a patient.
 
     The metrics come without an interval and without split, repeat and fold: ``assess`` fills these in.
     """
@@ -24,26 +30,24 @@ class Evaluator(Protocol):
 
 @runtime_checkable
 class Resampled(Protocol):
-    """What an evaluator of one metric adds to be given a bootstrap interval.
+    """An evaluator of one metric that can be given a bootstrap interval.
 
     Attributes:
         stratified: Whether the resamples keep the number of patients of each class. Right for a metric that
             does not depend on the prevalence (AUROC); for others it makes the interval too narrow.
-        thresholded: Whether ``statistic`` wants calls instead of scores: 1.0 where the score is at or above
+        thresholded: Whether ``statistic`` takes predicted classes instead of scores: 1.0 if the score is at or above
             ``Predictions.threshold``, else 0.0.
     """
 
     stratified: ClassVar[bool]
     thresholded: ClassVar[bool]
 
-    def statistic(
-        self, y: npt.NDArray[Any], score: npt.NDArray[np.float64], weights: npt.NDArray[np.number], /
-    ) -> npt.NDArray[np.float64]:
+    def statistic(self, y: Labels, score: Floats, weights: Weights, /) -> Floats:
         """Compute the metric for B weightings of the same n patients at once.
 
         Args:
             y: (n,) int64 of 0 and 1.
-            score: (n,) float64 scores, or calls (0.0 and 1.0) when ``thresholded``.
+            score: (n,) float64 scores, or predicted classes (0.0 and 1.0) if ``thresholded``.
             weights: (B, n), how often each patient is in each resample.
 
         Returns:
@@ -54,19 +58,19 @@ class Resampled(Protocol):
 
 @runtime_checkable
 class WithIntervals(Protocol):
-    """What an evaluator adds whose intervals are of another kind than the bootstrap of its ``statistic``."""
+    """An evaluator with its own interval method instead of the bootstrap of its ``statistic``."""
 
     def intervals(self, predictions: Predictions, /, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Make one interval for each metric that calling the evaluator gives, in the same order."""
+        """Compute one interval for each metric that calling the evaluator gives, in the same order."""
         ...
 
 
 @runtime_checkable
 class AcrossFolds(Protocol):
-    """What an evaluator adds that can say more of a whole cross-validation than the mean over its folds."""
+    """An evaluator with metrics of a whole cross-validation besides the mean over its folds."""
 
     def across_folds(self, folds: Sequence[Predictions], /, *, level: float) -> Sequence[Metric]:
-        """Make metrics of all folds of one split; each fold's predictions come with its own threshold."""
+        """Compute metrics of all folds of one split; each fold's predictions come with its own threshold."""
         ...
 
 

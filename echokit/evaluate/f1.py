@@ -1,30 +1,31 @@
-"""F1: the harmonic mean of precision and recall."""
+"""F1 score."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from echokit.evaluate.call_counts import Counts, ratio
+from echokit.evaluate.calls import ThresholdMetric
+from echokit.evaluate.evaluator import Floats
 
-from echokit.evaluate.calls import CallMetric, Counts, Floats, ratio
 
+class F1(ThresholdMetric):
+    """Harmonic mean of precision and recall of the positive class, 2 TP / (2 TP + FP + FN).
 
-class F1(CallMetric):
-    """Harmonic mean of precision and recall of the positive class alone: 2 tp / (2 tp + fp + fn).
-
-    It ignores the true negatives and moves with the prevalence. Undefined when nobody is positive and nobody is
-    called so.
+    It ignores the true negatives and depends on the prevalence. Undefined if no patient is of the positive class or
+    classified as positive.
     """
 
-    metric: ClassVar[str] = "f1"
-    definition: ClassVar[str] = (
+    metric = "f1"
+    definition = (
         "harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn), of the positive class only; no average "
         "over both classes"
     )
-    undefined: ClassVar[str] = "nobody is of the positive class or called so"
+    undefined = "no patient is of the positive class or classified as positive"
 
     def formula(self, counts: Counts) -> Floats:
-        """2 tp / (2 tp + fp + fn)."""
-        return ratio(2 * counts.tp, counts.called + counts.events)
+        """Compute 2 TP / (2 TP + FP + FN)."""
+        return ratio(2 * counts.tp, counts.predicted_positives + counts.positives)
 
     def baseline(self, counts: Counts) -> Floats:
-        """Exact expectation when as many patients are called at random."""
-        return ratio(2 * counts.called * ratio(counts.events, counts.n), counts.called + counts.events)
+        """Compute the exact expectation if as many patients are classified as positive at random."""
+        predicted, positives = counts.predicted_positives, counts.positives
+        return ratio(2 * predicted * ratio(positives, counts.n), predicted + positives)

@@ -1,6 +1,6 @@
-"""Whether a published mean and SD of fold accuracies can arise at all.
+"""Granularity test: whether a published mean and SD of fold accuracies are possible at all.
 
-An accuracy is a whole number of patients over the patients of its fold, so that few means and SDs are possible in a
+An accuracy is a whole number of patients over the patients of its fold, so few means and SDs are possible in a
 small cohort (the GRIM and GRIMMER tests: Brown and Heathers, 2017; Anaya, 2016; here for folds).
 """
 
@@ -18,10 +18,10 @@ MOST_STATES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Granularity:
-    """What the granularity test says of one row of a table.
+    """Result of the granularity test of one row of a table.
 
     Attributes:
-        mean: Whether some division of right and wrong calls has the mean.
+        mean: Whether some division into correct and wrong classifications has the mean.
         sd: Whether one has the mean and this sample SD (ddof = 1) together.
         population_sd: The same with the population SD (ddof = 0).
         baseline: Accuracy of always answering the larger class.
@@ -36,13 +36,13 @@ class Granularity:
 
 
 def fold_sizes(n: int, events: int, k: int) -> list[tuple[int, ...]]:
-    """Give the usual sizes of k stratified folds: as equal as possible, and with each class dealt out by itself.
+    """Return the usual sizes of k stratified folds: as equal as possible, and each class divided by itself.
 
     Raises:
-        ValueError: There are fewer patients than folds, or more events than patients.
+        ValueError: There are fewer patients than folds, or more positives than patients.
     """
     if not (1 <= k <= n and 0 <= events <= n):
-        raise ValueError(f"{k} folds of {n} patients with {events} events are not possible")
+        raise ValueError(f"{k} folds of {n} patients with {events} positives are not possible")
     equal = tuple(n // k + (i < n % k) for i in range(k))
     dealt = tuple(events // k + (i < events % k) + (n - events) // k + (i < (n - events) % k) for i in range(k))
     return [equal] if sorted(dealt) == sorted(equal) else [equal, dealt]
@@ -59,19 +59,19 @@ def check_accuracy(n: int, events: int, k: int, mean: str, sd: str | None = None
         sd: As printed, or None.
 
     Raises:
-        ValueError: The numbers are no table of folds.
+        ValueError: The numbers do not describe folds.
     """
     baseline = max(events, n - events) / n if n else float("nan")
     results = []
     for sizes in fold_sizes(n, events, k):
-        found = _check(sizes, _rounded(mean), _rounded(sd) if sd is not None else None)
-        results.append(Granularity(*found, baseline, sizes))
+        verdicts = _check(sizes, _rounded(mean), _rounded(sd) if sd is not None else None)
+        results.append(Granularity(*verdicts, baseline, sizes))
     order = {"possible": 0, "too fine to test": 1, "impossible": 2, None: 0}
     return min(results, key=lambda r: (min(order[r.sd], order[r.population_sd]), order[r.mean]))
 
 
 def _rounded(printed: str) -> tuple[Fraction, Fraction]:
-    """Numbers that are printed like this, ends included, as people round halves both ways."""
+    """Return the range of numbers that round to this text, both ends included."""
     text = printed.strip()
     digits = len(text.partition(".")[2])
     half = Fraction(1, 2 * 10**digits)
@@ -105,9 +105,9 @@ def _check(
 
 
 def _states(sizes: Sequence[int], unit: int) -> set[tuple[int, int]] | None:
-    """All pairs of (sum, sum of squares) of the folds' accuracies, in units of 1/unit and its square.
+    """List all pairs of (sum, sum of squares) of the folds' accuracies, in units of 1/unit and its square.
 
-    None where there are too many to list: then nearly every printed number can arise.
+    None if there are too many to list: then nearly every printed number is possible.
     """
     states = {(0, 0)}
     for size in sizes:

@@ -1,53 +1,52 @@
-"""Log loss: the mean surprise of a probability."""
+"""Log loss (binary cross-entropy)."""
 
 from __future__ import annotations
-
-from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from echokit.evaluate.evaluator import Floats, Labels, Weights
 from echokit.evaluate.predictions import Predictions
-from echokit.evaluate.scores import Floats, ScoreMetric, weighted_mean
+from echokit.evaluate.scores import ScoreMetric, weighted_mean
 
-EDGE = 1e-7  # about the step of a float32 below 1: what a saturated network can not tell from certainty
+EDGE = 1e-7  # about the step of a float32 below 1: a saturated network cannot tell it from certainty
 
 
 class LogLoss(ScoreMetric):
-    """Mean of -log of the probability that was given to what happened; lower is better.
+    """Mean negative log-likelihood of the true class (binary cross-entropy); lower is better.
 
-    Probabilities are held 1e-7 away from 0 and 1, where the loss would be infinite; the definition counts how many
-    were. Undefined where the scores are no probabilities. The baseline is always giving the prevalence.
+    Probabilities are clipped to 1e-7 and 1 - 1e-7, as the loss is infinite at 0 and 1; the definition counts how many
+    were. Undefined if the scores are no probabilities. The baseline is always giving the prevalence.
     """
 
-    metric: ClassVar[str] = "log_loss"
-    definition: ClassVar[str] = (
+    metric = "log_loss"
+    definition = (
         "mean of -log(probability given to the true class), natural logarithm, positive class {positive}; lower is "
         "better; the baseline is always giving the prevalence of these patients"
     )
-    two_classes: ClassVar[bool] = False
-    needs_probability: ClassVar[bool] = True
+    two_classes = False
+    needs_probability = True
 
-    def words(self, predictions: Predictions) -> str:
-        """Count what was held away from 0 and 1."""
-        return super().words(predictions) + edge_words(predictions.y_score)
+    def describe(self, predictions: Predictions) -> str:
+        """Add the number of clipped probabilities to the definition."""
+        return super().describe(predictions) + describe_clipping(predictions.y_score)
 
     def baseline(self, y: npt.NDArray[np.int64]) -> float:
-        """Entropy of the prevalence."""
+        """Compute the entropy of the prevalence."""
         return float(self.statistic(y, np.full(len(y), y.mean()), np.ones((1, len(y))))[0])
 
-    def statistic(self, y: npt.NDArray[Any], score: Floats, weights: npt.NDArray[np.number]) -> Floats:
-        """Weighted mean of the losses: (B,) float64."""
-        p = off_the_edge(score)
+    def statistic(self, y: Labels, score: Floats, weights: Weights) -> Floats:
+        """Compute the weighted mean of the losses, (B,) float64."""
+        p = clip_probabilities(score)
         return weighted_mean(-np.where(y == 1, np.log(p), np.log1p(-p)), weights)
 
 
-def off_the_edge(score: Floats) -> Floats:
-    """Hold probabilities ``EDGE`` away from 0 and 1."""
+def clip_probabilities(score: Floats) -> Floats:
+    """Clip probabilities to at least ``EDGE`` from 0 and 1."""
     return np.clip(score, EDGE, 1 - EDGE)
 
 
-def edge_words(score: Floats) -> str:
-    """Say how many probabilities were held away from 0 and 1; empty for none."""
-    held = int(((score < EDGE) | (score > 1 - EDGE)).sum())
-    return f"; {held} of {len(score)} probabilities were held {EDGE:g} away from 0 and 1" if held else ""
+def describe_clipping(score: Floats) -> str:
+    """Describe how many probabilities were clipped; empty for none."""
+    clipped = int(((score < EDGE) | (score > 1 - EDGE)).sum())
+    return f"; {clipped} of {len(score)} probabilities were clipped to {EDGE:g} and 1 - {EDGE:g}" if clipped else ""

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
-from echokit.evaluate.calls import CallMetric, Counts, Floats, ratio
+from echokit.evaluate.call_counts import Counts, ratio
+from echokit.evaluate.calls import ThresholdMetric
+from echokit.evaluate.evaluator import Floats
 
 
-class Mcc(CallMetric):
-    """Correlation between calls and classes (Matthews, 1975), from -1 to 1; 0 is chance.
+class Mcc(ThresholdMetric):
+    """Correlation between predicted and true classes (Matthews, 1975), from -1 to 1; 0 is chance.
 
-    Undefined when a class is missing, or everybody is called the same.
+    Undefined if a class is missing, or all patients are classified alike.
     """
 
-    metric: ClassVar[str] = "mcc"
-    definition: ClassVar[str] = (
-        "Matthews correlation coefficient: (tp tn - fp fn) / sqrt((tp + fp)(tp + fn)(tn + fp)(tn + fn))"
-    )
-    undefined: ClassVar[str] = "a class is missing, or everybody is called the same"
+    metric = "mcc"
+    definition = "Matthews correlation coefficient: (tp tn - fp fn) / sqrt((tp + fp)(tp + fn)(tn + fp)(tn + fn))"
+    undefined = "a class is missing, or all patients are classified alike"
 
     def formula(self, counts: Counts) -> Floats:
-        """Pearson's correlation of two binary variables."""
-        root = np.sqrt(counts.called * counts.events * (counts.n - counts.called) * (counts.n - counts.events))
+        """Compute Pearson's correlation of two binary variables."""
+        predicted, positives = counts.predicted_positives, counts.positives
+        root = np.sqrt(predicted * positives * (counts.n - predicted) * (counts.n - positives))
         return ratio(counts.tp * counts.tn - counts.fp * counts.fn, root)
 
     def baseline(self, counts: Counts) -> Floats:
-        """0 where it is defined."""
+        """Return 0, or NaN where the metric is undefined."""
         return np.where(np.isnan(self.formula(counts)), np.nan, 0.0)

@@ -1,70 +1,71 @@
-"""Net benefit of acting on the calls (decision curve analysis)."""
+"""Net benefit (decision curve analysis)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from echokit.evaluate.bootstrap import bootstrap_interval
-from echokit.evaluate.calls import Called, Counts, Floats, as_calls, call_words, count_calls, counts_of
+from echokit.evaluate.call_counts import Counts, binarize, count_outcomes, counts_of, describe_threshold
+from echokit.evaluate.calls import Thresholded
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
+from echokit.evaluate.evaluator import Floats, Labels, Weights
 from echokit.evaluate.predictions import Predictions
 
 GRID = np.arange(1, 100) / 100
 
 
-class NetBenefit(Called):
-    """True positives less false positives at the price that the threshold sets (Vickers and Elkin, 2006).
+class NetBenefit(Thresholded):
+    """Net benefit at threshold t, TP/n - FP/n * t/(1-t) (Vickers and Elkin, 2006).
 
-    With threshold t: tp/n - fp/n * t/(1-t). Undefined where the scores are no probabilities, or the threshold is not
-    between 0 and 1. The baseline is the better of calling everybody and calling nobody. The curve ``decision`` holds
+    Undefined if the scores are no probabilities, or the threshold is not between 0 and 1. The baseline is the better of
+    classifying all patients as positive and classifying none. The curve ``decision`` holds
     ``threshold, model, all``.
     """
 
-    metric: ClassVar[str] = "net_benefit"
+    metric = "net_benefit"
 
     def __call__(self, predictions: Predictions) -> Evaluation:
         """Compute the net benefit of one split, one row a patient."""
         reason, threshold = _undefined(predictions), float(predictions.threshold)
-        n, events = len(predictions), int(predictions.y_true.sum())
+        n, positives = len(predictions), int(predictions.y_true.sum())
         counts = counts_of(predictions)
         metric = Metric(
             metric=self.metric,
             definition=(
                 f"net benefit tp/n - fp/n * t/(1-t) at the threshold t, in true positives a patient; "
-                f"{call_words(predictions)}; the baseline is the better of calling everybody and calling nobody"
+                f"{describe_threshold(predictions)}; the baseline is the better of classifying all patients as "
+                "positive and classifying none"
             ),
             value=None if reason else float(net_benefit(counts, threshold)[0]),
             n=n,
-            events=events,
-            baseline=None if reason else max(0.0, _of_all(events / n, threshold)),
+            events=positives,
+            baseline=None if reason else max(0.0, _of_all(positives / n, threshold)),
             threshold=threshold,
             interval=f"undefined: {reason}" if reason else None,
         )
         return Evaluation((metric,), {} if reason else {"decision": _curve(predictions)})
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Make a bootstrap interval at the threshold of the predictions."""
+        """Compute a bootstrap interval at the threshold of the predictions."""
         reason = _undefined(predictions)
         if reason:
             return (Interval(None, None, f"undefined: {reason}"),)
 
-        def statistic(y: npt.NDArray[Any], called: Floats, weights: npt.NDArray[np.number]) -> Floats:
-            return net_benefit(count_calls(y, called, weights), predictions.threshold)
+        def statistic(y: Labels, predicted: Floats, weights: Weights) -> Floats:
+            return net_benefit(count_outcomes(y, predicted, weights), predictions.threshold)
 
-        calls = as_calls(predictions)
+        binary = binarize(predictions)
         interval = bootstrap_interval(
-            calls.y_true, calls.y_score, statistic, resamples=resamples, level=level, stratified=False, seed=seed
+            binary.y_true, binary.y_score, statistic, resamples=resamples, level=level, stratified=False, seed=seed
         )
         return (interval,)
 
 
 def net_benefit(counts: Counts, threshold: float) -> Floats:
-    """Net benefit of (B,) counts at a threshold between 0 and 1."""
+    """Compute the net benefit of (B,) counts at a threshold between 0 and 1."""
     return (counts.tp - counts.fp * threshold / (1 - threshold)) / counts.n
 
 

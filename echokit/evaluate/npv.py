@@ -1,27 +1,26 @@
-"""Negative predictive value: how often a negative call is right."""
+"""Negative predictive value."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from echokit.evaluate.calls import Counts, Floats, Proportion, ratio
+from echokit.evaluate.call_counts import Counts, ratio
+from echokit.evaluate.calls import Proportion
+from echokit.evaluate.evaluator import Floats
 
 
 class Npv(Proportion):
-    """Share of the patients called negative that are. Holds at the prevalence of these patients only."""
+    """Negative predictive value, TN / (TN + FN), at the prevalence of these patients."""
 
-    metric: ClassVar[str] = "npv"
-    definition: ClassVar[str] = (
-        "share of the patients called negative that are of the negative class (negative predictive value), at the "
-        "prevalence of these patients"
+    metric = "npv"
+    definition = (
+        "share of the patients classified as negative that are of the negative class (negative predictive value), at "
+        "the prevalence of these patients"
     )
-    undefined: ClassVar[str] = "nobody is called negative"
-    stratified: ClassVar[bool] = False
+    undefined = "no patient is classified as negative"
 
     def share(self, counts: Counts) -> tuple[Floats, Floats]:
-        """Those right, of those called negative."""
+        """Return TN and TN + FN."""
         return counts.tn, counts.tn + counts.fn
 
     def baseline(self, counts: Counts) -> Floats:
-        """One less the prevalence."""
-        return ratio(counts.n - counts.events, counts.n)
+        """Return the share of the negative class."""
+        return ratio(counts.n - counts.positives, counts.n)

@@ -1,27 +1,26 @@
-"""Positive predictive value: how often a positive call is right."""
+"""Positive predictive value."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from echokit.evaluate.calls import Counts, Floats, Proportion, ratio
+from echokit.evaluate.call_counts import Counts, ratio
+from echokit.evaluate.calls import Proportion
+from echokit.evaluate.evaluator import Floats
 
 
 class Ppv(Proportion):
-    """Share of the patients called positive that are (precision). Holds at the prevalence of these patients only."""
+    """Positive predictive value (precision), TP / (TP + FP), at the prevalence of these patients."""
 
-    metric: ClassVar[str] = "ppv"
-    definition: ClassVar[str] = (
-        "share of the patients called positive that are of the positive class (positive predictive value, precision), "
-        "at the prevalence of these patients"
+    metric = "ppv"
+    definition = (
+        "share of the patients classified as positive that are of the positive class (positive predictive value, "
+        "precision), at the prevalence of these patients"
     )
-    undefined: ClassVar[str] = "nobody is called positive"
-    stratified: ClassVar[bool] = False
+    undefined = "no patient is classified as positive"
 
     def share(self, counts: Counts) -> tuple[Floats, Floats]:
-        """Those right, of those called positive."""
-        return counts.tp, counts.called
+        """Return TP and TP + FP."""
+        return counts.tp, counts.predicted_positives
 
     def baseline(self, counts: Counts) -> Floats:
-        """The prevalence."""
-        return ratio(counts.events, counts.n)
+        """Return the prevalence."""
+        return ratio(counts.positives, counts.n)

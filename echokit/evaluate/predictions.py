@@ -1,7 +1,8 @@
-"""Predictions: what a model said about every case, one row a case and fold."""
+"""Predictions: the score of a model for every case, one row a case and fold."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("case_id", "patient_id", "split", "repeat", "fold", "y_true", "y_score")
 NO_PROBABILITY = "no probability"
-"""What the column ``score_is`` holds where ``y_score`` is none; the column ``threshold`` then says where it is cut."""
+"""Value of the column ``score_is`` if ``y_score`` is no probability; the column ``threshold`` is then set too."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Predictions:
         table: Columns ``case_id, patient_id, split, repeat, fold, y_true, y_score`` and, for an EF objective,
             ``target, prediction``. ``y_true`` 1 is the positive class.
         positive: Name of the positive class (``reduced``).
-        threshold: Score at and above which a case is called positive; fixed before the test data is seen.
-        threshold_origin: Where the threshold is from, in words that follow "the threshold was".
+        threshold: Score at and above which a case is classified as positive; fixed before the test data is seen.
+        threshold_origin: Where the threshold is from; completes the sentence "the threshold was ...".
         probability: Whether ``y_score`` is a probability of the positive class.
 
     Raises:
@@ -45,14 +46,19 @@ class Predictions:
     def __post_init__(self) -> None:
         missing = [column for column in COLUMNS if column not in self.table.columns]
         if missing:
-            raise DataError(f"the predictions lack the columns {missing}", hint=f"expected {', '.join(COLUMNS)}")
-        if not self.table["y_true"].isin([0, 1]).all():
-            bad = self.table.loc[~self.table["y_true"].isin([0, 1]), "case_id"].tolist()
-            raise DataError(f"y_true is neither 0 nor 1 for {len(bad)} cases: {', '.join(map(str, bad[:5]))}")
+            raise DataError(
+                f"the predictions lack the columns {', '.join(missing)}",
+                hint=f"expected {', '.join(COLUMNS)}",
+                code="predictions.missing_column",
+            )
         finite = np.isfinite(self.table["y_score"].to_numpy(float))
-        if not finite.all():
-            bad = self.table.loc[~finite, "case_id"].tolist()
-            raise DataError(f"y_score is not a finite number for {len(bad)} cases: {', '.join(map(str, bad[:5]))}")
+        checks = (
+            (self.table["y_true"].isin([0, 1]), "y_true is neither 0 nor 1", "predictions.bad_class"),
+            (finite, "y_score is not a finite number", "predictions.bad_number"),
+        )
+        for valid, problem, code in checks:
+            if not valid.all():
+                raise DataError(f"{problem} for {list_cases(self.table.loc[~valid, 'case_id'])}", code=code)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -70,12 +76,12 @@ class Predictions:
     def per_patient(self) -> Predictions:
         """Average the scores of each patient within split, repeat and fold: metrics count patients, not videos.
 
-        Of any other column (a covariate) the first value of the patient is kept. Where a quantity is cut into classes
-        (there is a column ``target``), a patient whose examinations lie on both sides of the cut counts once in each
+        Any other column (a covariate) takes the first value of the patient. If the classes come from a quantity (there
+        is a column ``target``), a patient whose examinations lie on both sides of the cut counts once in each
         class, named ``PATIENT, y_true 0`` and ``PATIENT, y_true 1``.
 
         Raises:
-            DataError: The cases of one patient disagree about an outcome that is no quantity.
+            DataError: The cases of one patient have different outcomes, and the outcome is no quantity.
         """
         keys = ["split", "repeat", "fold", "patient_id"]
         whole = self.table
@@ -86,6 +92,7 @@ class Predictions:
                 raise DataError(
                     f"{len(names)} patients have cases of both classes, for example {names[0]!r}",
                     hint="give one outcome for each patient",
+                    code="predictions.two_classes",
                 )
             parts = whole["patient_id"].astype(str) + ", y_true " + whole["y_true"].astype(str)
             whole = whole.assign(patient_id=whole["patient_id"].where(~mixed, parts))
@@ -99,3 +106,10 @@ class Predictions:
     def write(self, path: Path) -> None:
         """Write the table as CSV with every digit of the scores."""
         self.table.to_csv(path, index=False, lineterminator="\n")
+
+
+def list_cases(names: Iterable[object]) -> str:
+    """Count cases and name the first five: ``7 cases: a, b, c, d, e, ...``."""
+    texts = [str(name) for name in names]
+    shown = ", ".join(texts[:5]) + (", ..." if len(texts) > 5 else "")
+    return f"{len(texts)} case{'s' if len(texts) != 1 else ''}: {shown}"

@@ -1,4 +1,4 @@
-"""Wilson's interval of a proportion."""
+"""Wilson's score interval of a proportion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from echokit.evaluate.evaluation import Interval
 
 
 def z_of(level: float) -> float:
-    """Quantile of the normal distribution that a two-sided interval of this level reaches: 0.95 -> 1.95996.
+    """Compute the normal quantile of a two-sided interval: 0.95 -> 1.95996.
 
     Raises:
         ValueError: The level is not between 0 and 1.
@@ -21,10 +21,10 @@ def z_of(level: float) -> float:
 
 
 def wilson(successes: float, trials: float, level: float = 0.95) -> Interval:
-    """Score interval of a proportion (Wilson, JASA 1927), without continuity correction.
+    """Compute the score interval of a proportion (Wilson, JASA 1927), without continuity correction.
 
     Args:
-        successes: From 0 to ``trials``; a fraction where trials were discounted.
+        successes: From 0 to ``trials``; a fraction if trials were discounted.
         trials: Patients that the proportion is of; none gives no interval.
         level: Nominal level, between 0 and 1.
 

@@ -1,4 +1,4 @@
-"""What every threshold-free metric is made of: who is ranked above whom, for many weightings at once."""
+"""Weighted ranking of positives among negatives, for AUROC and average precision."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from echokit.evaluate.evaluator import Floats, Labels, Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Ranking:
     negatives: Floats
 
 
-def rank(y: npt.NDArray[np.integer], score: Floats, weights: npt.NDArray[np.number]) -> Ranking:
-    """Rank once, then weight B times: O(n log n + B n).
+def rank(y: Labels, score: Floats, weights: Weights) -> Ranking:
+    """Rank the patients once and weight the ranking B times: O(n log n + B n).
 
     Only the scores of positives matter to the area under the ROC curve and to average precision, so nothing
     is computed at the others.
@@ -52,8 +52,8 @@ def rank(y: npt.NDArray[np.integer], score: Floats, weights: npt.NDArray[np.numb
     return Ranking(hits, above, reached, hits.sum(axis=1), running[:, -1].copy())
 
 
-def coarse_ranks(y: npt.NDArray[np.integer], score: Floats) -> Floats:
-    """Scores that rank every positive among the negatives as before, with as few distinct ones as that takes.
+def coarse_ranks(y: Labels, score: Floats) -> Floats:
+    """Reduce scores to the fewest distinct values with the same ranking of the positives.
 
     Args:
         y: (n,) int of 0 and 1.
@@ -66,7 +66,7 @@ def coarse_ranks(y: npt.NDArray[np.integer], score: Floats) -> Floats:
     return (np.searchsorted(levels, score, "left") + np.searchsorted(levels, score, "right")).astype(np.float64)
 
 
-def operating_points(y: npt.NDArray[np.integer], score: Floats) -> tuple[Floats, Floats, Floats]:
+def operating_points(y: Labels, score: Floats) -> tuple[Floats, Floats, Floats]:
     """Count true and false positives at each distinct score used as the threshold.
 
     Args:
@@ -75,7 +75,7 @@ def operating_points(y: npt.NDArray[np.integer], score: Floats) -> tuple[Floats,
 
     Returns:
         Thresholds, true positives and false positives, each (K,) float64, highest threshold first; a case
-        counts as called positive when its score is at or above the threshold.
+        counts as classified as positive if its score is at or above the threshold.
     """
     order = np.argsort(-score, kind="stable")
     last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if len(order) else order

@@ -1,4 +1,4 @@
-"""What every metric of scores is made from: one number of a class and a score for each patient."""
+"""Base class of the metrics of scores that need no threshold."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.evaluate.evaluation import Evaluation, Metric
+from echokit.evaluate.evaluator import Floats, Labels, Weights
 from echokit.evaluate.predictions import Predictions
-
-Floats = npt.NDArray[np.float64]
 
 
 class ScoreMetric(ABC):
@@ -25,7 +24,7 @@ class ScoreMetric(ABC):
     thresholded: ClassVar[bool] = False
 
     @abstractmethod
-    def statistic(self, y: npt.NDArray[Any], score: Floats, weights: npt.NDArray[np.number]) -> Floats:
+    def statistic(self, y: Labels, score: Floats, weights: Weights) -> Floats:
         """Compute the metric for B weightings; see ``Resampled``."""
 
     @abstractmethod
@@ -38,7 +37,7 @@ class ScoreMetric(ABC):
         reason = self.undefined(predictions)
         metric = Metric(
             metric=self.metric,
-            definition=self.words(predictions),
+            definition=self.describe(predictions),
             value=None if reason else float(self.statistic(y, score, np.ones((1, len(y))))[0]),
             n=len(y),
             events=int(y.sum()),
@@ -47,16 +46,16 @@ class ScoreMetric(ABC):
         )
         return Evaluation((metric,), {} if reason else self.curves(predictions))
 
-    def words(self, predictions: Predictions) -> str:
-        """Say what the number is."""
+    def describe(self, predictions: Predictions) -> str:
+        """Return the definition for these predictions."""
         return self.definition.format(positive=repr(predictions.positive))
 
     def undefined(self, predictions: Predictions) -> str | None:
-        """Say why there is no number, or None where there is one."""
-        n, events = len(predictions), int(predictions.y_true.sum())
+        """Return why the metric is undefined, or None if it is defined."""
+        n, positives = len(predictions), int(predictions.y_true.sum())
         if not n:
             return "no patients"
-        if self.two_classes and events in (0, n):
+        if self.two_classes and positives in (0, n):
             return f"only one class among {n} patients"
         if self.needs_probability and not predictions.probability:
             return "the scores are no probabilities"
@@ -65,12 +64,12 @@ class ScoreMetric(ABC):
         return None
 
     def curves(self, predictions: Predictions) -> dict[str, Any]:
-        """Give what is drawn besides; nothing by default."""
+        """Return curves by name; none by default."""
         return {}
 
 
-def weighted_mean(values: Floats, weights: npt.NDArray[np.number]) -> Floats:
-    """(n,) values and (B, n) weights to (B,) means, NaN where the weights of a row sum to 0."""
+def weighted_mean(values: Floats, weights: Weights) -> Floats:
+    """Average (n,) values with (B, n) weights to (B,) means, NaN where the weights of a row sum to 0."""
     total = weights.sum(axis=1, dtype=np.float64)
     mean = np.full(len(total), np.nan)
     np.divide(weights @ values, total, out=mean, where=total > 0)

@@ -1,26 +1,24 @@
-"""Sensitivity: the share of positive patients that are found."""
+"""Sensitivity, the true-positive rate."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from echokit.evaluate.calls import Counts, Floats, Proportion, ratio
+from echokit.evaluate.call_counts import Counts, ratio
+from echokit.evaluate.calls import Proportion
+from echokit.evaluate.evaluator import Floats
 
 
 class Sensitivity(Proportion):
-    """Share of the patients of the positive class that are called positive (recall). Undefined without any."""
+    """True-positive rate (recall), TP / (TP + FN). Undefined without a patient of the positive class."""
 
-    metric: ClassVar[str] = "sensitivity"
-    definition: ClassVar[str] = (
-        "share of the patients of the positive class that are called positive (sensitivity, recall)"
-    )
-    undefined: ClassVar[str] = "no patient of the positive class"
-    stratified: ClassVar[bool] = True
+    metric = "sensitivity"
+    definition = "share of the patients of the positive class that are classified as positive (sensitivity, recall)"
+    undefined = "no patient of the positive class"
+    stratified = True
 
     def share(self, counts: Counts) -> tuple[Floats, Floats]:
-        """Those found, of the positive class."""
-        return counts.tp, counts.events
+        """Return TP and TP + FN."""
+        return counts.tp, counts.positives
 
     def baseline(self, counts: Counts) -> Floats:
-        """Share called positive: what calls at random find."""
-        return ratio(counts.called, counts.n)
+        """Return the share classified as positive."""
+        return ratio(counts.predicted_positives, counts.n)

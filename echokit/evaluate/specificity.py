@@ -1,24 +1,24 @@
-"""Specificity: the share of negative patients that are left alone."""
+"""Specificity, the true-negative rate."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from echokit.evaluate.calls import Counts, Floats, Proportion, ratio
+from echokit.evaluate.call_counts import Counts, ratio
+from echokit.evaluate.calls import Proportion
+from echokit.evaluate.evaluator import Floats
 
 
 class Specificity(Proportion):
-    """Share of the patients of the negative class that are called negative. Undefined without any."""
+    """True-negative rate, TN / (TN + FP). Undefined without a patient of the negative class."""
 
-    metric: ClassVar[str] = "specificity"
-    definition: ClassVar[str] = "share of the patients of the negative class that are called negative (specificity)"
-    undefined: ClassVar[str] = "no patient of the negative class"
-    stratified: ClassVar[bool] = True
+    metric = "specificity"
+    definition = "share of the patients of the negative class that are classified as negative (specificity)"
+    undefined = "no patient of the negative class"
+    stratified = True
 
     def share(self, counts: Counts) -> tuple[Floats, Floats]:
-        """Those called negative, of the negative class."""
+        """Return TN and TN + FP."""
         return counts.tn, counts.tn + counts.fp
 
     def baseline(self, counts: Counts) -> Floats:
-        """Share called negative: what calls at random leave alone."""
-        return ratio(counts.n - counts.called, counts.n)
+        """Return the share classified as negative."""
+        return ratio(counts.n - counts.predicted_positives, counts.n)

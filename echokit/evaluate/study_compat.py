@@ -1,89 +1,87 @@
-"""The three numbers that the study calls AUPRC."""
+"""The three conventions of AUPRC in the reference study (see docs/study.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from echokit.evaluate.auprc import Auprc
+from echokit.evaluate.auprc import ENOUGH_POSITIVES, Auprc
 from echokit.evaluate.bootstrap import Statistic, bootstrap_interval
 from echokit.evaluate.chance import chance_average_precision
 from echokit.evaluate.evaluation import Evaluation, Interval, Metric
+from echokit.evaluate.evaluator import Floats, Labels, Weights
 from echokit.evaluate.predictions import Predictions
-from echokit.evaluate.scores import Floats
-
-ENOUGH_EVENTS = 20
 
 
 class StudyCompat:
-    """The study's three conventions under one name: to compare with its tables, not to judge a model by.
+    """Three conventions of AUPRC of the reference study, for comparison with its tables.
 
-    ``study_auprc_macro`` is the average precision averaged over both classes (Stage 1, ResNet18 rows: it flatters,
+    ``study_auprc_macro`` is the average precision averaged over both classes (Stage 1, ResNet18 rows: optimistic,
     as the larger class is easy); ``study_auprc_positive`` that of the positive class alone, which is echokit's
-    ``auprc``; ``study_auprc_trapezoid`` the trapezoid area under the precision-recall points (Stage 2), which draws
-    lines where no threshold lies (Davis and Goadrich, 2006).
+    ``auprc``; ``study_auprc_trapezoid`` the trapezoid area under the precision-recall points (Stage 2), which
+    interpolates between thresholds (Davis and Goadrich, 2006).
     """
 
-    metric: ClassVar[str] = "study_auprc"
+    metric = "study_auprc"
 
     def __call__(self, predictions: Predictions) -> Evaluation:
         """Compute the three numbers of one split, one row a patient."""
         y, score = predictions.y_true, predictions.y_score
-        n, events = len(y), int(y.sum())
+        n, positives = len(y), int(y.sum())
         one = np.ones((1, n))
         metrics = []
-        for name, (statistic, words, chance) in _conventions().items():
-            defined = 0 < events < n
+        for name, (statistic, description, chance) in _conventions().items():
+            defined = 0 < positives < n
             metrics.append(
                 Metric(
                     metric=f"{self.metric}_{name}",
-                    definition=f"the study's AUPRC, {words}; positive class {predictions.positive!r}",
+                    definition=f"the reference study's AUPRC, {description}; positive class {predictions.positive!r}",
                     value=float(statistic(y, score, one)[0]) if defined else None,
                     n=n,
-                    events=events,
-                    baseline=chance(events, n) if defined else None,
+                    events=positives,
+                    baseline=chance(positives, n) if defined else None,
                     interval=None if defined else f"undefined: only one class among {n} patients",
                 )
             )
         return Evaluation(tuple(metrics))
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Make bootstrap intervals from 20 events on; none below."""
+        """Compute bootstrap intervals from 20 positives on; none below."""
         y, score = predictions.y_true, predictions.y_score
-        if int(y.sum()) < ENOUGH_EVENTS:
-            return (Interval(None, None, f"none below {ENOUGH_EVENTS} events"),) * len(_conventions())
+        if int(y.sum()) < ENOUGH_POSITIVES:
+            return (Interval(None, None, f"none below {ENOUGH_POSITIVES} positives"),) * len(_conventions())
         return [
             bootstrap_interval(y, score, statistic, resamples=resamples, level=level, stratified=False, seed=seed)
             for statistic, _, _ in _conventions().values()
         ]
 
 
-def macro_average_precision(y: npt.NDArray[Any], score: Floats, weights: npt.NDArray[np.number]) -> Floats:
-    """Mean of the average precision of either class, the other class ranked by the negated score: (B,) float64."""
+def macro_average_precision(y: Labels, score: Floats, weights: Weights) -> Floats:
+    """Compute the mean of the average precision of both classes: (B,) float64."""
     statistic = Auprc().statistic
     return 0.5 * (statistic(y, score, weights) + statistic(1 - y, -score, weights))
 
 
-def trapezoid_area(y: npt.NDArray[Any], score: Floats, weights: npt.NDArray[np.number]) -> Floats:
-    """Trapezoid area under the precision-recall points, from precision 1 at recall 0: (B,) float64.
+def trapezoid_area(y: Labels, score: Floats, weights: Weights) -> Floats:
+    """Compute the trapezoid area under the precision-recall points: (B,) float64.
 
-    NaN where a class has no weight.
+    The curve starts from precision 1 at recall 0. NaN where a class has no weight.
     """
     order = np.argsort(-score, kind="stable")
     last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    found = np.cumsum(weights[:, order] * (y[order] == 1), axis=1, dtype=np.float64)[:, last]
-    called = np.cumsum(weights[:, order], axis=1, dtype=np.float64)[:, last]
-    events, total = found[:, -1:], called[:, -1:]
+    true_positives = np.cumsum(weights[:, order] * (y[order] == 1), axis=1, dtype=np.float64)[:, last]
+    predicted = np.cumsum(weights[:, order], axis=1, dtype=np.float64)[:, last]
+    positives, total = true_positives[:, -1:], predicted[:, -1:]
     start = np.ones((len(weights), 1))
-    # A threshold above which nobody has weight is no point of the curve: it repeats the start.
-    precision = np.concatenate([start, np.divide(found, called, out=np.ones_like(found), where=called > 0)], axis=1)
+    # A threshold above which no patient has weight is no point of the curve: it repeats the start.
+    ones = np.ones_like(true_positives)
+    precision = np.concatenate([start, np.divide(true_positives, predicted, out=ones, where=predicted > 0)], axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        recall = np.concatenate([0 * start, found / events], axis=1)
+        recall = np.concatenate([0 * start, true_positives / positives], axis=1)
     area = (np.diff(recall, axis=1) * (precision[:, 1:] + precision[:, :-1]) / 2).sum(axis=1)
-    return np.where((events[:, 0] > 0) & (total[:, 0] > events[:, 0]), area, np.nan)
+    return np.where((positives[:, 0] > 0) & (total[:, 0] > positives[:, 0]), area, np.nan)
 
 
 def _conventions() -> dict[str, tuple[Statistic, str, Any]]:
@@ -92,7 +90,7 @@ def _conventions() -> dict[str, tuple[Statistic, str, Any]]:
             macro_average_precision,
             "Stage 1 of the ResNet18 models: average precision averaged over both classes, which lies above that of "
             "the rarer class; the baseline is a random ranking",
-            lambda events, n: (chance_average_precision(events, n) + chance_average_precision(n - events, n)) / 2,
+            lambda m, n: (chance_average_precision(m, n) + chance_average_precision(n - m, n)) / 2,
         ),
         "positive": (
             Auprc().statistic,
@@ -103,6 +101,6 @@ def _conventions() -> dict[str, tuple[Statistic, str, Any]]:
             trapezoid_area,
             "Stage 2: trapezoid area under the precision-recall points, from precision 1 at recall 0; no baseline: "
             "its chance value depends on the ties",
-            lambda events, n: None,
+            lambda m, n: None,
         ),
     }

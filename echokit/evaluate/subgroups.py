@@ -1,10 +1,10 @@
-"""Other metrics, in parts of the patients."""
+"""Metrics by subgroup."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -23,48 +23,48 @@ MOST_VALUES = 6
 
 
 class Subgroups:
-    """How metrics differ between parts of the patients, such as the sexes: with intervals, and without tests.
+    """Metrics in subgroups of the patients, such as the sexes, with intervals and without tests.
 
-    A column of numbers with more than six values is cut at its median over the patients that are evaluated. Where a
-    part has fewer than 10 patients of either class, its counts are given and no metric.
+    A numeric column with more than six values is cut at its median over the evaluated patients. A subgroup with fewer
+    than 10 patients of either class gets its counts and no metric.
 
     Args:
         by: Columns of the cohort (`sex`, `age`).
         metrics: Names of evaluators.
     """
 
-    metric: ClassVar[str] = "subgroups"
+    metric = "subgroups"
 
     def __init__(self, *, by: Names, metrics: Names | None = None) -> None:
         self.covariates = tuple(by)
         self.metrics = tuple(metrics or ("auroc", "sensitivity", "specificity"))
 
     def __call__(self, predictions: Predictions) -> Evaluation:
-        """Compute every metric of every part of one split, one row a patient."""
+        """Compute every metric of every subgroup of one split, one row a patient."""
         return Evaluation(tuple(metric for _, _, metrics in self._parts(predictions) for metric in metrics))
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Make the intervals that the metrics have over all patients."""
-        made: list[Interval] = []
+        """Compute intervals by the same methods as over all patients."""
+        intervals: list[Interval] = []
         for evaluator, part, metrics in self._parts(predictions):
             if any(metric.value is not None for metric in metrics):
-                made += interval_of(evaluator, part, level=level, seed=seed, resamples=resamples)
+                intervals += interval_of(evaluator, part, level=level, seed=seed, resamples=resamples)
             else:
-                made += [Interval(None, None, str(metric.interval)) for metric in metrics]
-        return made
+                intervals += [Interval(None, None, str(metric.interval)) for metric in metrics]
+        return intervals
 
     def _parts(self, predictions: Predictions) -> Iterator[tuple[Any, Predictions, list[Metric]]]:
         for name in self.metrics:
             evaluator = _evaluator(name)
             for covariate in self.covariates:
-                for words, rows in _groups(predictions.table, covariate):
+                for subgroup, rows in _groups(predictions.table, covariate):
                     part = replace(predictions, table=predictions.table[rows])
-                    events = int(part.y_true.sum())
-                    found = [replace(metric, subgroup=words) for metric in evaluator(part).metrics]
-                    if min(events, len(part) - events) < ENOUGH:
+                    positives = int(part.y_true.sum())
+                    metrics = [replace(metric, subgroup=subgroup) for metric in evaluator(part).metrics]
+                    if min(positives, len(part) - positives) < ENOUGH:
                         why = f"counts only: fewer than {ENOUGH} patients of a class in this subgroup"
-                        found = [replace(metric, value=None, baseline=None, interval=why) for metric in found]
-                    yield evaluator, part, found
+                        metrics = [replace(metric, value=None, baseline=None, interval=why) for metric in metrics]
+                    yield evaluator, part, metrics
 
 
 def _evaluator(name: str) -> Any:
@@ -77,11 +77,12 @@ def _groups(table: pd.DataFrame, covariate: str) -> Iterator[tuple[str, Any]]:
     import pandas as pd
 
     if covariate not in table.columns:
-        known = [str(column) for column in table.columns]
+        names = [str(column) for column in table.columns]
         raise DataError(
-            f"there is no covariate {covariate!r} to make subgroups by",
-            hint=did_you_mean(covariate, known) or f"known are {', '.join(known)}",
+            f"there is no covariate {covariate!r} for subgroups",
+            hint=did_you_mean(covariate, names) or f"the covariates are {', '.join(names)}",
             where="evaluate.subgroups.by",
+            code="subgroups.no_column",
         )
     column = table[covariate]
     unknown = column.isna() | (column.astype(str).str.strip() == "")

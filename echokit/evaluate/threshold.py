@@ -1,4 +1,4 @@
-"""Where a patient is called positive: fixed beforehand, or chosen by a rule on data that is not tested on."""
+"""Classification thresholds: fixed beforehand, or chosen on the validation set."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ENOUGH_TO_CHOOSE = 20
 
 
 def choose_threshold(y: npt.NDArray[np.integer], score: npt.NDArray[np.float64], rule: str) -> float:
-    """Choose a threshold among the scores that occur; a case is called positive at or above it.
+    """Choose a threshold among the observed scores.
 
     Args:
-        y: (n,) int of 0 and 1, both present: the validation part, or the out-of-fold cases of inner folds.
+        y: (n,) int of 0 and 1, both present: the validation set, or the out-of-fold cases of inner folds.
         score: (n,) float64.
-        rule: ``youden`` takes the largest sensitivity + specificity - 1 (Youden, Cancer 1950); of equals the highest
+        rule: ``youden`` takes the largest sensitivity + specificity - 1 (Youden, Cancer 1950); on ties the highest
             threshold. ``sensitivity_at_0.90`` takes the highest threshold with at least that sensitivity,
             ``specificity_at_0.90`` the lowest with at least that specificity.
 
@@ -33,7 +33,7 @@ def choose_threshold(y: npt.NDArray[np.integer], score: npt.NDArray[np.float64],
     """
     match = re.match(RULE, rule)
     if not match:
-        raise ValueError(f"there is no rule {rule!r}; known are youden, sensitivity_at_0.90, specificity_at_0.90")
+        raise ValueError(f"there is no rule {rule!r}; the rules are youden, sensitivity_at_0.90, specificity_at_0.90")
     positives, negatives = int((y == 1).sum()), int((y == 0).sum())
     if not positives or not negatives:
         raise ValueError("choosing a threshold needs patients of both classes")
@@ -41,24 +41,24 @@ def choose_threshold(y: npt.NDArray[np.integer], score: npt.NDArray[np.float64],
     sensitivity, specificity = tp / positives, 1 - fp / negatives
     if rule == "youden":
         return float(thresholds[np.argmax(sensitivity + specificity)])
-    wanted = float(match[3]) - 1e-12  # 0.9 of 10 is 9, whatever the last bit says
+    target = float(match[3]) - 1e-12  # 0.9 of 10 is 9, whatever the last bit says
     if match[2] == "sensitivity":
-        return float(thresholds[np.argmax(sensitivity >= wanted)])
-    reached = np.flatnonzero(specificity >= wanted)
+        return float(thresholds[np.argmax(sensitivity >= target)])
+    reached = np.flatnonzero(specificity >= target)
     if not len(reached):
         raise ValueError(f"no threshold has a specificity of {match[3]}")
     return float(thresholds[reached[-1]])
 
 
 def with_threshold(part: Predictions, validation: Predictions | None, rule: float | str | None) -> Predictions:
-    """Give predictions the threshold of a rule, chosen on the validation part of the same fold.
+    """Set the threshold of predictions by a rule on the validation set of the same fold.
 
-    With fewer than 20 patients of either class in the validation part a chosen threshold would be noise: the one
-    that was fixed beforehand stays, and the definition of every metric says so.
+    With fewer than 20 patients of either class in the validation set a chosen threshold would be noise: the one
+    that was fixed beforehand stays, and the definition of every metric states this.
 
     Args:
-        part: The patients to be called, one row a patient.
-        validation: Those of the same fold's validation part, or None.
+        part: The patients to classify, one row a patient.
+        validation: Those of the same fold's validation set, or None.
         rule: A number, the name of a rule, or None for the threshold that the predictions came with.
     """
     if rule is None:
@@ -66,15 +66,15 @@ def with_threshold(part: Predictions, validation: Predictions | None, rule: floa
     if not isinstance(rule, str):
         return replace(part, threshold=float(rule), threshold_origin="fixed in the recipe")
     if validation is None or not len(validation):
-        return replace(part, threshold_origin=f"fixed beforehand: {rule} needs a validation part, and there is none")
+        return replace(part, threshold_origin=f"fixed beforehand: {rule} needs a validation set, and there is none")
     y = validation.y_true
     few = int(min(y.sum(), len(y) - y.sum()))
     if few < ENOUGH_TO_CHOOSE:
-        why = f"the smaller class of the validation part has {few} patients, fewer than {ENOUGH_TO_CHOOSE}"
+        why = f"the smaller class of the validation set has {few} patients, fewer than {ENOUGH_TO_CHOOSE}"
         return replace(part, threshold_origin=f"fixed beforehand, not chosen by {rule}: {why}")
     try:
         threshold = choose_threshold(y, validation.y_score, rule)
     except ValueError as error:
         return replace(part, threshold_origin=f"fixed beforehand, not chosen by {rule}: {error}")
-    origin = f"chosen by {rule} on the validation part ({len(y)} patients, {int(y.sum())} events)"
+    origin = f"chosen by {rule} on the validation set ({len(y)} patients, {int(y.sum())} positives)"
     return replace(part, threshold=threshold, threshold_origin=origin)

@@ -1,4 +1,4 @@
-"""predictions.csv in, metrics.json and curves.json out."""
+"""Writing metrics.json and curves.json."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.errors import DataError
 from echokit.evaluate.accuracy import Accuracy
 from echokit.evaluate.assessment import assess
 from echokit.evaluate.auprc import Auprc
 from echokit.evaluate.auroc import Auroc
 from echokit.evaluate.evaluation import Evaluation, Metric
-from echokit.evaluate.files import read_predictions, write_curves, write_metrics
+from echokit.evaluate.files import write_curves, write_metrics
 from echokit.evaluate.predictions import Predictions
 
 PROMISED = [
@@ -36,7 +35,7 @@ def table():
     rng = np.random.default_rng(0)
     names = [f"c{i}" for i in range(24)]
     frame = pd.DataFrame({"case_id": names, "patient_id": names, "split": ["val", "test"] * 12})
-    y = (np.arange(24) % 4 == 1).astype(int)  # every event is in the test split
+    y = (np.arange(24) % 4 == 1).astype(int)  # all positives are in the test split
     return frame.assign(repeat=0, fold=0, y_true=y, y_score=rng.random(24))
 
 
@@ -99,72 +98,12 @@ def test_an_empty_evaluation_is_still_json(tmp_path):
     assert strict(tmp_path / "c.json") == {"stamp": None}
 
 
-def test_nan_never_reaches_the_file_and_numpy_numbers_do(tmp_path):
-    def one(value):
+def test_numpy_numbers_are_written_and_nan_is_refused(tmp_path):
+    def evaluation_of(value):
         metric = Metric(metric="m", definition="", value=value, n=np.int64(3), events=0, baseline=None)
         return Evaluation((metric,))
 
-    write_metrics(one(np.float64(0.1)), tmp_path / "m.json")
+    write_metrics(evaluation_of(np.float64(0.1)), tmp_path / "m.json")
     assert strict(tmp_path / "m.json")[0]["n"] == 3
     with pytest.raises(ValueError, match="JSON"):
-        write_metrics(one(float("nan")), tmp_path / "m.json")
-
-
-def test_predictions_survive_a_round_trip(tmp_path):
-    original = table()
-    original.loc[0, "patient_id"] = "NA"
-    original.loc[1, "patient_id"] = "007"
-    original["target"], original["prediction"] = 55.1, np.nan
-    Predictions(original).write(tmp_path / "p.csv")
-    back = read_predictions(tmp_path / "p.csv", positive="reduced", threshold=0.3)
-    assert (back.positive, back.threshold) == ("reduced", 0.3)
-    assert back.table["patient_id"].tolist()[:2] == ["NA", "007"]
-    assert back.y_score.tolist() == original["y_score"].tolist()
-    assert back.table["target"].tolist() == original["target"].tolist()
-    assert back.table["prediction"].isna().all()
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda t: t.drop(columns=["y_score", "fold"]), "the columns fold, y_score are missing"),
-        (lambda t: t.rename(columns={"patient_id": "patient"}), "the columns patient_id are missing"),
-        (lambda t: t.assign(y_score=[*t["y_score"][:-2], np.nan, np.inf]), "number for 2 cases: c22, c23"),
-        (lambda t: t.assign(y_score="high"), "not a finite number for 24 cases: c0, c1, c2, c3, c4, ..."),
-        (lambda t: t.assign(y_true=2), "y_true is neither 0 nor 1 for 24 cases"),
-        (lambda t: t.assign(fold=0.5), "fold is not a whole number"),
-        (lambda t: t.assign(split=" "), "24 rows have no split"),
-        (lambda t: pd.concat([t, t[:1]]), "given twice in one split and fold: 1 case: c0"),
-        (lambda t: t[:0], "no predictions"),
-    ],
-)
-def test_bad_predictions_are_refused_with_the_cases(tmp_path, change, said):
-    path = tmp_path / "p.csv"
-    change(table()).to_csv(path, index=False)
-    with pytest.raises(DataError) as caught:
-        read_predictions(path)
-    assert said in caught.value.message
-    assert str(path) in caught.value.where
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01", b'a,b\n"1,2\n3', None])
-def test_files_that_are_no_csv_are_refused(tmp_path, content):
-    path = tmp_path / "p.csv"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataError):
-        read_predictions(path)
-
-
-def test_a_table_says_itself_that_its_score_is_no_probability(tmp_path):
-    path = tmp_path / "predictions.csv"
-    Predictions(table()).write(path)
-    assert (read_predictions(path).threshold, read_predictions(path).probability) == (0.5, True)
-    Predictions(table().assign(score_is="no probability", threshold=-2.5)).write(path)
-    found = read_predictions(path)
-    assert (found.threshold, found.probability) == (-2.5, False)
-    given = read_predictions(path, threshold=1.0, probability=True)
-    assert (given.threshold, given.probability) == (1.0, True)
-    Predictions(table().assign(score_is="no probability", threshold=np.arange(24))).write(path)
-    with pytest.raises(DataError, match="several thresholds"):
-        read_predictions(path)
+        write_metrics(evaluation_of(float("nan")), tmp_path / "m.json")
