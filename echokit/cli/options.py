@@ -5,5 +5,9 @@ from __future__ import annotations
 import click
 
 overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, as a.b=c; may be repeated."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value of the recipe, such as train.epochs=3; may be repeated.",
 )
