@@ -51,7 +51,7 @@ def load_command(name: str, built_in: Iterable[str]) -> click.Command:
         raise EchokitError(
             f"the command {name!r} of the plugin {command.plugin!r} cannot be imported: {in_words(error)}",
             where=command.target,
-            code="plugin.import_failed",
+            code="command.import_failed",
         ) from error
     if not isinstance(loaded, click.Command):
         raise EchokitError(
