@@ -51,7 +51,7 @@ def command(
     from echokit.bench.execute import cells_of, execute
     from echokit.bench.suite import read_suite, shipped_suites
     from echokit.bench.table import make_table
-    from echokit.bench.write import write_table
+    from echokit.bench.write import write_bench_table
     from echokit.cli.console import Screen
     from echokit.progress import shown_by
 
@@ -65,7 +65,7 @@ def command(
             results = execute(cells, jobs=jobs, again=again)
         table = make_table(suite, cells, results)
         for folder in filter(None, (out / scale, to)):
-            files = write_table(table, folder)
+            files = write_bench_table(table, folder)
         click.echo(files[0].read_text(encoding="utf-8") if len(suites_to_run) == 1 else f"{suite.name}: {files[0]}")
         failed += sum(result.status != "done" for result in results.values())
     if failed:

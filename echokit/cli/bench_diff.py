@@ -20,10 +20,10 @@ def command(old: Path, new: Path, everything: bool) -> None:
     \b
     Example: echokit bench-diff benchmarks/results/stage1-small.json runs/bench/small/stage1-small.json
     """
-    from echokit.bench.difference import differences, read_table
+    from echokit.bench.difference import compare_tables, read_table
 
     first, second = read_table(old), read_table(new)
-    compared = list(differences(first, second))
+    compared = list(compare_tables(first, second))
     moved = [difference for difference in compared if difference.verdict != "within"]
     for difference in compared if everything else moved:
         before = "none" if difference.old is None else f"{difference.old:.4g}"
