@@ -83,10 +83,10 @@ def new(kind: str, name: str, into: Path) -> None:
     from echokit.registry import with_article
     from echokit.scaffold import write_package
 
-    package = write_package(kind, name, into)
-    click.echo(f"{package.folder}: {with_article(kind)} named {name!r}; next:")
-    for line in package.next_steps:
-        click.echo(f"    {line}")
+    folder = write_package(kind, name, into)
+    click.echo(f"{folder}: {with_article(kind)} named {name!r}; next:")
+    for command_line in (f"pip install -e {folder}", f"echokit plugin check {name}", f"echokit show {name}"):
+        click.echo(f"    {command_line}")
 
 
 @command.command("check")
