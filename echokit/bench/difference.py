@@ -85,12 +85,9 @@ def _compare(
 ) -> tuple[float | None, float | None, str, str]:
     """Return the old number, the new number, the verdict and its reason."""
     if old is None or new is None:
-        return (
-            old and old["number"],
-            new and new["number"],
-            "only in new" if old is None else "only in old",
-            "",
-        )
+        before = None if old is None else old["number"]
+        after = None if new is None else new["number"]
+        return before, after, "only in new" if old is None else "only in old", ""
     before, after = old["number"], new["number"]
     if old.get("low") is not None and new.get("low") is not None:
         moved = not old["low"] <= after <= old["high"]

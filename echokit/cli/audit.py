@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from echokit.cli import options
+
 
 @click.command("audit", short_help="Check whether the numbers of a published K-fold table are possible.")
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--n", "patients", type=int, help="Number of patients, if the table has no column n.")
 @click.option("--events", type=int, help="Number of positive patients, if the table has no column events.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def command(table: Path, patients: int | None, events: int | None, as_json: bool) -> None:
     """Check whether the accuracies in TABLE are arithmetically possible.
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from echokit.cli import options
+
 
 @click.command("compare", short_help="Compare finished runs on the same patients.")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
 @click.option("--to", type=click.Path(path_type=Path), help="File for the page.  [default: OUT/compare/NAMES.html]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs.")
+@options.as_json
+@options.runs_folder
 def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) -> None:
     """Compare finished RUNs (directories or names) with the first one, and write an HTML page.
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from echokit.cli.options import overrides as with_overrides
+from echokit.cli import options
 from echokit.phantom.layouts import LAYOUTS
 
 
@@ -62,22 +62,22 @@ def phantom(
             code="phantom.fixed_ef",
         )
     cases = cases or layout_spec.cases
-    options = {} if layout_spec.own_ef else {"ef": ef or "realistic"}
+    ef_options = {} if layout_spec.own_ef else {"ef": ef or "realistic"}
     with Screen().task("Making phantom hearts", cases) as advance:
-        layout_spec.load()(directory, **{layout_spec.keyword: cases}, seed=seed, advance=advance, **options)
+        layout_spec.load()(directory, **{layout_spec.keyword: cases}, seed=seed, advance=advance, **ef_options)
     click.echo(f"{STAMP}: {cases} synthetic {layout_spec.counted} in {directory}")
 
 
 @command.command("check")
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
+@options.as_json
 @click.option(
     "--exclusions", type=click.Path(path_type=Path), metavar="FILE", help="Write a list of the cases to exclude."
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the table dataset; may be repeated."
 )
-def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple[str, ...]) -> None:
+def check(dataset: Path, as_json: bool, exclusions: Path | None, settings: tuple[str, ...]) -> None:
     """Check DATASET, a directory in a known layout or a table, and decode every video.
 
     Exit code 1: a problem was found that would corrupt training or testing.
@@ -88,7 +88,8 @@ def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple
     """
     import json
 
-    from echokit.check.account import as_json, lines, write_exclusions
+    from echokit.check.account import as_json as checkup_json
+    from echokit.check.account import lines, write_exclusions
     from echokit.check.doctor import check_dataset
     from echokit.cli.console import Screen
     from echokit.printable import printable
@@ -101,7 +102,7 @@ def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple
         tree = apply_override(tree, text)
     with shown_by(Screen()):
         checkup = check_dataset(dataset, tree.plain())
-    click.echo(json.dumps(as_json(checkup), indent=2) if in_json else printable("\n".join(lines(checkup))))
+    click.echo(json.dumps(checkup_json(checkup), indent=2) if as_json else printable("\n".join(lines(checkup))))
     if exclusions is not None:
         count = write_exclusions(checkup, exclusions)
         click.echo(f"{count} cases to exclude: {exclusions} (data: {{exclude: {exclusions}}})", err=True)
@@ -111,7 +112,7 @@ def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple
 
 @command.command("prepare")
 @click.argument("recipe")
-@with_overrides
+@options.overrides
 def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     """Decode and preprocess every video of a RECIPE into the clip cache, without training.
 

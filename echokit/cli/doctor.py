@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from echokit.cli import options
+
 
 @click.command("doctor", short_help="Check the installation and print how to fix problems.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def command(as_json: bool) -> None:
     """Check Python, torch, CUDA, number formats, codecs, DICOM decoders, plugins and disk.
 

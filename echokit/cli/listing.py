@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from echokit.cli import options
+
 
 @click.command("list", short_help="List the components that a recipe can use.")
 @click.argument("kind", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def command(kind: str | None, as_json: bool) -> None:
     """List the components that a recipe can use; with KIND (singular or plural), only those of one kind.
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from echokit.cli import options
+
 
 @click.group("plugin", short_help="List, create and check plugins.")
 def command() -> None:
@@ -18,7 +20,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def list_plugins(as_json: bool) -> None:
     """List every plugin with its package, version, components and commands, and whether it was loaded.
 
@@ -92,7 +94,7 @@ def new(kind: str, name: str, into: Path) -> None:
 @command.command("check")
 @click.argument("name")
 @click.option("-v", "--verbose", is_flag=True, help="Also show the checks that passed.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def check(name: str, verbose: bool, as_json: bool) -> None:
     """Run the conformance checks on every component of the plugin NAME. Exit code 2: a check failed.
 

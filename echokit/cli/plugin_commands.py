@@ -67,7 +67,7 @@ def plugin_problems(built_in: Iterable[str]) -> Iterator[str]:
     built_in = set(built_in)
     for command in installed().commands:
         if command.name in built_in:
-            yield f"the plugin {command.plugin} adds the command {command.name!r}, which echokit has: it is ignored"
+            yield f"the plugin {command.plugin} adds the command {command.name!r}, which echokit has: it is left out"
 
 
 def plugin_failure(error: BaseException) -> EchokitError | None:

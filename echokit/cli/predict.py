@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from echokit.cli import options
+
 if TYPE_CHECKING:
     from echokit.cli.console import Screen
     from echokit.predict import Prediction, Predictor
@@ -16,19 +18,13 @@ if TYPE_CHECKING:
 @click.command("predict", short_help="Score new videos with a finished run.")
 @click.argument("run")
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option(
     "--overlays", type=click.Path(path_type=Path), metavar="DIR", help="Folder for one annotated video per case."
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Device to compute on.",
-)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs.")
+@options.device
+@options.runs_folder
 def command(
     run: str,
     sources: tuple[str, ...],

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from echokit.cli import options
+
 
 @click.command("report", short_help="Write the HTML report of a finished run again.")
 @click.argument("run")
 @click.option("--frames", is_flag=True, help="Include frames of patients; such a page must not be shared.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs.")
+@options.runs_folder
 def command(run: str, frames: bool, out: Path) -> None:
     """Write report.html into RUN, a run directory or the name of a run.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from echokit.cli.options import overrides as with_overrides
+from echokit.cli import options
 
 if TYPE_CHECKING:
     from echokit.data import Data
@@ -16,17 +16,9 @@ if TYPE_CHECKING:
 
 @click.command("run", short_help="Train and evaluate a model from a recipe.")
 @click.argument("recipe")
-@with_overrides
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Device to compute on.",
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder for runs."
-)
+@options.overrides
+@options.device
+@options.runs_folder
 @click.option(
     "--resume",
     is_flag=False,

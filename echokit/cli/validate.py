@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from echokit.cli.options import overrides as with_overrides
+from echokit.cli import options
 
 
 @click.command("validate", short_help="Check a recipe and list every mistake.")
 @click.argument("recipe")
-@with_overrides
+@options.overrides
 def command(recipe: str, overrides: tuple[str, ...]) -> None:
     """Check a RECIPE (or the lock.yaml of a run) and list every mistake with its file and line.
 
