@@ -1,4 +1,4 @@
-"""What this machine has of what echokit uses; every lack with the command that mends it."""
+"""Checks of the environment: Python, torch, GPU, codecs, plugins and disk, with a fix for each problem."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from typing import Literal
 from echokit.workers import cores
 
 State = Literal["ok", "optional", "warning", "missing"]
-LITTLE_DISK = 10 * 2**30
-ECHONET_STORE = "64 GB with flow, 22 GB without"
-OLDEST_PYTHON = (3, 11)
+LOW_DISK = 10 * 2**30
+ECHONET_CACHE_SIZE = "64 GB with flow, 22 GB without"
+MIN_PYTHON = (3, 11)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        what: Its name.
-        state: ``ok``; ``optional``: absent and not needed; ``warning``; ``missing``: needed.
-        found: What there is, in words.
-        mend: The command or step that mends a lack; empty where nothing lacks.
+        what: Name of what was checked.
+        state: ``ok``; ``optional``: absent but not required; ``warning``; ``missing``: required.
+        found: Description of the present state.
+        mend: Command or step that fixes the problem; empty if there is none.
     """
 
     what: str
@@ -40,48 +40,47 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything; a check that fails is a finding itself."""
-    found: list[Finding] = []
+    """Run every check; a check that raises an exception is itself a finding."""
+    findings: list[Finding] = []
     for check in (_python, _packages, _torch, _cuda, _precision, _codecs, _dicom, _extras, _plugins, _disk, _memory):
         try:
-            found += check()
+            findings += check()
         except Exception as error:
-            said = " ".join(str(error).split())
-            words = f"{type(error).__name__}: {said}"
-            found.append(Finding(check.__name__.strip("_"), "missing", words, "pip install -U echokit"))
-    return found
+            description = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            findings.append(Finding(check.__name__.strip("_"), "missing", description, "pip install -U echokit"))
+    return findings
 
 
 def _python() -> Iterator[Finding]:
-    words = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info < OLDEST_PYTHON:
-        yield Finding("python", "missing", words, "install Python 3.11 or newer")
+    description = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info < MIN_PYTHON:
+        yield Finding("python", "missing", description, "install Python 3.11 or newer")
     else:
-        yield Finding("python", "ok", words)
+        yield Finding("python", "ok", description)
     yield Finding("echokit", "ok", version("echokit"))
 
 
 def _packages() -> Iterator[Finding]:
-    """What the installed package says it needs."""
+    """Compare the installed packages with the requirements of echokit."""
     from packaging.requirements import Requirement
 
-    lacking, old = [], []
+    missing, outdated = [], []
     for text in requires("echokit") or []:
-        wanted = Requirement(text)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
-            there = version(wanted.name)
+            present = version(requirement.name)
         except PackageNotFoundError:
-            lacking.append(wanted.name)
+            missing.append(requirement.name)
             continue
-        if not wanted.specifier.contains(there, prereleases=True):
-            old.append(f"{wanted.name} {there} (needs {wanted.specifier})")
-    if lacking or old:
-        command = "pip install -U " + " ".join([*lacking, *(one.split()[0] for one in old)])
-        yield Finding("packages", "missing", ", ".join([*(f"no {one}" for one in lacking), *old]), command)
+        if not requirement.specifier.contains(present, prereleases=True):
+            outdated.append(f"{requirement.name} {present} (needs {requirement.specifier})")
+    if missing or outdated:
+        command = "pip install -U " + " ".join([*missing, *(entry.split()[0] for entry in outdated)])
+        yield Finding("packages", "missing", ", ".join([*(f"no {name}" for name in missing), *outdated]), command)
     else:
-        yield Finding("packages", "ok", "all that echokit needs")
+        yield Finding("packages", "ok", "all required packages are installed")
 
 
 def _torch() -> Iterator[Finding]:
@@ -99,30 +98,30 @@ def _cuda() -> Iterator[Finding]:
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             facts = torch.cuda.get_device_properties(number)
-            words = f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB, capability {facts.major}.{facts.minor}"
-            yield Finding(f"GPU {number}", "ok", words)
+            description = f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB, capability {facts.major}.{facts.minor}"
+            yield Finding(f"GPU {number}", "ok", description)
         return
     driver = shutil.which("nvidia-smi")
     if driver and not torch.version.cuda:
-        words, mend = "there is a driver, and this torch has no CUDA", "pip install -U torch torchvision"
-        yield Finding("GPU", "warning", words, mend)
+        problem = "there is a driver, but this torch was built without CUDA"
+        yield Finding("GPU", "warning", problem, "pip install -U torch torchvision")
     elif driver:
-        yield Finding("GPU", "warning", "there is a driver, and torch can not use it", "nvidia-smi says what is wrong")
+        yield Finding("GPU", "warning", "there is a driver, but torch cannot use it", "run nvidia-smi to see why")
     else:
-        yield Finding("GPU", "optional", "none: training runs on the CPU", "a narrower model or smaller pictures help")
+        yield Finding("GPU", "optional", "none: training runs on the CPU", "use a narrower model or smaller images")
 
 
 def _precision() -> Iterator[Finding]:
     from echokit.training.device import choose_device, choose_precision
 
     device = choose_device("auto")
-    chosen = choose_precision(device, "auto")
-    kind = str(chosen.dtype).removeprefix("torch.")
-    yield Finding("number format", "ok", f"{kind} on {device.type} ({chosen.why})")
+    precision = choose_precision(device, "auto")
+    kind = str(precision.dtype).removeprefix("torch.")
+    yield Finding("number format", "ok", f"{kind} on {device.type} ({precision.why})")
 
 
 def _codecs() -> Iterator[Finding]:
-    """Write a clip with each codec that matters, and read it back."""
+    """Write and read an MJPEG clip, and look for the decoders of the other formats."""
     import av
 
     from echokit.phantom.cases import sample_case
@@ -155,7 +154,7 @@ def _dicom() -> Iterator[Finding]:
         RLELossless,
     )
 
-    mends = {
+    decoders = {
         ExplicitVRLittleEndian: ("uncompressed", "pydicom"),
         JPEGBaseline8Bit: ("JPEG", "python-gdcm"),
         JPEGLosslessSV1: ("JPEG lossless", "python-gdcm"),
@@ -163,7 +162,7 @@ def _dicom() -> Iterator[Finding]:
         JPEG2000Lossless: ("JPEG 2000", "pylibjpeg-openjpeg"),
         RLELossless: ("RLE", "pylibjpeg-rle"),
     }
-    for syntax, (name, package) in mends.items():
+    for syntax, (name, package) in decoders.items():
         decoder = get_decoder(syntax)
         if not decoder.is_available:
             yield Finding(f"DICOM {name}", "missing", "no decoder", f"pip install {package}")
@@ -190,8 +189,7 @@ def _extras() -> Iterator[Finding]:
 def _plugins() -> Iterator[Finding]:
     from echokit.plugins import installed
 
-    everything = installed()
-    for plugin in everything.plugins:
+    for plugin in installed().plugins:
         if plugin.problem:
             yield Finding(f"plugin {plugin.name}", "warning", plugin.problem, f"echokit plugin check {plugin.name}")
         else:
@@ -201,17 +199,17 @@ def _plugins() -> Iterator[Finding]:
 def _disk() -> Iterator[Finding]:
     from echokit.workspace import workspace
 
-    place = workspace()
-    there = next(path for path in (place, *place.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    words = f"{free / 2**30:.0f} GiB free for the store at {place}"
-    if not os.access(there, os.W_OK):
-        yield Finding("disk", "missing", f"{there} can not be written", "set ECHOKIT_CACHE to a folder that can")
-    elif free < LITTLE_DISK:
-        mend = f"EchoNet-Dynamic needs {ECHONET_STORE}: set ECHOKIT_CACHE to a folder of a larger disk"
-        yield Finding("disk", "warning", words, mend)
+    cache = workspace()
+    existing = next(path for path in (cache, *cache.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    description = f"{free / 2**30:.0f} GiB free for the cache at {cache}"
+    if not os.access(existing, os.W_OK):
+        yield Finding("disk", "missing", f"{existing} is not writable", "set ECHOKIT_CACHE to a writable folder")
+    elif free < LOW_DISK:
+        fix = f"EchoNet-Dynamic needs {ECHONET_CACHE_SIZE}: set ECHOKIT_CACHE to a folder on a larger disk"
+        yield Finding("disk", "warning", description, fix)
     else:
-        yield Finding("disk", "ok", words)
+        yield Finding("disk", "ok", description)
 
 
 def _memory() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""``echokit doctor``: what is here is found, what lacks comes with what mends it, and no check can end it."""
+"""``echokit doctor``: every problem has a fix, and a failing check is reported."""
 
 import importlib.util
 import json
@@ -12,9 +12,9 @@ from echokit import doctor
 from echokit.cli import exit_code
 
 
-def test_this_machine_has_what_echokit_needs(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_test_environment_is_complete(capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["doctor", "--json"]) == 0
-    found = {one["what"]: one for one in json.loads(capfd.readouterr().out)}
+    findings = {finding["what"]: finding for finding in json.loads(capfd.readouterr().out)}
     for what in (
         "python",
         "packages",
@@ -25,31 +25,33 @@ def test_this_machine_has_what_echokit_needs(capfd: pytest.CaptureFixture[str]) 
         "disk",
         "plugin echokit",
     ):
-        assert found[what]["state"] == "ok", found[what]
-    assert sum(what.startswith("DICOM ") for what in found) == 6
-    assert all(one["mend"] for one in found.values() if one["state"] in ("optional", "missing"))
+        assert findings[what]["state"] == "ok", findings[what]
+    assert sum(what.startswith("DICOM ") for what in findings) == 6
+    assert all(finding["mend"] for finding in findings.values() if finding["state"] in ("optional", "missing"))
 
 
-def test_a_lack_comes_with_its_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    real = importlib.util.find_spec
+def test_missing_packages_come_with_the_command_to_install_them(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    find_spec = importlib.util.find_spec
 
     def without(name: str, package: str | None = None) -> ModuleSpec | None:
-        return None if name == "nibabel" else real(name, package)
+        return None if name == "nibabel" else find_spec(name, package)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
     monkeypatch.setattr(doctor, "requires", lambda _: ["numpy>=999", "no-such-package", "skipped; extra == 'x'"])
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2**30})())
     assert exit_code(["doctor"]) == 1
-    said = capfd.readouterr().out
-    assert "pip install 'echokit[camus]'" in said
-    assert "pip install -U no-such-package numpy" in said
-    assert "set ECHOKIT_CACHE" in said
+    output = capfd.readouterr().out
+    assert "pip install 'echokit[camus]'" in output
+    assert "pip install -U no-such-package numpy" in output
+    assert "ECHOKIT_CACHE" in output
 
 
-def test_a_check_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_raises_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise RuntimeError("the driver\nis upset")
 
     monkeypatch.setattr(doctor, "_cuda", broken)
-    [found] = [one for one in doctor.examine() if one.state == "missing"]
-    assert found.found == "RuntimeError: the driver is upset"
+    [finding] = [finding for finding in doctor.examine() if finding.state == "missing"]
+    assert finding.found == "RuntimeError: the driver is upset"

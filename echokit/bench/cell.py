@@ -1,7 +1,7 @@
-"""Cell: one row of a suite with one seed, run in a process of its own, found again when nothing has changed.
+"""Cell: one row of a suite with one seed, run in its own process and reused while nothing has changed.
 
-``python -m echokit.bench.cell SPEC.json`` is that process. What it leaves is ``cell.json`` beside the run; the file
-is written last and whole, so that a cell that was killed is run again, from its run's last checkpoint.
+``python -m echokit.bench.cell SPEC.json`` is that process. It writes ``cell.json`` last and atomically, so that a cell
+that was killed is run again, from the last checkpoint of its run.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError
-from echokit.files import write_text
 from echokit.fingerprint import digest, package_hash
+from echokit.lock import environment, make_lock
 from echokit.progress import Advance, shown_by
 from echokit.run_directory import Run
 
@@ -31,17 +31,17 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Spec:
-    """What a cell is to do; plain data, so that it can be handed to another process.
+class CellSpec:
+    """The work of a cell, as plain data that can be passed to another process.
 
     Attributes:
-        suite, row: Whose cell it is.
+        suite, row: Names of its suite and row.
         seed: Seed of the run.
-        folder: Where the cell keeps everything.
-        recipe: A path or name of a recipe, or None for a measure.
-        overrides: ``a.b=value`` each, laid over the recipe.
+        folder: Folder of all its files.
+        recipe: Path or name of a recipe, or None for a measure.
+        overrides: Overrides of the recipe, ``a.b=value`` each.
         measure: Name of a measure, or None for a recipe.
-        options: Given to the measure.
+        options: Options of the measure.
     """
 
     suite: str
@@ -55,19 +55,19 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of a cell.
+class CellResult:
+    """The result of a cell.
 
     Attributes:
-        key: Hash of all that decides it; another key means that it must be run again.
+        key: Hash of everything the result depends on; if it changes, the cell is run again.
         status: ``done`` or ``failed``.
-        problem: Why it failed, in the words of the error.
-        run: The run's directory, relative to the cell's folder.
-        recipe_hash: Of the run's lock.
+        problem: The error message, if it failed.
+        run: Directory of the run, relative to the folder of the cell.
+        recipe_hash: Recipe hash of the run's lock.
         stamp: PHANTOM DATA, or None.
-        facts: Numbers about the run: parameters, multiply-adds, seconds and the like.
-        measured: What a measure gave.
-        machine: What it was computed on.
+        facts: Numbers about the run: parameters, multiply-adds, seconds and others.
+        measured: Result of the measure.
+        machine: Processor and library versions.
     """
 
     key: str
@@ -81,36 +81,38 @@ class Result:
     machine: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_result(folder: Path) -> Result | None:
-    """What a cell left, or None where it did not get to its end."""
+def read_result(folder: Path) -> CellResult | None:
+    """Read the result of a cell; None if it has not finished."""
     try:
-        return Result(**json.loads((folder / RESULT).read_text(encoding="utf-8")))
+        return CellResult(**json.loads((folder / RESULT).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def run_of(folder: Path, result: Result) -> Run:
-    """The run of a cell that is done."""
+def run_of(folder: Path, result: CellResult) -> Run:
+    """Return the run of a finished cell."""
     assert result.run is not None
     return Run(folder / result.run)
 
 
-def compute(spec: Spec) -> Result:
-    """Run a cell, or find it done, and leave its result."""
+def compute(spec: CellSpec) -> CellResult:
+    """Run a cell, unless an earlier result is still valid, and write its result."""
     folder = Path(spec.folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        result = _measured(spec, folder) if spec.measure else _trained(spec, folder)
+        result = _run_measure(spec, folder) if spec.measure else _run_recipe(spec, folder)
     except EchokitError as error:
-        result = Result(key="", status="failed", problem=str(error))
-    except Exception as error:  # a defect costs its cell, not the table; the log has the traceback
+        result = CellResult(key="", status="failed", problem=str(error))
+    except Exception as error:  # fails the cell, not the table; the traceback is in its log
         traceback.print_exc()
-        result = Result(key="", status="failed", problem=f"a defect: {type(error).__name__}: {error}")
-    _write(folder / RESULT, asdict(result))
+        result = CellResult(key="", status="failed", problem=f"a defect: {type(error).__name__}: {error}")
+    from echokit.training.checkpoint import write_text  # not before: it imports torch
+
+    write_text(folder / RESULT, json.dumps(asdict(result), indent=1, allow_nan=False) + "\n")
     return result
 
 
-def _trained(spec: Spec, folder: Path) -> Result:
+def _run_recipe(spec: CellSpec, folder: Path) -> CellResult:
     from echokit.training.allocator import tune_allocator
 
     tune_allocator()
@@ -130,42 +132,38 @@ def _trained(spec: Spec, folder: Path) -> Result:
     started = time.perf_counter()
     run = run_request(RunRequest(cohort.recipe, folder, resume=_unfinished(folder, recipe.name)))
     seconds = time.perf_counter() - started
-    from echokit.bench.facts import facts_of
+    from echokit.bench.facts import model_facts
     from echokit.bench.regions import region_facts
 
-    facts = {**facts_of(run), **region_facts(cohort), "seconds": seconds, "peak_memory": _peak_memory()}
+    facts = {**model_facts(run), **region_facts(cohort), "seconds": seconds, "peak_memory": _peak_memory()}
     lock = run.lock
-    return Result(
+    return CellResult(
         key=key,
         status="done",
         run=str(run.path.relative_to(folder)),
         recipe_hash=lock.recipe_hash,
         stamp=lock.stamp,
         facts=facts,
-        machine=_machine(),
+        machine=environment(),
     )
 
 
-def _measured(spec: Spec, folder: Path) -> Result:
+def _run_measure(spec: CellSpec, folder: Path) -> CellResult:
     from echokit.bench.measures import measure_named
 
     assert spec.measure is not None
     measure = measure_named(spec.measure)
-    machine = _machine()
-    code = package_hash(measure.module.rpartition(".")[0])
-    what = [FORMAT, spec.measure, dict(spec.options), code, machine, spec.seed]
-    key = digest(what)
+    machine, code = environment(), package_hash(measure.module.rpartition(".")[0])
+    key = digest([FORMAT, spec.measure, dict(spec.options), code, machine, spec.seed])
     before = read_result(folder)
     if before and before.key == key and before.status == "done":
         return before
     measured = measure.run(spec.options, spec.seed)
-    return Result(key=key, status="done", stamp=measured.get("stamp"), measured=measured, machine=machine)
+    return CellResult(key=key, status="done", stamp=measured.get("stamp"), measured=measured, machine=machine)
 
 
 def _recipe_key(labelled: LabelledCohort) -> str:
-    """Hash of what decides a run, without decoding a video: the lock's recipe hash needs them all."""
-    from echokit.lock import make_lock
-
+    """Hash what a run depends on without decoding a video, which the recipe hash of its lock would need."""
     cohort = labelled.cohort
     fingerprint = digest([cohort.fingerprint, len(cohort), [float(v) for v in labelled.targets.value]])
     facts = {"fingerprint": fingerprint, "phantom": cohort.phantom}
@@ -173,7 +171,7 @@ def _recipe_key(labelled: LabelledCohort) -> str:
 
 
 def _unfinished(folder: Path, name: str) -> Run | None:
-    """The newest run of this cell that was stopped, so that it goes on where it was."""
+    """Find the latest run of this cell if it was interrupted, to resume it."""
     latest = folder / name / "latest"
     if not (latest / "lock.yaml").is_file():
         return None
@@ -181,23 +179,13 @@ def _unfinished(folder: Path, name: str) -> Run | None:
     return None if run.complete else run
 
 
-def _machine() -> dict[str, Any]:
-    from echokit.lock import environment
-
-    return environment()
-
-
 def _peak_memory() -> int:
-    """Most memory that this process or a child has held, in bytes."""
+    """Return the peak memory of this process or a child, in bytes."""
     return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-class _Lines:
-    """Progress as plain lines, into the cell's log."""
+class _LogLines:
+    """Progress as plain lines in the log of the cell."""
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -209,10 +197,10 @@ class _Lines:
 
 
 def main() -> None:
-    """Run the cell of the spec that is named on the command line: exit code 0 done, 1 failed, 129 to 143 stopped."""
-    spec = Spec(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    """Run the cell of the spec file in the arguments; exit code 0: done, 1: failed, 129 to 143: stopped."""
+    spec = CellSpec(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
-        with shown_by(_Lines()):
+        with shown_by(_LogLines()):
             result = compute(spec)
     except KeyboardInterrupt as stop:
         sys.exit(int(getattr(stop, "exit_code", 130)))

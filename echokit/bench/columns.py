@@ -1,4 +1,4 @@
-"""The columns that a suite may name: from the runs of a row, one a seed, to a number with what belongs to it."""
+"""The columns of a suite: from the runs of a row, one per seed, to a value with its interval."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from echokit.evaluate.evaluation import Metric
 
 @dataclass(frozen=True)
 class Value:
-    """One field of a table.
+    """One value of a table.
 
     Attributes:
-        number: The mean over the seeds, or None where it is undefined.
-        low, high: The interval of that mean over patients, where there is one.
+        number: Mean over the seeds, or None if it is undefined.
+        low, high: Interval of that mean over patients, or None.
         seed_sd: Sample SD over the seeds; None with fewer than two.
-        fold_sd: Sample SD over folds, as the study prints it.
-        n, events, baseline: Of the metric, where the column is one.
-        text: Shown in place of the number.
+        fold_sd: Sample SD over folds, as the reference study reports it.
+        n, events, baseline: Patients, positives and baseline of a metric.
+        text: Shown instead of an undefined number.
     """
 
     number: float | None = None
@@ -37,15 +37,15 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Cells:
-    """The finished cells of one row.
+class RowResults:
+    """The results of the finished cells of one row.
 
     Attributes:
-        metrics: One list a seed.
-        facts: One mapping a seed.
+        metrics: Metrics of each seed.
+        facts: Facts of each seed.
         intervals: Interval over patients of the mean over seeds, by (split, metric).
-        published: The published numbers of the row by our column, each with its SD over folds or None.
-        comparable: Whether the data are those of the published table.
+        published: Published values of the row by column, each with its SD over folds or None.
+        comparable: Whether the runs used the dataset of the published table.
     """
 
     metrics: Sequence[Sequence[Metric]]
@@ -57,11 +57,11 @@ class Cells:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its head, how it is filled, and how a number is written."""
+    """A column: its head, how to compute its value, and how to format a number."""
 
     spec: str
     head: str
-    fill: Callable[[Cells], Value]
+    value_of: Callable[[RowResults], Value]
     write: Callable[[float], str] = "{:.3f}".format
 
 
@@ -86,10 +86,10 @@ TITLES = {
 
 
 def column_named(spec: str) -> Column:
-    """The column that a suite means.
+    """Parse the name of a column.
 
-    ``test.auroc``; ``folds.test.auroc``: mean and SD over folds; ``gap.auroc``: mean over folds of the training part
-    less that of the test part; ``latency`` and other facts; ``published.COLUMN`` and ``difference.COLUMN``.
+    ``test.auroc``; ``folds.test.auroc``: mean and SD over folds; ``gap.auroc``: mean over folds on the training sets
+    minus that on the test sets; ``latency`` and other facts; ``published.COLUMN`` and ``difference.COLUMN``.
 
     Raises:
         EchokitError: There is no such column.
@@ -103,7 +103,7 @@ def column_named(spec: str) -> Column:
     if first == "folds" and rest.partition(".")[0] in SPLITS:
         return Column(spec, _title(spec), lambda cells: _over_folds(cells, *rest.split(".", 1)))
     if first == "gap" and rest:
-        return Column(spec, f"{TITLES.get(rest, rest)}, training less test", lambda cells: _gap(cells, rest))
+        return Column(spec, f"{TITLES.get(rest, rest)}, training minus test", lambda cells: _gap(cells, rest))
     if first == "published" and rest:
         write = "{:.3f}".format if rest.startswith("folds.") else "{:.2f}".format
         return Column(spec, f"published: {_title(rest)}", lambda cells: _published(cells, rest), write)
@@ -116,6 +116,7 @@ def column_named(spec: str) -> Column:
         hint=did_you_mean(spec, FACTS)
         or "write SPLIT.METRIC (test.auroc), folds.SPLIT.METRIC, gap.METRIC, published.COLUMN, difference.COLUMN, or "
         + ", ".join(FACTS),
+        code="column.unknown",
     )
 
 
@@ -126,52 +127,52 @@ def _title(spec: str) -> str:
     return f"{split} {TITLES.get(metric, metric.replace('_', ' '))}"
 
 
-def _fact(cells: Cells, name: str) -> Value:
+def _fact(cells: RowResults, name: str) -> Value:
     numbers = [float(facts[name]) for facts in cells.facts if facts.get(name) is not None]
     return _mean(numbers) if numbers else Value(text="not measured")
 
 
-def _metric(cells: Cells, split: str, name: str) -> Value:
-    chosen = [one for metrics in cells.metrics if (one := headline(metrics, split, name)) is not None]
-    if not chosen:
+def _metric(cells: RowResults, split: str, name: str) -> Value:
+    per_seed = [metric for metrics in cells.metrics if (metric := _overall(metrics, split, name)) is not None]
+    if not per_seed:
         return Value(text="none")
-    numbers = [metric.value for metric in chosen if metric.value is not None]
+    numbers = [metric.value for metric in per_seed if metric.value is not None]
     if not numbers:
-        return Value(text="undefined", n=chosen[0].n, events=chosen[0].events)
+        return Value(text="undefined", n=per_seed[0].n, events=per_seed[0].events)
     value = _mean(numbers)
     low, high = cells.intervals.get((split, name), (None, None))
-    if low is None and len(chosen) == 1:
-        low, high = chosen[0].low, chosen[0].high
-    first = chosen[0]
+    if low is None and len(per_seed) == 1:
+        low, high = per_seed[0].low, per_seed[0].high
+    first = per_seed[0]
     return replace(value, low=low, high=high, n=first.n, events=first.events, baseline=first.baseline)
 
 
-def headline(metrics: Sequence[Metric], split: str, name: str) -> Metric | None:
-    """The metric of a split without folds or subgroups, else the only one there is."""
-    found = [m for m in metrics if m.metric == name and m.split == split and m.subgroup is None]
-    whole = [m for m in found if m.fold is None]
-    return whole[0] if whole else found[0] if len(found) == 1 else None
+def _overall(metrics: Sequence[Metric], split: str, name: str) -> Metric | None:
+    """Return the metric of a split over all folds, else the only one; None if there are several."""
+    matches = [m for m in metrics if m.metric == name and m.split == split and m.subgroup is None]
+    over_folds = [m for m in matches if m.fold is None]
+    return over_folds[0] if over_folds else matches[0] if len(matches) == 1 else None
 
 
-def _over_folds(cells: Cells, split: str, name: str) -> Value:
-    """Mean over the seeds of the folds' mean and of their sample SD: the study's way."""
+def _over_folds(cells: RowResults, split: str, name: str) -> Value:
+    """Average the mean and the sample SD over folds over the seeds, as the reference study reports them."""
     means, sds = (_metric(cells, split, f"{name}_fold_{what}") for what in ("mean", "sd"))
     if means.number is None:
         return means
     return Value(means.number, seed_sd=means.seed_sd, fold_sd=sds.number, n=means.n, events=means.events)
 
 
-def _gap(cells: Cells, name: str) -> Value:
+def _gap(cells: RowResults, name: str) -> Value:
     train, test = (_over_folds(cells, split, name).number for split in ("train", "test"))
     return Value(text="undefined") if train is None or test is None else Value(train - test)
 
 
-def _published(cells: Cells, spec: str) -> Value:
+def _published(cells: RowResults, spec: str) -> Value:
     number, sd = cells.published.get(spec, (None, None))
     return Value(number, fold_sd=sd)
 
 
-def _difference(cells: Cells, spec: str) -> Value:
+def _difference(cells: RowResults, spec: str) -> Value:
     if not cells.comparable:
         return Value(text="other data")
     split, _, name = spec.partition(".")

@@ -1,4 +1,4 @@
-"""What moved between two tables of one suite, beyond its interval."""
+"""Compare two tables of one suite: which numbers moved beyond their interval."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from echokit.errors import EchokitError
 from echokit.files import require_regular
 
 TOLERANCE = 0.10
-"""A number without an interval (seconds, bytes) moved when it changed by more than this share."""
+"""Relative change from which a number without an interval (seconds, bytes) has moved."""
 
 
 @dataclass(frozen=True)
-class Moved:
+class Difference:
     """One number in two tables.
 
     Attributes:
-        row, column: Where it stands.
-        old, new: The numbers; None where it is in one table only.
+        row, column: Its row and column.
+        old, new: The numbers; None if a table lacks it.
         verdict: ``moved``, ``within``, ``only in old``, ``only in new``.
-        why: What the verdict rests on.
+        why: Reason for the verdict.
     """
 
     row: str
@@ -35,67 +35,76 @@ class Moved:
 
 
 def read_table(path: Path) -> Mapping[str, Any]:
-    """Read a table's JSON; a folder stands for the only JSON in it.
+    """Read the JSON file of a table; a folder stands for the only JSON file in it.
 
     Raises:
-        EchokitError: It is not a table of the suite's JSON form.
+        EchokitError: The file is not a table, or the folder does not contain exactly one.
     """
     if path.is_dir():
-        inside = sorted(path.glob("*.json"))
-        if len(inside) != 1:
-            raise EchokitError(f"holds {len(inside)} tables", hint="name one of them", where=str(path))
-        path = inside[0]
+        tables = sorted(path.glob("*.json"))
+        if len(tables) != 1:
+            raise EchokitError(
+                f"contains {len(tables)} tables", hint="name one of them", where=str(path), code="bench.not_one_table"
+            )
+        path = tables[0]
     try:
         require_regular(path)
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not {"suite", "rows", "machine"} <= set(content):
             raise ValueError
     except (OSError, ValueError):
-        raise EchokitError("is not a table", hint="give the .json that echokit bench wrote", where=str(path)) from None
+        raise EchokitError(
+            "is not a table",
+            hint="give the .json file that echokit bench wrote",
+            where=str(path),
+            code="bench.not_a_table",
+        ) from None
     return content
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Moved]:
-    """Compare number by number. Two intervals that do not overlap, or a number outside the other's interval, moved.
+def compare_tables(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
+    """Compare two tables number by number.
 
     Raises:
         EchokitError: The tables are of different suites, scales or kinds of data.
     """
-    for what in ("suite", "scale", "data"):
-        if old.get(what) != new.get(what):
+    for key in ("suite", "scale", "data"):
+        if old.get(key) != new.get(key):
             raise EchokitError(
-                f"the tables can not be compared: {what} is {old.get(what)!r} in one, {new.get(what)!r} in the other"
+                f"the tables cannot be compared: {key} is {old.get(key)!r} in one, {new.get(key)!r} in the other",
+                hint="compare two tables of the same suite, scale and data",
+                code="bench.different_tables",
             )
     before, after = _numbers(old), _numbers(new)
-    for place in [*before, *(place for place in after if place not in before)]:
-        yield _moved(place, before.get(place), after.get(place))
+    for row, column in dict.fromkeys([*before, *after]):
+        yield Difference(row, column, *_compare(before.get((row, column)), after.get((row, column))))
 
 
-def _moved(place: tuple[str, str], old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Moved:
-    row, column = place
+def _compare(
+    old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
+) -> tuple[float | None, float | None, str, str]:
+    """Return the old number, the new number, the verdict and its reason."""
     if old is None or new is None:
-        one = old or new or {}
-        only = "only in old" if new is None else "only in new"
-        return Moved(
-            row, column, one["number"] if new is None else None, one["number"] if old is None else None, only, ""
-        )
-    was, now = old["number"], new["number"]
-    if None not in (old.get("low"), new.get("low")):
-        apart = now < old["low"] or now > old["high"]
-        ends = f"the old interval is {old['low']:.3f} to {old['high']:.3f}"
-        return Moved(row, column, was, now, "moved" if apart else "within", ends)
-    change = abs(now - was) / abs(was) if was else float(now != was)
-    return Moved(
-        row, column, was, now, "moved" if change > TOLERANCE else "within", f"changed by {change:.0%}; no interval"
-    )
+        before = None if old is None else old["number"]
+        after = None if new is None else new["number"]
+        return before, after, "only in new" if old is None else "only in old", ""
+    before, after = old["number"], new["number"]
+    if old.get("low") is not None and new.get("low") is not None:
+        moved = not old["low"] <= after <= old["high"]
+        reason = f"the old interval is {old['low']:.3f} to {old['high']:.3f}"
+    else:
+        change = abs(after - before) / abs(before) if before else float(after != before)
+        moved = change > TOLERANCE
+        reason = f"changed by {change:.0%}; no interval"
+    return before, after, "moved" if moved else "within", reason
 
 
 def _numbers(table: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    found = {}
+    numbers = {}
     for row in table["rows"]:
         for column, value in row["values"].items():
             if value["number"] is not None:
-                found[(row["name"], column)] = value
+                numbers[(row["name"], column)] = value
         for name, number in ((row["measured"] or {}).get("numbers") or {}).items():
-            found[(row["name"], name)] = {"number": number}
-    return found
+            numbers[(row["name"], name)] = {"number": number}
+    return numbers

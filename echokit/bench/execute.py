@@ -1,4 +1,4 @@
-"""Execute: the cells of a suite, each in a process of its own, those that others start from first."""
+"""Run the cells of a suite, each in its own process, in the order of their dependencies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from echokit.bench.cell import RESULT, Result, Spec, read_result, run_of
+from echokit.bench.cell import RESULT, CellResult, CellSpec, read_result, run_of
 from echokit.bench.suite import Row, Suite, flat_overrides, read_suite
 from echokit.errors import EchokitError
 from echokit.progress import display
@@ -26,14 +26,14 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a suite and what it waits for.
+    """A cell of a suite and the cell that it depends on.
 
     Attributes:
-        suite: Whose scale decides how much work it is.
+        suite: Its suite, at one scale.
         row: Its row.
         seed: Its seed.
-        folder: Where it keeps everything.
-        needs: The cell whose weights it starts from.
+        folder: Folder of all its files.
+        needs: The cell that provides its initial weights.
     """
 
     suite: Suite
@@ -44,90 +44,92 @@ class Cell:
 
     @property
     def key(self) -> Key:
-        """What names it."""
+        """Suite, row and seed."""
         return self.suite.name, self.row.name, self.seed
 
 
 def cells_of(suite: Suite, out: Path, rows: Sequence[str] = (), seeds: Sequence[int] = ()) -> dict[Key, Cell]:
-    """The cells of a suite, and those of other suites that they start from, in an order that can be run.
+    """List the cells of a suite and those of other suites that they depend on, dependencies first.
 
     Args:
-        suite: At its scale.
-        out: Where all cells of all suites are kept.
+        suite: A suite at one scale.
+        out: Folder of the cells of all suites.
         rows: Only these rows; all of the scale by default.
         seeds: Only these seeds; all of the scale by default.
 
     Raises:
-        EchokitError: A row is not there, or rows wait for each other.
+        EchokitError: A row does not exist, or depends on itself.
     """
-    found: dict[Key, Cell] = {}
+    cells: dict[Key, Cell] = {}
     for row in [suite.row(name) for name in rows] or suite.rows:
         for seed in seeds or suite.work.seeds:
-            _add(found, suite, row, seed, out, ())
-    return found
+            _add(cells, suite, row, seed, out, ())
+    return cells
 
 
-def _add(found: dict[Key, Cell], suite: Suite, row: Row, seed: int, out: Path, waiting: tuple[Key, ...]) -> Key:
+def _add(cells: dict[Key, Cell], suite: Suite, row: Row, seed: int, out: Path, dependents: tuple[Key, ...]) -> Key:
     key = (suite.name, row.name, seed)
-    if key in waiting:
-        raise EchokitError(f"the row {row.name!r} waits for itself", where=str(suite.path))
+    if key in dependents:
+        raise EchokitError(
+            f"the row {row.name!r} depends on its own weights", where=str(suite.path), code="suite.circular_row"
+        )
     needs = None
     if row.weights_from:
         other, _, name = row.weights_from.rpartition("/")
         source = read_suite(other, suite.scale) if other else suite
-        first = source.work.seeds
-        needs = _add(found, source, source.row(name), seed if seed in first else first[0], out, (*waiting, key))
+        seeds = source.work.seeds
+        needs = _add(cells, source, source.row(name), seed if seed in seeds else seeds[0], out, (*dependents, key))
     folder = out / suite.scale / suite.name / row.name / f"seed-{seed}"
-    found.setdefault(key, Cell(suite, row, seed, folder, needs))
+    cells.setdefault(key, Cell(suite, row, seed, folder, needs))
     return key
 
 
-def execute(cells: Mapping[Key, Cell], *, jobs: int = 1, again: bool = False) -> dict[Key, Result]:
-    """Run the cells that are not done yet; one that fails costs itself and what waits for it.
+def execute(cells: Mapping[Key, Cell], *, jobs: int = 1, again: bool = False) -> dict[Key, CellResult]:
+    """Run the unfinished cells; if one fails, only the cells that depend on it fail too.
 
     Args:
         cells: From `cells_of`.
-        jobs: Cells at a time; the cores are shared among them.
-        again: Run cells that are done again.
+        jobs: Number of parallel cells, which share the cores.
+        again: Run finished cells again.
 
     Raises:
-        KeyboardInterrupt: A cell was stopped by a signal; what is done is kept.
+        KeyboardInterrupt: A cell was stopped by a signal; finished cells are saved.
     """
-    results: dict[Key, Result] = {}
-    left = dict(cells)
+    results: dict[Key, CellResult] = {}
+    pending = dict(cells)
     with display().task("Cells", len(cells)) as advance, ThreadPoolExecutor(jobs) as pool:
-        running: dict[Future[Result], Key] = {}
+        running: dict[Future[CellResult], Key] = {}
         try:
-            while left or running:
-                for cell in _ready(left, results):
+            while pending or running:
+                for cell in _ready(pending, results):
                     if len(running) >= jobs:
                         break
-                    del left[cell.key]
+                    del pending[cell.key]
                     running[pool.submit(_run, cell, results, jobs, again)] = cell.key
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     key = running.pop(future)
                     results[key] = future.result()
-                    _tell(key, results[key])
+                    _report_failure(key, results[key])
                     advance(1)
         except BaseException:
-            left.clear()
+            pending.clear()
             pool.shutdown(cancel_futures=True)
             raise
     return results
 
 
-def _ready(left: Mapping[Key, Cell], results: Mapping[Key, Result]) -> Iterator[Cell]:
-    yield from [cell for cell in left.values() if cell.needs is None or cell.needs in results]
+def _ready(pending: Mapping[Key, Cell], results: Mapping[Key, CellResult]) -> Iterator[Cell]:
+    yield from [cell for cell in pending.values() if cell.needs is None or cell.needs in results]
 
 
-def _run(cell: Cell, results: Mapping[Key, Result], jobs: int, again: bool) -> Result:
+def _run(cell: Cell, results: Mapping[Key, CellResult], jobs: int, again: bool) -> CellResult:
     weights = None
     if cell.needs is not None:
-        first = results[cell.needs]
-        if first.status != "done":
-            return Result(key="", status="failed", problem=f"it starts from {cell.needs[1]}, which failed")
-        weights = run_of(_folder_of(cell, cell.needs), first).path
+        source = results[cell.needs]
+        if source.status != "done":
+            return CellResult(key="", status="failed", problem=f"it needs the weights of {cell.needs[1]}, which failed")
+        weights = run_of(_folder_of(cell, cell.needs), source).path
     cell.folder.mkdir(parents=True, exist_ok=True)
     if again:
         (cell.folder / RESULT).unlink(missing_ok=True)
@@ -147,11 +149,11 @@ def _run(cell: Cell, results: Mapping[Key, Result], jobs: int, again: bool) -> R
     result = read_result(cell.folder)
     if code in (0, 1) and result is not None:
         return result
-    return Result(key="", status="failed", problem=f"the process ended with {code}; see {cell.folder / LOG}")
+    return CellResult(key="", status="failed", problem=f"the process ended with {code}; see {cell.folder / LOG}")
 
 
 def options_of(cell: Cell) -> dict[str, Any]:
-    """What a cell's measure is given: the scale's options, the row's, and the row's at this scale."""
+    """Merge the options of a measure: those of the scale, of the row, and of the row at this scale."""
     row, suite = cell.row, cell.suite
     return {**suite.work.options, **row.options, **row.options_at.get(suite.scale, {})}
 
@@ -161,22 +163,22 @@ def _folder_of(cell: Cell, key: Key) -> Path:
     return cell.folder.parents[2] / suite / row / f"seed-{seed}"
 
 
-def _spec(cell: Cell, weights: Path | None) -> Spec:
+def _spec(cell: Cell, weights: Path | None) -> CellSpec:
     row, work = cell.row, cell.suite.work
-    where = {"suite": cell.suite.name, "row": row.name, "seed": cell.seed, "folder": str(cell.folder)}
+    identity = {"suite": cell.suite.name, "row": row.name, "seed": cell.seed, "folder": str(cell.folder)}
     if row.measure:
-        return Spec(**where, measure=row.measure, options=options_of(cell))  # type: ignore[arg-type]
+        return CellSpec(**identity, measure=row.measure, options=options_of(cell))  # type: ignore[arg-type]
     assert row.recipe is not None
-    beside = cell.suite.path.parent / row.recipe
+    path = cell.suite.path.parent / row.recipe
     values = [*flat_overrides(work.set), *flat_overrides(row.set), ("seed", cell.seed), ("name", row.name)]
     if weights is not None:
         values.append(("model.weights", f"run:{weights.absolute()}"))
-    overrides = tuple(f"{place}={json.dumps(value)}" for place, value in values)
-    recipe = str(beside) if beside.is_file() else row.recipe
-    return Spec(**where, recipe=recipe, overrides=overrides)  # type: ignore[arg-type]
+    overrides = tuple(f"{key}={json.dumps(value)}" for key, value in values)
+    recipe = str(path) if path.is_file() else row.recipe
+    return CellSpec(**identity, recipe=recipe, overrides=overrides)  # type: ignore[arg-type]
 
 
-def _tell(key: Key, result: Result) -> None:
+def _report_failure(key: Key, result: CellResult) -> None:
     suite, row, seed = key
     if result.status != "done":
         problem = (result.problem or "").splitlines()[0] if result.problem else "no message"

@@ -1,4 +1,4 @@
-"""Facts about a finished run that no metric holds: size, cost and speed of its model."""
+"""Size, cost and speed of the model of a finished run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from echokit.run_directory import Run
 LATENCY_REPEATS = 5
 
 
-def facts_of(run: Run) -> dict[str, Any]:
-    """Measure the model of a run's first fold.
+def model_facts(run: Run) -> dict[str, Any]:
+    """Measure the model of the first fold of a run.
 
     Returns:
-        ``parameters`` (trainable), ``multiply_adds`` of one clip forward, ``epochs`` trained and ``kept_epochs``
-        (a list, one a fold), ``latency``: seconds for one clip forward on the CPU, the median of five.
+        ``parameters`` (trainable), ``multiply_adds`` of the forward pass of one clip, ``epochs`` trained, and
+        ``latency``: seconds of the forward pass of one clip on the CPU, the median of five.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The measures that a suite may name: functions that time echokit beside the usual way, in one run."""
+"""The measures of suites: functions that time echokit and the common alternative in one run."""
 
 from __future__ import annotations
 
@@ -27,37 +27,39 @@ MEASURES: dict[str, str] = {
     "head_search": "benchmarks.head_search:measure",
     "full_layout": "benchmarks.full_layout:measure",
 }
-"""Name to ``package.module:function``; a suite can name these and nothing else."""
+"""Name to ``package.module:function``; a suite can use only these."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure: ``function(**options, seed=...)`` gives JSON-able data."""
+    """A measure: ``function(**options, seed=...)`` returns JSON-serializable data."""
 
     name: str
     module: str
     function: str
 
     def run(self, options: Mapping[str, Any], seed: int) -> Any:
-        """Measure."""
+        """Run the measure."""
         return getattr(importlib.import_module(self.module), self.function)(**options, seed=seed)
 
 
 def measure_named(name: str) -> Measure:
-    """The measure of a name.
+    """Look up a measure by name.
 
     Raises:
-        EchokitError: There is none, or it times echokit beside other ways, and that code is not in the package.
+        EchokitError: There is none, or its code is in the repository but not in the installed package.
     """
     if name not in MEASURES:
         raise EchokitError(
             f"there is no measure {name!r}",
             hint=did_you_mean(name, MEASURES) or f"the measures are {', '.join(MEASURES)}",
+            code="measure.unknown",
         )
     module, _, function = MEASURES[name].partition(":")
     if module.startswith("benchmarks.") and importlib.util.find_spec("benchmarks") is None:
         raise EchokitError(
             f"the measure {name!r} is part of the repository, not of the installed package",
             hint="run it in a clone of the repository",
+            code="measure.not_installed",
         )
     return Measure(name, module, function)

@@ -1,4 +1,4 @@
-"""The plot of a table: its first test metric a row with its interval, or what a measure grew with."""
+"""The plot of a table: a test metric of each row with its interval, or the growth curves of a measure."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 def plot_table(table: Table, path: Path) -> Path | None:
-    """Draw a table; None where it holds nothing that can be drawn."""
+    """Plot a table; None if it has nothing to plot."""
     from echokit.report.style import house_style, save
 
-    tested = [spec for spec in table.suite.settings.columns if spec.startswith("test.")]
-    spec = next((spec for spec in tested if "auroc" in spec), tested[0] if tested else None)
+    test_columns = [spec for spec in table.suite.settings.columns if spec.startswith("test.")]
+    spec = next((spec for spec in test_columns if "auroc" in spec), test_columns[0] if test_columns else None)
     rows = [row for row in table.rows if spec and spec in row.values and row.values[spec].number is not None]
     growths = [growth for row in table.rows for growth in (row.measured or {}).get("growth", [])]
     with house_style():
         if spec and rows:
-            save(_dots(table, spec, rows), path)
+            save(_interval_plot(table, spec, rows), path)
         elif growths:
-            save(_growth(table, growths), path)
+            save(_growth_plot(table, growths), path)
         else:
             return None
     return path
 
 
-def _dots(table: Table, spec: str, rows: list[TableRow]) -> Figure:
+def _interval_plot(table: Table, spec: str, rows: list[TableRow]) -> Figure:
     from echokit.report.style import BLUE, GREY, INK, new_figure
 
     column = column_named(spec)
@@ -46,12 +46,12 @@ def _dots(table: Table, spec: str, rows: list[TableRow]) -> Figure:
     top = (height - 1.35) / height
     left = max(0.42, 0.0128 * max(len(row.label) for row in rows))  # room for the longest label
     axes = figure.add_axes((left, 0.5 / height, 0.96 - left, top - 0.5 / height + 0.2 / height))
-    for place, row in enumerate(reversed(rows)):
+    for position, row in enumerate(reversed(rows)):
         value = row.values[spec]
         if value.low is not None and value.high is not None:
-            axes.plot([value.low, value.high], [place, place], color=BLUE, linewidth=2)
+            axes.plot([value.low, value.high], [position, position], color=BLUE, linewidth=2)
         assert value.number is not None
-        axes.plot([value.number], [place], "o", color=BLUE, markersize=6)
+        axes.plot([value.number], [position], "o", color=BLUE, markersize=6)
     base = next((row.values[spec].baseline for row in rows if row.values[spec].baseline is not None), None)
     if base is not None:
         axes.axvline(base, color=GREY, linestyle="--", linewidth=1)
@@ -71,7 +71,7 @@ def _dots(table: Table, spec: str, rows: list[TableRow]) -> Figure:
     return figure
 
 
-def _growth(table: Table, growths: list[dict[str, Any]]) -> Figure:
+def _growth_plot(table: Table, growths: list[dict[str, Any]]) -> Figure:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     from echokit.report.style import FOLD_COLOURS, new_figure
@@ -88,8 +88,8 @@ def _growth(table: Table, growths: list[dict[str, Any]]) -> Figure:
         axes = figure.add_axes((0.11 + 0.5 * column, bottom, 0.36, ((height - 1.1) / lines - 0.95) / height))
         for colour, (name, points) in zip(FOLD_COLOURS, growth["series"].items(), strict=False):
             exponent = fitted_exponent([p[0] for p in points], [p[1] for p in points])
-            said = "" if exponent is None else f" (exponent {exponent:.2f})"
-            axes.plot(*zip(*points, strict=True), "o-", color=colour, markersize=4, label=f"{name}{said}")
+            slope = "" if exponent is None else f" (exponent {exponent:.2f})"
+            axes.plot(*zip(*points, strict=True), "o-", color=colour, markersize=4, label=f"{name}{slope}")
         axes.set_xscale("log")
         axes.set_yscale("log")
         amounts = sorted({point[0] for points in growth["series"].values() for point in points})
@@ -109,7 +109,7 @@ def _growth(table: Table, growths: list[dict[str, Any]]) -> Figure:
 
 
 def fitted_exponent(work: list[float], cost: list[float]) -> float | None:
-    """Slope of log(cost) on log(work) by least squares; None with fewer than two amounts of work."""
+    """Fit the slope of log(cost) on log(work) by least squares; None with fewer than two amounts of work."""
     import numpy as np
 
     if len(set(work)) < 2 or min(cost) <= 0 or min(work) <= 0:

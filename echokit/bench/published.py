@@ -1,4 +1,4 @@
-"""Published tables: numbers of others, shown beside ours and never mixed with them."""
+"""Published results, shown beside ours but never combined with them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from echokit.errors import EchokitError
 from echokit.lock import Lock
 
 ECHONET_DYNAMIC = {"train": 7465, "val": 1288, "test": 1277}
-"""Cases of each split of EchoNet-Dynamic, facts of its FileList.csv."""
+"""Number of cases of each split of EchoNet-Dynamic, from its FileList.csv."""
 
 
 def published_numbers(published: Published | None, row: Row) -> dict[str, tuple[float, float | None]]:
-    """The published numbers of a row, by our column, each with its SD over folds or None.
+    """Look up the published values of a row by column, each with its SD over folds or None.
 
     Raises:
-        EchokitError: The table is not there, lacks a column, or not exactly one of its rows is meant.
+        EchokitError: The table does not exist, lacks a column, or not exactly one row matches.
     """
     import pandas as pd
 
@@ -22,24 +22,34 @@ def published_numbers(published: Published | None, row: Row) -> dict[str, tuple[
         return {}
     path = reference_folder() / f"{published.table}.csv"
     if not path.is_file():
-        raise EchokitError(f"there is no published table {published.table!r}", where=str(path))
+        raise EchokitError(
+            f"there is no published table {published.table!r}", where=str(path), code="published.unknown_table"
+        )
     table = pd.read_csv(path)
-    theirs = {ours: (name, None) if isinstance(name, str) else name for ours, name in published.columns.items()}
-    wanted = [name for pair in theirs.values() for name in pair if name is not None]
-    lacking = [c for c in (*row.published, *wanted) if c not in table.columns]
-    if lacking:
-        raise EchokitError(f"the published table has no column {lacking[0]!r}", where=str(path))
-    chosen = table
+    sources = {column: (name, None) if isinstance(name, str) else name for column, name in published.columns.items()}
+    required = [*row.published, *(name for pair in sources.values() for name in pair if name is not None)]
+    missing = [name for name in required if name not in table.columns]
+    if missing:
+        raise EchokitError(
+            f"the published table has no column {missing[0]!r}", where=str(path), code="table.missing_column"
+        )
+    matches = table
     for column, value in row.published.items():
-        chosen = chosen[chosen[column] == value]
-    if len(chosen) != 1:
-        raise EchokitError(f"{len(chosen)} rows of the published table are {row.published}", where=str(path))
-    one = chosen.iloc[0]
-    return {ours: (float(one[mean]), None if sd is None else float(one[sd])) for ours, (mean, sd) in theirs.items()}
+        matches = matches[matches[column] == value]
+    if len(matches) != 1:
+        raise EchokitError(
+            f"{len(matches)} rows of the published table match {row.published}",
+            where=str(path),
+            code="published.ambiguous_row",
+        )
+    match = matches.iloc[0]
+    return {
+        column: (float(match[mean]), None if sd is None else float(match[sd])) for column, (mean, sd) in sources.items()
+    }
 
 
 def is_echonet_dynamic(lock: Lock) -> bool:
-    """Whether a run's data are all of EchoNet-Dynamic, by the size of its splits; a phantom never is."""
+    """Whether a run used the whole of EchoNet-Dynamic, judged by the size of its splits; a phantom never counts."""
     data = lock.content["data"]
     cases = {split: counts["cases"] for split, counts in data["splits"].items()}
     return not lock.phantom and cases == ECHONET_DYNAMIC

@@ -1,4 +1,4 @@
-"""What the masking step of a run kept: of the picture, and of the heart where its true place is known."""
+"""How much of the image, and of the phantom's heart, the mask of a run keeps."""
 
 from __future__ import annotations
 
@@ -18,30 +18,33 @@ from echokit.stamp import MARKER
 if TYPE_CHECKING:
     from echokit.pipeline.prepared_cohort import LabelledCohort
 
-MOST = 100  # clips looked at
+MAX_CLIPS = 100
 
 
 def region_facts(cohort: LabelledCohort) -> dict[str, float]:
-    """Look at the masks of the first hundred clips of a run.
+    """Compute the share of the image and of the heart that the masks of the first 100 clips keep.
 
     Args:
-        cohort: The cohort of the run; its clips are in the store.
+        cohort: The cohort of the run, whose clips are prepared.
+
 
     Returns:
-        ``kept``: mean share of what is not black in the middle frame, and ``heart_kept``: mean share of the left
-        ventricle with its wall over the clip, on the phantom in the layout of EchoNet-Dynamic only. Empty without a
-        masking step.
+        ``kept``: mean share of the pixels of the middle frame that are not black. ``heart_kept``: mean share of the
+        left ventricle and its wall over the clip, only for the phantom in the EchoNet-Dynamic layout. Empty without
+        a mask.
     """
     from echokit.pipeline.cohort_stage import prepare_clips
 
     if not any(use.component.mask for use in cohort.recipe.preprocess):
         return {}
     prepared = prepare_clips(cohort)
-    rows = range(min(MOST, len(prepared.cases)))
+    rows = range(min(MAX_CLIPS, len(prepared.cases)))
     masks = [(row, mask) for row in rows if (mask := prepared.clips.mask(row)) is not None]
-    lit = [mask.thumbnail > 0 for _, mask in masks]
-    shares = [float(mask.region[bright].mean()) for (_, mask), bright in zip(masks, lit, strict=True) if bright.any()]
-    found = {"kept": statistics.fmean(shares)} if shares else {}
+    bright_areas = [mask.thumbnail > 0 for _, mask in masks]
+    shares = [
+        float(mask.region[bright].mean()) for (_, mask), bright in zip(masks, bright_areas, strict=True) if bright.any()
+    ]
+    facts = {"kept": statistics.fmean(shares)} if shares else {}
     sources = [Path(prepared.cases["source"].iloc[row]) for row, _ in masks]
     hearts = [_heart(source) for source in sources]
     hearts_kept = [
@@ -50,12 +53,12 @@ def region_facts(cohort: LabelledCohort) -> dict[str, float]:
         if heart is not None and heart.shape == mask.region.shape
     ]
     if hearts_kept:
-        found["heart_kept"] = statistics.fmean(hearts_kept)
-    return found
+        facts["heart_kept"] = statistics.fmean(hearts_kept)
+    return facts
 
 
 def _heart(source: Path) -> npt.NDArray[np.bool_] | None:
-    """(H, W): where a phantom's left ventricle is at any time of its clip; None where that is not known."""
+    """Return the (H, W) area a phantom's left ventricle covers during its clip; None if the video is no phantom."""
     case = _cases(source.parents[1]).get(source.stem)
     if case is None:
         return None
@@ -68,12 +71,12 @@ def _cases(root: Path) -> dict[str, PhantomCase]:
     marker = root / MARKER
     if not marker.is_file():
         return {}
-    made = json.loads(marker.read_text(encoding="utf-8"))
-    if made["layout"] != "echonet_dynamic":
+    settings = json.loads(marker.read_text(encoding="utf-8"))
+    if settings["layout"] != "echonet_dynamic":
         return {}
-    frames = tuple(made["frames"]) if made["frames"] else None
+    frames = tuple(settings["frames"]) if settings["frames"] else None
     drawn = (
-        sample_case(made["seed"], index, ef=made["ef"], size=made["size"], frames=frames)
-        for index in range(made["cases"])
+        sample_case(settings["seed"], index, ef=settings["ef"], size=settings["size"], frames=frames)
+        for index in range(settings["cases"])
     )
     return {case.name: case for case in drawn}

@@ -1,4 +1,4 @@
-"""Intervals over patients of what is averaged over seeds, and of differences between rows on the same patients."""
+"""Bootstrap intervals over patients for means over seeds and for paired differences between rows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from echokit.bench.suite import Paired
 from echokit.errors import DataError
 from echokit.evaluate.bootstrap import CHUNK_ELEMENTS, resample_weights
+from echokit.evaluate.evaluator import Resampled
 from echokit.evaluate.predictions import Predictions
 from echokit.plugins import installed
 from echokit.run_directory import Run
@@ -22,16 +23,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answer:
-    """What pairs of rows say about a question: the second minus the first, on the same patients.
+    """The difference between paired rows, the second minus the first, on the same patients.
 
     Attributes:
-        question: As the suite asks it.
-        metric: What is compared.
-        label: Which pair; all of them together where it is ``all``.
+        question: The question of the suite.
+        metric: Name of the metric.
+        label: The pair, or ``all`` for the mean over all pairs.
         difference, low, high: Mean over seeds (and pairs), with a percentile interval over patients.
-        seeds: How many seeds each side has.
-        n, events: Patients.
-        problem: Why there is no answer.
+        seeds: Number of seeds per row.
+        n, events: Patients and positives.
+        problem: Why there is no difference, or None.
     """
 
     question: str
@@ -47,7 +48,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Scored:
+class SplitScores:
     """The scores of one row on the patients of a split: y (n,), scores (seeds, n), patients (n,)."""
 
     y: npt.NDArray[np.int64]
@@ -55,64 +56,67 @@ class Scored:
     patients: tuple[str, ...]
 
 
-def scored(runs: Sequence[Run], split: str) -> Scored | None:
-    """Scores of the runs of one row, one a seed; None where a run has several folds, or not this split.
+def split_scores(runs: Sequence[Run], split: str) -> SplitScores | None:
+    """Collect the scores of the runs of a row, one per seed; None with several folds or without the split.
 
     Raises:
         DataError: The runs were not tested on the same patients.
     """
-    parts = []
+    tables = []
     for run in runs:
         table = run.predictions
         table = table[table["split"] == split]
         if table.empty or len(table[["repeat", "fold"]].drop_duplicates()) > 1:
             return None
-        part = Predictions(table).per_patient().table.sort_values("patient_id")
-        parts.append(part)
-    if not parts:
+        tables.append(Predictions(table).per_patient().table.sort_values("patient_id"))
+    if not tables:
         return None
-    patients = tuple(parts[0]["patient_id"].astype(str))
-    if any(tuple(part["patient_id"].astype(str)) != patients for part in parts):
-        raise DataError("the seeds of a row were not tested on the same patients")
-    return Scored(
-        parts[0]["y_true"].to_numpy(np.int64),
-        np.stack([part["y_score"].to_numpy(np.float64) for part in parts]),
+    patients = tuple(tables[0]["patient_id"].astype(str))
+    if any(tuple(table["patient_id"].astype(str)) != patients for table in tables):
+        raise DataError(
+            "the seeds of a row were not tested on the same patients",
+            hint="use the same cohort and split for all seeds",
+            code="bench.different_patients",
+        )
+    return SplitScores(
+        tables[0]["y_true"].to_numpy(np.int64),
+        np.stack([table["y_score"].to_numpy(np.float64) for table in tables]),
         patients,
     )
 
 
-def mean_interval(rows: Scored, metric: str, *, seed: int = 0, level: float = 0.95) -> tuple[float, float] | None:
-    """Percentile interval over patients of a metric's mean over seeds; None where the metric offers no statistic."""
+def mean_interval(rows: SplitScores, metric: str, *, seed: int = 0, level: float = 0.95) -> tuple[float, float] | None:
+    """Bootstrap the mean of a metric over seeds; None if the metric has no resampling statistic."""
     values = _resampled([rows], metric, seed)
     return None if values is None else _ends(values[0], level)
 
 
-def answers(paired: Paired, rows: dict[str, Scored | None], labels: dict[str, str]) -> list[Answer]:
-    """Answer a question for each pair, and for all pairs together where there are several."""
-    found: list[Answer] = []
-    usable: list[tuple[Scored, Scored]] = []
+def answers(paired: Paired, rows: dict[str, SplitScores | None], labels: dict[str, str]) -> list[Answer]:
+    """Compare each pair of rows, and the mean over all pairs if there are several."""
+    compared: list[Answer] = []
+    usable: list[tuple[SplitScores, SplitScores]] = []
     for first, second in paired.pairs:
         label = f"{labels[second]} - {labels[first]}"
-        one, two = rows.get(first), rows.get(second)
-        if one is None or two is None:
-            found.append(Answer(paired.question, paired.metric, label, problem="a cell is missing"))
-        elif one.patients != two.patients:
-            found.append(Answer(paired.question, paired.metric, label, problem="not the same patients"))
+        before, after = rows.get(first), rows.get(second)
+        if before is None or after is None:
+            compared.append(Answer(paired.question, paired.metric, label, problem="a cell is missing"))
+        elif before.patients != after.patients:
+            compared.append(Answer(paired.question, paired.metric, label, problem="not the same patients"))
         else:
-            usable.append((one, two))
-            found.append(_answer(paired, label, [(one, two)]))
-    same = {pair[0].patients for pair in usable}
-    if len(paired.pairs) > 1 and len(usable) == len(paired.pairs) and len(same) == 1:
-        found.append(_answer(paired, "all", usable))
-    return found
+            usable.append((before, after))
+            compared.append(_answer(paired, label, [(before, after)]))
+    patients = {pair[0].patients for pair in usable}
+    if len(paired.pairs) > 1 and len(usable) == len(paired.pairs) and len(patients) == 1:
+        compared.append(_answer(paired, "all", usable))
+    return compared
 
 
-def _answer(paired: Paired, label: str, pairs: Sequence[tuple[Scored, Scored]]) -> Answer:
+def _answer(paired: Paired, label: str, pairs: Sequence[tuple[SplitScores, SplitScores]]) -> Answer:
     flat = [side for pair in pairs for side in pair]
     values = _resampled(flat, paired.metric, 0)
     point = _resampled(flat, paired.metric, 0, weights=np.ones((1, len(flat[0].y)), np.int64))
     if values is None or point is None:
-        return Answer(paired.question, paired.metric, label, problem=f"{paired.metric} offers no statistic")
+        return Answer(paired.question, paired.metric, label, problem=f"{paired.metric} has no resampling statistic")
     signs = np.tile([-1.0, 1.0], len(pairs))[:, None] / len(pairs)
     difference = (signs * values).sum(0)
     ends = _ends(difference, 0.95)
@@ -130,11 +134,11 @@ def _answer(paired: Paired, label: str, pairs: Sequence[tuple[Scored, Scored]]) 
 
 
 def _resampled(
-    rows: Sequence[Scored], metric: str, seed: int, weights: npt.NDArray[np.int64] | None = None
+    rows: Sequence[SplitScores], metric: str, seed: int, weights: npt.NDArray[np.int64] | None = None
 ) -> Floats | None:
-    """(rows, resamples) metric of each row, averaged over its seeds, on the same resamples of patients."""
+    """Compute (rows, resamples): the metric of each row, averaged over seeds, on the same resamples of patients."""
     evaluator: Any = installed().registry.get("evaluator", metric).load()()
-    if not hasattr(evaluator, "statistic"):
+    if not isinstance(evaluator, Resampled):
         return None
     y = rows[0].y
     chunks = (
@@ -151,8 +155,8 @@ def _resampled(
     return np.concatenate([_statistics(evaluator, rows, chunk) for chunk in chunks], axis=1)
 
 
-def _statistics(evaluator: Any, rows: Sequence[Scored], weights: npt.NDArray[np.int64]) -> Floats:
-    """(rows, B): the metric under B weightings of the patients, averaged over the seeds of each row."""
+def _statistics(evaluator: Any, rows: Sequence[SplitScores], weights: npt.NDArray[np.int64]) -> Floats:
+    """Compute (rows, B): the metric under B weightings of the patients, averaged over the seeds of each row."""
     seeds = [[evaluator.statistic(row.y, _input(evaluator, s), weights) for s in row.scores] for row in rows]
     return np.stack([np.mean(each, axis=0) for each in seeds])
 

@@ -1,4 +1,4 @@
-"""Suite: a YAML file that names recipes and columns; from it a table is made."""
+"""Suite: a YAML file of recipes and columns from which a table is computed."""
 
 from __future__ import annotations
 
@@ -28,38 +28,42 @@ class _Strict(BaseModel):
 class Row(_Strict):
     """One row of a table: a recipe, or a measure."""
 
-    name: Word = Field(description="Names the row's folder, and the row elsewhere in the suite.")
-    label: str = Field("", description="What the table calls it; the name by default.")
-    recipe: str | None = Field(None, description="A shipped recipe, or a path relative to the suite's file.")
-    set: Values = Field(default_factory=dict, description="Laid over the recipe.")
+    name: Word = Field(description="Name of the row and of its folder.")
+    label: str = Field("", description="Label in the table; the name by default.")
+    recipe: str | None = Field(None, description="A shipped recipe, or a path relative to the suite file.")
+    set: Values = Field(default_factory=dict, description="Overrides of the recipe.")
     weights_from: str | None = Field(
-        None, description="Start from the weights of another row: its name, or suite/row of a shipped suite."
+        None, description="Row that provides the initial weights: its name, or suite/row of a shipped suite."
     )
-    measure: str | None = Field(None, description="A measure (see echokit bench --measures) in place of a recipe.")
-    options: Values = Field(default_factory=dict, description="Passed to the measure.")
-    options_at: dict[ScaleName, Values] = Field(default_factory=dict, description="The same, at one scale.")
-    published: Values = Field(default_factory=dict, description="The row of the published table: column to value.")
-    scales: tuple[ScaleName, ...] = Field(SCALES, description="At which it is made when --row does not ask for it.")
+    measure: str | None = Field(None, description="A measure instead of a recipe.")
+    options: Values = Field(default_factory=dict, description="Options of the measure.")
+    options_at: dict[ScaleName, Values] = Field(default_factory=dict, description="Options at one scale.")
+    published: Values = Field(
+        default_factory=dict, description="Selects the row of the published table: column to value."
+    )
+    scales: tuple[ScaleName, ...] = Field(SCALES, description="Scales at which it runs unless --row requests it.")
 
 
 class Scale(_Strict):
-    """How much work a scale is."""
+    """The amount of work at one scale."""
 
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="One cell each.")
-    set: Values = Field(default_factory=dict, description="Laid over every recipe, before the row's own.")
-    options: Values = Field(default_factory=dict, description="Passed to every measure, before the row's own.")
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="Seeds; one cell per row and seed.")
+    set: Values = Field(default_factory=dict, description="Overrides of every recipe, before those of the row.")
+    options: Values = Field(default_factory=dict, description="Options of every measure, before those of the row.")
 
 
 class Published(_Strict):
-    """A published table that the suite's values are shown beside."""
+    """A published table to show beside the values of the suite."""
 
-    table: Word = Field(description="A CSV under benchmarks/reference, without its ending.")
-    columns: dict[str, str | tuple[str, str]] = Field(description="Our column to its, or to those of mean and SD.")
-    source: str = Field(description="Where it was published.")
+    table: Word = Field(description="A CSV file in benchmarks/reference, without its extension.")
+    columns: dict[str, str | tuple[str, str]] = Field(
+        description="Our column to its column, or to its columns of mean and SD."
+    )
+    source: str = Field(description="Source of the table.")
 
 
 class Paired(_Strict):
-    """A question that pairs of rows answer, on the same test cases."""
+    """A question that is answered by comparing pairs of rows on the same test cases."""
 
     question: str
     pairs: list[tuple[str, str]] = Field(description="Rows, the second minus the first.", min_length=1)
@@ -67,15 +71,17 @@ class Paired(_Strict):
 
 
 class Observation(_Strict):
-    """Something that was observed elsewhere, and is looked for among our rows."""
+    """A published observation to test on the rows of the suite."""
 
     claim: str
-    column: str = Field(description="Of the table.")
-    rows: list[str] = Field(description="Along which it is looked for.", min_length=2)
-    highest: str | None = Field(None, description="The row that is claimed to have the highest value.")
-    along: Literal["rises", "falls"] | None = Field(None, description="How the value is claimed to go along the rows.")
+    column: str = Field(description="Column of the table.")
+    rows: list[str] = Field(description="Rows to compare, in order.", min_length=2)
+    highest: str | None = Field(None, description="Row with the highest value, according to the claim.")
+    along: Literal["rises", "falls"] | None = Field(
+        None, description="Trend of the value along the rows, according to the claim."
+    )
     of: Literal["number", "fold_sd"] = "number"
-    published: str = Field("", description="What the published numbers themselves say of it.")
+    published: str = Field("", description="What the published numbers show.")
 
 
 class SuiteSettings(_Strict):
@@ -83,14 +89,14 @@ class SuiteSettings(_Strict):
 
     suite: Word
     title: str
-    about: str = Field("", description="Stands above the table.")
+    about: str = Field("", description="Text above the table.")
     scales: dict[ScaleName, Scale] = Field(min_length=1)
     columns: list[str] = Field(default_factory=list)
     rows: list[Row] = Field(min_length=1)
     published: Published | None = None
     paired: list[Paired] = Field(default_factory=list)
     observations: list[Observation] = Field(default_factory=list)
-    notes: list[str] = Field(default_factory=list, description="Stand below the table.")
+    notes: list[str] = Field(default_factory=list, description="Notes below the table.")
 
 
 @dataclass(frozen=True)
@@ -98,9 +104,9 @@ class Suite:
     """A suite at one scale.
 
     Attributes:
-        settings: As written.
-        scale: Which of its scales.
-        path: Its file.
+        settings: The content of the file.
+        scale: Name of the scale.
+        path: The file.
     """
 
     settings: SuiteSettings
@@ -109,48 +115,56 @@ class Suite:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the suite."""
         return self.settings.suite
 
     @property
     def work(self) -> Scale:
-        """How much work its scale is."""
+        """The amount of work at its scale."""
         return self.settings.scales[self.scale]
 
     @property
     def rows(self) -> list[Row]:
-        """The rows that are made at its scale."""
+        """The rows that run at its scale."""
         return [row for row in self.settings.rows if self.scale in row.scales]
 
     def row(self, name: str) -> Row:
-        """The row of a name, whatever the scale.
+        """Look up a row by name, whatever its scales.
 
         Raises:
-            EchokitError: There is none.
+            EchokitError: There is no such row.
         """
         names = [row.name for row in self.settings.rows]
         if name not in names:
             hint = did_you_mean(name, names) or f"the rows are {', '.join(names)}"
-            raise EchokitError(f"the suite {self.name!r} has no row {name!r}", hint=hint, where=str(self.path))
+            raise EchokitError(
+                f"the suite {self.name!r} has no row {name!r}",
+                hint=hint,
+                where=str(self.path),
+                code="suite.unknown_row",
+            )
         return self.settings.rows[names.index(name)]
 
 
-def suites_folder() -> Path:
-    """Where the shipped suites lie: inside the installed package, or beside it in a checkout."""
+def _shipped(name: str) -> Path:
+    """Find a shipped folder: inside the installed package, or in benchmarks/ of a checkout."""
     package = Path(__file__).parent.parent
-    inside = package / "suites"
-    return inside if inside.is_dir() else package.parent / "benchmarks" / "suites"
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / "benchmarks" / name
+
+
+def suites_folder() -> Path:
+    """Return the folder of the shipped suites."""
+    return _shipped("suites")
 
 
 def reference_folder() -> Path:
-    """Where the published tables lie."""
-    package = Path(__file__).parent.parent
-    inside = package / "reference"
-    return inside if inside.is_dir() else package.parent / "benchmarks" / "reference"
+    """Return the folder of the published tables."""
+    return _shipped("reference")
 
 
 def shipped_suites() -> list[str]:
-    """Names of the shipped suites."""
+    """List the names of the shipped suites."""
     return sorted(path.stem for path in suites_folder().glob("*.yaml"))
 
 
@@ -158,23 +172,24 @@ def read_suite(name: str, scale: ScaleName) -> Suite:
     """Read a suite by path, or by the name of a shipped one.
 
     Raises:
-        EchokitError: There is no such suite, or it lacks the scale.
-        RecipeError: Carries every mistake in it, each with its file and line.
+        EchokitError: There is no such suite, or it has no such scale.
+        RecipeError: Contains every mistake in the file, each with its line.
     """
     path = Path(name).expanduser()
     if not path.is_file() and not path.suffix:
         path = suites_folder() / f"{name}.yaml"
     if not path.is_file():
-        known = shipped_suites()
+        names = shipped_suites()
         raise EchokitError(
             f"there is no suite {name!r}",
-            hint=did_you_mean(name, known) or f"give a path, or one of {', '.join(known)}",
+            hint=did_you_mean(name, names) or f"give a path, or one of {', '.join(names)}",
+            code="suite.unknown",
         )
     tree = read_yaml(path, environment={})
     try:
         settings = validate(SuiteSettings, tree.plain())
     except InvalidParameters as invalid:
-        raise RecipeError([_placed(tree, problem) for problem in invalid.problems]) from None
+        raise RecipeError([_with_line(tree, problem) for problem in invalid.problems]) from None
     problems = list(_contradictions(settings, tree))
     if problems:
         raise RecipeError(problems)
@@ -183,62 +198,65 @@ def read_suite(name: str, scale: ScaleName) -> Suite:
             f"the suite {settings.suite!r} has no scale {scale!r}",
             hint=f"it has {', '.join(settings.scales)}",
             where=str(path),
+            code="suite.unknown_scale",
         )
     return Suite(settings, scale, path)
 
 
 def flat_overrides(values: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
-    """Flatten nested values to ``a.b.c`` and leaf, a changed ``use`` before what goes with it.
+    """Flatten nested values to pairs of ``a.b.c`` and value.
 
-    A mapping that names a component stays whole, as does a list: that is how a recipe replaces them.
+    Lists and mappings that name a component with ``use`` stay whole, because a recipe replaces them as a whole.
     """
     for key, value in values.items():
-        place = f"{at}{key}"
+        path = f"{at}{key}"
         if isinstance(value, Mapping) and value and "use" not in value:
-            yield from flat_overrides(value, f"{place}.")
+            yield from flat_overrides(value, f"{path}.")
         else:
-            yield place, value
+            yield path, value
 
 
-def _placed(tree: Node, problem: Any) -> EchokitError:
-    place = ".".join(str(step) for step in problem.place)
-    return EchokitError(f"{place}: {problem.message}", hint=problem.hint, where=str(tree.at(problem.place).origin))
+def _with_line(tree: Node, problem: Any) -> EchokitError:
+    path = ".".join(str(step) for step in problem.place)
+    where = str(tree.at(problem.place).origin)
+    return EchokitError(f"{path}: {problem.message}", hint=problem.hint, where=where, code="parameter.invalid")
 
 
 def _contradictions(settings: SuiteSettings, tree: Node) -> Iterator[EchokitError]:
+    """Yield the mistakes that a schema cannot express, each with its line."""
     from echokit.bench.columns import column_named
 
     names = [row.name for row in settings.rows]
+
+    def mistake(key: str, index: int, message: str, hint: str | None, code: str) -> EchokitError:
+        section, dot, field = key.partition(".")
+        where = str(tree.at((section, index)).origin)
+        return EchokitError(f"{section}.{index}{dot}{field}: {message}", hint=hint, where=where, code=code)
+
+    def unknown_row(key: str, index: int, name: str) -> EchokitError:
+        return mistake(key, index, f"there is no row {name!r}", did_you_mean(name, names), "suite.unknown_row")
+
     for index, row in enumerate(settings.rows):
-        where = str(tree.at(("rows", index)).origin)
+        source = row.weights_from
         if names.index(row.name) != index:
-            yield EchokitError(f"rows.{index}: the name {row.name!r} stands twice", where=where)
+            yield mistake("rows", index, f"a second row is named {row.name!r}", "rename it", "suite.duplicate_row")
         if (row.recipe is None) == (row.measure is None):
-            yield EchokitError(f"rows.{index}: give a recipe or a measure", hint="one of the two", where=where)
-        if row.weights_from and not re.fullmatch(r"(\w[\w-]*/)?\w[\w-]*", row.weights_from):
-            yield EchokitError(
-                f"rows.{index}.weights_from: {row.weights_from!r} names no row", hint="row, or suite/row", where=where
-            )
-        if row.weights_from and "/" not in row.weights_from and row.weights_from not in names:
-            hint = did_you_mean(row.weights_from, names)
-            yield EchokitError(
-                f"rows.{index}.weights_from: there is no row {row.weights_from!r}", hint=hint, where=where
-            )
+            yield mistake("rows", index, "give a recipe or a measure", "one of the two", "suite.recipe_or_measure")
+        if source and not re.fullmatch(r"(\w[\w-]*/)?\w[\w-]*", source):
+            message = f"{source!r} is not the name of a row"
+            yield mistake("rows.weights_from", index, message, "row, or suite/row", "suite.bad_weights_from")
+        elif source and "/" not in source and source not in names:
+            yield unknown_row("rows.weights_from", index, source)
     for index, spec in enumerate(settings.columns):
         try:
             column_named(spec)
         except EchokitError as error:
-            where = str(tree.at(("columns", index)).origin)
-            yield EchokitError(f"columns.{index}: {error.message}", hint=error.hint, where=where)
-    for index, seen in enumerate(settings.observations):
-        where = str(tree.at(("observations", index)).origin)
-        for name in {*seen.rows, *([seen.highest] if seen.highest else [])} - set(names):
-            yield EchokitError(
-                f"observations.{index}: there is no row {name!r}", hint=did_you_mean(name, names), where=where
-            )
-        if (seen.highest is None) == (seen.along is None):
-            yield EchokitError(f"observations.{index}: give highest or along", hint="one of the two", where=where)
+            yield mistake("columns", index, error.message, error.hint, error.code)
+    for index, observation in enumerate(settings.observations):
+        for name in {*observation.rows, *filter(None, [observation.highest])} - set(names):
+            yield unknown_row("observations", index, name)
+        if (observation.highest is None) == (observation.along is None):
+            yield mistake("observations", index, "give highest or along", "one of the two", "suite.highest_or_along")
     for index, paired in enumerate(settings.paired):
         for name in {name for pair in paired.pairs for name in pair} - set(names):
-            where = str(tree.at(("paired", index)).origin)
-            yield EchokitError(f"paired.{index}: there is no row {name!r}", hint=did_you_mean(name, names), where=where)
+            yield unknown_row("paired", index, name)

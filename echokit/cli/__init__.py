@@ -1,4 +1,4 @@
-"""The command line: one thin file a command; nothing heavy is imported before a command needs it."""
+"""The command line: one thin file per command; heavy libraries are imported inside the commands."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ COMMANDS = {
 
 
 class _Lazy(click.Group):
-    """Imports a command's file when the command is asked for; plugins' commands come after echokit's own."""
+    """A group that imports a command when it is used; commands of plugins follow the built-in ones."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from echokit.cli.plugin_commands import offered
+        from echokit.cli.plugin_commands import available_commands
 
-        return [*COMMANDS, *offered(COMMANDS)]
+        return [*COMMANDS, *available_commands(COMMANDS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
             command: click.Command = importlib.import_module(f"echokit.cli.{COMMANDS[cmd_name]}").command
             return command
-        from echokit.cli.plugin_commands import offered
+        from echokit.cli.plugin_commands import available_commands
 
-        return offered(COMMANDS).get(cmd_name)
+        return available_commands(COMMANDS).get(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from echokit.cli.plugin_commands import load
+            from echokit.cli.plugin_commands import load_command
 
-            return args[0], load(args[0], COMMANDS), args[1:]
+            return args[0], load_command(args[0], COMMANDS), args[1:]
         return super().resolve_command(ctx, args)
 
 
@@ -63,7 +63,7 @@ class _Lazy(click.Group):
 @click.version_option(package_name="echokit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def application(debug: bool) -> None:
-    """Cardiac-ultrasound deep learning from a YAML recipe.
+    """Train and evaluate deep-learning models on cardiac ultrasound, from a YAML recipe.
 
     \b
     Example: echokit run quickstart
@@ -73,36 +73,36 @@ def application(debug: bool) -> None:
 def main() -> None:
     """Run the command line and exit.
 
-    0: done; 2: wrong input; 129, 130 or 143: stopped by a closed terminal, Ctrl-C or a termination, and resumable; 1: a
-    defect. Work goes on where nobody reads what it says any more.
+    Exit codes: 0, done; 1, a defect in echokit; 2, wrong input; 129, 130 or 143, stopped by a closed terminal,
+    Ctrl-C or SIGTERM. A command keeps working after its terminal or pipe is closed.
     """
-    from echokit.cli.outlived import Outlived
+    from echokit.cli.outlived import ClosableStream
     from echokit.training.signals import stop_at_once_on_signal
 
     stop_at_once_on_signal()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal has no letter for ends no command
-    streams: Any = [Outlived(stream) for stream in (sys.stdout, sys.stderr)]
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without Unicode must not end a command
+    streams: Any = [ClosableStream(stream) for stream in (sys.stdout, sys.stderr)]
     sys.stdout, sys.stderr = streams
     sys.exit(exit_code(sys.argv[1:]))
 
 
 def exit_code(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; say in a line what is wrong with a plugin, where one was met."""
+    """Run one command line and return its exit code; print a line for each broken plugin."""
     try:
         return _exit_code(arguments)
     finally:
-        _tell_of_plugins()
+        _print_plugin_problems()
 
 
-def _tell_of_plugins() -> None:
-    if "echokit.plugins" not in sys.modules:  # nothing was looked up
+def _print_plugin_problems() -> None:
+    if "echokit.plugins" not in sys.modules:  # no plugin was loaded
         return
-    from echokit.cli.plugin_commands import troubles
+    from echokit.cli.plugin_commands import plugin_problems
     from echokit.plugins import installed
 
     if installed.cache_info().currsize:
-        for line in troubles(COMMANDS):
+        for line in plugin_problems(COMMANDS):
             click.echo(line, err=True)
 
 
@@ -120,21 +120,21 @@ def _exit_code(arguments: list[str]) -> int:
         error.show()
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
-        cause = stop.__cause__ if isinstance(stop, click.Abort) else stop  # click wraps what interrupted it
-        said = str(cause or "") or "interrupted"
-        kept = "what is done is kept" if getattr(cause, "saved", False) else "only what was saved before is kept"
-        click.echo(f"\n{said}; {kept}: a run that had begun goes on with --resume", err=True)
+        cause = stop.__cause__ if isinstance(stop, click.Abort) else stop  # click wraps the interruption
+        reason = str(cause or "") or "interrupted"
+        saved = "progress is saved" if getattr(cause, "saved", False) else "only earlier checkpoints are saved"
+        click.echo(f"\n{reason}; {saved}. Continue a run that had started with --resume", err=True)
         return int(getattr(cause, "exit_code", 130))
-    except OSError as error:  # a full disk, a folder that may not be written
+    except OSError as error:  # a full disk, a folder without write permission
         if debug or error.filename is None:
             raise
         click.echo(printable(f"error: {error.filename}: {error.strerror}"), err=True)
         return 2
     except Exception as error:
-        from echokit.cli.plugin_commands import blamed
+        from echokit.cli.plugin_commands import plugin_failure
 
-        if debug or (said_of := blamed(error)) is None:
+        if debug or (failure := plugin_failure(error)) is None:
             raise
-        click.echo(f"error: {said_of}", err=True)
+        click.echo(f"error: {failure}", err=True)
         return 2
-    return code if isinstance(code, int) else 0  # what click.exceptions.Exit carried, or None
+    return code if isinstance(code, int) else 0  # of click.exceptions.Exit, or None

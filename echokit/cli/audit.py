@@ -6,17 +6,20 @@ from pathlib import Path
 
 import click
 
+from echokit.cli import options
 
-@click.command("audit", short_help="Ask of a published K-fold table whether its numbers can arise at all.")
+
+@click.command("audit", short_help="Check whether the numbers of a published K-fold table are possible.")
 @click.argument("table", type=click.Path(path_type=Path))
-@click.option("--n", "patients", type=int, help="Patients, where the table has no column n.")
-@click.option("--events", type=int, help="Events, where the table has no column events.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--n", "patients", type=int, help="Number of patients, if the table has no column n.")
+@click.option("--events", type=int, help="Number of positive patients, if the table has no column events.")
+@options.as_json
 def command(table: Path, patients: int | None, events: int | None, as_json: bool) -> None:
-    """Test the accuracies of TABLE, a CSV with the columns n, events, k, accuracy and sd, a row a result.
+    """Check whether the accuracies in TABLE are arithmetically possible.
 
-    An accuracy counts patients, so few means and SDs over folds are possible in a small cohort. Beside each row
-    stands what always answering the larger class scores.
+    TABLE is a CSV with the columns n (patients), events (positive patients), k (folds), accuracy and sd, one row per
+    result. An accuracy counts patients, so a small cohort allows only few means and SDs over folds. Each row is
+    compared with always predicting the larger class.
 
     \b
     Example: echokit audit table.csv --n 34 --events 7

@@ -7,30 +7,31 @@ from pathlib import Path
 import click
 
 
-@click.command("bench-diff", short_help="Say what moved between two tables, beyond its interval.")
+@click.command("bench-diff", short_help="Compare two benchmark tables; list the numbers that changed.")
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
-@click.option("--all", "everything", is_flag=True, help="Show what stayed within its interval too.")
+@click.option("--all", "everything", is_flag=True, help="Also list the numbers that did not change.")
 def command(old: Path, new: Path, everything: bool) -> None:
-    """Compare two tables of one suite, given as the .json that `echokit bench` wrote.
+    """Compare the OLD and the NEW table of a suite, both JSON files written by `echokit bench`.
 
-    A number moved when it lies outside the interval of its old value; one without an interval (seconds, bytes) when
-    it changed by more than a tenth. Exit code 1 when anything moved.
+    A number has moved if it lies outside the confidence interval of its old value. A number without an interval
+    (seconds, bytes) has moved if it changed by more than 10 %. Exit code 1: a number has moved.
 
     \b
     Example: echokit bench-diff benchmarks/results/stage1-small.json runs/bench/small/stage1-small.json
     """
-    from echokit.bench.difference import differences, read_table
+    from echokit.bench.difference import compare_tables, read_table
 
     first, second = read_table(old), read_table(new)
-    found = list(differences(first, second))
-    moved = [one for one in found if one.verdict != "within"]
-    for one in found if everything else moved:
-        was = "none" if one.old is None else f"{one.old:.4g}"
-        now = "none" if one.new is None else f"{one.new:.4g}"
-        click.echo(f"{one.verdict}: {one.row} {one.column}: {was} -> {now}" + (f" ({one.why})" if one.why else ""))
-    click.echo(f"{len(moved)} of {len(found)} numbers moved")
+    compared = list(compare_tables(first, second))
+    moved = [difference for difference in compared if difference.verdict != "within"]
+    for difference in compared if everything else moved:
+        before = "none" if difference.old is None else f"{difference.old:.4g}"
+        after = "none" if difference.new is None else f"{difference.new:.4g}"
+        reason = f" ({difference.why})" if difference.why else ""
+        click.echo(f"{difference.verdict}: {difference.row} {difference.column}: {before} -> {after}{reason}")
+    click.echo(f"{len(moved)} of {len(compared)} numbers moved")
     if first["machine"] != second["machine"]:
-        click.echo("the machines or library versions differ: seconds and bits are not comparable", err=True)
+        click.echo("the machines or library versions differ: times and exact bits cannot be compared", err=True)
     if moved:
         raise click.exceptions.Exit(1)

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import click
 
+from echokit.cli import options
 
-@click.command("compare", short_help="Hold finished runs against each other, on the same patients.")
+
+@click.command("compare", short_help="Compare finished runs on the same patients.")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
-@click.option("--to", type=click.Path(path_type=Path), help="The page; OUT/compare/NAMES.html by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are.")
+@click.option("--to", type=click.Path(path_type=Path), help="File for the page.  [default: OUT/compare/NAMES.html]")
+@options.as_json
+@options.runs_folder
 def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) -> None:
-    """Compare finished RUNs (run directories, or names) with the first of them, and write a page.
+    """Compare finished RUNs (directories or names) with the first one, and write an HTML page.
 
-    Differences are paired over the same test patients. Runs in folds are shown beside each other but not tested: their
-    scores come from different models.
+    Differences are paired over the same test patients. Cross-validated runs are shown side by side but not tested,
+    because their scores come from different models.
 
     \b
     Example: echokit compare ef_56 ef_56_weighted
@@ -28,31 +30,37 @@ def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) ->
     from echokit.report.wording import title
     from echokit.run_directory import find_finished
 
-    found = compare_runs([find_finished(run, out) for run in runs])
-    names = "-".join(name.replace(" ", "-") for name in found.names)
-    path = write_comparison(found, to or out / "compare" / f"{names}.html")
+    comparison = compare_runs([find_finished(run, out) for run in runs])
+    names = "-".join(name.replace(" ", "-") for name in comparison.names)
+    path = write_comparison(comparison, to or out / "compare" / f"{names}.html")
     if as_json:
-        click.echo(json.dumps(found.plain(), indent=2))
+        click.echo(json.dumps(comparison.plain(), indent=2))
         return
-    stamp = next((stamp for stamp in found.stamps if stamp), None)
+    stamp = next((stamp for stamp in comparison.stamps if stamp), None)
     if stamp:
-        click.echo(f"{stamp}: synthetic hearts; these numbers say nothing about patients")
-    widths = [max(len(row[i]) for row in (("", *found.names), *found.metrics)) for i in range(len(found.names) + 1)]
-    for row in (("", *found.names), *found.metrics):
+        click.echo(f"{stamp}: synthetic hearts; these results do not apply to patients")
+    widths = [
+        max(len(row[i]) for row in (("", *comparison.names), *comparison.metrics))
+        for i in range(len(comparison.names) + 1)
+    ]
+    for row in (("", *comparison.names), *comparison.metrics):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for pair in found.pairs:
-        click.echo(f"\n{pair.other} less {found.names[0]}")
+    for pair in comparison.pairs:
+        click.echo(f"\n{pair.other} minus {comparison.names[0]}")
         if pair.problem:
             click.echo(f"  {pair.problem}")
-        for one in pair.differences:
-            ends = "no interval" if one.low is None else f"95 % CI {one.low:+.3f} to {one.high:+.3f}"
-            p = "" if one.p is None else f", p {one.p:.3f}"
-            value = "undefined" if one.value is None else f"{one.value:+.3f}"
-            click.echo(f"  {title(one.metric)} {value} ({ends}{p}); n {one.n}, {one.events} events; {one.method}")
+        for difference in pair.differences:
+            ends = (
+                "no interval" if difference.low is None else f"95 % CI {difference.low:+.3f} to {difference.high:+.3f}"
+            )
+            p = "" if difference.p is None else f", p {difference.p:.3f}"
+            value = "undefined" if difference.value is None else f"{difference.value:+.3f}"
+            counts = f"n {difference.n}, {difference.events} positive"
+            click.echo(f"  {title(difference.metric)} {value} ({ends}{p}); {counts}; {difference.method}")
         if pair.cases:
-            click.echo(f"  {pair.disagreeing} of {pair.cases} videos are called differently")
-    if found.recipes:
+            click.echo(f"  {pair.disagreeing} of {pair.cases} videos are classified differently")
+    if comparison.recipes:
         click.echo("\nrecipes")
-        for key, *said in found.recipes:
-            click.echo(f"  {key}: {' | '.join(said)}")
+        for key, *values in comparison.recipes:
+            click.echo(f"  {key}: {' | '.join(values)}")
     click.echo(f"\npage: {path}")

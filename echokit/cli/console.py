@@ -1,4 +1,4 @@
-"""What a person sees while work goes on: bars on a terminal, plain lines in a pipe. All of it on standard error."""
+"""Progress on standard error: bars on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 LINES_PER_TASK = 4
 SECONDS_PER_LINE = 30.0
 FAST = 0.1
-"""Epochs that take less, in seconds (of heads on features), are told once a second: a run has thousands of them."""
+"""Seconds; of epochs that are shorter (heads on features) one line a second is printed, as a run has thousands."""
 
 
 class Screen:
-    """Shows progress of tasks and of training; a display and a watch in one."""
+    """Progress of tasks and of training, as a progress display and a training callback."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
@@ -36,14 +36,14 @@ class Screen:
         self._done = 0
 
     def say(self, text: str) -> None:
-        """Show one line."""
+        """Print one line."""
         self.console.print(printable(text), markup=False)
 
     on_warning = say
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
-        """Show one piece of work."""
+        """Show the progress of a task with ``total`` steps."""
         if self.live:
             with self._bars() as progress:
                 bar = progress.add_task(title, total=total)
@@ -71,7 +71,7 @@ class Screen:
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Show the bar of a training inside this block."""
+        """Show a progress bar for training inside this block."""
         if not self.live:
             yield
             return

@@ -7,17 +7,17 @@ from typing import Literal
 
 import click
 
-from echokit.cli.options import overrides as with_overrides
+from echokit.cli import options
 from echokit.phantom.layouts import LAYOUTS
 
 
-def _usual_cases() -> str:
+def _default_cases() -> str:
     return ", ".join(f"{layout.cases} {layout.counted} ({name})" for name, layout in LAYOUTS.items())
 
 
-@click.group("data", short_help="Make, check and prepare data.")
+@click.group("data", short_help="Create, check, prepare and convert datasets.")
 def command() -> None:
-    """Make, check and prepare data."""
+    """Create, check, prepare and convert datasets."""
 
 
 @command.command("phantom")
@@ -27,17 +27,23 @@ def command() -> None:
     type=click.Choice(list(LAYOUTS)),
     default="echonet_dynamic",
     show_default=True,
-    help="Whose files and tables it looks like.",
+    help="Dataset whose files and tables to imitate.",
 )
-@click.option("--cases", type=click.IntRange(min=1), help=f"How many.  [default: {_usual_cases()}]")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the hearts.")
-@click.option("--ef", type=click.Choice(["realistic", "wide"]), help="Not for clinical.  [default: realistic]")
+@click.option(
+    "--cases", type=click.IntRange(min=1), help=f"Number of hearts or patients.  [default: {_default_cases()}]"
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the hearts.")
+@click.option(
+    "--ef",
+    type=click.Choice(["realistic", "wide"]),
+    help="Distribution of ejection fractions; not for clinical.  [default: realistic]",
+)
 def phantom(
     directory: Path, layout: str, cases: int | None, seed: int, ef: Literal["realistic", "wide"] | None
 ) -> None:
-    """Write synthetic beating hearts into DIRECTORY, in the layout of a real dataset.
+    """Write a dataset of synthetic beating hearts into DIRECTORY, in the layout of a real dataset.
 
-    The layout clinical holds patients with an outcome, in DICOM and AVI as scanners write them.
+    The layout clinical contains patients with an outcome, as DICOM and AVI files like those of scanners.
 
     \b
     Example: echokit data phantom phantom --cases 100 --seed 1
@@ -47,35 +53,43 @@ def phantom(
     from echokit.errors import DataError
     from echokit.stamp import STAMP
 
-    chosen = LAYOUTS[layout]
-    if ef is not None and chosen.own_ef:
-        raise DataError(f"the layout {layout} has its own ejection fractions", where="--ef")
-    cases = cases or chosen.cases
-    options = {} if chosen.own_ef else {"ef": ef or "realistic"}
+    layout_spec = LAYOUTS[layout]
+    if ef is not None and layout_spec.own_ef:
+        raise DataError(
+            f"the layout {layout} has its own ejection fractions",
+            hint="remove --ef",
+            where="--ef",
+            code="phantom.fixed_ef",
+        )
+    cases = cases or layout_spec.cases
+    ef_options = {} if layout_spec.own_ef else {"ef": ef or "realistic"}
     with Screen().task("Making phantom hearts", cases) as advance:
-        chosen.load()(directory, **{chosen.keyword: cases}, seed=seed, advance=advance, **options)
-    click.echo(f"{STAMP}: {cases} synthetic {chosen.counted} in {directory}")
+        layout_spec.load()(directory, **{layout_spec.keyword: cases}, seed=seed, advance=advance, **ef_options)
+    click.echo(f"{STAMP}: {cases} synthetic {layout_spec.counted} in {directory}")
 
 
 @command.command("check")
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
-@click.option("--exclusions", type=click.Path(path_type=Path), metavar="FILE", help="Write the cases to leave out.")
+@options.as_json
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of a table, as in data; may be repeated."
+    "--exclusions", type=click.Path(path_type=Path), metavar="FILE", help="Write a list of the cases to exclude."
 )
-def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple[str, ...]) -> None:
-    """Examine DATASET: a directory in a known layout, or a table. Every video is decoded.
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the table dataset; may be repeated."
+)
+def check(dataset: Path, as_json: bool, exclusions: Path | None, settings: tuple[str, ...]) -> None:
+    """Check DATASET, a directory in a known layout or a table, and decode every video.
 
-    Exit code 1: something was found that would corrupt training or testing.
+    Exit code 1: a problem was found that would corrupt training or testing.
 
     \b
-    Example: echokit data check EchoNet-Dynamic --exclusions left_out.txt
+    Example: echokit data check EchoNet-Dynamic --exclusions excluded.txt
     Example: echokit data check cases.csv --set target=died
     """
     import json
 
-    from echokit.check.account import as_json, lines, write_exclusions
+    from echokit.check.account import as_json as checkup_json
+    from echokit.check.account import lines, write_exclusions
     from echokit.check.doctor import check_dataset
     from echokit.cli.console import Screen
     from echokit.printable import printable
@@ -88,21 +102,21 @@ def check(dataset: Path, in_json: bool, exclusions: Path | None, settings: tuple
         tree = apply_override(tree, text)
     with shown_by(Screen()):
         checkup = check_dataset(dataset, tree.plain())
-    click.echo(json.dumps(as_json(checkup), indent=2) if in_json else printable("\n".join(lines(checkup))))
+    click.echo(json.dumps(checkup_json(checkup), indent=2) if as_json else printable("\n".join(lines(checkup))))
     if exclusions is not None:
         count = write_exclusions(checkup, exclusions)
-        click.echo(f"{count} cases to leave out: {exclusions} (data: {{exclude: {exclusions}}})", err=True)
+        click.echo(f"{count} cases to exclude: {exclusions} (data: {{exclude: {exclusions}}})", err=True)
     if checkup.corrupting:
         raise click.exceptions.Exit(1)
 
 
 @command.command("prepare")
 @click.argument("recipe")
-@with_overrides
+@options.overrides
 def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Decode and preprocess every video of a RECIPE into the clip store, without training.
+    """Decode and preprocess every video of a RECIPE into the clip cache, without training.
 
-    Clips that are there already are read through; those that are damaged are made anew.
+    Clips that exist already are verified, and damaged ones are prepared again.
 
     \b
     Example: echokit data prepare ef_112
@@ -116,9 +130,9 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     with shown_by(Screen()):
         cohort = cohort_stage.load_cohort(recipe_of(find_recipe(recipe), overrides))
         preparation = cohort_stage.prepare_clips(cohort, verify=True).preparation
-    ready, made = len(preparation.clips), preparation.made
+    ready, new = len(preparation.clips), preparation.made
     click.echo(
-        f"{ready} clips are ready: {made} made now, {ready - made} were there; {len(preparation.failures)} unreadable"
+        f"{ready} clips are ready: {new} new, {ready - new} already prepared; {len(preparation.failures)} unreadable"
     )
 
 
@@ -126,14 +140,22 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--to", "directory", type=click.Path(path_type=Path), required=True, help="Folder for the dataset.")
 @click.option(
-    "--table", type=click.Path(path_type=Path), help="Labels: source or patient_id, and any of ef, esv, edv, split."
+    "--table",
+    type=click.Path(path_type=Path),
+    help="CSV of labels: source or patient_id, and any of ef, esv, edv and split.",
 )
-@click.option("--size", type=click.IntRange(min=32), default=112, show_default=True, help="Of the videos, in pixels.")
+@click.option(
+    "--size",
+    type=click.IntRange(min=32),
+    default=112,
+    show_default=True,
+    help="Height and width of the videos, in pixels.",
+)
 def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size: int) -> None:
-    """Turn studies (DICOM, AVI or MP4 files, or folders of them) into a dataset in the layout of EchoNet-Dynamic.
+    """Convert studies (DICOM, AVI or MP4 files, or folders of them) into a dataset in the EchoNet-Dynamic layout.
 
-    B-mode clips of the heart are masked, cut to the fan, resized and listed under pseudonyms. All else is left out,
-    with a line each that says why: stills, Doppler, contrast, M-mode, other organs, reports.
+    B-mode clips of the heart are masked, cropped to the ultrasound sector, resized and given pseudonyms. Everything
+    else (stills, Doppler, contrast, M-mode, other organs, reports) is left out, with the reason in the report.
 
     \b
     Example: echokit data convert studies --to dataset --table measurements.csv
@@ -148,9 +170,10 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
     inside = next((s for s in sources if directory.resolve().is_relative_to(Path(s).expanduser().resolve())), None)
     if inside is not None:
         raise DataError(
-            f"the dataset would lie in the folder {inside} that it is made of",
-            hint="name a folder beside it: its clips would be taken for studies the next time",
+            f"the dataset would be inside {inside}, one of its sources",
+            hint="choose a folder outside it: its clips would be read as studies next time",
             where="--to",
+            code="convert.inside_source",
         )
     files = expand(sources)
     screen = Screen()
@@ -159,25 +182,25 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
         def done(row: Conversion) -> None:
             advance(1)
             if row.remark == NO_VIDEO:
-                return  # told by their number, and one by one in the report
+                return  # counted below, listed in the report
             if row.status != "converted":
                 screen.say(f"{row.case_id}: {row.status}: {row.remark}")
             elif row.remark:
                 screen.say(f"{row.case_id}: {row.remark}")
 
-        made = convert_studies(files, directory, table=table, size=size, done=done)
-    for remark in made.remarks:
+        conversions = convert_studies(files, directory, table=table, size=size, done=done)
+    for remark in conversions.remarks:
         click.echo(remark)
-    converted, unreadable = made.count("converted"), made.count("unreadable")
-    damaged = sum(row.damaged for row in made.rows)
-    if made.phantom:
-        click.echo(f"{STAMP}: sources are synthetic, and the dataset is marked so")
-    others = sum(row.remark == NO_VIDEO for row in made.rows)
-    left_out = f"{made.count('left out') - others} left out and {others} no videos, see {REPORT} in it"
-    click.echo(f"{converted} of {len(files)} files are clips in {directory}; {left_out}")
+    converted, unreadable = conversions.count("converted"), conversions.count("unreadable")
+    damaged = sum(row.damaged for row in conversions.rows)
+    if conversions.phantom:
+        click.echo(f"{STAMP}: the sources are synthetic, and the dataset is marked as synthetic")
+    others = sum(row.remark == NO_VIDEO for row in conversions.rows)
+    left_out = f"{conversions.count('left out') - others} left out and {others} not videos, see {REPORT} there"
+    click.echo(f"{converted} of {len(files)} files converted to clips in {directory}; {left_out}")
     if unreadable:
-        click.echo(f"{unreadable} of {len(files)} files can not be read", err=True)
+        click.echo(f"{unreadable} of {len(files)} files cannot be read", err=True)
     if damaged:
-        click.echo(f"{damaged} clips are damaged, what is left of them was used", err=True)
+        click.echo(f"{damaged} clips are damaged; their readable frames were used", err=True)
     if unreadable or damaged:
         raise click.exceptions.Exit(2)

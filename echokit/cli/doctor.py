@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
+from echokit.cli import options
 
-@click.command("doctor", short_help="Look at this machine: what echokit finds, and what mends a lack.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+@click.command("doctor", short_help="Check the installation and print how to fix problems.")
+@options.as_json
 def command(as_json: bool) -> None:
     """Check Python, torch, CUDA, number formats, codecs, DICOM decoders, plugins and disk.
 
-    Exit code 1 where something is missing that echokit needs; optional parts are listed with what installs them.
+    Exit code 1: something is missing that echokit needs. Optional parts are listed with the command that installs them.
 
     \b
     Example: echokit doctor
@@ -26,7 +28,7 @@ def command(as_json: bool) -> None:
     else:
         width = max(len(finding.what) for finding in findings)
         for finding in findings:
-            mend = f"\n{'':<{width + 12}}{finding.mend}" if finding.mend else ""
-            click.echo(f"{finding.state:<10}{finding.what:<{width}}  {finding.found}{mend}")
+            fix = f"\n{'':<{width + 12}}{finding.mend}" if finding.mend else ""
+            click.echo(f"{finding.state:<10}{finding.what:<{width}}  {finding.found}{fix}")
     if any(finding.state == "missing" for finding in findings):
         raise click.exceptions.Exit(1)

@@ -13,23 +13,33 @@ if TYPE_CHECKING:
 
 CLASSES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "auroc", "auprc")
 PROBABILITIES = ("brier", "calibration")
-MOST_GROUPS = 20
+MAX_SUBGROUPS = 20
 ESTIMATES = ("mae", "rmse", "r2", "bland_altman")
 
 
-@click.command("evaluate", short_help="Evaluate anybody's predictions: metrics with intervals and baselines.")
+@click.command("evaluate", short_help="Evaluate a CSV of predictions from any model.")
 @click.argument("predictions", type=click.Path(path_type=Path))
-@click.option("--positive", metavar="VALUE", help="The class that is positive.")
-@click.option("--true", "y_true", metavar="COLUMN", help="Column of the true classes.")
-@click.option("--score", "y_score", metavar="COLUMN", help="Column of the scores.")
-@click.option("--patient", metavar="COLUMN", help="Column of the patients; their scores are averaged.")
-@click.option("--threshold", type=float, help="Score from which on a patient is called positive.")
-@click.option("--truth", type=click.Path(path_type=Path), help="FileList.csv, for predictions of echonet/dynamic.")
-@click.option("--below", type=float, default=50.0, show_default=True, help="EF below which such a heart is positive.")
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="An evaluator; may be repeated.")
-@click.option("--by", multiple=True, metavar="COLUMN", help="Make subgroups by this column; may be repeated.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
-@click.option("--json", "as_json", is_flag=True, help="Print metrics.json.")
+@click.option("--positive", metavar="VALUE", help="Value of the positive class.")
+@click.option("--true", "y_true", metavar="COLUMN", help="Column of true classes.")
+@click.option("--score", "y_score", metavar="COLUMN", help="Column of scores.")
+@click.option("--patient", metavar="COLUMN", help="Column of patients; scores are averaged per patient.")
+@click.option("--threshold", type=float, help="Scores from this value up are classified as positive.")
+@click.option(
+    "--truth", type=click.Path(path_type=Path), help="FileList.csv of the dataset, for predictions of echonet/dynamic."
+)
+@click.option(
+    "--below", type=float, default=50.0, show_default=True, help="EF (%) below which a heart is positive, with --truth."
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Evaluator to compute; may be repeated.  [default: all that fit]",
+)
+@click.option("--by", multiple=True, metavar="COLUMN", help="Column that defines subgroups; may be repeated.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the bootstrap.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, in the format of metrics.json.")
 def command(
     predictions: Path,
     positive: str | None,
@@ -44,9 +54,9 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Evaluate PREDICTIONS, a CSV with a column of true classes and one of scores: echokit's or anybody's.
+    """Evaluate PREDICTIONS, a CSV of true classes and scores from any model, with intervals and baselines.
 
-    The test_predictions.csv of echonet/dynamic holds no truth: give its FileList.csv as --truth.
+    The test_predictions.csv of echonet/dynamic contains no true values: add its FileList.csv as --truth.
 
     \b
     Example: echokit evaluate predictions.csv --positive died
@@ -56,23 +66,24 @@ def command(
     from echokit.evaluate.assessment import assess
     from echokit.plugins import installed
 
-    asked = {"y_true": y_true, "y_score": y_score, "patient_id": patient}
-    columns = {ours: theirs for ours, theirs in asked.items() if theirs is not None}
+    requested = {"y_true": y_true, "y_score": y_score, "patient_id": patient}
+    columns = {ours: theirs for ours, theirs in requested.items() if theirs is not None}
     if not columns and is_echonet(predictions):
         if truth is None:
             raise DataError(
-                "these are estimates of echonet/dynamic, without the truth",
-                hint="give the dataset's list: --truth FileList.csv",
+                "these are predictions of echonet/dynamic, without true values",
+                hint="add the list of the dataset: --truth FileList.csv",
                 where=str(predictions),
+                code="predictions.no_truth",
             )
         found = read_echonet(predictions, truth, below=below)
     else:
         found = read_anybody(predictions, positive=positive, threshold=threshold, columns=columns)
     registry = installed().registry
-    names = metrics or _usual(found)
+    names = metrics or _default_metrics(found)
     evaluators: list[tuple[str, Any]] = [(name, registry.get("evaluator", name).load()()) for name in names]
     for column in by:
-        _refuse_names(found, column)
+        _check_subgroup_column(found, column)
     if by:
         evaluators.append(("subgroups", registry.get("evaluator", "subgroups").load()(by=list(by))))
     evaluation = assess(found.predictions, evaluators, seed=seed)
@@ -84,22 +95,23 @@ def command(
         _show(found, evaluation)
 
 
-def _refuse_names(found: Found, column: str) -> None:
-    """Refuse a column in which nearly every patient stands alone: its parts are no subgroups."""
+def _check_subgroup_column(found: Found, column: str) -> None:
+    """Reject a text column with too many values to define subgroups, such as one of names."""
     from echokit.errors import DataError
 
     table = found.predictions.table
-    if column in table.columns and (many := table[column].astype(str).nunique()) > MOST_GROUPS:
+    if column in table.columns and (many := table[column].astype(str).nunique()) > MAX_SUBGROUPS:
         texts = table[column].astype(str)
-        if not texts.str.fullmatch(r"\s*[-+]?[0-9.]+\s*").all():  # numbers are cut at their median
+        if not texts.str.fullmatch(r"\s*[-+]?[0-9.]+\s*").all():  # numbers are split at their median
             raise DataError(
-                f"the column {column!r} has {many} values: that many subgroups say nothing",
-                hint=f"give a column with at most {MOST_GROUPS} values, or one of numbers",
+                f"the column {column!r} has {many} values, too many for subgroups",
+                hint=f"choose a column with at most {MAX_SUBGROUPS} values, or a numeric one",
                 where="--by",
+                code="subgroups.too_many_values",
             )
 
 
-def _usual(found: Found) -> tuple[str, ...]:
+def _default_metrics(found: Found) -> tuple[str, ...]:
     columns = found.predictions.table.columns
     names = CLASSES + (PROBABILITIES if found.predictions.probability else ())
     return names + (ESTIMATES if {"target", "prediction"} <= set(columns) else ())
@@ -110,10 +122,10 @@ def _show(found: Found, evaluation: Evaluation) -> None:
     from echokit.report.wording import interval, number, title
 
     if found.stamp:
-        click.echo(f"{found.stamp}: synthetic hearts; these numbers say nothing about patients")
+        click.echo(f"{found.stamp}: synthetic hearts; these results do not apply to patients")
     for note in found.notes:
         click.echo(note)
-    lines = [("split", "fold", "metric", "value", "interval", "baseline", "n", "events")]
+    lines = [("split", "fold", "metric", "value", "interval", "baseline", "n", "positive")]
     reasons: dict[str, list[str]] = {}
     for metric in evaluation.metrics:
         name = title(metric.metric) + (f" [{metric.subgroup}]" if metric.subgroup else "")
@@ -127,8 +139,8 @@ def _show(found: Found, evaluation: Evaluation) -> None:
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    for reason, of in reasons.items():
-        click.echo(f"{', '.join(dict.fromkeys(of))}: {reason}")
+    for reason, names in reasons.items():
+        click.echo(f"{', '.join(dict.fromkeys(names))}: {reason}")
     splits = dict.fromkeys(metric.split for metric in evaluation.metrics)
     for caution in cautions(evaluation.metrics, "test" if "test" in splits else next(iter(splits), "test")):
         click.echo(f"caution: {caution}")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from echokit.cli.options import overrides as with_overrides
+from echokit.cli import options
 
 
-@click.command("explain", short_help="Show every value and where it comes from.")
+@click.command("explain", short_help="Show every value of a recipe and its origin.")
 @click.argument("recipe")
-@with_overrides
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.overrides
+@options.as_json
 def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show every value of a RECIPE (or the lock.yaml of a run), defaults included, and where it comes from.
+    """Show every value of a RECIPE (or of the lock.yaml of a run), including defaults, and its origin.
 
     \b
     Example: echokit explain ef_112 --set train.epochs=3

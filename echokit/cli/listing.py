@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
+from echokit.cli import options
 
-@click.command("list", short_help="List the components that recipes can name.")
+
+@click.command("list", short_help="List the components that a recipe can use.")
 @click.argument("kind", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def command(kind: str | None, as_json: bool) -> None:
-    """List the components that recipes can name; of one KIND, in singular or plural.
+    """List the components that a recipe can use; with KIND (singular or plural), only those of one kind.
 
     \b
     Example: echokit list backbones
@@ -19,9 +21,9 @@ def command(kind: str | None, as_json: bool) -> None:
     from echokit.plugins import installed
     from echokit.registry import KINDS, kind_named
 
-    known = installed()
+    plugins = installed()
     kinds = [kind_named(kind)] if kind else list(KINDS)
-    components = known.registry.components(kinds)
+    components = plugins.registry.components(kinds)
     if as_json:
         rows = [
             {"kind": c.kind, "name": c.name, "plugin": c.plugin, "summary": c.summary, "mask": c.mask}

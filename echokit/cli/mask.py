@@ -6,17 +6,13 @@ from pathlib import Path
 
 import click
 
-_CARE = (
-    "The pictures show what masks remove too, also a name that is written there: keep them where the videos are kept."
-)
+_CARE = "The images also show what the mask removes, including burnt-in names: store them as securely as the videos."
 
 
-@click.command("mask", short_help="Mask videos; a masked AVI and a picture each.")
+@click.command("mask", short_help="Mask videos and write an overlay image of each.")
 @click.argument("sources", nargs=-1, required=True)
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the masked videos and pictures."
-)
-@click.option("--method", default="motion_mask", show_default=True, help="A preprocessor that masks.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the masked videos and images.")
+@click.option("--method", default="motion_mask", show_default=True, help="Preprocessor that computes the mask.")
 @click.option(
     "--set",
     "settings",
@@ -27,16 +23,16 @@ _CARE = (
 @click.option(
     "--audit",
     is_flag=True,
-    help="Write no videos, but compare the mask with the truth, the sector, no mask and a random one.",
+    help="Write no videos; compare the mask with the ground truth, the sector, no mask and a random mask.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --audit: print the audit as JSON.")
 def command(
     sources: tuple[str, ...], out: Path, method: str, settings: tuple[str, ...], audit: bool, as_json: bool
 ) -> None:
-    """Mask SOURCES (AVI, MP4 or DICOM files, or folders of them): a masked AVI and an overlay picture each.
+    """Mask SOURCES (AVI, MP4 or DICOM files, or folders of them); write a masked AVI and an overlay image of each.
 
-    DICOM files are named by pseudonyms, in the order given. With --audit a source may also be a dataset: a folder in
-    the layout of EchoNet-Dynamic, whose tracings then count, or a clinical phantom, whose truth does.
+    DICOM files are given pseudonyms, in the order of the sources. With --audit a source can also be a dataset: a
+    folder in the EchoNet-Dynamic layout (its tracings are the ground truth) or a clinical phantom.
 
     \b
     Example: echokit mask clip.dcm --out masked --set threshold=3.5
@@ -45,7 +41,7 @@ def command(
         _audit(sources, out, method, settings, as_json)
         return
     if as_json:
-        raise click.UsageError("--json goes with --audit")
+        raise click.UsageError("--json needs --audit")
     from echokit.cli.console import Screen
     from echokit.identity import case_ids, which_is_which
     from echokit.masking import mask_videos, masking_step
@@ -69,13 +65,13 @@ def command(
                 screen.say(f"{row.case_id}: {KEPT.format(row.kept)}{notes}")
     click.echo(f"{len(files) - failed} masked videos in {out}")
     click.echo(_CARE)
-    told = which_is_which(names, files)
-    if told:
-        click.echo(told, err=True)
+    pseudonyms = which_is_which(names, files)
+    if pseudonyms:
+        click.echo(pseudonyms, err=True)
     if failed:
         click.echo(f"{failed} of {len(files)} videos could not be masked", err=True)
     if damaged:
-        click.echo(f"{damaged} of {len(files)} videos are damaged, the frames that are left were masked", err=True)
+        click.echo(f"{damaged} of {len(files)} videos are damaged; their readable frames were masked", err=True)
     if failed or damaged:
         raise click.exceptions.Exit(2)
 
@@ -95,14 +91,14 @@ def _audit(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str
         masks.setdefault(control, masking_step(control, ()).make)
     sheet = Sheet(list(masks))
     with shown_by(Screen()):
-        found = audit_masks(subjects_of(sources), masks, sheet.add)
-    write_audit(found, out)
-    sheet.write(out / "sheet.png", found.phantom)
-    click.echo(json.dumps(plain(found), indent=1) if as_json else table(found), nl=as_json)
+        result = audit_masks(subjects_of(sources), masks, sheet.add)
+    write_audit(result, out)
+    sheet.write(out / "sheet.png", result.phantom)
+    click.echo(json.dumps(plain(result), indent=1) if as_json else table(result), nl=as_json)
     if not as_json:
         click.echo(f"audit.md, audit.json, audit.csv and sheet.png are in {out}")
-        if not found.phantom:
+        if not result.phantom:
             click.echo(_CARE)
-    if found.failures:
-        click.echo(f"{len(found.failures)} clips could not be read", err=True)
+    if result.failures:
+        click.echo(f"{len(result.failures)} clips could not be read", err=True)
         raise click.exceptions.Exit(2)

@@ -1,4 +1,4 @@
-"""Standard streams that a command outlives: training does not end because a terminal or a pipe is gone."""
+"""Standard streams that may be closed: training continues after its terminal or pipe is gone."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-_NOBODY_READS = (errno.EPIPE, errno.EIO)  # a pipe whose reader has ended; a terminal that was closed
+_CLOSED = (errno.EPIPE, errno.EIO)  # a pipe whose reader has exited; a closed terminal
 
 
-class Outlived:
-    """A text stream; once nobody reads it any more, what is written to it goes nowhere.
+class ClosableStream:
+    """A text stream that discards its output once its reader is gone.
 
     Args:
-        stream: With a file descriptor, which then leads to the null device.
+        stream: A stream with a file descriptor, which is then redirected to the null device.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text, if somebody reads."""
-        with self._outlived():
+        """Write a text, or discard it."""
+        with self._discard_if_closed():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush, if somebody reads."""
-        with self._outlived():
+        """Flush, or discard what is buffered."""
+        with self._discard_if_closed():
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     @contextmanager
-    def _outlived(self) -> Iterator[None]:
+    def _discard_if_closed(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in _NOBODY_READS:
+            if error.errno not in _CLOSED:
                 raise
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())

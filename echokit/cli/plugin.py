@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from echokit.cli import options
 
-@click.group("plugin", short_help="List, make and check plugins.")
+
+@click.group("plugin", short_help="List, create and check plugins.")
 def command() -> None:
-    """List, make and check plugins.
+    """List, create and check plugins.
 
     \b
     Example: echokit plugin new mask half_mask
@@ -18,9 +20,9 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def list_plugins(as_json: bool) -> None:
-    """Show every plugin: its package and version, what it adds, whether it was loaded, and why not.
+    """List every plugin with its package, version, components and commands, and whether it was loaded.
 
     \b
     Examples: echokit plugin list
@@ -31,15 +33,15 @@ def list_plugins(as_json: bool) -> None:
     from echokit.plugins import Plugin, installed
     from echokit.registry import BUILT_IN
 
-    known = installed()
-    components = known.registry.components()
+    plugins = installed()
+    components = plugins.registry.components()
 
-    def adds(plugin: Plugin) -> list[str]:
-        named = [f"{c.kind} {c.name}" for c in components if c.plugin == plugin.name]
-        return named + [f"command {c.name}" for c in known.commands if c.plugin == plugin.name]
+    def additions(plugin: Plugin) -> list[str]:
+        kinds_and_names = [f"{c.kind} {c.name}" for c in components if c.plugin == plugin.name]
+        return kinds_and_names + [f"command {c.name}" for c in plugins.commands if c.plugin == plugin.name]
 
     rows: list[dict[str, Any]] = []
-    for plugin in known.plugins:
+    for plugin in plugins.plugins:
         status = "blocked by ECHOKIT_PLUGINS" if plugin.blocked else "skipped" if plugin.problem else "loaded"
         rows.append(
             {
@@ -48,7 +50,7 @@ def list_plugins(as_json: bool) -> None:
                 "version": plugin.version,
                 "status": status,
                 "problem": plugin.problem,
-                "adds": adds(plugin),
+                "adds": additions(plugin),
                 "hooks": list(plugin.hooks),
             }
         )
@@ -60,8 +62,8 @@ def list_plugins(as_json: bool) -> None:
         if row["name"] == BUILT_IN:
             click.echo(f"    {len(row['adds'])} components (echokit list)")
             continue
-        for what in row["adds"]:
-            click.echo(f"    {what}")
+        for addition in row["adds"]:
+            click.echo(f"    {addition}")
         others = [hook for hook in row["hooks"] if hook not in ("echokit_components", "echokit_commands")]
         if others:
             click.echo(f"    hooks {', '.join(others)}")
@@ -70,12 +72,12 @@ def list_plugins(as_json: bool) -> None:
 @command.command("new")
 @click.argument("kind")
 @click.argument("name")
-@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="Folder in which the package is made.")
+@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="Folder in which to create the package.")
 def new(kind: str, name: str, into: Path) -> None:
-    """Write an installable package with one component NAME of a KIND (mask, or a kind of echokit list).
+    """Create an installable plugin package with one component NAME of a KIND (mask, or a kind of `echokit list`).
 
-    It holds the component, a test that runs the conformance checks, a recipe that uses it, and a README. Nothing is
-    written over.
+    The package contains the component, a test that runs the conformance checks, a recipe that uses the component, and
+    a README. Existing files are never overwritten.
 
     \b
     Example: echokit plugin new mask half_mask
@@ -83,18 +85,18 @@ def new(kind: str, name: str, into: Path) -> None:
     from echokit.registry import with_article
     from echokit.scaffold import write_package
 
-    package = write_package(kind, name, into)
-    click.echo(f"{package.folder}: {with_article(kind)} named {name!r}; next:")
-    for line in package.next_steps:
-        click.echo(f"    {line}")
+    folder = write_package(kind, name, into)
+    click.echo(f"{folder}: {with_article(kind)} named {name!r}; next:")
+    for command_line in (f"pip install -e {folder}", f"echokit plugin check {name}", f"echokit show {name}"):
+        click.echo(f"    {command_line}")
 
 
 @command.command("check")
 @click.argument("name")
-@click.option("-v", "--verbose", is_flag=True, help="Show the checks that passed, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show the checks that passed.")
+@options.as_json
 def check(name: str, verbose: bool, as_json: bool) -> None:
-    """Run the conformance checks over everything that the plugin NAME registers.
+    """Run the conformance checks on every component of the plugin NAME. Exit code 2: a check failed.
 
     \b
     Example: echokit plugin check sector_mask
@@ -115,8 +117,8 @@ def check(name: str, verbose: bool, as_json: bool) -> None:
         outcomes = ("passed", "failed", "expected", "skipped")
         counts = {outcome: sum(result.outcome == outcome for result in results) for outcome in outcomes}
         components = len({result.component for result in results})
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed")
-        of = "1 component" if components == 1 else f"{components} components"
-        click.echo(f"{len(results)} checks of {of} of {name}: {told}")
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed")
+        checked = "1 component" if components == 1 else f"{components} components"
+        click.echo(f"{len(results)} checks of {checked} of {name}: {summary}")
     if any(result.outcome == "failed" for result in results):
         raise click.exceptions.Exit(2)

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import click
 
+from echokit.cli import options
 
-@click.command("report", short_help="Make the page of a finished run again.")
+
+@click.command("report", short_help="Write the HTML report of a finished run again.")
 @click.argument("run")
-@click.option("--frames", is_flag=True, help="Show frames of patients; such a page must not be shared.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are.")
+@click.option("--frames", is_flag=True, help="Include frames of patients; such a page must not be shared.")
+@options.runs_folder
 def command(run: str, frames: bool, out: Path) -> None:
     """Write report.html into RUN, a run directory or the name of a run.
 
-    The page needs no network and can be opened from the file. Frames of phantoms are always shown; those of patients
-    only with --frames, masked pixels only, and the page then says that it must not be shared.
+    The page works offline. Frames of phantoms are always shown. Frames of patients are shown only with --frames and
+    only after masking; the page is then marked as not to be shared.
 
     \b
     Example: echokit report ef_112

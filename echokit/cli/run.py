@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 
 import click
 
-from echokit.cli.options import overrides as with_overrides
+from echokit.cli import options
 
 if TYPE_CHECKING:
     from echokit.pipeline.preflight import CheckedCohort
 
 
-@click.command("run", short_help="Run a recipe from its videos to its summary.")
+@click.command("run", short_help="Train and evaluate a model from a recipe.")
 @click.argument("recipe")
-@with_overrides
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
-)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs go.")
+@options.overrides
+@options.device
+@options.runs_folder
 @click.option(
     "--resume",
     is_flag=False,
     flag_value="",
     default=None,
     metavar="[RUN]",
-    help="Go on with the newest or a given run.",
+    help="Continue the latest or a given run.",
 )
 @click.option("--fold", type=int, default=None, help="Train one fold only.")
-@click.option("--with-dependencies", is_flag=True, help="First make the runs that it starts from, where missing.")
-@click.option("--dry-run", is_flag=True, help="Check everything, read the cohort, and stop before any video is opened.")
+@click.option(
+    "--with-dependencies", is_flag=True, help="First run the recipes that provide its initial weights, if missing."
+)
+@click.option("--dry-run", is_flag=True, help="Check the recipe, cohort and model, without opening a video.")
 def command(
     recipe: str,
     overrides: tuple[str, ...],
@@ -42,7 +42,7 @@ def command(
     with_dependencies: bool,
     dry_run: bool,
 ) -> None:
-    """Run a RECIPE (a path, or the name of a shipped one), or repeat a run from its lock.yaml.
+    """Train and evaluate a model from a RECIPE: a path, the name of a shipped one, or the lock.yaml of a run to repeat.
 
     \b
     Examples: echokit run quickstart
@@ -80,7 +80,7 @@ def command(
     with shown_by(screen):
         first = missing_runs(loaded, path, out) if with_dependencies else []
         for needed in first:
-            screen.say(f"{loaded.name} starts from a run of {needed.name}, which is made first")
+            screen.say(f"{loaded.name} starts from a run of {needed.name}, which runs first")
         if dry_run:
             for line in _plan(check_run(request, weights_follow=bool(first))):
                 screen.say(f"{path}: {line}")
@@ -96,7 +96,7 @@ def command(
         from echokit.report.wording import count, estimate, number
 
         if done.lock.stamp:
-            click.echo(f"{done.lock.stamp}: synthetic hearts; these numbers say nothing about patients")
+            click.echo(f"{done.lock.stamp}: synthetic hearts; these results do not apply to patients")
         if done.lock.pretrained_stamp:
             click.echo(done.lock.pretrained_stamp)
         tested = [metric for metric in done.metrics if metric.split == "test" and metric.subgroup is None]
@@ -104,22 +104,24 @@ def command(
         together = [metric for metric in tested if metric.fold is None]
         for metric in tested if folds < 2 else headline(tested, "test") or together:
             baseline = "none" if metric.baseline is None else number(metric.baseline)
-            click.echo(f"test {estimate(metric)}; baseline {baseline}; n {metric.n}, {metric.events} events")
+            click.echo(f"test {estimate(metric)}; baseline {baseline}; n {metric.n}, {metric.events} positive")
         apart = sum(metric.split == "test" and metric.subgroup is not None for metric in done.metrics)
         if apart:
-            click.echo(f"test at other cut-offs or of subgroups: {count(apart, 'number')} in the summary")
+            click.echo(f"{count(apart, 'result')} at other cut-offs or in subgroups: see the summary")
         click.echo(f"summary: {done.path / 'summary.md'}")
         if (done.path / "report.html").is_file():
             click.echo(f"report: {done.path / 'report.html'}")
         if folds > 1:
-            click.echo(f"all other metrics, and each of {folds} folds: in the summary, and in metrics.json")
+            click.echo(f"all other metrics, and those of each of the {folds} folds: see the summary and metrics.json")
     else:
         click.echo(f"fold {fold} is done: {done.path.name} of {loaded.name}")
-        click.echo(f"echokit run {recipe} --resume does the other folds and evaluates; --resume --fold N one of them")
+        click.echo(
+            f"next: echokit run {recipe} --resume, for the other folds and the evaluation, or --resume --fold N for one"
+        )
 
 
 def _plan(checked: CheckedCohort) -> Iterator[str]:
-    """Describe what a run would train and test on; videos that cannot be read leave their sets later."""
+    """Describe the cohort and its splits before any video is opened; unreadable videos are only excluded later."""
     from echokit.report.wording import count
 
     labelled, folds = checked.cohort, checked.folds

@@ -7,7 +7,7 @@ import click
 
 @click.command("schema", short_help="Print the JSON Schema of recipes.")
 def command() -> None:
-    """Print the JSON Schema of recipes with everything that is installed, for editors.
+    """Print the JSON Schema of recipes, including installed plugins, for completion in editors.
 
     \b
     Example: echokit schema > recipe.schema.json

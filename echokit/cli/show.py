@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 
-@click.command("show", short_help="Show what a component does and takes.")
+@click.command("show", short_help="Describe a component and its parameters.")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON Schema.")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON Schema.")
 def command(name: str, as_json: bool) -> None:
-    """Show what a component does and its parameters. NAME may be kind.name where it is ambiguous.
+    """Describe a component and its parameters. NAME is kind.name if several kinds share the name.
 
     \b
     Example: echokit show motion_mask
@@ -24,11 +24,15 @@ def command(name: str, as_json: bool) -> None:
 
     kind, _, bare = name.rpartition(".")
     components = installed().registry.components()
-    found = [c for c in components if bare in (c.name, f"{c.plugin}:{c.name}") and (not kind or c.kind == kind)]
-    if not found:
+    matches = [c for c in components if bare in (c.name, f"{c.plugin}:{c.name}") and (not kind or c.kind == kind)]
+    if not matches:
         names = [component.name for component in components]
-        raise EchokitError(f"there is no component {name!r}", hint=did_you_mean(bare, names) or "see echokit list")
-    for component in found:
+        raise EchokitError(
+            f"there is no component {name!r}",
+            hint=did_you_mean(bare, names) or "see echokit list",
+            code="component.unknown",
+        )
+    for component in matches:
         if as_json:
             click.echo(
                 json.dumps({"kind": component.kind, **component_schema(component.kind, component.name)}, indent=2)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from echokit.cli.options import overrides as with_overrides
+from echokit.cli import options
 
 
-@click.command("validate", short_help="Check a recipe; show every mistake at once.")
+@click.command("validate", short_help="Check a recipe and list every mistake.")
 @click.argument("recipe")
-@with_overrides
+@options.overrides
 def command(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Check a RECIPE (or the lock.yaml of a run) and show every mistake with its file and line.
+    """Check a RECIPE (or the lock.yaml of a run) and list every mistake with its file and line.
 
     \b
     Example: echokit validate recipes/ef_112.yaml

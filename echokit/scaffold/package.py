@@ -1,4 +1,4 @@
-"""Write the package of a new plugin from the templates, whole or not at all."""
+"""Write the package of a new plugin from templates, atomically."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from string import Template
 
-from echokit import __version__
 from echokit.errors import EchokitError, did_you_mean
 from echokit.plugins import installed
 from echokit.registry import KINDS, with_article
 
 TEMPLATES = Path(__file__).with_name("templates")
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-LONGEST = 40
+MAX_LENGTH = 40
 WORDS = (*KINDS, "mask")
 
-# How a recipe names the component: what is added to a recipe that extends ef_56.
+# The lines that use the component, added to a recipe that extends ef_56.
 _STEPS = "preprocess:\n  - {use: trim, frames: 38}\n%s  - {use: resize, size: 56}\n  - optical_flow\n"
 RECIPES = {
     "dataset": "data:\n  use: ${name}\n  root: data/${name}\n  fallback: null\n",
@@ -37,38 +36,33 @@ RECIPES = {
 }
 
 
-@dataclass(frozen=True)
-class Package:
-    """A package that was written.
-
-    Attributes:
-        folder: Where it is.
-        next_steps: Commands to type next.
-    """
-
-    folder: Path
-    next_steps: tuple[str, ...]
-
-
-def write_package(kind: str, name: str, into: Path) -> Package:
-    """Write ``into/echokit-NAME``.
+def write_package(kind: str, name: str, into: Path) -> Path:
+    """Write a package with one component into the folder ``echokit-NAME``.
 
     Args:
         kind: ``mask``, or a kind of component in singular or plural.
-        name: What recipes will call the component: small letters, digits and single underscores.
+        name: Name of the component in recipes: lower-case letters, digits and single underscores.
         into: An existing folder.
 
+    Returns:
+        The folder of the package.
+
     Raises:
-        EchokitError: The kind or the name can not be used, the folder is not there, or the package is already.
+        EchokitError: The kind or the name is not valid, the folder does not exist, or the package already exists.
     """
     word = _kind(kind)
     _check_name("preprocessor" if word == "mask" else word, name)
     if not into.is_dir():
-        raise EchokitError("there is no such folder", where=str(into))
+        raise EchokitError("there is no such folder", where=str(into), code="folder.missing")
     dashed = name.replace("_", "-")
     folder = into / f"echokit-{dashed}"
     if os.path.lexists(folder):
-        raise EchokitError("is there already, and nothing is written over", where=str(folder))
+        raise EchokitError(
+            "already exists and is not overwritten",
+            hint="choose another name or folder",
+            where=str(folder),
+            code="folder.exists",
+        )
     words = {
         "name": name,
         "class_name": "".join(part.capitalize() for part in name.split("_")),
@@ -78,7 +72,7 @@ def write_package(kind: str, name: str, into: Path) -> Package:
         "mask": ", mask=True" if word == "mask" else "",
         "distribution": f"echokit-{dashed}",
         "package": f"echokit_{name}",
-        "echokit": __version__,
+        "echokit": version("echokit"),
     }
     words["recipe"] = Template(RECIPES[word]).substitute(words)
     files = {
@@ -91,15 +85,15 @@ def write_package(kind: str, name: str, into: Path) -> Package:
     }
     temporary = Path(tempfile.mkdtemp(prefix=".echokit-", dir=into))
     try:
-        for place, template in files.items():
+        for path, template in files.items():
             text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(words)
-            (temporary / place).parent.mkdir(exist_ok=True)
-            (temporary / place).write_text(text, encoding="utf-8")
+            (temporary / path).parent.mkdir(exist_ok=True)
+            (temporary / path).write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
-        temporary.rename(folder)  # refused where somebody has made the folder meanwhile and put something in it
+        temporary.rename(folder)  # fails if a folder with content was created meanwhile
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Package(folder, (f"pip install -e {folder}", f"echokit plugin check {name}", f"echokit show {name}"))
+    return folder
 
 
 def _kind(word: str) -> str:
@@ -108,20 +102,26 @@ def _kind(word: str) -> str:
         raise EchokitError(
             f"there is no kind of component {word!r}",
             hint=did_you_mean(singular, WORDS) or f"the kinds are {', '.join(WORDS)}",
+            code="component.unknown_kind",
         )
     return singular
 
 
 def _check_name(kind: str, name: str) -> None:
-    if not NAME.fullmatch(name) or len(name) > LONGEST or keyword.iskeyword(name):
+    if not NAME.fullmatch(name) or len(name) > MAX_LENGTH or keyword.iskeyword(name):
         raise EchokitError(
-            f"{name!r} can not name a component",
-            hint=f"use small letters, digits and single underscores, at most {LONGEST}, such as half_mask",
+            f"{name!r} is not a valid name for a component",
+            hint=f"use at most {MAX_LENGTH} lower-case letters, digits and single underscores, such as half_mask",
+            code="component.bad_name",
         )
-    taken = [c for c in installed().registry.components([kind]) if c.name == name]
-    if taken:
+    existing = [c for c in installed().registry.components([kind]) if c.name == name]
+    if existing:
         raise EchokitError(
-            f"the {kind} {name!r} is there already, from the plugin {taken[0].plugin!r}", hint="choose another name"
+            f"the {kind} {name!r} already exists, in the plugin {existing[0].plugin!r}",
+            hint="choose another name",
+            code="component.exists",
         )
     if name in {plugin.name for plugin in installed().plugins}:
-        raise EchokitError(f"a plugin named {name!r} is installed already", hint="choose another name")
+        raise EchokitError(
+            f"a plugin named {name!r} is already installed", hint="choose another name", code="plugin.exists"
+        )

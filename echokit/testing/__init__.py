@@ -1,8 +1,8 @@
-"""Conformance: what every component promises, as checks that plugin authors run over their own.
+"""Conformance checks for plugin authors: what every component has to fulfil.
 
-``check_component("preprocessor", "half_mask")`` runs the checks of one component, ``check_plugin("half_mask")`` those
-of everything that a plugin registers, ``echokit plugin check`` prints them as a table. In a test suite the fixture
-``echokit_check`` makes a test of each::
+``check_component("preprocessor", "half_mask")`` checks one component, ``check_plugin("half_mask")`` every component of
+a plugin, and ``echokit plugin check`` prints the results. In a test suite, the fixture ``echokit_check`` turns each
+check into a test::
 
     @pytest.mark.echokit_plugin("half_mask")
     def test_conformance(echokit_check):

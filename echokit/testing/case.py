@@ -1,4 +1,4 @@
-"""Case: how a component is exercised, and Result: what a check found."""
+"""Case: how to exercise a component in the checks, and Result: the outcome of one check."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ class Case:
 
     Attributes:
         parameters: Parameters of the component, as in a recipe.
-        setup: Called with an empty folder, makes files there and returns further parameters (a dataset's root).
-        needs: Modules of optional libraries; without one of them the case is skipped, and it is said.
+        setup: Function that writes files into an empty folder and returns further parameters (a dataset's root).
+        needs: Modules of optional libraries; the case is skipped if one is not installed.
         shape: For a backbone: channels, frames, height and width of its input.
-        meta: For a backbone: too large to compute here; its shapes are checked on the meta device alone.
-        streams: For a fusion: the streams that it is given.
-        reference: For an evaluator: (y_true, y_score) of one row a patient to the value that is expected, or None
-            where it is undefined.
-        columns: For a resampler or an evaluator: further columns of the table, by name, made from the number of rows.
-        expected: Checks that this component is known to fail, with the reason; one that passes is then a failure.
+        meta: For a backbone that is too large to compute: only its shapes are checked, on the meta device.
+        streams: For a fusion: names of its input streams.
+        reference: For an evaluator: function from (y_true, y_score), one row per patient, to the expected value, or
+            None if it is undefined.
+        columns: For a resampler or an evaluator: further columns of the table, name to a function of the number of
+            rows.
+        expected: Checks that this component is known to fail, with the reason; such a check fails once it passes.
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -50,52 +51,52 @@ class Case:
 
 @dataclass(frozen=True)
 class Subject:
-    """A component with a case, as the checks see it.
+    """A component and one of its cases: the input of a check.
 
     Attributes:
-        component: What is checked.
-        case: How it is exercised.
+        component: The component to check.
+        case: How to exercise it.
     """
 
     component: Component
     case: Case
 
     @cached_property
-    def given(self) -> dict[str, Any]:
-        """The parameters of the case, with those of files made now."""
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the case, including those from its setup."""
         parameters = dict(self.case.parameters)
         if self.case.setup is not None:
             folder = tempfile.TemporaryDirectory(prefix="echokit-check-")
-            self.__dict__["folder"] = folder  # as long as the subject lives: a cohort names files in it
+            self.__dict__["folder"] = folder  # kept as long as the subject: a cohort names files in it
             parameters |= self.case.setup(Path(folder.name))
         return parameters
 
     @cached_property
     def values(self) -> BaseModel:
-        """Its validated parameters.
+        """The validated parameters.
 
         Raises:
-            Failure: Those of the case do not fit.
+            Failure: The parameters of the case are invalid.
         """
         try:
-            return validate(self.component.parameters(), self.given)
+            return validate(self.component.parameters(), self.parameters)
         except InvalidParameters as invalid:
-            raise Failure(f"the parameters of its case do not fit: {invalid}") from None
+            raise Failure(f"the parameters of its case are invalid: {invalid}") from None
 
     def make(self) -> Any:
-        """Make the component anew."""
+        """Construct a new instance of the component."""
         names = type(self.values).model_fields
         return self.component.load()(**{name: getattr(self.values, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one check found.
+    """The outcome of one check.
 
     Attributes:
-        component: ``kind.name``, with the parameters of its case where it has several.
+        component: ``kind.name``, with the number of the case if there are several.
         check: Name of the check.
-        outcome: ``passed``, ``failed``, ``expected`` (it failed, as was said in advance) or ``skipped``.
+        outcome: ``passed``, ``failed``, ``expected`` (a known failure) or ``skipped``.
         detail: Why it did not pass.
     """
 
@@ -110,18 +111,18 @@ class Skip(Exception):
 
 
 class Expected(Skip):
-    """Raised for a check that failed as was said in advance."""
+    """Raised for a known failure of a check."""
 
 
 class Failure(AssertionError):
-    """Raised by a check that found something; an AssertionError, so that pytest shows it as one."""
+    """Raised by a check that fails; an AssertionError, so that pytest shows it as one."""
 
 
 def require(holds: object, message: str) -> None:
-    """Fail with a message unless something holds.
+    """Fail with a message unless a condition holds.
 
     Raises:
-        Failure: It does not.
+        Failure: The condition does not hold.
     """
     if not holds:
         raise Failure(message)

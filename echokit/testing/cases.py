@@ -1,8 +1,8 @@
-"""How the built-in components are exercised: one entry a component, and a component without one fails the suite."""
+"""Cases of the built-in components; a component without an entry fails the test suite."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +12,16 @@ import numpy.typing as npt
 from echokit.testing.case import Case
 
 
-def _phantom(folder: Path) -> dict[str, Any]:
-    from echokit.phantom.layout import write_phantom
+def _phantom(layout: str, parameter: str, name: str = "", **options: Any) -> Callable[[Path], dict[str, Any]]:
+    """Return a setup that writes a phantom in a layout and gives its path as a parameter."""
 
-    write_phantom(folder / "hearts", cases=6, frames=(6, 8), workers=1)
-    return {"root": str(folder / "hearts")}
+    def setup(folder: Path) -> dict[str, Any]:
+        from echokit.phantom.layouts import LAYOUTS
 
+        LAYOUTS[layout].load()(folder / layout, workers=1, **options)
+        return {parameter: str(folder / layout / name)}
 
-def _pediatric(folder: Path) -> dict[str, Any]:
-    from echokit.phantom.pediatric import write_pediatric
-
-    write_pediatric(folder / "children", cases=10, workers=1)
-    return {"root": str(folder / "children")}
-
-
-def _camus(folder: Path) -> dict[str, Any]:
-    from echokit.phantom.camus import write_camus
-
-    write_camus(folder / "camus", cases=6, workers=1)
-    return {"root": str(folder / "camus")}
-
-
-def _table(folder: Path) -> dict[str, Any]:
-    from echokit.phantom.table import write_table
-
-    write_table(folder / "hospital", cases=6, workers=1)
-    return {"table": str(folder / "hospital" / "cases.csv")}
+    return setup
 
 
 def _accuracy(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> float:
@@ -69,10 +53,10 @@ def _ages(n: int) -> list[float]:
 NARROW, NARROW_8 = Case({"width": 4}), Case({"width": 8})
 
 CASES: Mapping[str, Case | Sequence[Case]] = {
-    "dataset.echonet_dynamic": Case(setup=_phantom),
-    "dataset.echonet_pediatric": Case(setup=_pediatric),
-    "dataset.camus": Case(setup=_camus, needs=("nibabel",)),
-    "dataset.table": Case({"covariates": ["age", "sex"]}, setup=_table),
+    "dataset.echonet_dynamic": Case(setup=_phantom("echonet_dynamic", "root", cases=6, frames=(6, 8))),
+    "dataset.echonet_pediatric": Case(setup=_phantom("echonet_pediatric", "root", cases=10)),
+    "dataset.camus": Case(setup=_phantom("camus", "root", cases=6), needs=("nibabel",)),
+    "dataset.table": Case({"covariates": ["age", "sex"]}, setup=_phantom("table", "table", "cases.csv", cases=6)),
     "dataset.phantom": Case({"cases": 6}),
     "preprocessor.trim": Case({"frames": 5}),
     "preprocessor.resample": (Case({"fps": 17.0}), Case({"fps": 90.0})),

@@ -1,4 +1,4 @@
-"""Clips that preprocessors must be able to take: the usual, and those that break assumptions."""
+"""Clips on which preprocessors are checked: an ordinary one and edge cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Frames = npt.NDArray[np.uint8]
 
 
 def beating(count: int, height: int, width: int) -> Frames:
-    """A bright ring that widens and narrows inside a fan, with speckle: (count, height, width) uint8."""
+    """Draw a beating bright ring in an ultrasound sector with speckle: (count, height, width) uint8."""
     rows, columns = np.mgrid[:height, :width].astype(np.float64)
     radius = np.hypot(rows, columns - width / 2)
     angle = np.abs(np.arctan2(columns - width / 2, rows + 1))
@@ -23,12 +23,12 @@ def beating(count: int, height: int, width: int) -> Frames:
         ring = min(height, width) * (0.2 + 0.05 * np.sin(2 * np.pi * number / 10))
         wall = np.exp(-(((centre - ring) / (0.06 * min(height, width) + 1)) ** 2))
         frames.append(fan * (30 + 170 * wall * (0.5 + speckle) + 20 * speckle))
-    made: Frames = np.clip(frames, 0, 255).astype(np.uint8)
-    return made
+    video: Frames = np.clip(frames, 0, 255).astype(np.uint8)
+    return video
 
 
 def clips() -> dict[str, Clip]:
-    """By name. ``beating`` must be accepted by every preprocessor; the others may be refused with a VideoError."""
+    """Return clips by name. A preprocessor must accept ``beating``; it may reject the others with a VideoError."""
     black = np.zeros((6, 40, 44), np.uint8)
     shapes = {
         "beating": beating(12, 64, 80),
@@ -46,7 +46,7 @@ def clips() -> dict[str, Clip]:
 
 
 def _clip(frames: Frames) -> Clip:
-    frames.flags.writeable = False  # whoever writes into its input fails here
+    frames.flags.writeable = False  # writing into the input raises an exception
     height, width = frames.shape[1:]
     region = Region(0, 0, width, height, (0.4, 0.4), 1)
     return Clip(frames, fps=50.0, spacing=(0.4, 0.4), regions=(region,), source="made", notes=("first",))

@@ -1,4 +1,4 @@
-"""Run the checks of a component, or of everything that a plugin registers."""
+"""Run the checks of one component, or of every component of a plugin."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Check = Callable[[Subject], None]
 
 @dataclass(frozen=True)
 class Trial:
-    """One check of one case of one component, ready to run.
+    """One check of one case of one component.
 
     Attributes:
-        label: ``kind.name``, with the number of the case where there are several.
-        name: Of the check.
-        check: The check.
+        label: ``kind.name``, with the number of the case if there are several.
+        name: Name of the check.
+        check: The check function.
         subject: The component and its case, shared by all checks of the case.
     """
 
@@ -36,8 +36,8 @@ class Trial:
         """Run the check.
 
         Raises:
-            Exception: It found something.
-            Skip: It does not apply here, or it failed as was said in advance.
+            Exception: The check failed.
+            Skip: It does not apply, or it is a known failure.
         """
         case = self.subject.case
         for module in case.needs:
@@ -51,20 +51,20 @@ class Trial:
         except Exception as error:
             if reason is None:
                 raise
-            raise Expected(f"{reason} ({in_one_line(error)})") from error
+            raise Expected(f"{reason} ({one_line(error)})") from error
         if reason is not None:
-            raise Failure(f"it was expected to fail ({reason}), and passes: take the expectation out")
+            raise Failure(f"it is expected to fail ({reason}) but passes: remove it from `expected`")
 
-    def _told(self, error: Exception) -> str:
-        """What went wrong, and in which line of the component's own package."""
+    def _describe(self, error: Exception) -> str:
+        """Describe an error, with its line in the package of the component."""
         component = self.subject.component
         place = place_within(error, component.target.partition(":")[0].partition(".")[0])
-        if place is None or component.plugin == BUILT_IN or isinstance(error, EchokitError):  # which says its own place
-            return in_one_line(error)
-        return f"{place}: {in_one_line(error)}"
+        if place is None or component.plugin == BUILT_IN or isinstance(error, EchokitError):  # it has its own place
+            return one_line(error)
+        return f"{place}: {one_line(error)}"
 
     def result(self) -> Result:
-        """Run the check and say what it found."""
+        """Run the check and return its outcome."""
         outcome: Outcome = "passed"
         detail = ""
         try:
@@ -72,20 +72,20 @@ class Trial:
         except Skip as skip:
             outcome, detail = "expected" if isinstance(skip, Expected) else "skipped", str(skip)
         except Exception as error:
-            outcome, detail = "failed", self._told(error)
+            outcome, detail = "failed", self._describe(error)
         return Result(self.label, self.name, outcome, detail)
 
 
 def check_component(kind: str, name: str, cases: Case | Sequence[Case] | None = None) -> list[Result]:
-    """Check one component.
+    """Run the conformance checks of one component.
 
     Args:
         kind: One of the kinds of ``echokit list``.
-        name: Its name, or ``plugin:name``.
-        cases: How it is exercised; by default as its plugin says, else with its defaults.
+        name: Name of the component, or ``plugin:name``.
+        cases: How to exercise it; by default the cases of its plugin, or its default parameters.
 
     Returns:
-        What every check found; nothing is raised for a component that fails.
+        The outcome of every check; a failing check raises no exception.
 
     Raises:
         EchokitError: There is no such component.
@@ -96,7 +96,7 @@ def check_component(kind: str, name: str, cases: Case | Sequence[Case] | None = 
 
 
 def check_plugin(plugin: str) -> list[Result]:
-    """Check everything that a plugin registers.
+    """Run the conformance checks of every component of a plugin.
 
     Raises:
         EchokitError: There is no such plugin, or it was skipped.
@@ -105,61 +105,65 @@ def check_plugin(plugin: str) -> list[Result]:
 
 
 def components_of(plugin: str) -> list[Component]:
-    """What a plugin registers.
+    """Return the components of a plugin.
 
     Raises:
         EchokitError: There is no such plugin, or it was skipped.
     """
-    known = {found.name: found for found in installed().plugins}
-    if plugin not in known:
-        raise EchokitError(f"there is no plugin {plugin!r}", hint=f"installed are {', '.join(known)}")
-    problem = "blocked by ECHOKIT_PLUGINS" if known[plugin].blocked else known[plugin].problem
+    plugins = {candidate.name: candidate for candidate in installed().plugins}
+    if plugin not in plugins:
+        raise EchokitError(
+            f"there is no plugin {plugin!r}",
+            hint=f"the installed plugins are {', '.join(plugins)}",
+            code="plugin.unknown",
+        )
+    problem = "blocked by ECHOKIT_PLUGINS" if plugins[plugin].blocked else plugins[plugin].problem
     if problem:
-        raise EchokitError(f"the plugin {plugin!r} was not loaded: {problem}")
+        raise EchokitError(f"the plugin {plugin!r} was not loaded: {problem}", code="plugin.not_loaded")
     return [component for component in installed().registry.components() if component.plugin == plugin]
 
 
 def trials(component: Component, cases: Sequence[Case] | None = None) -> Iterator[Trial]:
-    """Every check of every case of a component; a component without a case fails.
+    """Yield every check of every case of a component; a component without a case fails.
 
     Args:
-        component: What is checked.
-        cases: How it is exercised; by default as its plugin says.
+        component: The component to check.
+        cases: How to exercise it; by default the cases of its plugin, or its default parameters.
     """
     label = f"{component.kind}.{component.name}"
     try:
         component.load()
-    except EchokitError:  # every check would say the same
+    except EchokitError:  # every check would fail in the same way
         yield Trial(label, "is imported", _load, Subject(component, Case()))
         return
     chosen = cases_of(component) if cases is None else tuple(cases)
     if not chosen:
         yield Trial(label, "has a case", _no_case, Subject(component, Case()))
-    own = checks_of(component.kind)
+    checks = checks_of(component.kind)
     for number, case in enumerate(chosen):
-        which = f"{label} ({number + 1})" if len(chosen) > 1 else label
+        case_label = f"{label} ({number + 1})" if len(chosen) > 1 else label
         subject = Subject(component, case)
         for name in case.expected:
-            if name not in own:
-                yield Trial(which, name, _no_check, subject)
-        for name, check in own.items():
-            yield Trial(which, name, check, subject)
+            if name not in checks:
+                yield Trial(case_label, name, _no_check, subject)
+        for name, check in checks.items():
+            yield Trial(case_label, name, check, subject)
 
 
 def cases_of(component: Component) -> tuple[Case, ...]:
-    """How a component is exercised: as its plugin says, else with its defaults; empty where it has none.
+    """Return the cases of a component: those of its plugin, else its default parameters, else none.
 
-    Every built-in component has its case written down, so that a new one can not be forgotten.
+    Built-in components have explicit cases, so that a new one cannot be forgotten.
     """
-    given = _cases_of_plugin(component.plugin).get(f"{component.kind}.{component.name}")
-    if given is not None:
-        return (given,) if isinstance(given, Case) else tuple(given)
+    cases = _cases_of_plugin(component.plugin).get(f"{component.kind}.{component.name}")
+    if cases is not None:
+        return (cases,) if isinstance(cases, Case) else tuple(cases)
     if component.plugin == BUILT_IN:
         return ()
     try:
         fields = component.parameters().model_fields.values()
     except EchokitError:
-        return (Case(),)  # the first check says what is wrong
+        return (Case(),)  # the first check reports the problem
     return () if any(field.is_required() for field in fields) else (Case(),)
 
 
@@ -170,27 +174,27 @@ def _cases_of_plugin(plugin: str) -> Mapping[str, Case | Sequence[Case]]:
         return CASES
     merged: dict[str, Case | Sequence[Case]] = {}
     if "echokit_cases" in installed().plugin(plugin).hooks:
-        for answer in installed().call(plugin, "echokit_cases"):
-            merged |= answer
+        for cases in installed().call(plugin, "echokit_cases"):
+            merged |= cases
     return merged
 
 
 def checks_of(kind: str) -> dict[str, Check]:
-    """The checks of a kind by name: those of every component, then those of the kind."""
-    found: dict[str, Check] = {}
-    for module in ("component", kind):
-        room = importlib.import_module(f"echokit.testing.checks.{module}")
-        for name, function in vars(room).items():
-            own = inspect.isfunction(function) and function.__module__ == room.__name__
-            if name.startswith("check_") and own:
-                found[name.removeprefix("check_").replace("_", " ")] = function
-    return found
+    """Return the checks of a kind by name: those of every component, then those of the kind."""
+    checks: dict[str, Check] = {}
+    for module_name in ("component", kind):
+        module = importlib.import_module(f"echokit.testing.checks.{module_name}")
+        for name, function in vars(module).items():
+            defined_here = inspect.isfunction(function) and function.__module__ == module.__name__
+            if name.startswith("check_") and defined_here:
+                checks[name.removeprefix("check_").replace("_", " ")] = function
+    return checks
 
 
-def in_one_line(error: BaseException) -> str:
-    """What went wrong, in one line."""
-    said = " ".join(str(error).split()) or "no message"
-    return said if isinstance(error, Failure) else f"{type(error).__name__}: {said}"
+def one_line(error: BaseException) -> str:
+    """Format an error as one line."""
+    message = " ".join(str(error).split()) or "no message"
+    return message if isinstance(error, Failure) else f"{type(error).__name__}: {message}"
 
 
 def _load(subject: Subject) -> None:
@@ -200,9 +204,9 @@ def _load(subject: Subject) -> None:
 def _no_case(subject: Subject) -> None:
     component = subject.component
     where = "echokit/testing/cases.py" if component.plugin == BUILT_IN else "the hook echokit_cases"
-    raise Failure(f"the {component.kind} {component.name!r} has no case, so nothing checks it: give one in {where}")
+    raise Failure(f"the {component.kind} {component.name!r} has no case and cannot be checked: add one in {where}")
 
 
 def _no_check(subject: Subject) -> None:
-    known = ", ".join(checks_of(subject.component.kind))
-    raise Failure(f"its case expects a failure of a check that there is not; the checks are {known}")
+    names = ", ".join(checks_of(subject.component.kind))
+    raise Failure(f"its case expects an unknown check to fail; the checks are {names}")

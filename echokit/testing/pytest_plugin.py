@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture ``echokit_check`` makes a test of every conformance check of a plugin."""
+"""The pytest plugin: the fixture ``echokit_check`` turns each conformance check into a test."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 if TYPE_CHECKING:
     from echokit.testing.conformance import Trial
 
-_ran = pytest.StashKey[dict[str, int]]()
+_counts = pytest.StashKey[dict[str, int]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers", "echokit_plugin(name): the plugin whose components the fixture echokit_check checks"
     )
-    config.stash[_ran] = {}
+    config.stash[_counts] = {}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of every check of every component that the marked plugin registers."""
+    """Parametrize a test with every check of every component of the marked plugin."""
     if "echokit_check" not in metafunc.fixturenames:
         return
     from echokit.testing.conformance import components_of, trials
@@ -32,18 +32,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(
             f'{metafunc.function.__name__}: mark it with @pytest.mark.echokit_plugin("your_plugin")'
         )
-    found = [trial for component in components_of(marker.args[0]) for trial in trials(component)]
-    ids = [f"{trial.label}-{trial.name}".replace(" ", "_") for trial in found]
-    metafunc.parametrize("echokit_check", found, ids=ids, indirect=True)
+    checks = [trial for component in components_of(marker.args[0]) for trial in trials(component)]
+    ids = [f"{trial.label}-{trial.name}".replace(" ", "_") for trial in checks]
+    metafunc.parametrize("echokit_check", checks, ids=ids, indirect=True)
 
 
 @pytest.fixture
 def echokit_check(request: pytest.FixtureRequest) -> Callable[[], None]:
-    """Call it to run one check: it fails with what was found, or skips or expects a failure with the reason."""
+    """Return a function that runs one check; known failures are reported as xfail."""
     from echokit.testing.case import Expected, Skip
 
     trial: Trial = request.param
-    counts = request.config.stash[_ran]
+    counts = request.config.stash[_counts]
 
     def check() -> None:
         component = trial.subject.component
@@ -59,6 +59,6 @@ def echokit_check(request: pytest.FixtureRequest) -> Callable[[], None]:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print how many checks ran."""
-    for plugin, count in sorted(config.stash[_ran].items()):
+    """Print the number of checks that ran."""
+    for plugin, count in sorted(config.stash[_counts].items()):
         terminalreporter.write_line(f"echokit: {count} conformance checks of the plugin {plugin} ran")

@@ -1,4 +1,4 @@
-"""The benchmark suite on real files: cells, tables, what fails and what is found again."""
+"""Benchmark suites: cells, tables, failures and reuse of results."""
 
 import importlib
 import json
@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from echokit.bench.cell import read_result
+from echokit.bench.difference import compare_tables, read_table
 from echokit.bench.execute import cells_of, options_of
 from echokit.bench.measures import MEASURES, measure_named
 from echokit.bench.suite import SCALES, flat_overrides, read_suite, shipped_suites
 from echokit.cli import exit_code
-from echokit.errors import EchokitError
+from echokit.errors import EchokitError, RecipeError
+from tests.expect import mistakes, refused
 
 SUITE = """
 suite: trial
@@ -35,7 +37,7 @@ paired:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Iterator[Path]:
-    """A folder with a suite that was run once; one of its rows can not work."""
+    """A folder with the results of a suite, one row of which fails."""
     from tests.conftest import TINY
 
     folder = tmp_path_factory.mktemp("bench")
@@ -52,7 +54,7 @@ def table(folder: Path) -> dict[str, dict[str, object]]:
     return {row["name"]: row for row in content["rows"]}
 
 
-def test_a_row_has_its_mean_over_seeds_its_interval_and_the_published_number(bench: Path) -> None:
+def test_a_row_has_mean_interval_and_published_value(bench: Path) -> None:
     values = table(bench)["plain"]["values"]
     auroc = values["test.auroc"]
     assert auroc["seed_sd"] >= 0
@@ -62,7 +64,7 @@ def test_a_row_has_its_mean_over_seeds_its_interval_and_the_published_number(ben
     assert values["published.test.auroc"]["number"] == 0.90
 
 
-def test_phantom_data_is_never_set_against_a_published_number(bench: Path) -> None:
+def test_phantom_results_are_not_compared_with_published_ones(bench: Path) -> None:
     assert table(bench)["plain"]["values"]["difference.test.auroc"]["number"] is None
     text = (bench / "out" / "tiny" / "trial-tiny.md").read_text()
     assert text.startswith("# PHANTOM DATA: ")
@@ -71,12 +73,12 @@ def test_phantom_data_is_never_set_against_a_published_number(bench: Path) -> No
     )
 
 
-def test_a_failed_cell_is_shown_and_the_table_comes_out(bench: Path) -> None:
+def test_a_failed_cell_is_listed_and_the_table_is_written(bench: Path) -> None:
     rows = table(bench)
     assert "FileList.csv" in str(rows["broken"]["problem"])
     assert rows["narrow"]["problem"] is None
     text = (bench / "out" / "tiny" / "trial-tiny.md").read_text()
-    assert "**failed: broken**" in text
+    assert "failed: broken" in text
     assert "FileList.csv" in text
 
 
@@ -90,7 +92,7 @@ def test_a_question_is_answered_on_the_same_patients(bench: Path) -> None:
     assert answer["seeds"] == 2
 
 
-def test_what_is_done_is_not_run_again_and_what_changed_is(bench: Path) -> None:
+def test_only_changed_cells_are_run_again(bench: Path) -> None:
     cell = bench / "out" / "tiny" / "trial" / "plain" / "seed-0"
     before, text = read_result(cell), (bench / "out" / "tiny" / "trial-tiny.md").read_text()
     assert before is not None
@@ -109,9 +111,7 @@ def test_what_is_done_is_not_run_again_and_what_changed_is(bench: Path) -> None:
     assert read_result(cell).recipe_hash == before.recipe_hash  # type: ignore[union-attr]
 
 
-def test_two_tables_are_compared_number_by_number(
-    bench: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_tables_are_compared_number_by_number(bench: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = bench / "out" / "tiny" / "trial-tiny.json"
     assert exit_code(["bench-diff", str(path), str(path)]) == 0
     content = json.loads(path.read_text())
@@ -120,48 +120,71 @@ def test_two_tables_are_compared_number_by_number(
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(content))
     assert exit_code(["bench-diff", str(path), str(changed)]) == 1
-    said = capfd.readouterr().out
-    assert "moved: plain test.auroc" in said
-    assert "moved: plain parameters" in said
-    changed.write_text(json.dumps({**content, "scale": "small"}))
-    assert exit_code(["bench-diff", str(path), str(changed)]) == 2
+    output = capfd.readouterr().out
+    assert "moved: plain test.auroc" in output
+    assert "moved: plain parameters" in output
+    with refused("bench.different_tables"):
+        list(compare_tables(content, {**content, "scale": "small"}))
     changed.write_text("{}")
     assert exit_code(["bench-diff", str(path), str(changed)]) == 2
+    with refused("bench.not_a_table", where="changed.json"):
+        read_table(changed)
 
 
-def test_every_mistake_in_a_suite_is_told_with_its_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_number_without_an_interval_moves_by_a_tenth() -> None:
+    def table_of(**values: float) -> dict[str, object]:
+        rows = [{"name": "a", "values": {k: {"number": v} for k, v in values.items()}, "measured": None}]
+        return {"suite": "s", "scale": "tiny", "data": None, "rows": rows}
+
+    old, new = table_of(seconds=100.0, epochs=2.0, bits=1.0), table_of(seconds=111.0, epochs=2.1, cores=3.0)
+    compared = {d.column: (d.old, d.new, d.verdict) for d in compare_tables(old, new)}
+    assert compared == {
+        "seconds": (100.0, 111.0, "moved"),
+        "epochs": (2.0, 2.1, "within"),
+        "bits": (1.0, None, "only in old"),
+        "cores": (None, 3.0, "only in new"),
+    }
+
+
+def test_every_mistake_in_a_suite_has_a_code_and_a_line(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(
         "suite: bad\ntitle: Bad\nscales: {tiny: {}}\ncolumns: [test.auroc, latncy]\nrows:\n"
-        "  - {name: one, recipe: ef_28, measure: decoding}\n  - {name: one, recipe: ef_28, weights_from: nobody}\n"
+        "  - {name: one, recipe: ef_28, measure: decoding}\n  - {name: one, recipe: ef_28, weights_from: none}\n"
     )
-    assert exit_code(["bench", str(bad)]) == 2
-    said = capfd.readouterr().err
-    for words in ("did you mean 'latency'", "bad.yaml:6", "stands twice", "there is no row 'nobody'"):
-        assert words in said
+    with pytest.raises(RecipeError) as caught:
+        read_suite(str(bad), "tiny")
+    assert mistakes(caught.value) == [
+        ("suite.recipe_or_measure", f"{bad}:6"),
+        ("suite.duplicate_row", f"{bad}:7"),
+        ("suite.unknown_row", f"{bad}:7"),
+        ("column.unknown", f"{bad}:4"),
+    ]
+    assert caught.value.problems[-1].hint == "did you mean 'latency'?"
     bad.write_text("suite: bad\ntitel: Bad\nscales: {tiny: {}}\nrows: []\n")
-    assert exit_code(["bench", str(bad)]) == 2
-    said = capfd.readouterr().err
-    assert "did you mean 'title'" in said
-    assert "bad.yaml:2" in said
-    assert exit_code(["bench", "stage11"]) == 2
-    assert "did you mean 'stage1'" in capfd.readouterr().err
+    with pytest.raises(RecipeError) as caught:
+        read_suite(str(bad), "tiny")
+    assert f"{bad}:2" in [problem.where for problem in caught.value.problems]
+    assert "did you mean 'title'?" in [problem.hint for problem in caught.value.problems]
+    with refused("suite.unknown") as unknown:
+        read_suite("stage11", "tiny")
+    assert unknown.value.hint == "did you mean 'stage1'?"
 
 
 @pytest.mark.parametrize("name", shipped_suites())
-def test_every_shipped_suite_is_sound_at_each_of_its_scales(name: str) -> None:
+def test_every_shipped_suite_is_valid_at_each_scale(name: str) -> None:
     from echokit.bench.published import published_numbers
     from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
 
-    seen = 0
+    scales = 0
     for scale in SCALES:
         try:
             suite = read_suite(name, scale)
         except EchokitError as error:
-            assert "has no scale" in error.message  # noqa: PT017
+            assert error.code == "suite.unknown_scale"  # noqa: PT017
             continue
-        seen += 1
+        scales += 1
         for cell in cells_of(suite, Path("out")).values():
             row, work = cell.row, cell.suite.work
             if row.measure:
@@ -170,21 +193,20 @@ def test_every_shipped_suite_is_sound_at_each_of_its_scales(name: str) -> None:
             values = [*flat_overrides(work.set), *flat_overrides(row.set), ("seed", cell.seed)]
             load_recipe(find_recipe(str(row.recipe)), tuple(f"{k}={json.dumps(v)}" for k, v in values))
             published_numbers(cell.suite.settings.published, row)
-    assert seen
+    assert scales
 
 
-def test_a_row_of_another_scale_is_made_when_asked_for() -> None:
+def test_a_row_of_another_scale_runs_on_request() -> None:
     suite = read_suite("transfer", "tiny")
     usual = {key[1] for key in cells_of(suite, Path("out"))}
-    asked = {key[1] for key in cells_of(suite, Path("out"), ["kinetics"])}
+    requested = {key[1] for key in cells_of(suite, Path("out"), ["kinetics"])}
     full = {key[1] for key in cells_of(read_suite("transfer", "full"), Path("out"))}
     assert "kinetics" not in usual
-    assert asked == {"kinetics"}
+    assert requested == {"kinetics"}
     assert full == usual | {"kinetics", "kinetics_random"}
 
 
-def test_what_a_mask_kept_is_known(bench: Path) -> None:
-    """Of the picture, and of the phantom's heart, whose place is known."""
+def test_the_mask_columns_hold_kept_image_and_heart(bench: Path) -> None:
     suite = bench / "masked.yaml"
     suite.write_text(
         "suite: masked\ntitle: Masked\nscales: {tiny: {set: {train: {epochs: 1}}}}\ncolumns: [kept, heart_kept]\n"
@@ -202,25 +224,25 @@ def test_what_a_mask_kept_is_known(bench: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, where in MEASURES.items() if where.startswith("benchmarks.")])
-def test_a_measure_takes_what_the_suites_give_it(name: str) -> None:
-    """Measures run for minutes; here only that every option of every suite is one of theirs."""
+def test_a_measure_accepts_the_options_of_the_suites(name: str) -> None:
+    """Measures take minutes to run; only their signatures are checked here."""
     import inspect
 
     measure = measure_named(name)
     function = getattr(importlib.import_module(measure.module), measure.function)
-    given = [
+    cells = [
         cell
         for suite in shipped_suites()
         for scale in read_suite(suite, "tiny").settings.scales
         for cell in cells_of(read_suite(suite, scale), Path("out")).values()
         if cell.row.measure == name
     ]
-    assert given, f"no suite uses {name}"
-    for cell in given:
+    assert cells, f"no suite uses {name}"
+    for cell in cells:
         inspect.signature(function).bind(**options_of(cell), seed=cell.seed)
 
 
-def test_ratios_are_shown_with_their_losses() -> None:
+def test_ratios_include_slower_results() -> None:
     from echokit.bench.write import ratio_table
 
     text = ratio_table(
@@ -239,7 +261,7 @@ def test_ratios_are_shown_with_their_losses() -> None:
     assert "slower" in slow
 
 
-def test_observations_of_others_are_judged_one_by_one() -> None:
+def test_published_observations_are_judged() -> None:
     from echokit.bench.columns import Value
     from echokit.bench.observations import judge
     from echokit.bench.suite import Observation
@@ -251,19 +273,20 @@ def test_observations_of_others_are_judged_one_by_one() -> None:
     }
     labels = {name: name for name in rows}
 
-    def said(**what: object) -> str:
-        [judged] = judge([Observation(claim="c", column="test.auroc", **what)], rows, labels)  # type: ignore[arg-type]
+    def verdict(**settings: object) -> str:
+        observation = Observation(claim="c", column="test.auroc", **settings)  # type: ignore[arg-type]
+        [judged] = judge([observation], rows, labels)
         return judged.verdict
 
-    assert said(rows=["k2", "k5"], highest="k5") == "seen here; 1 of the 1 others lie inside its interval"
-    assert said(rows=["k2", "k5"], highest="k2").startswith("not seen here: k5 is highest")
-    assert said(rows=["k2", "k5"], along="rises") == "seen here"
-    assert said(rows=["k2", "k5"], along="rises", of="fold_sd") == "not seen here"
-    assert said(rows=["k2", "k7"], along="rises") == "can not be judged: a row is missing"
+    assert verdict(rows=["k2", "k5"], highest="k5") == "seen here; 1 of the 1 others lie inside its interval"
+    assert verdict(rows=["k2", "k5"], highest="k2").startswith("not seen here: k5 is highest")
+    assert verdict(rows=["k2", "k5"], along="rises") == "seen here"
+    assert verdict(rows=["k2", "k5"], along="rises", of="fold_sd") == "not seen here"
+    assert verdict(rows=["k2", "k7"], along="rises").startswith("cannot be judged")
 
 
-def test_folds_stand_in_the_study_s_columns() -> None:
-    from echokit.bench.columns import Cells, column_named
+def test_fold_columns_show_mean_and_sd() -> None:
+    from echokit.bench.columns import RowResults, column_named
     from echokit.bench.write import field
     from echokit.evaluate.evaluation import Metric
 
@@ -272,11 +295,11 @@ def test_folds_stand_in_the_study_s_columns() -> None:
 
     metrics = [metric("auroc_fold_mean", "test", 0.69), metric("auroc_fold_sd", "test", 0.329)]
     metrics += [metric("auroc_fold_mean", "train", 0.895), metric("auroc_fold_sd", "train", 0.059)]
-    cells = Cells([metrics], [{}], published={"folds.test.auroc": (0.76, 0.434)})
+    results = RowResults([metrics], [{}], published={"folds.test.auroc": (0.76, 0.434)})
     for spec, text in (
         ("folds.test.auroc", "0.690 ± 0.329"),
         ("gap.auroc", "0.205"),
         ("published.folds.test.auroc", "0.760 ± 0.434"),
     ):
         column = column_named(spec)
-        assert field(column, column.fill(cells)) == text
+        assert field(column, column.value_of(results)) == text

@@ -1,4 +1,4 @@
-"""What is shown while a run trains, on a pipe."""
+"""Progress lines of training on a pipe."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from echokit.cli import console
 from echokit.cli.console import Screen
 
 
-def test_the_time_that_is_left_is_of_this_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remaining_time_is_that_of_the_current_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 60.0, 120.0, 1000.0, 1060.0])
     monkeypatch.setattr(console, "SECONDS_PER_LINE", -1.0)
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     out = io.StringIO()
     screen = Screen(Console(file=out, width=200))
-    for step in (1, 2, 3):  # a minute each
+    for step in (1, 2, 3):  # one minute each
         screen.step(1, 1, step, 4, 0.5, 1.0)
     for step in (1, 2):  # of the next fold
         screen.step(1, 1, step, 4, 0.5, 1.0)
@@ -31,7 +31,7 @@ def test_the_time_that_is_left_is_of_this_fold(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-def test_an_epoch_without_validation_says_nothing_of_it() -> None:
+def test_validation_is_omitted_if_there_is_none() -> None:
     out = io.StringIO()
     screen = Screen(Console(file=out, width=200))
     record = {

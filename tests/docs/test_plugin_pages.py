@@ -1,4 +1,4 @@
-"""The pages about plugins say all there is, and the reference is made from the docstrings."""
+"""The pages about plugins are complete, and the reference is generated from the docstrings."""
 
 import importlib.util
 import inspect
@@ -19,16 +19,16 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_every_hook_and_every_argument_is_documented(hook: str) -> None:
     function = getattr(HookSpecs, hook)
     arguments = [name for name in inspect.signature(function).parameters if name != "self"]
-    described = docstring_arguments(function.__doc__)
+    descriptions = docstring_arguments(function.__doc__)
     (row,) = [
         line for line in (DOCS / "plugins" / "hooks.md").read_text().splitlines() if line.startswith(f"| `{hook}`")
     ]
     for name in arguments:
-        assert described.get(name), f"{hook}({name}) has no line in its docstring"
+        assert descriptions.get(name), f"{hook}({name}) has no line in its docstring"
         assert f"`{name}`" in row, f"{hook}({name}) is not in hooks.md"
 
 
-def test_no_hook_is_documented_that_is_not_there() -> None:
+def test_only_existing_hooks_are_documented() -> None:
     rows = [line for line in (DOCS / "plugins" / "hooks.md").read_text().splitlines() if line.startswith("| `echokit_")]
     assert [row.split("`")[1] for row in rows] == list(HOOKS)
 
@@ -43,7 +43,7 @@ def reference() -> ModuleType:
     return module
 
 
-def test_the_reference_holds_every_component_hook_name_and_command(reference: ModuleType) -> None:
+def test_the_reference_lists_components_hooks_names_and_commands(reference: ModuleType) -> None:
     import echokit
 
     pages = reference.pages()

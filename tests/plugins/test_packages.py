@@ -1,4 +1,4 @@
-"""The packages in ``plugins/``: installed, loaded, and leaning on nothing but what echokit promises."""
+"""The packages in ``plugins/`` are installed, loaded, and import only the public API."""
 
 import ast
 import importlib.metadata
@@ -15,7 +15,7 @@ PACKAGES = sorted(path.parent.name for path in FOLDER.glob("*/pyproject.toml"))
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_it_is_installed_and_loaded(package: str) -> None:
+def test_a_plugin_is_installed_and_loaded(package: str) -> None:
     assert importlib.metadata.version(package)  # `make test` installs them
     plugin = next(plugin for plugin in installed().plugins if plugin.package == package)
     assert plugin.problem is None
@@ -23,22 +23,22 @@ def test_it_is_installed_and_loaded(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_it_imports_only_what_echokit_offers(package: str) -> None:
-    offered = {"echokit": echokit.__all__, "echokit.testing": echokit.testing.__all__}
+def test_a_plugin_imports_only_the_public_api(package: str) -> None:
+    public = {"echokit": echokit.__all__, "echokit.testing": echokit.testing.__all__}
     files = list((FOLDER / package).rglob("*.py"))
     assert len(files) >= 3
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
-                inside = [alias.name for alias in node.names if alias.name.startswith("echokit.")]
-                assert not inside, f"{file.name} imports {inside}"
+                internal = [alias.name for alias in node.names if alias.name.startswith("echokit.")]
+                assert not internal, f"{file.name} imports {internal}"
             elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "echokit":
-                assert node.module in offered, f"{file.name} imports from {node.module}"
+                assert node.module in public, f"{file.name} imports from {node.module}"
                 for alias in node.names:
-                    assert alias.name in offered[node.module], f"{file.name} imports {alias.name}"
+                    assert alias.name in public[node.module], f"{file.name} imports {alias.name}"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_it_has_what_a_package_needs(package: str) -> None:
+def test_a_plugin_has_readme_project_file_and_tests(package: str) -> None:
     for name in ("README.md", "pyproject.toml", "tests"):
         assert (FOLDER / package / name).exists()

@@ -1,4 +1,5 @@
-"""The checks: ``component`` holds those of every kind, the other modules those of one kind each.
+"""The checks: those of every component in ``component``, those of one kind in the module of that name.
 
-A check is a function ``check_...`` of a `Subject`; it raises where it finds something, and its name is what is shown.
+A check is a function ``check_...`` of a `Subject` that raises an exception if it fails. Its name, without ``check_``,
+is shown to users and may be used in `Case.expected`.
 """

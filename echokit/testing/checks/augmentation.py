@@ -1,4 +1,4 @@
-"""What an augmentation promises: (streams, generator) -> streams, on the device."""
+"""Checks of an augmentation: (streams, generator) -> streams, on the device."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Streams = Mapping[str, "Tensor"]
 def _batches() -> dict[str, dict[str, Tensor]]:
     import torch
 
-    chance = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(3)
 
     def video(batch: int, frames: int, height: int = 16, width: int = 20) -> Tensor:
-        return torch.rand((batch, 1, frames, height, width), generator=chance) * 255
+        return torch.rand((batch, 1, frames, height, width), generator=generator) * 255
 
     def flow(batch: int, frames: int, height: int = 16, width: int = 20) -> Tensor:
-        return torch.randn((batch, 2, frames, height, width), generator=chance)
+        return torch.randn((batch, 2, frames, height, width), generator=generator)
 
     return {
         "usual": {"video": video(3, 6), "flow": flow(3, 5)},
@@ -37,26 +37,26 @@ def _batches() -> dict[str, dict[str, Tensor]]:
 def _apply(subject: Subject, streams: dict[str, Tensor], seed: int = 1) -> dict[str, Tensor]:
     import torch
 
-    made: dict[str, Tensor] = subject.make()(streams, torch.Generator().manual_seed(seed))
-    return made
+    augmented: dict[str, Tensor] = subject.make()(streams, torch.Generator().manual_seed(seed))
+    return augmented
 
 
 def check_keeps_streams_shapes_and_dtypes(subject: Subject) -> None:
-    """The same streams, each with the shape and dtype that it had, and only finite values."""
+    """The same streams, with the same shapes and dtypes, and only finite values."""
     for name, streams in _batches().items():
-        made = _apply(subject, dict(streams))
-        require(set(made) == set(streams), f"{name}: it gives the streams {', '.join(sorted(made))}")
+        augmented = _apply(subject, dict(streams))
+        require(set(augmented) == set(streams), f"{name}: it gives the streams {', '.join(sorted(augmented))}")
         for stream, before in streams.items():
-            after = made[stream]
+            after = augmented[stream]
             require(
                 after.shape == before.shape and after.dtype == before.dtype,
                 f"{name}: {stream} was {tuple(before.shape)} {before.dtype} and is {tuple(after.shape)} {after.dtype}",
             )
-            require(bool(after.isfinite().all()), f"{name}: {stream} holds values that are not finite")
+            require(bool(after.isfinite().all()), f"{name}: {stream} has values that are not finite")
 
 
 def check_gives_the_same_for_the_same_generator(subject: Subject) -> None:
-    """A generator of the same seed gives the same bits, and the global random state does not matter."""
+    """The same seed gives the same bits, whatever the global random state."""
     import torch
 
     for name, streams in _batches().items():
@@ -68,7 +68,7 @@ def check_gives_the_same_for_the_same_generator(subject: Subject) -> None:
 
 
 def check_leaves_the_global_random_state_alone(subject: Subject) -> None:
-    """It draws from the generator that it is given and from nothing else."""
+    """All random numbers come from the generator that is passed."""
     import torch
 
     before = torch.get_rng_state()
@@ -77,12 +77,12 @@ def check_leaves_the_global_random_state_alone(subject: Subject) -> None:
 
 
 def check_does_not_change_its_input(subject: Subject) -> None:
-    """The streams that it was given are as before."""
+    """The input streams are not modified."""
     import torch
 
     for name, streams in _batches().items():
-        kept = {stream: values.clone() for stream, values in streams.items()}
+        original = {stream: values.clone() for stream, values in streams.items()}
         _apply(subject, streams)
-        require(set(streams) == set(kept), f"{name}: it changed the mapping that it was given")
-        for stream, values in kept.items():
-            require(torch.equal(streams[stream], values), f"{name}: it wrote into {stream}")
+        require(set(streams) == set(original), f"{name}: it changed its input mapping")
+        for stream, values in original.items():
+            require(torch.equal(streams[stream], values), f"{name}: it modified {stream}")

@@ -1,4 +1,4 @@
-"""What every component promises, whatever its kind."""
+"""Checks of every component, whatever its kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from echokit.schema import validate
 from echokit.testing.case import Subject, require
 
 HEAVY = ("torch", "torchvision", "timm", "cv2", "av", "pandas", "sklearn", "scipy", "matplotlib")
-"""Libraries that take long to import: validating a recipe must not import them."""
+"""Libraries that are slow to import: validating a recipe must not import them."""
 
 _PROBE = """
 import importlib, json, os, sys
@@ -23,14 +23,14 @@ heavy, entry, targets = json.loads(sys.stdin.read())
 import echokit.registry, echokit.schema, echokit.plugins
 def loaded(module):
     reading, writing = os.pipe()
-    child = os.fork()  # every target from the same clean start, without a fresh interpreter each
+    child = os.fork()  # every module starts from the same clean state, without a new interpreter
     if not child:
         try:
             importlib.import_module(module)
-            answer = [name for name in heavy if name in sys.modules]
+            heavy_modules = [name for name in heavy if name in sys.modules]
         except BaseException:
-            answer = []  # the import itself fails in another check
-        os.write(writing, json.dumps(answer).encode())
+            heavy_modules = []  # another check reports a failing import
+        os.write(writing, json.dumps(heavy_modules).encode())
         os._exit(0)
     os.waitpid(child, 0)
     os.close(writing)
@@ -40,29 +40,31 @@ print(json.dumps({module: loaded(module) for module in [entry, *targets]}))
 
 
 def check_is_imported_light(subject: Subject) -> None:
-    """Importing its class, and registering it, imports no heavy library."""
+    """Neither registering nor importing the class imports a heavy library."""
     plugin = installed().plugin(subject.component.plugin)
-    found = _heavy_imports(plugin.name)
-    for what, module in (("registering", plugin.module), ("importing", subject.component.target.partition(":")[0])):
+    heavy = _heavy_imports(plugin.name)
+    for action, module in (("registering", plugin.module), ("importing", subject.component.target.partition(":")[0])):
         require(
-            not found.get(module),
-            f"{what} it imports {', '.join(found.get(module, ()))}: import inside the call instead",
+            not heavy.get(module),
+            f"{action} it imports {', '.join(heavy.get(module, ()))}: move the import into the method that needs it",
         )
 
 
 @functools.cache
 def _heavy_imports(plugin: str) -> dict[str, list[str]]:
-    known = installed()
-    targets = sorted({c.target.partition(":")[0] for c in known.registry.components() if c.plugin == plugin})
-    question = json.dumps([HEAVY, known.plugin(plugin).module, targets])
-    done = subprocess.run([sys.executable, "-c", _PROBE], input=question, capture_output=True, text=True, check=False)
-    require(done.returncode == 0, f"its imports could not be looked at: {done.stderr.strip().splitlines()[-1:]}")
-    answer: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    plugins = installed()
+    targets = sorted({c.target.partition(":")[0] for c in plugins.registry.components() if c.plugin == plugin})
+    probe_input = json.dumps([HEAVY, plugins.plugin(plugin).module, targets])
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE], input=probe_input, capture_output=True, text=True, check=False
+    )
+    require(done.returncode == 0, f"its imports could not be examined: {done.stderr.strip().splitlines()[-1:]}")
+    heavy_modules: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return heavy_modules
 
 
 def check_has_a_docstring(subject: Subject) -> None:
-    """Its class says what it does, and its registration has a summary."""
+    """The class has a docstring; the registration of a built-in component has a summary."""
     require(inspect.getdoc(subject.component.load()), "the class has no docstring")
     require(subject.component.plugin != BUILT_IN or subject.component.summary, "it is registered without a summary")
 
@@ -74,19 +76,19 @@ def check_every_parameter_is_typed_and_described(subject: Subject) -> None:
 
 
 def check_constructs(subject: Subject) -> None:
-    """It can be made, twice."""
-    require(subject.make() is not subject.make(), "making it twice gives the same object")
+    """It can be constructed twice."""
+    require(subject.make() is not subject.make(), "constructing it twice gives the same object")
 
 
 def check_parameters_survive_json(subject: Subject) -> None:
-    """Parameters, defaults included, are valid and the same after being written into a lock; the schema can be made."""
-    written = subject.values.model_dump_json()
-    again = validate(type(subject.values), json.loads(written))
-    require(again.model_dump_json() == written, f"{written} became {again.model_dump_json()}")
+    """Parameters, including defaults, are the same after a round trip through a lock; there is a JSON schema."""
+    before = subject.values.model_dump_json()
+    after = validate(type(subject.values), json.loads(before))
+    require(after.model_dump_json() == before, f"{before} became {after.model_dump_json()}")
     json.dumps(subject.component.parameters().model_json_schema())
 
 
 def check_pickles_into_workers(subject: Subject) -> None:
     """It can be sent to another process."""
-    made = pickle.loads(pickle.dumps(subject.make()))
-    require(isinstance(made, subject.component.load()), "it comes back as something else")
+    copy = pickle.loads(pickle.dumps(subject.make()))
+    require(isinstance(copy, subject.component.load()), "unpickling gives another type")

@@ -1,4 +1,4 @@
-"""What a dataset promises: () -> Cohort."""
+"""Checks of a dataset: () -> Cohort."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from echokit.testing.case import Subject, require
 
 
 def check_gives_a_cohort(subject: Subject) -> None:
-    """It gives a Cohort with cases, a name and known splits."""
+    """The result is a Cohort with cases, a name and known splits."""
     cohort = subject.make()()
     require(isinstance(cohort, Cohort), f"it gives {type(cohort).__name__}, not a Cohort")
     require(len(cohort), "it gives no case")
@@ -26,18 +26,18 @@ def check_gives_the_same_twice(subject: Subject) -> None:
 
 
 def check_names_videos_that_are_there(subject: Subject) -> None:
-    """Every source is a file or a folder, named from a place that does not move with the working directory's files."""
+    """Every source is an existing file or folder."""
     cohort = subject.make()()
-    absent = [
+    missing = [
         str(case)
         for case, source in zip(cohort.cases["case_id"], cohort.cases["source"], strict=True)
         if not Path(source).exists()
     ]
-    require(not absent, f"the sources of {len(absent)} cases are not there, for example {absent[:1]}")
+    require(not missing, f"the sources of {len(missing)} cases do not exist, such as that of {missing[:1]}")
 
 
 def check_case_ids_are_text(subject: Subject) -> None:
-    """case_id and patient_id are text: a number would lose its leading zeros in a table."""
+    """case_id and patient_id are strings: numbers would lose leading zeros."""
     cases = subject.make()().cases
     for column in ("case_id", "patient_id"):
-        require(all(isinstance(value, str) for value in cases[column]), f"{column} is not text throughout")
+        require(all(isinstance(value, str) for value in cases[column]), f"{column} has values that are not strings")

@@ -1,11 +1,17 @@
-"""What a fusion promises: ({stream: InputShape}, backbone) -> a module from the streams to (B, features)."""
+"""Checks of a fusion: ({stream: InputShape}, backbone) -> a module from the streams to (B, features)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from echokit.models.shape import InputShape
 from echokit.testing.case import Subject, require
+from echokit.testing.checks.networks import (
+    build_with_seed,
+    require_features,
+    require_finite_gradients,
+    require_same_after_loading,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -14,8 +20,8 @@ FEATURES = 3
 
 
 def _shapes(subject: Subject) -> dict[str, InputShape]:
-    known = {"video": InputShape(1, 6, 8, 8), "flow": InputShape(2, 5, 8, 8)}
-    return {stream: known[stream] for stream in subject.case.streams}
+    shapes = {"video": InputShape(1, 6, 8, 8), "flow": InputShape(2, 5, 8, 8)}
+    return {stream: shapes[stream] for stream in subject.case.streams}
 
 
 def _small_backbone(shape: InputShape) -> nn.Module:
@@ -26,60 +32,39 @@ def _small_backbone(shape: InputShape) -> nn.Module:
     return module
 
 
-def _built(subject: Subject, seed: int = 0) -> nn.Module:
-    import torch
-    from torch import nn
-
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        made: Any = subject.make()(_shapes(subject), _small_backbone)
-    require(isinstance(made, nn.Module), f"it gives {type(made).__name__}, not a torch module")
-    module: nn.Module = made
-    return module
+def _build(subject: Subject, seed: int = 0) -> nn.Module:
+    return build_with_seed(lambda: subject.make()(_shapes(subject), _small_backbone), seed)
 
 
 def _streams(subject: Subject, module: nn.Module, batch: int) -> dict[str, Tensor]:
     import torch
 
-    chance = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(5)
     shapes = _shapes(subject)
-    read = tuple(getattr(module, "streams", shapes))
-    require(set(read) <= set(shapes), f"it reads the streams {', '.join(read)}, which it was not given")
+    used = tuple(getattr(module, "streams", shapes))
+    require(set(used) <= set(shapes), f"it reads the streams {', '.join(used)}, but gets {', '.join(shapes)}")
     return {
-        name: torch.randn((batch, s.channels, s.frames, s.height, s.width), generator=chance)
+        name: torch.randn((batch, s.channels, s.frames, s.height, s.width), generator=generator)
         for name, s in shapes.items()
-        if name in read
+        if name in used
     }
 
 
 def check_says_how_wide_its_answer_is(subject: Subject) -> None:
-    """``features`` is the width of what it gives: (B, features)."""
-    import torch
-
-    module = _built(subject).eval()
-    features = getattr(module, "features", None)
-    require(isinstance(features, int), "the module has no int `features`")
-    for batch in (1, 2):
-        with torch.no_grad():
-            answer = module(_streams(subject, module, batch))
-        require(tuple(answer.shape) == (batch, features), f"it gives {tuple(answer.shape)}, not ({batch}, {features})")
+    """``features`` is the width of the output: (B, features), float32."""
+    module = _build(subject).eval()
+    require_features(module, lambda batch: module(_streams(subject, module, batch)))
 
 
 def check_gradients_are_finite(subject: Subject) -> None:
-    """Every weight of every stream that it reads gets a finite gradient."""
-    module = _built(subject).train()
+    """Every trainable weight of every stream that it reads gets a finite gradient."""
+    module = _build(subject).train()
     module(_streams(subject, module, 2)).square().sum().backward()
-    for name, weights in module.named_parameters():
-        require(weights.grad is not None, f"{name} gets no gradient")
-        require(bool(weights.grad.isfinite().all()), f"the gradient of {name} is not finite")  # type: ignore[union-attr]
+    require_finite_gradients(module)
 
 
 def check_weights_survive_saving(subject: Subject) -> None:
-    """Another module with its state_dict gives the same answer."""
-    import torch
-
-    first, second = _built(subject, seed=0).eval(), _built(subject, seed=1).eval()
-    second.load_state_dict(first.state_dict(), strict=True)
+    """Another module with its state_dict gives the same output."""
+    first = _build(subject, seed=0).eval()
     streams = _streams(subject, first, 2)
-    with torch.no_grad():
-        require(torch.equal(first(streams), second(streams)), "the answers differ after load_state_dict")
+    require_same_after_loading(first, _build(subject, seed=1).eval(), lambda module: module(streams))

@@ -1,4 +1,4 @@
-"""What an objective promises: (Targets) -> Objective with outputs, loss, score and predict."""
+"""Checks of an objective: (Targets) -> Objective with outputs, loss, score and predict."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _batch(objective: Any, count: int = N) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def check_says_how_many_outputs_it_needs(subject: Subject) -> None:
-    """``outputs`` is an int from 1 on, ``probability`` a bool."""
+    """``outputs`` is a positive int, ``probability`` a bool."""
     objective = subject.make()(_targets())
     require(isinstance(objective.outputs, int) and objective.outputs >= 1, f"outputs is {objective.outputs!r}")
     require(isinstance(objective.probability, bool), f"probability is {objective.probability!r}")
 
 
 def check_loss_is_a_sum_and_its_weight(subject: Subject) -> None:
-    """Two finite scalars, which add up over parts of a batch; a batch of one works."""
+    """Loss and weight are finite scalars that add up over micro-batches, down to a batch of one."""
     objective = subject.make()(_targets())
     outputs, y_true, value = _batch(objective)
     total, weight = objective.loss(outputs, y_true, value)
@@ -50,34 +50,34 @@ def check_loss_is_a_sum_and_its_weight(subject: Subject) -> None:
 
 
 def check_gradients_are_finite(subject: Subject) -> None:
-    """Every output that matters gets a finite gradient, for extreme outputs too."""
+    """Every output gets a finite gradient, even for extreme outputs."""
     objective = subject.make()(_targets())
     outputs, y_true, value = _batch(objective)
     for scale in (1.0, 1e4):
-        asked = (outputs * scale).requires_grad_()
-        total, _ = objective.loss(asked, y_true, value)
+        scaled = (outputs * scale).requires_grad_()
+        total, _ = objective.loss(scaled, y_true, value)
         total.backward()
-        require(asked.grad is not None and bool(asked.grad.isfinite().all()), "a gradient is not finite")
+        require(scaled.grad is not None and bool(scaled.grad.isfinite().all()), "a gradient is not finite")
 
 
 def check_score_is_one_number_a_case(subject: Subject) -> None:
-    """(B, outputs) -> (B,), finite, in [0, 1] where it is a probability; the same twice."""
+    """(B, outputs) -> (B,), finite, in [0, 1] if it is a probability, and deterministic."""
     import torch
 
     objective = subject.make()(_targets())
     outputs, _, _ = _batch(objective)
-    kept = outputs.clone()
+    original = outputs.clone()
     score = objective.score(outputs)
     require(tuple(score.shape) == (N,), f"score is {tuple(score.shape)}, not ({N},)")
     require(bool(score.isfinite().all()), "a score is not finite")
     if objective.probability:
         require(bool(((score >= 0) & (score <= 1)).all()), "a probability lies outside [0, 1]")
-    require(torch.equal(score, objective.score(outputs)), "two scores differ")
-    require(torch.equal(outputs, kept), "it wrote into the outputs")
+    require(torch.equal(score, objective.score(outputs)), "two scores of the same output differ")
+    require(torch.equal(outputs, original), "it modified the outputs")
 
 
 def check_learns_in_the_right_direction(subject: Subject) -> None:
-    """Following its own gradient ranks the positive cases above the negative ones: higher means more positive."""
+    """Minimizing the loss gives positive cases higher scores than negative ones."""
     import torch
 
     objective = subject.make()(_targets())
@@ -91,11 +91,11 @@ def check_learns_in_the_right_direction(subject: Subject) -> None:
         optimizer.step()
     score = objective.score(learned.detach())
     positive, negative = score[y_true == 1], score[y_true == 0]
-    require(float(positive.mean()) > float(negative.mean()), "the positive cases do not score higher after learning")
+    require(float(positive.mean()) > float(negative.mean()), "positive cases do not have higher scores after training")
 
 
 def check_prediction_is_in_the_unit_of_the_value(subject: Subject) -> None:
-    """``predict`` gives (B,) finite numbers, or None where nothing is estimated."""
+    """``predict`` gives (B,) finite numbers, or None if nothing is estimated."""
     objective = subject.make()(_targets())
     outputs, _, _ = _batch(objective)
     estimate = objective.predict(outputs)
@@ -105,7 +105,7 @@ def check_prediction_is_in_the_unit_of_the_value(subject: Subject) -> None:
 
 
 def check_one_class_is_learned_or_refused(subject: Subject) -> None:
-    """Training cases of one class give an objective, or an EchokitError that says so; never another error."""
+    """Targets of a single class give an objective or an EchokitError, never another exception."""
     value = np.linspace(55.0, 75.0, N)
     try:
         subject.make()(Targets(np.zeros(N, np.int64), value, 50.0))

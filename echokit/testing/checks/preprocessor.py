@@ -1,4 +1,4 @@
-"""What a preprocessor promises: (Clip) -> Clip."""
+"""Checks of a preprocessor: (Clip) -> Clip."""
 
 from __future__ import annotations
 
@@ -20,49 +20,49 @@ def _clips() -> Mapping[str, Clip]:
     return clips()
 
 
-def _made(subject: Subject) -> Iterator[tuple[str, Clip, Clip]]:
-    """Name, input and output of every clip that is not refused."""
+def _processed(subject: Subject) -> Iterator[tuple[str, Clip, Clip]]:
+    """Yield name, input and output of every clip that is not rejected."""
     make = subject.make()
     for name, before in _clips().items():
         try:
             after = make(before)
         except VideoError:
-            require(name != "beating", "it refuses a usual clip")
+            require(name != "beating", "it rejects an ordinary clip")
             continue
         require(isinstance(after, Clip), f"{name}: it gives {type(after).__name__}, not a Clip")
         yield name, before, after
 
 
 def check_takes_every_clip(subject: Subject) -> None:
-    """One frame, black, white, still, odd, narrow, tiny: each gives frames, or is refused with a VideoError."""
-    for name, _, after in _made(subject):
+    """Short, black, white, still, odd, narrow and tiny clips give frames or raise a VideoError."""
+    for name, _, after in _processed(subject):
         require(after.frames.size, f"{name}: no pixel is left")
 
 
 def check_keeps_dtypes_and_dimensions(subject: Subject) -> None:
     """Frames are (T, H, W) uint8; derived streams (C, T - 1, H, W) int8 with a positive scale."""
-    for name, _, after in _made(subject):
+    for name, _, after in _processed(subject):
         require(after.frames.ndim == 3 and after.frames.dtype == np.uint8, f"{name}: frames are {after.frames.dtype}")
         for stream, data in after.streams.items():
-            wanted = (max(len(after) - 1, 0), *after.frames.shape[1:])
+            expected = (max(len(after) - 1, 0), *after.frames.shape[1:])
             require(
-                data.data.dtype == np.int8 and data.data.shape[1:] == wanted and data.scale > 0,
+                data.data.dtype == np.int8 and data.data.shape[1:] == expected and data.scale > 0,
                 f"{name}: the stream {stream} is {data.data.shape} {data.data.dtype} for frames {after.frames.shape}",
             )
 
 
 def check_does_not_change_its_input(subject: Subject) -> None:
-    """The frames that it was given are as before, and its output does not follow later changes of them."""
+    """The frames and notes of the input are not modified."""
     fresh = clips()
-    for name, before, _ in _made(subject):
-        require(np.array_equal(before.frames, fresh[name].frames), f"{name}: its input was written into")
+    for name, before, _ in _processed(subject):
+        require(np.array_equal(before.frames, fresh[name].frames), f"{name}: its input was modified")
         require(before.notes == ("first",), f"{name}: the notes of its input were changed")
 
 
 def check_gives_the_same_twice(subject: Subject) -> None:
-    """The same clip gives the same frames, streams and notes, from a second instance and through a pickle, too."""
+    """A clip gives the same frames, streams and notes again, also from a pickled copy of the component."""
     again = pickle.loads(pickle.dumps(subject.make()))
-    for name, before, first in _made(subject):
+    for name, before, first in _processed(subject):
         second = again(before)
         require(np.array_equal(first.frames, second.frames), f"{name}: the frames differ")
         require(first.notes == second.notes, f"{name}: the notes differ")
@@ -71,8 +71,8 @@ def check_gives_the_same_twice(subject: Subject) -> None:
 
 
 def check_keeps_what_is_known_of_the_clip(subject: Subject) -> None:
-    """Source and earlier notes stay; where the size stays, so do spacing and regions."""
-    for name, before, after in _made(subject):
+    """Source and earlier notes are kept; if the size is kept, so are spacing and regions."""
+    for name, before, after in _processed(subject):
         require(after.source == before.source, f"{name}: the source is lost")
         require(after.notes[: len(before.notes)] == before.notes, f"{name}: earlier notes are lost")
         if after.frames.shape == before.frames.shape:
@@ -81,17 +81,17 @@ def check_keeps_what_is_known_of_the_clip(subject: Subject) -> None:
 
 
 def check_says_when_it_passes_a_clip_through(subject: Subject) -> None:
-    """A mask that leaves a clip as it was adds a note, so that it is counted."""
+    """A mask that leaves a clip unchanged adds a note, so that a run can count such clips."""
     if not subject.component.mask:
-        raise Skip("it is no mask")
-    for name, before, after in _made(subject):
+        raise Skip("it is not a mask")
+    for name, before, after in _processed(subject):
         if name == "white" and np.array_equal(before.frames, after.frames):
-            require(len(after.notes) > len(before.notes), f"{name}: nothing is masked, and no note says so")
+            require(len(after.notes) > len(before.notes), f"{name}: nothing is masked, and there is no note about it")
 
 
 def check_masks_the_same_region_in_every_frame(subject: Subject) -> None:
-    """A mask sets whole pixels to zero, the same in every frame, and touches nothing else."""
+    """A mask sets the same pixels to zero in every frame and changes no others."""
     if not subject.component.mask:
-        raise Skip("it is no mask")
-    for _, before, after in _made(subject):
+        raise Skip("it is not a mask")
+    for _, before, after in _processed(subject):
         mask_region.check_mask(before.frames, after.frames)

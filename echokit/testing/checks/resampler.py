@@ -1,4 +1,4 @@
-"""What a resampler promises: (Cohort, seed) -> folds."""
+"""Checks of a resampler: (Cohort, seed) -> folds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PATIENTS = 60
 
 
 def _cohort(subject: Subject) -> Cohort:
-    """Two videos a patient, a third of the patients positive, splits by patient."""
+    """Create a cohort with two videos per patient, a third of the patients positive, and splits by patient."""
     import pandas as pd
 
     patient = np.repeat(np.arange(PATIENTS), 2)
@@ -27,7 +27,7 @@ def _cohort(subject: Subject) -> Cohort:
             **{name: make(n) for name, make in subject.case.columns.items()},
         }
     )
-    return Cohort(cases, "made for checks")
+    return Cohort(cases, "conformance checks")
 
 
 def _folds(subject: Subject, seed: int = 3) -> tuple[Cohort, list[Fold]]:
@@ -38,48 +38,49 @@ def _folds(subject: Subject, seed: int = 3) -> tuple[Cohort, list[Fold]]:
 
 
 def check_folds_do_not_overlap(subject: Subject) -> None:
-    """Rows lie inside the cohort, no row is in two parts of a fold, and training and test parts are not empty."""
+    """Rows exist, no row is in two sets of a fold, and the training and test sets are not empty."""
     cohort, folds = _folds(subject)
     for fold in folds:
         rows = np.concatenate([fold.train, fold.val, fold.test])
         require(rows.dtype == np.int64, f"fold {fold.number}: rows are {rows.dtype}, not int64")
-        require(len(np.unique(rows)) == len(rows), f"fold {fold.number}: a row is in two parts")
+        require(len(np.unique(rows)) == len(rows), f"fold {fold.number}: a row is in two sets")
         require(rows.min() >= 0 and rows.max() < len(cohort), f"fold {fold.number}: a row is outside the cohort")
-        require(len(fold.train) and len(fold.test), f"fold {fold.number}: no training or no test case")
+        require(len(fold.train) and len(fold.test), f"fold {fold.number}: the training or test set is empty")
 
 
 def check_no_patient_crosses(subject: Subject) -> None:
-    """All cases of a patient are in one part of a fold."""
+    """All cases of a patient are in the same set of a fold."""
     cohort, folds = _folds(subject)
     patients = cohort.cases["patient_id"].to_numpy()
     for fold in folds:
-        parts = [set(patients[rows]) for rows in (fold.train, fold.val, fold.test)]
-        require(sum(map(len, parts)) == len(set.union(*parts)), f"fold {fold.number}: a patient is in two parts")
+        sets = [set(patients[rows]) for rows in (fold.train, fold.val, fold.test)]
+        require(sum(map(len, sets)) == len(set.union(*sets)), f"fold {fold.number}: a patient is in two sets")
 
 
 def check_every_part_has_both_classes(subject: Subject) -> None:
-    """With enough patients of both classes, training and test parts hold both."""
+    """With enough patients of both classes, the training and test sets contain both."""
     cohort, folds = _folds(subject)
     y_true = cohort.cases["y_true"].to_numpy()
     for fold in folds:
         for rows in (fold.train, fold.test):
-            if len(rows) > 4:  # a leave-one-out part can not
-                require(0 < y_true[rows].sum() < len(rows), f"fold {fold.number}: a part has one class only")
+            if len(rows) > 4:  # a leave-one-out test set cannot
+                require(0 < y_true[rows].sum() < len(rows), f"fold {fold.number}: a set has one class only")
 
 
 def check_fold_numbers_are_unique(subject: Subject) -> None:
-    """Numbers count on over all repeats."""
+    """Fold numbers are unique across repeats."""
     numbers = [fold.number for fold in _folds(subject)[1]]
     require(len(set(numbers)) == len(numbers), f"the fold numbers are {numbers}")
 
 
 def check_gives_the_same_for_the_same_seed(subject: Subject) -> None:
-    """The cohort and the seed decide alone; the cohort is not written into."""
+    """The folds depend on cohort and seed only; the cohort is not modified."""
     cohort = _cohort(subject)
-    kept = cohort.cases.copy(deep=True)
+    original = cohort.cases.copy(deep=True)
     first, second = list(subject.make()(cohort, 3)), list(subject.make()(cohort, 3))
-    require(cohort.cases.equals(kept), "it wrote into the cohort")
+    require(cohort.cases.equals(original), "it modified the cohort")
     require(len(first) == len(second), "the number of folds differs")
-    for one, other in zip(first, second, strict=True):
-        for part in SPLITS:
-            require(np.array_equal(getattr(one, part), getattr(other, part)), f"fold {one.number}: {part} differs")
+    for before, after in zip(first, second, strict=True):
+        for split in SPLITS:
+            same = np.array_equal(getattr(before, split), getattr(after, split))
+            require(same, f"fold {before.number}: {split} differs")

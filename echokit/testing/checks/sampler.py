@@ -1,4 +1,4 @@
-"""What a sampler promises: (lengths, split, epoch, seed) -> Windows."""
+"""Checks of a sampler: (lengths, split, epoch, seed) -> Windows."""
 
 from __future__ import annotations
 
@@ -23,40 +23,42 @@ def check_gives_windows_of_every_case(subject: Subject) -> None:
     for split, windows in _windows(subject):
         require(isinstance(windows, Windows), f"{split}: it gives {type(windows).__name__}, not Windows")
         require(windows.case.dtype == np.int64 and windows.frames.dtype == np.int64, f"{split}: not int64")
-        require(windows.frames.ndim == 2 and len(windows.case) == len(windows.frames), f"{split}: shapes do not fit")
+        require(
+            windows.frames.ndim == 2 and len(windows.case) == len(windows.frames), f"{split}: the shapes do not match"
+        )
         require(set(windows.case) == set(range(len(LENGTHS))), f"{split}: cases without a window")
 
 
 def check_stays_inside_the_clips(subject: Subject) -> None:
-    """Frame numbers rise and lie inside their clip; padding is a tail and never a whole window."""
+    """Frame numbers increase and lie inside the clip; padding is at the end and never a whole window."""
     for split, windows in _windows(subject):
         for case, frames in zip(windows.case, windows.frames, strict=True):
             real = frames[frames != PADDING]
             require(len(real), f"{split}: a window is all padding")
-            require((frames[: len(real)] == real).all(), f"{split}: padding is not a tail")
-            require((np.diff(real) > 0).all(), f"{split}: frame numbers do not rise")
+            require((frames[: len(real)] == real).all(), f"{split}: padding is not at the end")
+            require((np.diff(real) > 0).all(), f"{split}: frame numbers do not increase")
             require(real[0] >= 0 and real[-1] < LENGTHS[case], f"{split}: frames outside the clip")
 
 
 def check_gives_the_same_for_the_same_seed(subject: Subject) -> None:
-    """(lengths, split, epoch, seed) decide alone, and lengths are not written into."""
+    """The windows depend on (lengths, split, epoch, seed) only; lengths are not modified."""
     for split in SPLITS:
         lengths = LENGTHS.copy()
         first = subject.make()(lengths, split, 3, 7)
-        np.random.default_rng()  # no global state may matter
+        np.random.default_rng()  # global state must not matter
         second = subject.make()(lengths, split, 3, 7)
         require(np.array_equal(first.frames, second.frames), f"{split}: the frames differ")
         require(np.array_equal(first.case, second.case), f"{split}: the cases differ")
-        require(np.array_equal(lengths, LENGTHS), f"{split}: lengths were written into")
+        require(np.array_equal(lengths, LENGTHS), f"{split}: lengths were modified")
 
 
 def check_draws_each_case_by_itself(subject: Subject) -> None:
-    """More cases after it do not change the windows of a case: neither their number nor the workers matter."""
+    """The windows of a case do not depend on how many cases follow it."""
     few, many = LENGTHS, np.append(LENGTHS, 200)
     for split in SPLITS:
         first, second = subject.make()(few, split, 3, 7), subject.make()(many, split, 3, 7)
-        kept = second.frames[second.case < len(few)]
-        require(np.array_equal(first.frames, kept), f"{split}: windows depend on the other cases")
+        shared = second.frames[second.case < len(few)]
+        require(np.array_equal(first.frames, shared), f"{split}: windows depend on the other cases")
 
 
 def check_validates_without_chance(subject: Subject) -> None:

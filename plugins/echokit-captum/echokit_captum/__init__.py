@@ -1,9 +1,11 @@
-"""Saliency for echokit: ``echokit saliency RUN VIDEO --out DIR``."""
+"""Saliency maps for echokit: ``echokit saliency RUN VIDEO --out DIR``."""
 
 from echokit import hookimpl
 
 
 @hookimpl
 def echokit_commands():
-    """A string names the command: it is imported when it is asked for."""
-    return {"saliency": ("echokit_captum.command:command", "Show where in a video a run finds its evidence.")}
+    """Register the command by name, so that it is imported only when it is used."""
+    return {
+        "saliency": ("echokit_captum.command:command", "Show which regions of a video influence the score of a run.")
+    }

@@ -1,4 +1,4 @@
-"""Two maps of the evidence, by Captum: what is lost when a part is hidden, and integrated gradients."""
+"""Attribution maps with Captum: occlusion and integrated gradients."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import numpy as np
 
 from echokit import ModelInput, RunModel
 
-TOGETHER = 4  # hidden or interpolated clips that are computed at once
+BATCH_SIZE = 4  # occluded or interpolated clips per forward pass
 
 
 @dataclass(frozen=True)
 class Map:
-    """Where the evidence is.
+    """An attribution map.
 
     Attributes:
-        heat: (T, H, W) float32, evidence for the positive class above 0, against it below, over all streams.
-        facts: JSON-able: share of each stream in the absolute evidence, and how far the map can be trusted.
+        heat: (T, H, W) float32, summed over streams; above 0 for the positive class, below 0 against it.
+        facts: JSON-serializable: share of each stream in the absolute attribution, and details of the method.
     """
 
     heat: np.ndarray
     facts: dict[str, Any]
 
 
-def occlusion(model: RunModel, given: ModelInput, *, patch: float, span: int) -> Map:
-    """How much evidence is lost when a block of one stream is hidden by the mean of the training clips.
+def occlusion(model: RunModel, model_input: ModelInput, *, patch: float, span: int) -> Map:
+    """Replace blocks of one stream by the mean of the training clips, and measure the drop in evidence.
 
     Zeiler and Fergus, Visualizing and understanding convolutional networks, ECCV 2014.
 
     Args:
         model: The run.
-        given: The video.
-        patch: Side of the block, as a share of the picture.
-        span: Frames of the block.
+        model_input: The video.
+        patch: Side of a block, as a share of the image.
+        span: Number of frames in a block.
     """
     import torch
     from captum.attr import Occlusion
 
-    names, inputs, empty = _inputs(given)
+    names, inputs, baselines = _inputs(model_input)
     windows, strides = [], []
     for stream in inputs:
         _, channels, frames, height, width = stream.shape
@@ -47,75 +47,75 @@ def occlusion(model: RunModel, given: ModelInput, *, patch: float, span: int) ->
         windows.append((channels, *block))
         strides.append((channels, *(max(side // 2, 1) for side in block)))
     with torch.inference_mode():
-        found = Occlusion(_forward(model, given, names)).attribute(
+        attributions = Occlusion(_forward(model, model_input, names)).attribute(
             inputs,
             sliding_window_shapes=tuple(windows),
             strides=tuple(strides),
-            baselines=empty,
-            perturbations_per_eval=TOGETHER,
+            baselines=baselines,
+            perturbations_per_eval=BATCH_SIZE,
         )
     block = windows[0]
     words = f"blocks of {block[1]} frames, {block[2]} x {block[3]} pixels, half overlapping"
-    return _map(names, found, given, {"block": list(block), "words": words})
+    return _map(names, attributions, model_input, {"block": list(block), "words": words})
 
 
-def gradients(model: RunModel, given: ModelInput, *, steps: int) -> Map:
-    """Integrated gradients from the mean of the training clips to the video.
+def gradients(model: RunModel, model_input: ModelInput, *, steps: int) -> Map:
+    """Integrate gradients from the mean of the training clips to the video.
 
-    Sundararajan, Taly and Yan, Axiomatic attribution for deep networks, ICML 2017. The parts of a whole map add up to
-    the difference in evidence; what is missing to that is told, and becomes less with more steps.
+    Sundararajan, Taly and Yan, Axiomatic attribution for deep networks, ICML 2017. A whole map sums
+    to the difference in evidence. The remaining error is reported and decreases with more steps.
 
     Args:
         model: The run.
-        given: The video.
-        steps: Of the integral.
+        model_input: The video.
+        steps: Number of integration steps.
     """
     import torch
     from captum.attr import IntegratedGradients
 
-    names, inputs, empty = _inputs(given)
-    forward = _forward(model, given, names)
-    found, missing = IntegratedGradients(forward).attribute(
-        inputs, baselines=empty, n_steps=steps, internal_batch_size=TOGETHER, return_convergence_delta=True
+    names, inputs, baselines = _inputs(model_input)
+    forward = _forward(model, model_input, names)
+    attributions, delta = IntegratedGradients(forward).attribute(
+        inputs, baselines=baselines, n_steps=steps, internal_batch_size=BATCH_SIZE, return_convergence_delta=True
     )
     with torch.inference_mode():
-        difference = float(forward(*inputs)[0] - forward(*empty)[0])
-    gap = abs(float(missing[0])) / max(abs(difference), 1e-6)
+        difference = float(forward(*inputs)[0] - forward(*baselines)[0])
+    gap = abs(float(delta[0])) / max(abs(difference), 1e-6)
     words = f"{steps} steps, {gap:.1%} of the evidence not accounted for"
-    return _map(names, found, given, {"steps": steps, "evidence": difference, "gap": gap, "words": words})
+    return _map(names, attributions, model_input, {"steps": steps, "evidence": difference, "gap": gap, "words": words})
 
 
-def _inputs(given: ModelInput) -> tuple[list[str], tuple[Any, ...], tuple[Any, ...]]:
-    names = list(given.streams)
-    inputs = tuple(given.streams[name] for name in names)
-    empty = tuple(given.empty[name].expand_as(given.streams[name]).contiguous() for name in names)
-    return names, inputs, empty
+def _inputs(model_input: ModelInput) -> tuple[list[str], tuple[Any, ...], tuple[Any, ...]]:
+    names = list(model_input.streams)
+    inputs = tuple(model_input.streams[name] for name in names)
+    baselines = tuple(model_input.empty[name].expand_as(model_input.streams[name]).contiguous() for name in names)
+    return names, inputs, baselines
 
 
-def _forward(model: RunModel, given: ModelInput, names: list[str]):
+def _forward(model: RunModel, model_input: ModelInput, names: list[str]):
     def forward(*streams):
-        valid = {name: given.valid[name].expand(len(streams[0]), -1) for name in names}
+        valid = {name: model_input.valid[name].expand(len(streams[0]), -1) for name in names}
         return model.evidence(dict(zip(names, streams, strict=True)), valid)
 
     return forward
 
 
-def _map(names: list[str], found: tuple[Any, ...], given: ModelInput, facts: dict[str, Any]) -> Map:
-    """Sum over channels and streams; the motion from one frame to the next counts half for each of the two."""
-    count = len(given.frames)
-    heat = np.zeros(given.frames.shape, np.float64)
-    share = {}
-    for name, tensor in zip(names, found, strict=True):
+def _map(names: list[str], attributions: tuple[Any, ...], model_input: ModelInput, facts: dict[str, Any]) -> Map:
+    """Sum over channels and streams; the flow between two frames is divided equally between them."""
+    count = len(model_input.frames)
+    heat = np.zeros(model_input.frames.shape, np.float64)
+    totals = {}
+    for name, tensor in zip(names, attributions, strict=True):
         values = tensor.detach()[0].sum(dim=0).double().cpu().numpy()
-        placed = np.zeros_like(heat)
+        per_frame = np.zeros_like(heat)
         if name == "video":
-            placed += values[:count]
+            per_frame += values[:count]
         else:
             between = values[: max(count - 1, 0)]
-            placed[:-1] += between / 2
-            placed[1:] += between / 2
-        share[name] = float(np.abs(placed).sum())
-        heat += placed
-    total = sum(share.values())
-    shares = {name: value / total if total else 0.0 for name, value in share.items()}
+            per_frame[:-1] += between / 2
+            per_frame[1:] += between / 2
+        totals[name] = float(np.abs(per_frame).sum())
+        heat += per_frame
+    total = sum(totals.values())
+    shares = {name: value / total if total else 0.0 for name, value in totals.items()}
     return Map(heat.astype(np.float32), {"share": shares, **facts})

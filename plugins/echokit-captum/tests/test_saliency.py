@@ -1,7 +1,8 @@
-"""``echokit saliency`` on a small run: the command is found through its hook, and the maps tell what they should."""
+"""``echokit saliency`` on a small run: the command is registered, and the maps are correct."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def video(run: echokit.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next((tmp_path_factory.getbasetemp() / "saliency-cache").rglob("*.avi"))
 
 
-def test_the_command_writes_a_sheet_overlays_and_facts(run: echokit.Run, video: Path, tmp_path: Path) -> None:
+def test_the_command_writes_image_overlays_and_facts(run: echokit.Run, video: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "echokit", "saliency", str(run.path), str(video), "--out", str(tmp_path / "out")]
     done = subprocess.run([*command, "--steps", "8"], capture_output=True, text=True, check=False, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
@@ -50,9 +51,10 @@ def test_the_command_writes_a_sheet_overlays_and_facts(run: echokit.Run, video: 
     assert sum(facts["methods"]["occlusion"]["share"].values()) == pytest.approx(1)
 
 
-def test_help_shows_the_command_and_a_wrong_run_is_one_line(tmp_path: Path) -> None:
+def test_help_lists_the_command_and_an_unknown_run_fails(tmp_path: Path) -> None:
     shown = subprocess.run([sys.executable, "-m", "echokit", "--help"], capture_output=True, text=True, check=True)
-    assert "Show where in a video a run finds its evidence. [captum]" in " ".join(shown.stdout.split())
+    assert re.search(r"^  saliency\b", shown.stdout, re.M)
+    assert "[captum]" in shown.stdout
     command = [sys.executable, "-m", "echokit", "saliency", "nothing", "video.avi", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2
@@ -68,27 +70,27 @@ def test_the_same_video_has_the_same_maps(run: echokit.Run, video: Path) -> None
 
 
 class OneCorner(echokit.RunModel):
-    """Evidence is the brightness of one corner of the first frames, and nothing else."""
+    """A model whose evidence is the brightness of one corner of the first frames."""
 
     def evidence(self, streams, valid):
         return streams["video"][:, 0, :4, :6, :6].mean(dim=(1, 2, 3)) + 0 * streams["flow"].sum(dim=(1, 2, 3, 4))
 
 
-def test_the_maps_point_at_what_was_used(run: echokit.Run, video: Path) -> None:
+def test_the_maps_highlight_the_input_that_was_used(run: echokit.Run, video: Path) -> None:
     model = OneCorner(run, "cpu")
     given = model.read(video)
     streams = {**given.streams, "video": given.streams["video"].clone()}
     streams["video"][:, :, :4, :6, :6] = 200.0
     given = echokit.ModelInput(streams, given.valid, given.empty, given.frames, given.fps, given.notes)
-    for found in (gradients(model, given, steps=8), occlusion(model, given, patch=0.25, span=2)):
-        assert found.facts["share"]["video"] > 0.999
-        heat = np.abs(found.heat)
+    for map_ in (gradients(model, given, steps=8), occlusion(model, given, patch=0.25, span=2)):
+        assert map_.facts["share"]["video"] > 0.999
+        heat = np.abs(map_.heat)
         assert heat[:6, :12, :12].sum() > 0.99 * heat.sum()
-        assert found.heat[:4, :6, :6].mean() > 0
+        assert map_.heat[:4, :6, :6].mean() > 0
     exact = gradients(model, given, steps=8)
-    assert exact.facts["gap"] < 1e-3  # a linear function is accounted for in full
-    wanted = float(model.evidence(given.streams, given.valid)[0]) - float(given.empty["video"].mean())
-    assert exact.heat.sum() == pytest.approx(wanted, rel=1e-3)
+    assert exact.facts["gap"] < 1e-3  # exact for a linear function
+    expected = float(model.evidence(given.streams, given.valid)[0]) - float(given.empty["video"].mean())
+    assert exact.heat.sum() == pytest.approx(expected, rel=1e-3)
 
 
 def test_overlay_is_red_for_and_blue_against() -> None:
@@ -96,7 +98,7 @@ def test_overlay_is_red_for_and_blue_against() -> None:
     heat = np.zeros((2, 16, 16), np.float32)
     heat[:, :4, :4], heat[:, -4:, -4:] = 1.0, -1.0
     shown = overlay(frames, heat)
-    red, blue, grey = (shown[0][place].astype(int) for place in ((8, 8), (-8, -8), (112, 112)))
+    red, blue, grey = (shown[0][position].astype(int) for position in ((8, 8), (-8, -8), (112, 112)))
     assert red[0] > red[2] + 50
     assert blue[2] > blue[0] + 50
     np.testing.assert_array_equal(grey, [100, 100, 100])

@@ -1,4 +1,4 @@
-"""InMyClinic: predictive values of a fixed threshold at a prevalence that is not that of the cohort."""
+"""InMyClinic: predictive values at a prevalence other than that of the cohort."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pydantic import Field
 
 from echokit import Evaluation, Metric, Predictions
 
-ENOUGH = 10
-"""Positive and negative patients below which no value is given: counts instead."""
+MIN_PER_CLASS = 10
+"""Minimum number of patients of each class for a value; with fewer, only counts are given."""
 
 
 class InMyClinic:
-    """What a positive and a negative answer mean where the disease is rarer, or more common, than in the cohort.
+    """Positive and negative predictive value at the prevalence of another population.
 
-    Sensitivity and specificity are taken at the threshold of the run and carried over to the given prevalence by
-    Bayes' rule: PPV = se p / (se p + (1 - sp)(1 - p)), NPV likewise. That holds where patients of each class are like
-    those of the cohort; a clinic that sees milder disease has a lower sensitivity. With fewer than 10 positive or 10
-    negative patients no value is given. Intervals: delta method on the logit, the prevalence taken as known (Mercaldo,
-    Lau and Zhou, Statistics in Medicine 2007).
+    Bayes' rule converts sensitivity and specificity at the threshold of the run to the given prevalence:
+    PPV = se p / (se p + (1 - sp)(1 - p)), NPV likewise. This assumes that patients of each class resemble those of the
+    cohort; with milder disease, sensitivity is lower. No value is given with fewer than 10 positive or 10 negative
+    patients. Intervals: delta method on the logit, prevalence assumed known (Mercaldo, Lau and Zhou, Statistics in
+    Medicine 2007).
 
     Args:
-        prevalence: Share of positive patients among those that the test would be used on.
-        level: Nominal level of the intervals.
+        prevalence: Share of positive patients in the population on which the test would be used.
+        level: Confidence level of the intervals.
     """
 
     def __init__(
@@ -37,59 +37,83 @@ class InMyClinic:
         self.level = level
 
     def __call__(self, predictions: Predictions) -> Evaluation:
-        """Give the positive and the negative predictive value of one split, one row a patient."""
-        y, called = predictions.y_true == 1, predictions.y_score >= predictions.threshold
-        positives, negatives = int(y.sum()), int((~y).sum())
-        found, cleared = int((called & y).sum()), int((~called & ~y).sum())
+        """Compute the positive and negative predictive value of one split, one row per patient."""
+        y, positive = predictions.y_true == 1, predictions.y_score >= predictions.threshold
+        n_positive, n_negative = int(y.sum()), int((~y).sum())
+        tp, tn = int((positive & y).sum()), int((~positive & ~y).sum())
         p = self.prevalence
         # logit(PPV) = logit(p) + log(se / (1 - sp)); logit(NPV) = -logit(p) + log(sp / (1 - se)).
-        ppv = self._value(found, positives, negatives - cleared, negatives, p)
-        npv = self._value(cleared, negatives, positives - found, positives, 1 - p)
-        called_from = f"called {predictions.positive!r} from a score of {predictions.threshold:.4g} on"
-        at = f"at a prevalence of {p:.3g}, {called_from}"
-        counts = f"{found} of {positives} positive patients called, {cleared} of {negatives} negative patients cleared"
+        ppv = self._value(tp, n_positive, n_negative - tn, n_negative, p)
+        npv = self._value(tn, n_negative, n_positive - tp, n_positive, 1 - p)
+        rule = f"classified as {predictions.positive!r} from a score of {predictions.threshold:.4g}"
+        at = f"at a prevalence of {p:.3g}, {rule}"
+        counts = f"{tp} of {n_positive} positive and {tn} of {n_negative} negative patients classified correctly"
         return Evaluation(
             (
                 self._metric(
-                    "ppv_in_my_clinic", f"share of the called patients who are positive, {at}", ppv, p, y, counts
+                    "ppv_in_my_clinic",
+                    f"share of patients classified as positive who are positive, {at}",
+                    ppv,
+                    p,
+                    y,
+                    counts,
                 ),
-                self._metric("npv_in_my_clinic", f"share of the others who are negative, {at}", npv, 1 - p, y, counts),
+                self._metric(
+                    "npv_in_my_clinic",
+                    f"share of patients classified as negative who are negative, {at}",
+                    npv,
+                    1 - p,
+                    y,
+                    counts,
+                ),
             )
         )
 
     def _value(
-        self, hits: int, of: int, misses: int, of_others: int, share: float
+        self, correct: int, n: int, incorrect: int, n_others: int, share: float
     ) -> tuple[float, float | None, float | None] | None:
-        """The value and the ends of its interval, or None where there are too few patients or nobody is called."""
-        if min(of, of_others) < ENOUGH or hits + misses == 0:
+        """Compute a predictive value and its interval; None with too few patients or no such prediction.
+
+        Args:
+            correct, n: Correct predictions among the ``n`` patients of the class.
+            incorrect, n_others: Incorrect predictions of this class among the ``n_others`` patients of the other one.
+            share: Prevalence of the class.
+        """
+        if min(n, n_others) < MIN_PER_CLASS or correct + incorrect == 0:
             return None
-        hit, miss = hits / of, misses / of_others
-        value = share * hit / (share * hit + (1 - share) * miss)
+        correct_rate, error_rate = correct / n, incorrect / n_others
+        value = share * correct_rate / (share * correct_rate + (1 - share) * error_rate)
         if not 0 < value < 1:  # the logit has no interval at 0 and 1
             return value, None, None
         from scipy.special import expit, logit
         from scipy.stats import norm
 
-        spread = norm.ppf(0.5 + self.level / 2) * np.sqrt((1 - hit) / hits + (1 - miss) / misses)
-        return value, float(expit(logit(value) - spread)), float(expit(logit(value) + spread))
+        half_width = norm.ppf(0.5 + self.level / 2) * np.sqrt(
+            (1 - correct_rate) / correct + (1 - error_rate) / incorrect
+        )
+        return value, float(expit(logit(value) - half_width)), float(expit(logit(value) + half_width))
 
     def _metric(
         self,
         name: str,
         definition: str,
-        found: tuple[float, float | None, float | None] | None,
+        estimate: tuple[float, float | None, float | None] | None,
         baseline: float,
         y: np.ndarray,
         counts: str,
     ) -> Metric:
-        value, low, high = found or (None, None, None)
-        if found is None:
-            few = min(int(y.sum()), int((~y).sum())) < ENOUGH
-            method = f"not given: fewer than {ENOUGH} patients of a class; {counts}" if few else f"undefined; {counts}"
+        value, low, high = estimate or (None, None, None)
+        if estimate is None:
+            too_few = min(int(y.sum()), int((~y).sum())) < MIN_PER_CLASS
+            method = (
+                f"not given: fewer than {MIN_PER_CLASS} patients of a class; {counts}"
+                if too_few
+                else f"undefined; {counts}"
+            )
         elif low is None:
-            method = f"none: no patient was called wrongly or none rightly; {counts}"
+            method = f"none: all or none of these predictions are correct; {counts}"
         else:
-            method = "delta method on the logit, prevalence taken as known"
+            method = "delta method on the logit, prevalence assumed known"
         return Metric(
             metric=name,
             definition=definition,

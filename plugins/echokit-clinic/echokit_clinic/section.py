@@ -1,4 +1,4 @@
-"""The section of the report: the same numbers as whole patients, which are read right more often than percentages."""
+"""The section of the report: natural frequencies, which are easier to understand than percentages."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ PATIENTS = 1000
 
 
 def section(run: Run, split: str = "test") -> Section | None:
-    """Say what 1,000 patients would be told; None where the recipe does not use ``in_my_clinic``.
+    """Describe the results for 1,000 patients; None if the recipe does not use ``in_my_clinic``.
 
     Gigerenzer et al., Helping doctors and patients make sense of health statistics, 2007.
 
     Args:
-        run: With its metrics.
-        split: Whose predictions are meant.
+        run: A finished run.
+        split: Name of the split.
     """
     lines = []
     for ppv, npv in zip(_named(run, "ppv_in_my_clinic", split), _named(run, "npv_in_my_clinic", split), strict=True):
-        where = f" (fold {ppv.fold})" if ppv.fold else ""
+        fold = f" (fold {ppv.fold})" if ppv.fold else ""
         if ppv.value is None or npv.value is None or ppv.value + npv.value == 1:
-            told = ppv.interval if ppv.value is None else npv.interval
-            lines.append(f"- Nothing can be said{where}: {told}.")
+            reason = ppv.interval if ppv.value is None else npv.interval
+            lines.append(f"- No result{fold}: {reason}.")
             continue
-        # p = PPV c + (1 - NPV)(1 - c), for the share c of patients who are called.
+        # p = PPV c + (1 - NPV)(1 - c), for the share c of patients who are classified as positive.
         prevalence = ppv.baseline or 0.0
-        called = round(PATIENTS * (prevalence - 1 + npv.value) / (ppv.value + npv.value - 1))
-        right = round(ppv.value * called)
-        missed = round((1 - npv.value) * (PATIENTS - called))
+        n_positive = round(PATIENTS * (prevalence - 1 + npv.value) / (ppv.value + npv.value - 1))
+        n_correct = round(ppv.value * n_positive)
+        n_missed = round((1 - npv.value) * (PATIENTS - n_positive))
         lines.append(
-            f"- Of {PATIENTS:,} patients, {round(PATIENTS * prevalence)} of them positive, {called} would be "
-            f"called{where}: {right} rightly and {called - right} wrongly. Of the {PATIENTS - called} others, {missed} "
-            "would be missed."
+            f"- Of {PATIENTS:,} patients, {round(PATIENTS * prevalence)} of them positive, {n_positive} would be "
+            f"classified as positive{fold}: {n_correct} correctly and {n_positive - n_correct} incorrectly. Of the "
+            f"other {PATIENTS - n_positive}, {n_missed} would be missed."
         )
     if not lines:
         return None
     return Section(
-        "In your clinic", "\n".join([*lines, "", "If your patients of each class are like those of this cohort."])
+        "In your clinic",
+        "\n".join([*lines, "", "This assumes that your patients of each class resemble those of this cohort."]),
     )
 
 

@@ -1,11 +1,14 @@
-"""A mask for echokit that finds the ultrasound fan by its geometry."""
+"""A mask for echokit that finds the ultrasound sector by its geometry."""
 
 from echokit import hookimpl
 
 
 @hookimpl
 def echokit_components(register):
-    """A string names the class: it is imported when it is used, and not before."""
+    """Register the class by name, so that it is imported only when it is used."""
     register.preprocessor(
-        "fan_mask", "echokit_sector_mask.mask:FanMask", mask=True, summary="keep the fan, found by lines and arcs"
+        "fan_mask",
+        "echokit_sector_mask.mask:FanMask",
+        mask=True,
+        summary="keep the ultrasound sector, found by its edges and arcs",
     )
