@@ -106,7 +106,6 @@ def compute(spec: CellSpec) -> CellResult:
     except Exception as error:  # fails the cell, not the table; the traceback is in its log
         traceback.print_exc()
         result = CellResult(key="", status="failed", problem=f"a defect: {type(error).__name__}: {error}")
-    from echokit.training.checkpoint import write_text  # not before: it imports torch
 
     write_text(folder / RESULT, json.dumps(asdict(result), indent=1, allow_nan=False) + "\n")
     return result

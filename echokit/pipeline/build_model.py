@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from echokit.fingerprint import code_hash, digest
+from echokit.fingerprint import digest
 from echokit.models.shape import InputShape
 from echokit.recipe.recipe import Recipe
 from echokit.registry import BUILT_IN
@@ -96,7 +96,7 @@ def features_cache(recipe: Recipe, *, shared: bool, cases: int) -> FeatureCache:
     from echokit.training.features import FeatureCache
 
     uses = (recipe.fusion, recipe.backbone, *recipe.augment)
-    code = [code_hash(use.component.target.partition(":")[0]) for use in uses]
+    code = [use.component.code_hash() for use in uses]
     model = [use.plain() | {"dropout": None} for use in uses[:2]]
     identity = digest([model, [use.plain() for use in recipe.augment], code])
     return FeatureCache(workspace() / "features", identity, np.arange(cases) if shared else None)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import EchokitError
+from echokit.files import write_text
 from echokit.objectives.calibration import Calibration, Uncalibrated, calibration_from
 from echokit.objectives.objective import Objective, Targets, calibrator_of
 from echokit.stamp import STAMP
@@ -63,8 +64,6 @@ class FoldResult:
 
 def save_scores(folder: Path, table: pd.DataFrame, *, phantom: bool) -> None:
     """Write the scores of a fold with every digit, not yet calibrated."""
-    from echokit.training.checkpoint import write_text
-
     stamped = table.assign(data=STAMP) if phantom else table
     write_text(folder / SCORES, stamped.to_csv(index=False, lineterminator="\n"))
 
@@ -110,8 +109,6 @@ def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncali
 
 def save_json(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     """Write a JSON file of a fold."""
-    from echokit.training.checkpoint import write_text
-
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / name, json.dumps(content, indent=1, allow_nan=False) + "\n")
 

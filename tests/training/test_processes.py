@@ -50,7 +50,8 @@ def test_a_last_step_that_is_too_small_joins_the_one_before(clips, batch_size, a
 def test_accelerate_that_starts_one_process_for_several_is_refused(tmp_path: Path, processes: int) -> None:
     """As it does with --cpu; a single process that was asked for is one."""
     (tmp_path / "join.py").write_text(
-        "import torch\nfrom echokit.training.processes import init_distributed\nprint(init_distributed(torch.device('cpu'))[0])\n"
+        "import torch\nfrom echokit.training.processes import init_distributed\n"
+        "print(init_distributed(torch.device('cpu'))[0])\n"
     )
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
     done = subprocess.run(
