@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError
+from echokit.files import write_text
 from echokit.fingerprint import digest, package_hash
 from echokit.lock import environment, make_lock
 from echokit.progress import Advance, shown_by
