@@ -28,7 +28,7 @@ from scipy.special import ndtr, ndtri
 from benchmarks.timing import machine
 from echokit.evaluate.assessment import assess
 from echokit.evaluate.comparison import compare_predictions
-from echokit.evaluate.cross_validation import joined_auroc, pooled_proportion
+from echokit.evaluate.cross_validation import joined_auroc
 from echokit.evaluate.predictions import Predictions
 from echokit.plugins import installed
 
@@ -181,7 +181,7 @@ def procedure(n: int, events: int, features: int, apart: float, k: int, repeats:
                 )
                 folds.append(Predictions(table, threshold=0.0, probability=False))
         within = joined_auroc(folds, level=0.95)[0]
-        (pooled,) = pooled_proportion(accuracy, folds, level=0.95)
+        (pooled,) = accuracy.across_folds(folds, level=0.95)
         intervals.append((within.low, within.high, pooled.low, pooled.high))
     auroc, right = np.mean(truths, axis=0)
     ends = np.array(intervals, float)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from echokit.bench.columns import Column, Value, column_named
-from echokit.bench.write import field, grid, ratio_table
+from echokit.bench.write import field, ratio_table
+from echokit.report.summary import markdown_table
 
 HERE = Path(__file__).parent
 RESULTS, ROOT = HERE / "results", HERE.parent
@@ -52,7 +53,7 @@ def costs_of_backbones(results: Path = RESULTS) -> str:
     speed = _read(results, "speed")
     [measured] = [row["measured"] for row in speed["rows"] if row["name"] == "backbone_costs"]
     [table] = measured["tables"]
-    shown = grid(table["head"], table["rows"])
+    shown = markdown_table(table["head"], table["rows"])
     return f"{measured['about']}\n\n{shown}\n\nMade by `echokit bench speed --scale small`."
 
 
@@ -73,7 +74,7 @@ def _read(results: Path, suite: str) -> dict[str, Any]:
 def _table(rows: Sequence[Mapping[str, Any]], specs: Sequence[str]) -> str:
     columns = [column_named(spec) for spec in specs]
     body = [[row["label"], *(field(column, Value(**row["values"][column.spec])) for column in columns)] for row in rows]
-    shown = grid(["", *(column.head for column in columns)], body)
+    shown = markdown_table(["", *(column.head for column in columns)], body)
     return f"{shown}\n\nTest part: {_without_information(rows[0], columns)}."
 
 

@@ -35,7 +35,7 @@ def model_facts(run: Run) -> dict[str, Any]:
     streams = {name: torch.rand(1, s.channels, s.frames, s.height, s.width) for name, s in shapes.items()}
     valid = {name: torch.ones(1, s.frames, dtype=torch.bool) for name, s in shapes.items()}
     seconds = []
-    with torch.inference_mode(), predictor.precision.context(predictor.device):
+    with torch.inference_mode(), predictor.compute.precision.context(predictor.device):
         model(streams, valid)
         for _ in range(LATENCY_REPEATS):
             started = time.perf_counter()

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from echokit.cli import console
 from echokit.cli.console import Screen
+from echokit.training.watch import StepProgress
 
 
 def test_remaining_time_is_that_of_the_current_fold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,9 +19,9 @@ def test_remaining_time_is_that_of_the_current_fold(monkeypatch: pytest.MonkeyPa
     out = io.StringIO()
     screen = Screen(Console(file=out, width=200))
     for step in (1, 2, 3):  # one minute each
-        screen.step(1, 1, step, 4, 0.5, 1.0)
+        screen.on_step_end(StepProgress(1, 1, step, 4, 0.5, 1.0))
     for step in (1, 2):  # of the next fold
-        screen.step(1, 1, step, 4, 0.5, 1.0)
+        screen.on_step_end(StepProgress(1, 1, step, 4, 0.5, 1.0))
     ends = [line.rpartition("clips/s")[2].strip() for line in out.getvalue().splitlines()]
     assert ends == [
         "",
@@ -42,8 +43,8 @@ def test_validation_is_omitted_if_there_is_none() -> None:
         "train_accuracy": 0.75,
         "clips_per_second": 2.0,
     }
-    screen.epoch({**record, "val_loss": None, "val_accuracy": None, "val_auroc": None})
-    screen.epoch({**record, "val_loss": 0.25, "val_accuracy": 1.0, "val_auroc": None})
+    screen.on_epoch_end({**record, "val_loss": None, "val_accuracy": None, "val_auroc": None})
+    screen.on_epoch_end({**record, "val_loss": 0.25, "val_accuracy": 1.0, "val_auroc": None})
     assert out.getvalue().splitlines() == [
         "fold 0 epoch 1: loss 0.500, accuracy 0.750; 2.000 clips/s",
         "fold 0 epoch 1: loss 0.500, accuracy 0.750; validation loss 0.250, accuracy 1.000, AUROC undefined; "

@@ -40,7 +40,7 @@ def test_single_folds_in_any_order_give_the_same_bits(
     assert exit_code([*common, "--fold", "2"]) == 0
     said = capfd.readouterr().out
     assert "fold 2 is done" in said
-    assert "--resume does the other folds and evaluates" in said
+    assert "--resume" in said
     run = load_run(tmp_path / "tiny")
     assert not run.complete
     assert exit_code([*common, "--fold", "0", "--resume"]) == 0

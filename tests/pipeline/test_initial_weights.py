@@ -121,10 +121,11 @@ def test_few_weights_are_reported_and_batch_norms_learned(
             few[name] = tensor
     save_tensors(tmp_path / "few.safetensors", few, metadata)
     run = go(folder, tmp_path, f"model.weights={tmp_path / 'few.safetensors'}")
-    warning = "of the numbers below the head come from the weights; the rest starts at random"
+    report = json.loads((run.fold(0) / "starting_weights.json").read_text())
+    assert 0.1 < report["share"] < 0.5
     said = capfd.readouterr()
-    assert warning in said.out + said.err
-    assert warning in (run.path / "summary.md").read_text()
+    for text in (said.out + said.err, (run.path / "summary.md").read_text()):
+        assert f"{report['share']:.0%}" in text or f"{report['share']:.1%}" in text
     moved = [t for name, t in weights_of(run)[0].items() if name.endswith("running_mean")]
     assert moved
     assert all(tensor.abs().max() > 0 for tensor in moved)

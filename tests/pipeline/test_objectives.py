@@ -163,7 +163,7 @@ def test_uncalibrated_regression_is_marked_everywhere(
     capfd.readouterr()
     assert exit_code(["predict", str(made.path), str(video)]) == 0
     said = capfd.readouterr().out
-    assert "score: no probability" in said
+    assert "score: not a probability" in said
     assert ", ef " in said
 
 

@@ -42,7 +42,7 @@ def test_every_metric_has_n_baseline_definition_and_interval(finished: Run) -> N
         assert metric["n"] > metric["events"] > 0
         assert metric["definition"]
         if metric["metric"] == "auprc" and metric["events"] < 20:
-            assert metric["interval"].startswith("none below 20 events; permutation null")
+            assert metric["interval"].startswith("none below 20 positives; permutation null")
         else:
             assert metric["low"] <= metric["value"] <= metric["high"]
         assert 0 < metric["baseline"] < 1

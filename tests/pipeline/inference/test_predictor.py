@@ -84,7 +84,7 @@ def test_mp4_is_scored_and_a_truncated_avi_is_damaged(
     (tmp_path / "short.avi").write_bytes(content[: len(content) // 4])
     assert exit_code(["predict", str(finished.path), str(tmp_path / "short.avi"), "--json"]) == 2
     out, err = capfd.readouterr()
-    assert "damaged, scored on the frames that are left: short" in err
+    assert "damaged, scored on their readable frames: short" in err
     assert "decoded" in out
 
 
