@@ -30,7 +30,7 @@ def test_changed_clips_are_prepared_again_and_counted(
     assert exit_code(["data", "prepare", str(tiny)]) == 0
     said = capfd.readouterr()
     assert "1 prepared clips had changed" in said.err
-    assert "24 clips are ready: 1 made now, 23 were there" in said.out
+    assert "24 clips are ready: 1 new, 23 already prepared" in said.out
 
 
 def test_padded_videos_are_counted(tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
