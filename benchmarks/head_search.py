@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from echokit.training.head import Head, fit_head
 
 from benchmarks.timing import interleaved, ratio
 from echokit.cohort.cohort import Fold
 from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.objective import Targets
-from echokit.training.head import Head, fit_head
 from echokit.training.many_heads import HeadPlan, HeadTask, train_and_score
 from echokit.training.settings import TrainSettings
 from echokit.training.watch import NoCallback

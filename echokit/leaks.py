@@ -1,7 +1,7 @@
-"""Leaks: the same recording in two parts of a fold, found by what it shows, not by what it is called.
+"""Leakage: the same patient or the same recording in two sets of a fold.
 
-A patient in two parts is refused by name (`check_fold`). Names can be wrong: a video that was exported
-twice under two names is one recording all the same.
+A patient in two sets is found by name (`check_fold`). Names can be wrong: a video exported twice under two names is
+one recording, and is found by its decoded frames (`refuse_leaks`).
 """
 
 from __future__ import annotations
@@ -53,66 +53,66 @@ def check_fold(fold: Fold, targets: Targets, patients: npt.NDArray[Any]) -> None
 
 
 def refuse_leaks(cases: pd.DataFrame, headers: Headers, folds: Sequence[Fold], *, by_patient: bool) -> list[str]:
-    """Refuse a division in which a recording is trained on and tested, by its exact decoded frames.
+    """Refuse folds that train and test on one recording, by its exact decoded frames.
 
-    Where the division is made here, patient by patient, two patients with the same recording are refused in any case:
-    at least one of the names is wrong, and the groups with it. Where the dataset divides itself, copies inside one part
-    are only told.
+    If echokit splits by patient, two patients with the same recording are refused in any case: at least one of the
+    names is wrong, and so are the groups. If the dataset has its own split, copies inside one set are only reported.
 
     Args:
-        cases: ``case_id`` and ``patient_id``, a row a prepared clip.
-        headers: What each prepared clip says of itself.
+        cases: ``case_id`` and ``patient_id`` of each prepared clip.
+        headers: Header of each prepared clip.
         folds: All folds of the run.
-        by_patient: Whether the division was made here, by patient.
+        by_patient: Whether echokit has split the cohort, by patient.
 
     Returns:
-        Warnings: copies that do no harm, and pairs across parts that look alike without being equal.
+        Warnings: copies inside one set, and similar clips in different sets.
 
     Raises:
-        DataError: A recording is in two parts of a fold, or under two patients where these are what is divided.
+        DataError: A recording is in two sets of a fold, or has two patients although echokit splits by patient.
     """
     patients = cases["patient_id"].astype(str).to_numpy()
     names = cases["case_id"].astype(str).to_numpy()
     copies = groups([str(header["content"]) for header in headers])
     for group in copies:
         rows = np.array(group)
-        several = len(set(patients[rows])) > 1
-        crossing = next((found for fold in folds if (found := _parts(fold, rows))), None)
-        if crossing or (several and by_patient):
-            where = f"the {' and the '.join(crossing)} part of a fold" if crossing else "two patients' names"
+        is_shared = len(set(patients[rows])) > 1
+        crossing = next((sets for fold in folds if (sets := _sets_of(fold, rows))), None)
+        if crossing or (is_shared and by_patient):
+            where = f"the {' and the '.join(crossing)} set of a fold" if crossing else "two patients' names"
             raise DataError(
                 f"the same recording, frame by frame, is in {where}: {' = '.join(names[rows][:SHOWN])}",
                 hint="it is one patient: give both clips one patient_id, or exclude all but one "
                 "(`echokit data check` writes such a list)",
                 where="data",
+                code="leak.same_recording",
             )
     warnings = []
     if copies:
         shown = "; ".join(" = ".join(names[group]) for group in copies[:SHOWN])
-        warnings.append(f"{len(copies)} recordings are there more than once, inside one part: {shown}")
-    alike = [
+        warnings.append(f"{len(copies)} recordings occur more than once, inside one set: {shown}")
+    similar = [
         (first, second, distance)
-        for first, second, distance in near_pairs(_looks(headers))
+        for first, second, distance in near_pairs(_descriptors(headers))
         if patients[first] != patients[second]
         and headers[first]["content"] != headers[second]["content"]
-        and any(_parts(fold, np.array([first, second])) for fold in folds)
+        and any(_sets_of(fold, np.array([first, second])) for fold in folds)
     ]
-    if alike:
-        shown = ", ".join(f"{names[a]} ~ {names[b]} (distance {distance:.2f})" for a, b, distance in alike[:SHOWN])
+    if similar:
+        shown = ", ".join(f"{names[a]} ~ {names[b]} (distance {distance:.2f})" for a, b, distance in similar[:SHOWN])
         warnings.append(
-            f"{len(alike)} pairs of clips of different patients look the same and are in different parts of a fold, "
-            f"cut or compressed anew perhaps: {shown}. If they are one recording, the test flatters"
+            f"{len(similar)} pairs of clips of different patients look the same and are in different sets of a fold, "
+            f"perhaps cut or compressed again: {shown}. If they are one recording, test results are too good"
         )
     return warnings
 
 
-def _parts(fold: Fold, rows: npt.NDArray[np.int64]) -> list[str]:
-    """The parts of a fold that hold some of the rows, where they are more than one."""
-    held = [np.isin(rows, part).any() for part in (fold.train, fold.val, fold.test)]
-    named = [name for name, there in zip(SPLITS, held, strict=True) if there]
-    return named if len(named) > 1 else []
+def _sets_of(fold: Fold, rows: npt.NDArray[np.int64]) -> list[str]:
+    """Return the sets of a fold with some of the rows, if there are at least two."""
+    used = [np.isin(rows, part).any() for part in (fold.train, fold.val, fold.test)]
+    names = [name for name, is_used in zip(SPLITS, used, strict=True) if is_used]
+    return names if len(names) > 1 else []
 
 
-def _looks(headers: Headers) -> dict[int, npt.NDArray[np.float32]]:
-    """How each clip looks; without those in which nothing moves, which look alike for no reason."""
+def _descriptors(headers: Headers) -> dict[int, npt.NDArray[np.float32]]:
+    """Describe how each clip looks, without still clips, which are similar for no reason."""
     return {row: look_of(header) for row, header in enumerate(headers) if header["change"] >= STILL}

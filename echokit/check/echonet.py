@@ -28,7 +28,7 @@ def survey_dynamic(root: Path) -> Survey:
     Raises:
         DataError: FileList.csv is not a readable table, or lacks a column.
     """
-    reading = _Reading(root, echonet_dynamic.NEEDED, echonet_dynamic.COVARIATES)
+    reading = _Reading(root, echonet_dynamic.REQUIRED, echonet_dynamic.COVARIATES)
     listed = tuple(reading.listed(echonet_dynamic.patient_of, lambda split: split.lower()))
     tracings, findings = reading.tracings(listed, {"X1": "X2", "Y1": "Y2"})
     return Survey(
@@ -55,7 +55,7 @@ def survey_pediatric(root: Path) -> Survey:
     for view in ("A4C", "PSAX"):
         if not (root / view / "FileList.csv").is_file():
             continue
-        reading = _Reading(root / view, echonet_pediatric.NEEDED, echonet_pediatric.NUMBERS)
+        reading = _Reading(root / view, echonet_pediatric.REQUIRED, echonet_pediatric.NUMBERS)
         here = reading.listed(lambda name, _: name.rsplit("-", 2)[0], lambda split: split.removesuffix(".0"))
         loose = [(one.case_id, view) for one in here if len(one.case_id.split("-")) < 3]
         table, findings = reading.tracings(tuple(here), {"X": None, "Y": None})

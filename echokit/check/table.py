@@ -10,7 +10,7 @@ from echokit.check.finding import Finding, finding
 from echokit.check.survey import Listed, Survey
 from echokit.cohort.cohort import SPLITS
 from echokit.cohort.outcome import number
-from echokit.cohort.patients import patients_by_header, spelled_alike
+from echokit.cohort.patients import count_spelling_variants, patients_by_header
 from echokit.cohort.place import place_below
 from echokit.cohort.rows import read_rows
 from echokit.cohort.table import Table, patient_in_header
@@ -95,20 +95,20 @@ def _names(listed: list[Listed], given: list[str] | None) -> Iterator[Finding]:
         "patient_under_two_names",
         "error",
         "patients of the table that are one patient in the headers of their DICOM files",
-        [(" = ".join(sorted({names[row] for row in rows})), "") for rows in headers.torn],
+        [(" = ".join(sorted({names[row] for row in rows})), "") for rows in headers.conflicts],
         hint="give all videos of a patient one patient_id",
     )
     yield Finding(
         "one_patient_in_headers",
         "note",
         "patients of the table who share one patient in their DICOM headers, as exports write it: patient_id counts",
-        headers.written,
+        headers.shared,
     )
     yield Finding(
         "patient_spelled_twice",
         "warning",
         "names in patient_id in several spellings that differ only in case or blanks: each counts as another patient",
-        spelled_alike(given or []),
+        count_spelling_variants(given or []),
         hint="write each patient one way",
     )
 

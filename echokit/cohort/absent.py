@@ -1,4 +1,4 @@
-"""A dataset that is not there at all."""
+"""The error for a dataset that does not exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from echokit.errors import DataError
 
 
 class AbsentError(DataError):
-    """The root of a dataset is not there at all, so that a recipe's fallback may take its place.
+    """The root of a dataset does not exist, so that a recipe's fallback may replace it.
 
-    ``where`` is the place in the recipe that names it.
+    ``where`` is the key of the recipe that names it.
     """

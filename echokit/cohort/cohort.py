@@ -1,4 +1,4 @@
-"""Cohort: a table of cases, and Fold: one division of it."""
+"""Cohort: a table of cases. Fold: one split of it into training, validation and test set."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Cohort:
     """Cases of one dataset.
 
     Attributes:
-        cases: One row a case, in a fixed order: ``case_id`` (unique), ``patient_id``, ``source`` (path of the video),
-            ``split`` (train, val or test; empty where the dataset has none) and covariates such as ``ef``.
-        name: Name of the dataset, as shown to the user.
+        cases: One row for each case, in a fixed order: ``case_id`` (unique), ``patient_id``, ``source`` (path of the
+            video), ``split`` (train, val or test; empty if the dataset has none) and covariates such as ``ef``.
+        name: Name of the dataset, for users.
         phantom: True for synthetic data; every output made from it is stamped PHANTOM DATA.
-        warnings: What the reader met and counted, in words.
-        fingerprint: Hash of the table that the cohort was read from; the content of the videos is hashed apart.
-        unknown: Why a case has no value of the target, by case_id.
-        places: Where a case stands in the table that lists it, as ``line 5``, by case_id; empty where there is none.
-        excluded: How many cases a list has left out.
+        warnings: Problems that the reader found and counted.
+        fingerprint: Hash of the table that the cohort was read from; videos are hashed separately.
+        unknown: Why a case has no target value, by case_id.
+        places: Place of a case in its table, as ``line 5``, by case_id; empty without a table.
+        excluded: Number of cases excluded by a list.
 
     Raises:
         DataError: A column is missing, a case_id is repeated, or a patient is in two splits.
@@ -48,17 +48,21 @@ class Cohort:
     def __post_init__(self) -> None:
         missing = [column for column in COLUMNS if column not in self.cases.columns]
         if missing:
-            raise DataError(f"the cohort {self.name!r} lacks the columns {missing}")
-        twice = self.cases["case_id"][self.cases["case_id"].duplicated()].unique()
-        if len(twice):
-            raise DataError(f"{len(twice)} case_ids of {self.name!r} occur twice, for example {twice[0]!r}")
-        named = self.cases[self.cases["split"] != ""]
-        crossing = named.groupby("patient_id")["split"].nunique()
+            raise DataError(f"the cohort {self.name!r} lacks the columns {missing}", code="cohort.missing_column")
+        duplicates = self.cases["case_id"][self.cases["case_id"].duplicated()].unique()
+        if len(duplicates):
+            raise DataError(
+                f"{len(duplicates)} case_ids of {self.name!r} occur twice, for example {duplicates[0]!r}",
+                code="cohort.duplicate_case",
+            )
+        with_split = self.cases[self.cases["split"] != ""]
+        crossing = with_split.groupby("patient_id")["split"].nunique()
         crossing = crossing[crossing > 1]
         if len(crossing):
             raise DataError(
                 f"{len(crossing)} patients of {self.name!r} are in more than one split",
-                hint=f"for example {crossing.index[0]!r}; every case of a patient belongs into one split",
+                hint=f"for example {crossing.index[0]!r}; all cases of a patient belong to one split",
+                code="cohort.patient_in_two_splits",
             )
 
     def __len__(self) -> int:
@@ -67,11 +71,11 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Fold:
-    """One division of a cohort, as row positions of ``Cohort.cases``.
+    """One split of a cohort, as row positions of ``Cohort.cases``.
 
     Attributes:
         number: Unique over all repeats.
-        repeat: Which repeat of the division this fold belongs to.
+        repeat: Number of the repeat that this fold belongs to.
         train, val, test: (n,) int64 row positions; ``val`` may be empty.
     """
 

@@ -20,7 +20,7 @@ from echokit.stamp import is_phantom
 if TYPE_CHECKING:
     import pandas as pd
 
-NEEDED = ("FileName", "EF", "Split")
+REQUIRED = ("FileName", "EF", "Split")
 COVARIATES = {
     "EF": "ef",
     "ESV": "esv",
@@ -33,18 +33,18 @@ COVARIATES = {
 
 
 def patient_of(name: str, cells: Mapping[Hashable, str]) -> str:
-    """Whose a video is, by the cells of its row: who ``PatientId`` says, else nobody known but the video itself."""
+    """Return the patient of a video: ``PatientId`` of its row, or the video itself."""
     return cells.get("PatientId", "").strip() or name
 
 
 class EchonetDynamic:
-    """Read a directory in the layout of EchoNet-Dynamic.
+    """Read a folder in the layout of EchoNet-Dynamic.
 
-    The layout has no patient identifiers: each video counts as a patient of its own. A dataset that `echokit data
-    convert` made has a column `PatientId`, which groups them.
+    The layout has no patient identifiers: each video counts as a patient of its own. A dataset of `echokit data
+    convert` has a column `PatientId`, which groups them.
 
     Args:
-        root: The directory that holds FileList.csv and Videos.
+        root: The folder with FileList.csv and Videos.
     """
 
     def __init__(self, *, root: DataPath) -> None:
@@ -55,12 +55,12 @@ class EchonetDynamic:
 
         Raises:
             AbsentError: The root does not exist.
-            DataError: The root does not have this layout, or a table can not be used.
+            DataError: The root does not have this layout, or a table cannot be used.
         """
         from echokit.fingerprint import content_hash
 
         listing = self._listing()
-        table = read_file_list(listing, NEEDED)
+        table = read_file_list(listing, REQUIRED)
         warnings: list[str] = []
         names = [stem(str(name)) for name in table["FileName"]]
         refuse_escapes(names, listing)
@@ -84,30 +84,33 @@ class EchonetDynamic:
     def _listing(self) -> Path:
         if not self.root.exists():
             raise AbsentError(
-                f"the dataset is not there: {self.root} does not exist",
+                f"the dataset is missing: {self.root} does not exist",
                 hint=f"expected {self.root / 'FileList.csv'}; set data.root or ECHONET_DYNAMIC to its folder",
                 where="data.root",
+                code="dataset.missing",
             )
         listing = self.root / "FileList.csv"
         videos = self.root / "Videos"
-        for place, what in ((listing, listing.is_file()), (videos, videos.is_dir())):
-            if not what:
+        for path, exists in ((listing, listing.is_file()), (videos, videos.is_dir())):
+            if not exists:
                 raise DataError(
-                    f"{self.root} is not in the layout of EchoNet-Dynamic: expected {place}",
-                    hint="data.root is the folder that holds FileList.csv and Videos/",
+                    f"{self.root} is not in the layout of EchoNet-Dynamic: expected {path}",
+                    hint="data.root is the folder with FileList.csv and Videos/",
                     where="data.root",
+                    code="dataset.other_layout",
                 )
         return listing
 
 
 def _check_splits(cases: pd.DataFrame, listing: Path) -> None:
-    strange = cases[~cases["split"].isin(SPLITS)]
-    if len(strange):
-        row = int(strange.index[0])
+    unknown = cases[~cases["split"].isin(SPLITS)]
+    if len(unknown):
+        row = int(unknown.index[0])
         raise DataError(
-            f"the split {strange['split'].iloc[0]!r} is none of TRAIN, VAL, TEST",
-            hint=f"{len(strange)} such rows",
+            f"the split {unknown['split'].iloc[0]!r} is not one of TRAIN, VAL, TEST",
+            hint=f"{len(unknown)} such rows",
             where=f"{listing}:{row + 2}",
+            code="table.unknown_split",
         )
 
 
@@ -116,7 +119,7 @@ def _size_warnings(cases: pd.DataFrame) -> list[str]:
         return []
     sizes = list(zip(cases["height"], cases["width"], strict=True))
     usual = max(set(sizes), key=sizes.count)
-    odd = sum(size != usual for size in sizes)
-    if not odd:
+    other = sum(size != usual for size in sizes)
+    if not other:
         return []
-    return [f"{odd} rows list another size than {usual[0]:g}x{usual[1]:g}; the size of each decoded video counts"]
+    return [f"{other} rows list another size than {usual[0]:g}x{usual[1]:g}; the size of the decoded video is used"]

@@ -1,7 +1,7 @@
-"""The EchoNet-Pediatric layout: a folder a view, each with ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos``.
+"""The EchoNet-Pediatric layout: one folder for each view, with tables and ``Videos``.
 
 The layout is that of the public dataset (Reddy et al., J Am Soc Echocardiogr 2023): file names of the form
-patient-accession-instance, several a patient, and ten folds instead of splits.
+patient-accession-instance, several for each patient, and ten folds instead of splits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from echokit.stamp import is_phantom
 if TYPE_CHECKING:
     import pandas as pd
 
-NEEDED = ("FileName", "EF", "Split")
+REQUIRED = ("FileName", "EF", "Split")
 NUMBERS = {"EF": "ef", "Age": "age", "Weight": "weight_kg", "Height": "height_cm"}
 FOLDS = 10
 
@@ -29,15 +29,15 @@ FoldNumber = Annotated[int, Field(ge=0, lt=FOLDS)]
 
 
 class EchonetPediatric:
-    """Read one view of a directory in the layout of EchoNet-Pediatric.
+    """Read one view of a folder in the layout of EchoNet-Pediatric.
 
     The part of a file name before the accession number is the patient; all videos of a patient are in one fold.
 
     Args:
-        root: The directory that holds A4C and PSAX.
+        root: The folder with A4C and PSAX.
         view: Apical four-chamber or parasternal short axis.
-        val: Folds of the validation part.
-        test: Folds of the test part; all other folds are for training.
+        val: Folds of the validation set.
+        test: Folds of the test set; all other folds are for training.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class EchonetPediatric:
 
         Raises:
             AbsentError: The root does not exist.
-            DataError: The root does not have this layout, or a row can not be used.
+            DataError: The root does not have this layout, or a row cannot be used.
         """
         from echokit.fingerprint import content_hash
 
         listing = self._listing()
-        table = read_file_list(listing, NEEDED)
+        table = read_file_list(listing, REQUIRED)
         names = [stem(name) for name in table["FileName"]]
         refuse_escapes(names, listing)
         cases = numbers_of(table, NUMBERS)
@@ -85,45 +85,54 @@ class EchonetPediatric:
 
     def _listing(self) -> Path:
         if set(self.val) & set(self.test):
-            raise DataError("a fold is in val and in test", hint="the parts must not share a fold", where="data.test")
+            raise DataError(
+                "a fold is in val and in test",
+                hint="the sets must not share a fold",
+                where="data.test",
+                code="dataset.shared_fold",
+            )
         if not self.test:
-            raise DataError("there is no test fold", where="data.test")
+            raise DataError("there is no test fold", where="data.test", code="dataset.no_test_fold")
         if not self.root.exists():
             raise AbsentError(
-                f"the dataset is not there: {self.root} does not exist",
+                f"the dataset is missing: {self.root} does not exist",
                 hint=f"expected {self.root / self.view / 'FileList.csv'}",
                 where="data.root",
+                code="dataset.missing",
             )
         listing, videos = self.root / self.view / "FileList.csv", self.root / self.view / "Videos"
-        for place, there in ((listing, listing.is_file()), (videos, videos.is_dir())):
-            if not there:
+        for path, exists in ((listing, listing.is_file()), (videos, videos.is_dir())):
+            if not exists:
                 raise DataError(
-                    f"{self.root} is not in the layout of EchoNet-Pediatric: expected {place}",
-                    hint="data.root is the folder that holds A4C and PSAX",
+                    f"{self.root} is not in the layout of EchoNet-Pediatric: expected {path}",
+                    hint="data.root is the folder with A4C and PSAX",
                     where="data.root",
+                    code="dataset.other_layout",
                 )
         return listing
 
     def _folds(self, column: pd.Series[str], listing: Path) -> list[int]:
         known = {str(fold): fold for fold in range(FOLDS)}
         texts = [str(text).strip().removesuffix(".0") for text in column]
-        strange = [row for row, text in enumerate(texts, start=2) if text not in known]
-        if strange:
+        bad_rows = [row for row, text in enumerate(texts, start=2) if text not in known]
+        if bad_rows:
             raise DataError(
-                f"the Split {texts[strange[0] - 2]!r} is none of the folds 0 to {FOLDS - 1}",
-                hint=f"{len(strange)} such rows",
-                where=f"{listing}:{strange[0]}",
+                f"the Split {texts[bad_rows[0] - 2]!r} is not one of the folds 0 to {FOLDS - 1}",
+                hint=f"{len(bad_rows)} such rows",
+                where=f"{listing}:{bad_rows[0]}",
+                code="table.unknown_split",
             )
         return [known[text] for text in texts]
 
 
 def _patients(names: list[str], listing: Path) -> list[str]:
     parts = [name.rsplit("-", 2) for name in names]
-    strange = [row for row, part in enumerate(parts, start=2) if len(part) < 3 or not all(part)]
-    if strange:
+    bad_rows = [row for row, part in enumerate(parts, start=2) if len(part) < 3 or not all(part)]
+    if bad_rows:
         raise DataError(
-            f"{names[strange[0] - 2]!r} does not have the form patient-accession-instance: its patient is not known",
-            hint=f"{len(strange)} such rows; a patient's videos must stay together",
-            where=f"{listing}:{strange[0]}",
+            f"{names[bad_rows[0] - 2]!r} does not have the form patient-accession-instance: its patient is not known",
+            hint=f"{len(bad_rows)} such rows; a patient's videos must stay together",
+            where=f"{listing}:{bad_rows[0]}",
+            code="table.no_patient",
         )
     return [part[0] for part in parts]

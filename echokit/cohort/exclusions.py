@@ -1,4 +1,4 @@
-"""Leaving cases out by a list."""
+"""Exclude the cases of a list."""
 
 from __future__ import annotations
 
@@ -12,36 +12,42 @@ from echokit.files import require_regular
 
 
 def exclude(cohort: Cohort, listing: Path) -> Cohort:
-    """Leave the listed cases out, and say how many.
+    """Exclude the listed cases, with a warning that counts them.
 
     Args:
         cohort: All cases.
-        listing: One case_id a line (``#`` starts a comment), or a JSON list of them.
+        listing: One case_id on each line (``#`` starts a comment), or a JSON list of them.
 
     Raises:
-        DataError: The list can not be read, or names no case of the cohort.
+        DataError: The list cannot be read, or names no case of the cohort.
     """
     try:
         require_regular(listing)
-        text = listing.read_text(encoding="utf-8-sig")  # some editors put a mark in front
+        text = listing.read_text(encoding="utf-8-sig")  # some editors begin the file with a byte-order mark
     except (OSError, UnicodeDecodeError):
-        raise DataError("the list of exclusions can not be read", where=str(listing)) from None
+        raise DataError(
+            "the list of exclusions cannot be read", where=str(listing), code="exclude.unreadable"
+        ) from None
     if text.lstrip().startswith("["):
         try:
             names = json.loads(text)
         except (ValueError, RecursionError):
-            raise DataError("the list of exclusions is not valid JSON", where=str(listing)) from None
+            raise DataError(
+                "the list of exclusions is not valid JSON", where=str(listing), code="exclude.not_json"
+            ) from None
         if not all(isinstance(name, str) for name in names):
-            raise DataError("the list of exclusions holds something else than names", where=str(listing))
+            raise DataError(
+                "the list of exclusions has entries that are not names", where=str(listing), code="exclude.not_names"
+            )
     else:
         names = [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
     known = set(cohort.cases["case_id"])
-    strange = [name for name in names if name not in known]
-    if names and len(strange) == len(names):
-        raise DataError(f"none of its {len(names)} cases is in the cohort", where=str(listing))
-    warnings = [f"{len(set(names) & known)} cases left out by {listing.name}"]
-    if strange:
-        warnings.append(f"{len(strange)} names in {listing.name} are not in the cohort, for example {strange[0]}")
-    kept = cohort.cases[~cohort.cases["case_id"].isin(names)].reset_index(drop=True)
-    left_out = len(cohort.cases) - len(kept)
-    return replace(cohort, cases=kept, warnings=(*cohort.warnings, *warnings), excluded=cohort.excluded + left_out)
+    unknown = [name for name in names if name not in known]
+    if names and len(unknown) == len(names):
+        raise DataError(f"none of its {len(names)} cases is in the cohort", where=str(listing), code="exclude.no_case")
+    warnings = [f"{len(set(names) & known)} cases excluded by {listing.name}"]
+    if unknown:
+        warnings.append(f"{len(unknown)} names in {listing.name} are not in the cohort, for example {unknown[0]}")
+    remaining = cohort.cases[~cohort.cases["case_id"].isin(names)].reset_index(drop=True)
+    excluded = len(cohort.cases) - len(remaining)
+    return replace(cohort, cases=remaining, warnings=(*cohort.warnings, *warnings), excluded=cohort.excluded + excluded)

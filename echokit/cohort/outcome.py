@@ -1,4 +1,4 @@
-"""What became of a patient by a given day."""
+"""The outcome of a patient at a given day."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ HOW_TO_WRITE = "write 1 and 0 for two classes, and quantities with a decimal poi
 
 
 def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:
-    """Tell whether an event came by the horizon, or why that is not known. Nothing is guessed.
+    """Decide whether an event came by the horizon, or why that is not known. Nothing is guessed.
 
     Args:
         horizon: Days.
-        time: Days to the event, or to the last contact where there was none, as text.
-        event: 1 where there was one, else 0, as text; true and false are understood too.
+        time: Days to the event, or to the last contact without one, as text.
+        event: 1 for an event, else 0, as text; true and false are accepted too.
 
     Returns:
-        1.0 with an event at or before the horizon, 0.0 without one and followed at least that long, else NaN; and in
+        1.0 with an event at or before the horizon, 0.0 without one and at least that much follow-up, else NaN; and in
         that case the reason, which repeats no value of the table other than the days.
     """
     days = number(time)
@@ -33,8 +33,8 @@ def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:
     return math.nan, f"followed for {days:g} of {horizon:g} days without an event"
 
 
-def no_number(text: str) -> str:
-    """Say why a cell is no number; the value itself is not repeated."""
+def explain_number(text: str) -> str:
+    """Explain why a cell is not a number, without repeating its value."""
     bare = text.removesuffix("%").strip()
     if re.fullmatch(r"[+-]?\d+,\d+", bare):
         return "a decimal comma"
@@ -42,7 +42,7 @@ def no_number(text: str) -> str:
 
 
 def number(text: str) -> float:
-    """Read a finite number, or NaN."""
+    """Parse a finite number, or return NaN."""
     try:
         value = float(text)
     except ValueError:

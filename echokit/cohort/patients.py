@@ -1,4 +1,4 @@
-"""One patient under several names in a table: by the headers of the DICOM files, and by how names are written."""
+"""Find patients with several names in a table: by DICOM headers, and by spelling."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HeaderPatients:
-    """What the headers say of the patients of a table.
+    """Patients of a table, compared with the headers.
 
     Attributes:
-        torn: Rows of each patient of the headers whom the table has under several names.
-        written: How many patients of the table share a header that names most of them, as exports write one into all
-            files: nothing follows from it.
+        conflicts: Rows of each header patient who has several names in the table.
+        shared: Number of patients of the table who share one header patient with most others, as some exports write
+            one into all files: it proves nothing.
     """
 
-    torn: tuple[tuple[int, ...], ...]
-    written: int
+    conflicts: tuple[tuple[int, ...], ...]
+    shared: int
 
 
 def patients_by_header(names: Sequence[str], headers: Sequence[str | None]) -> HeaderPatients:
-    """Find the patients whom a table has under several names although their headers name one.
+    """Find the patients with several names in a table and one in their headers.
 
     Args:
-        names: The table's name of the patient, a row a video.
-        headers: The patient in the header, or None where the video names none.
+        names: The table's name of the patient of each video.
+        headers: The patient in the header of each video, or None.
     """
     rows: dict[str, list[int]] = {}
     for row, header in enumerate(headers):
         if header:
             rows.setdefault(header, []).append(row)
-    everybody = {names[row] for found in rows.values() for row in found}
-    torn, written = [], 0
-    for found in rows.values():
-        several = len({names[row] for row in found})
-        if several > 2 and 2 * several > len(everybody):
-            written += several
-        elif several > 1:
-            torn.append(tuple(found))
-    return HeaderPatients(tuple(torn), written)
+    all_names = {names[row] for same_header in rows.values() for row in same_header}
+    conflicts, shared = [], 0
+    for same_header in rows.values():
+        count = len({names[row] for row in same_header})
+        if count > 2 and 2 * count > len(all_names):
+            shared += count
+        elif count > 1:
+            conflicts.append(tuple(same_header))
+    return HeaderPatients(tuple(conflicts), shared)
 
 
-def spelled_alike(names: Sequence[str]) -> int:
-    """Count the patients whose name is there in several spellings that differ only in case or blanks."""
+def count_spelling_variants(names: Sequence[str]) -> int:
+    """Count the names with several spellings that differ only in case or blanks."""
     spellings: dict[str, set[str]] = {}
     for name in names:
         spellings.setdefault("".join(name.casefold().split()), set()).add(name)
-    return sum(len(found) > 1 for found in spellings.values())
+    return sum(len(variants) > 1 for variants in spellings.values())

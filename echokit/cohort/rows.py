@@ -1,4 +1,4 @@
-"""Rows of a CSV or Parquet table as text, each with its place in the file."""
+"""Read the rows of a CSV or Parquet table as text, each with its place in the file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Rows:
 
     Attributes:
         columns: Names, without blanks around them.
-        rows: Column -> value as text, without blanks around it; empty where there is none.
-        places: ``line 5`` of each row, for messages.
+        rows: Column -> value as text, without blanks around it; empty if there is none.
+        places: ``line 5`` for each row, for messages.
     """
 
     columns: tuple[str, ...]
@@ -30,10 +30,10 @@ class Rows:
 
 
 def read_rows(path: Path) -> Rows:
-    """Read a table; Parquet is told by its content, all else is CSV with ``,``, ``;`` or tabs in UTF-8.
+    """Read a table: Parquet, recognised by its content, or CSV with ``,``, ``;`` or tabs in UTF-8.
 
     Raises:
-        DataError: The file is no such table, has no rows, names a column twice, or has rows of another length.
+        DataError: The file is not such a table, has no rows, names a column twice, or has rows of another length.
     """
     where = str(path)
     try:
@@ -42,17 +42,18 @@ def read_rows(path: Path) -> Rows:
             parquet = file.read(4) == b"PAR1"
         table = _parquet(path) if parquet else _csv(path)
     except OSError as error:
-        raise DataError(f"the table can not be read: {error.strerror}", where=where) from None
-    twice = sorted({name for name in table.columns if table.columns.count(name) > 1})
-    if twice:
-        raise DataError(f"names a column twice: {', '.join(map(repr, twice))}", where=where)
+        raise DataError(f"the table cannot be read: {error.strerror}", where=where, code="table.unreadable") from None
+    duplicates = sorted({name for name in table.columns if table.columns.count(name) > 1})
+    if duplicates:
+        names = ", ".join(map(repr, duplicates))
+        raise DataError(f"names a column twice: {names}", where=where, code="table.duplicate_column")
     if not table.rows:
-        raise DataError("has no rows", where=where)
+        raise DataError("has no rows", where=where, code="table.no_rows")
     return table
 
 
 def delimiter_of(head: str) -> str:
-    """What parts the cells of a CSV table, told from its first line: spreadsheets write ``;`` and tabs, too."""
+    """Guess the delimiter of a CSV table from its first line: spreadsheets also write ``;`` and tabs."""
     return max(DELIMITERS, key=head.count)
 
 
@@ -70,14 +71,18 @@ def _csv(path: Path) -> Rows:
                     continue
                 if len(cells) != len(columns):
                     raise DataError(
-                        f"the row has {len(cells)} cells, the header {len(columns)}", where=f"{where}:{reader.line_num}"
+                        f"the row has {len(cells)} cells, the header {len(columns)}",
+                        where=f"{where}:{reader.line_num}",
+                        code="table.bad_row",
                     )
                 rows.append(dict(zip(columns, (cell.strip() for cell in cells), strict=True)))
                 places.append(f"line {reader.line_num}")
     except UnicodeDecodeError:
-        raise DataError("is not UTF-8 text", hint="save it as 'CSV UTF-8'", where=where) from None
+        raise DataError(
+            "is not UTF-8 text", hint="save it as 'CSV UTF-8'", where=where, code="table.not_utf8"
+        ) from None
     except csv.Error as error:
-        raise DataError(f"is not a readable CSV table: {error}", where=where) from None
+        raise DataError(f"is not a readable CSV table: {error}", where=where, code="table.not_csv") from None
     return Rows(columns, tuple(rows), tuple(places))
 
 
@@ -87,7 +92,10 @@ def _parquet(path: Path) -> Rows:
         from pyarrow.parquet import read_table
     except ImportError:
         raise DataError(
-            "a Parquet table needs pyarrow", hint="pip install 'echokit[parquet]', or save it as CSV", where=str(path)
+            "a Parquet table needs pyarrow",
+            hint="pip install 'echokit[parquet]', or save it as CSV",
+            where=str(path),
+            code="library.missing",
         ) from None
     try:
         table = read_table(path)
@@ -96,7 +104,9 @@ def _parquet(path: Path) -> Rows:
             _texts(column.to_pylist(), name, str(path)) for name, column in zip(columns, table.columns, strict=True)
         ]
     except (ArrowException, OSError, ValueError) as error:
-        raise DataError(f"is not a readable Parquet table ({type(error).__name__})", where=str(path)) from None
+        raise DataError(
+            f"is not a readable Parquet table ({type(error).__name__})", where=str(path), code="table.not_parquet"
+        ) from None
     rows = tuple(dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True))
     return Rows(columns, rows, tuple(f"row {number + 1}" for number in range(len(rows))))
 
@@ -106,15 +116,18 @@ def _texts(values: list[Any], column: str, where: str) -> list[str]:
         return [_text(value) for value in values]
     except UnicodeDecodeError:
         raise DataError(
-            f"the column {column!r} holds bytes that are no UTF-8 text", hint="leave it out", where=where
+            f"the column {column!r} has bytes that are not UTF-8 text",
+            hint="remove the column",
+            where=where,
+            code="table.not_utf8",
         ) from None
 
 
 def _text(value: Any) -> str:
     if value is None or value != value:
         return ""
-    if isinstance(value, bytes):  # text, written by a program that did not mark it so
+    if isinstance(value, bytes):  # text, from a program that did not mark it as text
         return value.decode().strip()
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a column of whole numbers with gaps comes as floats
+        return str(int(value))  # a column of whole numbers with empty cells has floats
     return str(int(value) if isinstance(value, bool) else value).strip()

@@ -1,4 +1,4 @@
-"""A table of any hospital: a row a video, with what is to be learned."""
+"""A hospital's table: one row for each video, with the target."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pydantic import Field
 
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import COLUMNS, SPLITS, Cohort
-from echokit.cohort.outcome import no_number, number, status_at
-from echokit.cohort.patients import patients_by_header, spelled_alike
+from echokit.cohort.outcome import explain_number, number, status_at
+from echokit.cohort.patients import count_spelling_variants, patients_by_header
 from echokit.cohort.place import place_below
 from echokit.cohort.rows import Rows, read_rows
 from echokit.errors import DataError, VideoError, did_you_mean
@@ -26,35 +26,37 @@ if TYPE_CHECKING:
 
 RESERVED = (*COLUMNS, "y_true")
 OPTIONAL = ("patient_id", "split")
-_LIKE = 0.8  # likeness of two names from which one is a misspelling of the other: PatientID and patient, no patient_sex
+_SIMILAR = 0.8  # similarity from which a name is a misspelling: PatientID and patient are, patient_sex is not
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A row's video: its shortest relative spelling and its place."""
+    """The video of a row: its shortest relative path, and its path."""
 
     name: str
     path: Path
 
 
 class Table:
-    """Read a CSV or Parquet table with the columns `source` and a target; `patient_id` and `split` where known.
+    """Read a CSV or Parquet table of videos and targets.
+
+    The columns are `source` and a target, and `patient_id` and `split` if known.
 
     A source is an AVI, MP4 or DICOM file, a folder with the DICOM files of one series, or a folder of numbered JPG or
-    PNG frames. Cases and patients go by keyed pseudonyms; `sources.csv` in the cache folder, readable by its owner
+    PNG frames. Cases and patients have keyed pseudonyms; `sources.csv` in the cache folder, readable by its owner
     only, maps them to the paths. Without `patient_id`, DICOM files are grouped by the patient in their
     header, and any other video counts as a patient of its own. With it, two names for files whose headers name one
     patient are refused.
 
     Args:
-        table: The table; sources are relative to its folder and can not leave it.
-        target: Column that is learned; with `horizon`, the name of the outcome that is made.
-        horizon: Days by which the outcome counts: 1 with an event by then, 0 without. It is made from `time` and
-            `event`.
+        table: The table; sources are relative to its folder and cannot leave it.
+        target: Column to predict; with `horizon`, the name of the computed outcome.
+        horizon: Days after which the outcome is read: 1 with an event by then, 0 without. It is computed from `time`
+            and `event`.
         time: Column with the days to the event, or to the last contact.
-        event: Column with 1 where there was an event, else 0.
-        covariates: Further columns to keep. No other column leaves the table, because it may tell who a patient is.
-        name: What the dataset is called. Pseudonyms depend on it, so that two hospitals' `001.avi` differ.
+        event: Column with 1 for an event, else 0.
+        covariates: Further columns to keep. No other column leaves the table, because it may identify a patient.
+        name: Name of the dataset. Pseudonyms depend on it, so that `001.avi` of two hospitals differ.
     """
 
     def __init__(
@@ -77,11 +79,11 @@ class Table:
         self.name = name
 
     def __call__(self) -> Cohort:
-        """Read the table; of the videos, only DICOM headers are opened, for their patients.
+        """Read the table; of the videos, only DICOM headers are read, for their patients.
 
         Raises:
             AbsentError: The table does not exist.
-            DataError: A column is missing, or a row can not be used; all such rows are counted, the first is named.
+            DataError: A column is missing, or rows cannot be used; they are counted, and the first one is named.
         """
         import pandas as pd
 
@@ -90,9 +92,10 @@ class Table:
 
         if not self.table.exists():
             raise AbsentError(
-                f"the dataset is not there: {self.table} does not exist",
+                f"the dataset is missing: {self.table} does not exist",
                 hint="data.table is a CSV or Parquet file with the columns source and target",
                 where="data.table",
+                code="dataset.missing",
             )
         rows = read_rows(self.table)
         self.check_columns(rows)
@@ -131,110 +134,125 @@ class Table:
         return ("source", *learned, *optional)
 
     def check_columns(self, rows: Rows) -> None:
-        """Refuse a table that lacks what the parameters name.
+        """Refuse a table that lacks the columns that the parameters name.
 
         Raises:
-            DataError: A column is missing, named twice, or nearly called ``patient_id`` or ``split``.
+            DataError: A column is missing or named twice, or its name is nearly ``patient_id`` or ``split``.
         """
         where = str(self.table)
-        wanted = dict.fromkeys((*self._used(rows), *self.covariates))
-        missing = [column for column in wanted if column not in rows.columns]
+        required = dict.fromkeys((*self._used(rows), *self.covariates))
+        missing = [column for column in required if column not in rows.columns]
         if missing:
             hint = did_you_mean(missing[0], rows.columns) or f"it has {', '.join(rows.columns)}"
-            raise DataError(f"lacks the columns {', '.join(missing)}", hint=hint, where=where)
-        unused = [column for column in rows.columns if column not in wanted]
+            raise DataError(
+                f"lacks the columns {', '.join(missing)}", hint=hint, where=where, code="table.missing_column"
+            )
+        unused = [column for column in rows.columns if column not in required]
         for name in OPTIONAL:
-            # A column of patients or splits that is passed over for its spelling would put a patient on both sides.
-            like = None if name in rows.columns else next((column for column in unused if _nearly(column, name)), None)
-            if like is not None:
+            # Ignoring a misspelled column of patients or splits would put a patient into two sets.
+            similar = next((column for column in unused if _is_similar(column, name)), None)
+            if name not in rows.columns and similar is not None:
                 raise DataError(
-                    f"has a column {like!r} and none that is called {name}",
-                    hint=f"call it {name} if it is meant; if it is another thing, name it in data.covariates",
+                    f"has a column {similar!r} and none with the name {name}",
+                    hint=f"rename it to {name}; if it is something else, name it in data.covariates",
                     where=where,
+                    code="table.misspelled_column",
                 )
         if self.horizon is not None and self.target in rows.columns:
             raise DataError(
-                f"has a column {self.target!r}, and data.horizon makes one",
+                f"has a column {self.target!r}, and data.horizon computes one",
                 hint="remove one of the two, or give the outcome another name with data.target",
                 where=where,
+                code="table.target_twice",
             )
-        clash = [column for column in (self.target, *self.covariates) if column in RESERVED]
-        if clash or self.target in self.covariates or len(set(self.covariates)) < len(self.covariates):
+        reserved = [column for column in (self.target, *self.covariates) if column in RESERVED]
+        if reserved or self.target in self.covariates or len(set(self.covariates)) < len(self.covariates):
             raise DataError(
-                f"target and covariates must differ from each other and from {', '.join(RESERVED)}", where="data"
+                f"target and covariates must differ from each other and from {', '.join(RESERVED)}",
+                where="data",
+                code="table.reserved_column",
             )
 
     def _sources(self, rows: Rows) -> list[_Source]:
         root = self.table.parent
-        found: list[_Source] = []
+        sources: list[_Source] = []
         problems: list[tuple[str, DataError]] = []
         first: dict[str, str] = {}
         for row, place in zip(rows.rows, rows.places, strict=True):
             try:
                 name, path = place_below(root, row["source"])
                 if name in first:
-                    raise DataError(f"the same source as in {first[name]}", hint="a video has one row")
+                    raise DataError(
+                        f"the same source as in {first[name]}",
+                        hint="a video has one row",
+                        code="table.duplicate_source",
+                    )
                 if path.exists() and self.table.exists() and path.samefile(self.table):
-                    raise DataError("the source is the table itself")
+                    raise DataError("the source is the table itself", code="table.own_source")
             except DataError as error:
                 problems.append((place, error))
                 continue
             first[name] = place
-            found.append(_Source(name, path))
+            sources.append(_Source(name, path))
         self._refuse(problems)
-        return found
+        return sources
 
     def _patients(self, rows: Rows, sources: list[_Source]) -> tuple[list[str], list[str]]:
-        named = "patient_id" in rows.columns
-        given = [row["patient_id"] for row in rows.rows] if named else None
-        found = self.patient_ids(given, [(source.name, source.path) for source in sources])
+        given = [row["patient_id"] for row in rows.rows] if "patient_id" in rows.columns else None
+        ids = self.patient_ids(given, [(source.name, source.path) for source in sources])
         self._refuse(
-            (place, DataError("patient_id is empty", hint="give every row one, or leave the column out"))
-            for patient, place in zip(found, rows.places, strict=True)
+            (
+                place,
+                DataError(
+                    "patient_id is empty", hint="fill every row, or remove the column", code="table.empty_patient"
+                ),
+            )
+            for patient, place in zip(ids, rows.places, strict=True)
             if patient is None
         )
-        patients = [patient or "" for patient in found]
+        patients = [patient or "" for patient in ids]
         if given is not None:
             return patients, self._check_names(given, rows.places, sources)
         alone = sum(self._own(source.name) == p for source, p in zip(sources, patients, strict=True))
-        return patients, [f"{alone} videos name no patient: each counts as a patient of its own"] if alone else []
+        return patients, [f"{alone} videos have no patient: each counts as a patient of its own"] if alone else []
 
     def _check_names(self, given: list[str], places: Sequence[str], sources: list[_Source]) -> list[str]:
-        """Refuse two names for one patient of the DICOM headers; return what is to be said of the names."""
+        """Refuse two names for one patient of the DICOM headers; return warnings about the names."""
         headers = patients_by_header(given, [patient_in_header(source.path) for source in sources])
-        if headers.torn:
-            first = headers.torn[0]
+        if headers.conflicts:
+            first = headers.conflicts[0]
             other = next(row for row in first if given[row] != given[first[0]])
             raise DataError(
                 f"{places[first[0]]} and {places[other]}: two names in patient_id for files whose headers name one "
-                f"patient ({len(headers.torn)} such patients)",
-                hint="give all videos of a patient one patient_id: under two names one can be trained on and tested",
+                f"patient ({len(headers.conflicts)} such patients)",
+                hint="give all videos of a patient one patient_id: with two names, a patient can be in two sets",
                 where=str(self.table),
+                code="table.two_names",
             )
-        said = []
-        if headers.written:
-            said.append(
-                f"{headers.written} patients of the table share one patient in the headers of their DICOM files, as "
-                "exports write it: patient_id counts"
+        warnings = []
+        if headers.shared:
+            warnings.append(
+                f"{headers.shared} patients of the table share one patient in the headers of their DICOM files, as "
+                "some exports do: patient_id is used"
             )
-        alike = spelled_alike(given)
-        if alike:
-            said.append(
-                f"{alike} names in patient_id are there in several spellings that differ only in case or blanks: each "
+        variants = count_spelling_variants(given)
+        if variants:
+            warnings.append(
+                f"{variants} names in patient_id have several spellings that differ only in case or blanks: each "
                 "spelling counts as another patient"
             )
-        return said
+        return warnings
 
     def patient_ids(self, given: list[str] | None, sources: list[tuple[str, Path]]) -> list[str | None]:
         """Name the patient of each video.
 
         Args:
-            given: The column patient_id, or None where the table has none: then the header of a DICOM file counts, and
+            given: The column patient_id, or None if the table has none: then the header of a DICOM file is used, and
                 any other video is a patient of its own.
-            sources: Relative name and place of each video.
+            sources: Relative name and path of each video.
 
         Returns:
-            Pseudonyms; None where the column is there and the cell is empty.
+            Pseudonyms; None for an empty cell.
         """
         from echokit.identity import pseudonym
 
@@ -256,7 +274,7 @@ class Table:
             return [""] * len(rows.rows)
         splits = [row["split"].lower() for row in rows.rows]
         self._refuse(
-            (place, DataError(f"the split is none of {', '.join(SPLITS)}"))
+            (place, DataError(f"the split is not one of {', '.join(SPLITS)}", code="table.unknown_split"))
             for split, place in zip(splits, rows.places, strict=True)
             if split not in SPLITS
         )
@@ -272,43 +290,44 @@ class Table:
         return values, unknown
 
     def target_of(self, row: Mapping[str, str]) -> tuple[float, str]:
-        """Return what is learned of a row, or NaN and why it is not known."""
+        """Return the target of a row, or NaN and the reason why it is not known."""
         if self.horizon is not None:
             return status_at(self.horizon, row[self.time], row[self.event])
         value = number(row[self.target])
         if not math.isnan(value):
             return value, ""
         text = row[self.target]
-        return value, f"{self.target} is not a number: {no_number(text)}" if text else f"{self.target} is empty"
+        return value, f"{self.target} is not a number: {explain_number(text)}" if text else f"{self.target} is empty"
 
     def _refuse(self, problems: Iterable[tuple[str, DataError]]) -> None:
-        found = list(problems)
-        if found:
-            place, error = found[0]
+        rows = list(problems)
+        if rows:
+            place, error = rows[0]
             raise DataError(
-                f"{place}: {error.message}" + (f" ({len(found)} such rows)" if len(found) > 1 else ""),
+                f"{place}: {error.message}" + (f" ({len(rows)} such rows)" if len(rows) > 1 else ""),
                 hint=error.hint,
                 where=str(self.table),
+                code=error.code,
             )
 
 
-def _nearly(column: str, name: str) -> bool:
+def _is_similar(column: str, name: str) -> bool:
     one, other = ("".join(filter(str.isalnum, text.lower())) for text in (column, name))
-    return SequenceMatcher(None, one, other).ratio() >= _LIKE
+    return SequenceMatcher(None, one, other).ratio() >= _SIMILAR
 
 
 def patient_in_header(path: Path) -> str | None:
-    """The patient whom a video's header names, not to be shown; None without one, or where it can not be read."""
+    """Read the patient in a video's header; it must not be shown. None without one, or if it cannot be read."""
     from echokit.video.reading import named_patient
 
     try:
         return named_patient(path)
     except (VideoError, OSError):
-        return None  # preparing the video says what is wrong with it
+        return None  # preparing the video reports the problem
 
 
 def _covariate(cells: list[str]) -> pd.Series[float] | pd.Series[str]:
-    """Numbers where all cells that are filled are numbers, else text."""
+    """Convert cells to numbers if all filled ones are numbers, else to text."""
     import pandas as pd
 
     numbers = [number(cell) for cell in cells]

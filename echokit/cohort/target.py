@@ -1,4 +1,4 @@
-"""The target: which class each case belongs to, with its cut-off and inclusive side written down."""
+"""The target: the class of each case, with its cut-off and inclusive side."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class TargetSettings(BaseModel):
-    """Which column is predicted, and what counts as the positive class."""
+    """The column to predict, and the positive class."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     source: Annotated[str, Field(alias="from", description="Column of the cohort.")]
-    positive: Annotated[str, Field(description="Name of the positive class, as tables and plots call it.")]
-    below: Annotated[float | None, Field(description="Positive where the column is < this.")] = None
-    at_or_below: Annotated[float | None, Field(description="Positive where the column is <= this.")] = None
-    above: Annotated[float | None, Field(description="Positive where the column is > this.")] = None
-    at_or_above: Annotated[float | None, Field(description="Positive where the column is >= this.")] = None
+    positive: Annotated[str, Field(description="Name of the positive class, in tables and plots.")]
+    below: Annotated[float | None, Field(description="Positive if the column is < this.")] = None
+    at_or_below: Annotated[float | None, Field(description="Positive if the column is <= this.")] = None
+    above: Annotated[float | None, Field(description="Positive if the column is > this.")] = None
+    at_or_above: Annotated[float | None, Field(description="Positive if the column is >= this.")] = None
 
     @model_validator(mode="after")
     def _one_cut(self) -> TargetSettings:
@@ -38,13 +38,13 @@ class TargetSettings(BaseModel):
 
     @property
     def cuts(self) -> dict[str, float]:
-        """The cut-off by its side; empty where the column holds 0 and 1."""
+        """The cut-off by its side; empty if the column has 0 and 1."""
         sides = ("below", "at_or_below", "above", "at_or_above")
         return {side: value for side in sides if (value := getattr(self, side)) is not None}
 
     @property
     def definition(self) -> str:
-        """The positive class in words: ``reduced: ef < 50``."""
+        """Definition of the positive class: ``reduced: ef < 50``."""
         signs = {"below": "<", "at_or_below": "<=", "above": ">", "at_or_above": ">="}
         for side, cut in self.cuts.items():
             return f"{self.positive}: {self.source} {signs[side]} {cut:g}"
@@ -52,11 +52,11 @@ class TargetSettings(BaseModel):
 
 
 def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
-    """Cut a cohort's column into classes.
+    """Convert a column of a cohort to classes.
 
     Raises:
-        DataError: The column is not there or not a number, cases have no value (they are named), a patient has two
-            outcomes, or all values are fractions and the cut-off is one in percent.
+        DataError: The column is missing or not numeric, cases have no value (they are named), a patient has two
+            outcomes, or all values are fractions and the cut-off is in percent.
     """
     import pandas as pd
 
@@ -66,6 +66,7 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
             f"the cohort {cohort.name!r} has no column {target.source!r}",
             hint=did_you_mean(target.source, known) or f"it has {', '.join(known)}",
             where="target.from",
+            code="target.missing_column",
         )
     value = pd.to_numeric(cohort.cases[target.source], errors="coerce").to_numpy(np.float64)
     unknown = cohort.cases["case_id"][~np.isfinite(value)].astype(str).tolist()
@@ -73,16 +74,18 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
         named = [f"{case} ({why})" if (why := cohort.unknown.get(case)) else case for case in unknown[:5]]
         raise DataError(
             f"{target.source} is not known for {len(unknown)} cases: {', '.join(named)}",
-            hint=f"mend the table: {HOW_TO_WRITE}; only cases whose value nobody knows belong under data.exclude",
+            hint=f"correct the table: {HOW_TO_WRITE}; only cases whose value is unknown belong under data.exclude",
+            code="target.unknown_value",
         )
     cut = target.cuts
     highest = float(value.max(initial=-np.inf))
     if cut and 0 <= highest <= 1 < max(cut.values()):
         raise DataError(
-            f"the column {target.source!r} holds nothing above {highest:g}, and the cut-off is {max(cut.values()):g}: "
-            "fractions where percent is meant?",
+            f"the column {target.source!r} has no value above {highest:g}, and the cut-off is {max(cut.values()):g}: "
+            "fractions instead of percent?",
             hint=f"multiply the column {target.source!r} of the table by 100",
             where="target",
+            code="target.fractions",
         )
     if "below" in cut:
         positive = value < cut["below"]
@@ -100,34 +103,37 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
     return Targets(positive.astype(np.int64), value, below, quantity=bool(cut))
 
 
-def on_both_sides(cohort: Cohort, targets: Targets) -> int:
-    """How many patients have cases of both classes, as examinations at different times can be."""
+def count_mixed_patients(cohort: Cohort, targets: Targets) -> int:
+    """Count the patients with cases of both classes, for example at different times."""
     return int((_classes(cohort, targets.y_true == 1) > 1).sum())
 
 
 def _classes(cohort: Cohort, positive: npt.NDArray[np.bool_]) -> pd.Series[int]:
-    """Number of classes by patient."""
+    """Count the classes of each patient."""
     cases = cohort.cases[["patient_id"]].assign(positive=positive)
     return cases.groupby("patient_id", dropna=False, sort=False)["positive"].nunique()
 
 
 def _refuse_two_outcomes(cohort: Cohort, positive: npt.NDArray[np.bool_]) -> None:
     classes = _classes(cohort, positive)
-    torn = cohort.cases["patient_id"].isin(classes.index[classes > 1])
-    if torn.any():
-        first = cohort.cases.loc[cohort.cases["patient_id"] == cohort.cases.loc[torn, "patient_id"].iloc[0], "case_id"]
+    mixed = cohort.cases["patient_id"].isin(classes.index[classes > 1])
+    if mixed.any():
+        first = cohort.cases.loc[cohort.cases["patient_id"] == cohort.cases.loc[mixed, "patient_id"].iloc[0], "case_id"]
         raise DataError(
-            f"{int((classes > 1).sum())} patients have two outcomes, for example the one of the cases "
+            f"{int((classes > 1).sum())} patients have two outcomes, for example the patient of the cases "
             f"{', '.join(map(str, first[:5]))}",
-            hint="give all cases of a patient the same outcome, or list those that are wrong under data.exclude",
+            hint="give all cases of a patient the same outcome, or list the wrong ones under data.exclude",
             where="target.from",
+            code="target.two_outcomes",
         )
 
 
 def _binary(value: npt.NDArray[np.float64], column: str) -> npt.NDArray[np.bool_]:
     if not np.isin(value, (0, 1)).all():
         raise DataError(
-            f"the column {column!r} holds other values than 0 and 1",
+            f"the column {column!r} has other values than 0 and 1",
             hint="give target.below, at_or_below, above or at_or_above",
+            where="target",
+            code="target.not_binary",
         )
     return np.equal(value, 1)

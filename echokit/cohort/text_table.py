@@ -1,4 +1,4 @@
-"""CSV tables of users as text, every cell of them, as a data frame."""
+"""Read CSV tables of users, every cell as text, into a data frame."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def read_text_table(
 ) -> pd.DataFrame:
     """Read a CSV table in UTF-8 with ``,``, ``;`` or tabs.
 
-    A cell is empty where there is none, and names have no blanks around them.
+    A missing cell is empty, and names have no blanks around them.
 
     Args:
         path: The file.
         columns: Read these only; None for all.
-        errors: What becomes of bytes that are no UTF-8.
+        errors: How to treat bytes that are not UTF-8.
 
     Raises:
-        DataError: It is no such table, or a row has more cells than the header, for instance by a comma at its end:
-            pandas would shift or drop cells. The first one is named.
+        DataError: It is not such a table, or a row has more cells than the header, for instance because of a comma
+            at its end: pandas would shift or drop cells. The first such row is named.
     """
     import pandas as pd
 
@@ -50,15 +50,15 @@ def read_text_table(
             )
     except (ValueError, pd.errors.ParserWarning) as error:
         _refuse_longer(path, errors, delimiter)
-        raise DataError(f"is not a readable CSV table: {error}", where=str(path)) from None
+        raise DataError(f"is not a readable CSV table: {error}", where=str(path), code="table.not_csv") from None
     except OSError as error:
-        raise DataError(f"can not be read: {error.strerror}", where=str(path)) from None
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path), code="table.unreadable") from None
     table.columns = [str(column).strip() for column in table.columns]
     return table
 
 
 def _refuse_longer(path: Path, errors: str, delimiter: str) -> None:
-    """Name the first row that is longer than the header, where there is one."""
+    """Refuse the first row that is longer than the header, if there is one."""
     try:
         with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
             reader = csv.reader(file, delimiter=delimiter)
@@ -69,6 +69,7 @@ def _refuse_longer(path: Path, errors: str, delimiter: str) -> None:
                         f"the row has {len(cells)} cells, the header {head}",
                         hint="a comma at the end of a line begins another cell",
                         where=f"{path}:{reader.line_num}",
+                        code="table.bad_row",
                     )
     except (UnicodeDecodeError, csv.Error):
         return

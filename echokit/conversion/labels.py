@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echokit.cohort.cohort import SPLITS
-from echokit.cohort.outcome import HOW_TO_WRITE, no_number, number
+from echokit.cohort.outcome import HOW_TO_WRITE, explain_number, number
 from echokit.cohort.place import place_below
 from echokit.cohort.rows import read_rows
 from echokit.errors import DataError
@@ -101,7 +101,7 @@ def _numbers(cells: Mapping[str, str], where: str) -> dict[str, str]:
         text = cells.get(name, "")
         value = number(text)
         if text and math.isnan(value):
-            raise DataError(f"{name} is not a number: {no_number(text)}", hint=HOW_TO_WRITE, where=where)
+            raise DataError(f"{name} is not a number: {explain_number(text)}", hint=HOW_TO_WRITE, where=where)
         if text and (value < 0 or (name == "ef" and value > 100)):
             raise DataError(f"{name} can not be true", hint="in percent" if name == "ef" else "in ml", where=where)
     return {name: cells.get(name, "") for name in NUMBERS}

@@ -8,7 +8,7 @@ from pathlib import Path
 from echokit.cohort.absent import AbsentError
 from echokit.cohort.cohort import Cohort
 from echokit.cohort.exclusions import exclude
-from echokit.cohort.target import on_both_sides, targets_of
+from echokit.cohort.target import count_mixed_patients, targets_of
 from echokit.errors import DataError
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
 from echokit.progress import display
@@ -40,7 +40,7 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
     if recipe.exclude is not None:
         cohort = exclude(cohort, Path(recipe.exclude))
     targets = targets_of(cohort, recipe.target)
-    if mixed := on_both_sides(cohort, targets):
+    if mixed := count_mixed_patients(cohort, targets):
         warning = (
             f"{mixed} patients have cases of both classes ({recipe.target.definition}), for example at different "
             "times: in metrics each of them counts once in each class"

@@ -1,4 +1,4 @@
-"""One random division, stratified by class and grouped by patient."""
+"""Holdout: one random split, stratified by class and grouped by patient."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from echokit.resample.patients import patients_of
 
 
 class Holdout:
-    """Divide the patients at random, the same share of each class in every part: one fold.
+    """Split the patients at random, with the same share of each class in every set: one fold.
 
     Args:
-        test: Share of the patients in the test part.
-        val: Share of the patients in the validation part; 0 for none.
+        test: Share of the patients in the test set.
+        val: Share of the patients in the validation set; 0 for none.
     """
 
     def __init__(
@@ -34,10 +34,14 @@ class Holdout:
         """Yield one fold.
 
         Raises:
-            DataError: The shares leave nothing to train on, or a part would lack a class.
+            DataError: The shares leave nothing to train on, or a set would lack a class.
         """
         if self.test + self.val >= 1:
-            raise DataError(f"test {self.test} and val {self.val} leave nothing to train on", where="resample")
+            raise DataError(
+                f"test {self.test} and val {self.val} leave nothing to train on",
+                where="resample",
+                code="split.no_training",
+            )
         patients = patients_of(cohort)
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x401D])))
         parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
@@ -46,7 +50,9 @@ class Holdout:
             n_test, n_val = round(self.test * len(of_class)), round(self.val * len(of_class))
             if not n_test or (self.val and not n_val) or n_test + n_val >= len(of_class):
                 raise DataError(
-                    f"{len(of_class)} patients with y_true {label} are too few for a holdout", where="resample"
+                    f"{len(of_class)} patients with y_true {label} are too few for a holdout",
+                    where="resample",
+                    code="split.too_few_patients",
                 )
             parts["test"] += of_class[:n_test]
             parts["val"] += of_class[n_test : n_test + n_val]

@@ -19,7 +19,7 @@ class KFold:
 
     Args:
         k: Number of folds; at most the patients of the smaller class.
-        val: Share of the other patients, of each class, in a validation part; 0 for none.
+        val: Share of the other patients, of each class, in a validation set; 0 for none.
     """
 
     def __init__(self, *, k: Folds = 5, val: Share = 0.0) -> None:
@@ -30,18 +30,18 @@ class KFold:
         """Yield k folds, numbered from 0.
 
         Raises:
-            DataError: A class has fewer than k patients, or too few for a validation part.
+            DataError: A class has fewer than k patients, or too few for a validation set.
         """
         yield from repeated(cohort, seed, k=self.k, repeats=1, val=self.val)
 
 
 class RepeatedKFold:
-    """K-fold cross-validation with several divisions, so that a result does not hang on one.
+    """Repeat k-fold cross-validation with new splits, so that a result does not depend on one.
 
     Args:
-        k: Number of folds of each division; at most the patients of the smaller class.
-        repeats: Number of divisions.
-        val: Share of the other patients, of each class, in a validation part; 0 for none.
+        k: Number of folds of each repeat; at most the patients of the smaller class.
+        repeats: Number of repeats.
+        val: Share of the other patients, of each class, in a validation set; 0 for none.
     """
 
     def __init__(self, *, k: Folds = 5, repeats: Annotated[int, Field(ge=1, le=1000)] = 10, val: Share = 0.0) -> None:
@@ -53,13 +53,13 @@ class RepeatedKFold:
         """Yield repeats x k folds; their numbers are unique over the repeats.
 
         Raises:
-            DataError: A class has fewer than k patients, or too few for a validation part.
+            DataError: A class has fewer than k patients, or too few for a validation set.
         """
         yield from repeated(cohort, seed, k=self.k, repeats=self.repeats, val=self.val)
 
 
 def repeated(cohort: Cohort, seed: int, *, k: int, repeats: int, val: float) -> Iterator[Fold]:
-    """Yield the folds of several divisions; the first ones do not depend on how many follow."""
+    """Yield the folds of several repeats; the first ones do not depend on how many follow."""
     patients = patients_of(cohort)
     for repeat in range(repeats):
         for index, test in enumerate(stratified_folds(patients, k, (seed, 0xF01D, repeat))):

@@ -1,4 +1,4 @@
-"""Leaving out one patient, or one pair of patients, at a time."""
+"""Leave out one patient, or one pair of patients, at a time."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from echokit.resample.patients import Patients, fold_of, patients_of
 class LeaveOneOut:
     """Test every patient alone, with a model trained on all others.
 
-    A test part of one patient has one class: nothing that ranks patients can be computed in it, and pooling the
-    scores of different models ranks the training sets instead (a model that predicts the training prevalence
-    scores an AUROC of 0). So only scores of single patients are allowed: Brier and log loss.
+    A test set of one patient has one class, so patients cannot be ranked in it. Pooling the scores of different models
+    ranks the training sets instead: a model that predicts the training prevalence has an AUROC of 0. So only scores of
+    single patients are allowed: Brier score and log loss.
     """
 
     evaluators: ClassVar[tuple[str, ...]] = ("brier", "log_loss")
-    """The evaluators that mean something with these folds."""
+    """The evaluators that are meaningful with these folds."""
 
     def __call__(self, cohort: Cohort, seed: int) -> Iterator[Fold]:
-        """Yield one fold a patient.
+        """Yield one fold for each patient.
 
         Raises:
-            DataError: A class has a single patient, so that a training part would lack it.
+            DataError: A class has a single patient, so that a training set would lack it.
         """
         patients = _at_least_two(patients_of(cohort))
         for number in range(len(patients.y)):
@@ -43,15 +43,15 @@ class LeavePairOut:
     """
 
     evaluators: ClassVar[tuple[str, ...]] = ("auroc",)
-    """The evaluators that mean something with these folds."""
+    """The evaluators that are meaningful with these folds."""
     frozen_only: ClassVar[bool] = True
     """Whether each fold must be cheap: a head on cached features."""
 
     def __call__(self, cohort: Cohort, seed: int) -> Iterator[Fold]:
-        """Yield one fold a pair.
+        """Yield one fold for each pair.
 
         Raises:
-            DataError: A class has a single patient, so that a training part would lack it.
+            DataError: A class has a single patient, so that a training set would lack it.
         """
         patients = _at_least_two(patients_of(cohort))
         negatives = np.flatnonzero(patients.y == 0)
@@ -63,7 +63,8 @@ class LeavePairOut:
 def _at_least_two(patients: Patients) -> Patients:
     if patients.smaller_class < 2:
         raise DataError(
-            f"the smaller class has {patients.smaller_class} patients: without one of them it is not learned",
+            f"the smaller class has {patients.smaller_class} patients: a training set may lack it",
             where="resample",
+            code="split.too_few_patients",
         )
     return patients

@@ -1,4 +1,4 @@
-"""Nested cross-validation: hyperparameters are chosen inside each training part, so that no test fold chooses them."""
+"""Nested cross-validation: hyperparameters are chosen inside each training set."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from echokit.errors import DataError
 from echokit.resample.kfold import Folds, repeated
 from echokit.resample.patients import patients_of
 
-FEW_EVENTS = 20
-MOST_OF_FEW = 10
+FEW_PATIENTS = 20
+MAX_CONFIGURATIONS = 10
 Value = float | int | str | bool | None
 
 
 class Nested:
-    """K-fold cross-validation, repeated, whose training parts each choose their hyperparameters in inner folds.
+    """Repeated k-fold cross-validation with a hyperparameter search in inner folds.
 
-    The chosen ones then train a head on the whole training part. What the test folds score is the performance of the
-    whole procedure, choice included. It trains very many models, so it is for heads on frozen features.
+    The selected hyperparameters then train a head on the whole training set. The test folds measure the performance of
+    the whole procedure, selection included. It trains very many models, so it is for heads on frozen features.
 
     Args:
-        k: Number of outer folds of each division; at most the patients of the smaller class.
-        repeats: Number of divisions.
-        inner: Number of inner folds that configurations are compared in, by the AUROC within them.
+        k: Number of outer folds of each repeat; at most the patients of the smaller class.
+        repeats: Number of repeats.
+        inner: Number of inner folds; configurations are compared by the AUROC within them.
         search: Hyperparameters of the head by their place in the recipe, each with the values to try; every
-            combination is a configuration, the first of equally good ones is taken. Below 20 patients of the smaller
-            class at most 10 configurations: there is nothing to tell more of them apart.
+            combination is a configuration, and the first of equally good ones is selected. With fewer than 20 patients
+            of the smaller class at most 10 configurations: more could not be told apart.
     """
 
     frozen_only: ClassVar[bool] = True
@@ -53,15 +53,16 @@ class Nested:
         """Yield repeats x k folds.
 
         Raises:
-            DataError: A class has fewer than k patients, or there are too many configurations for so few.
+            DataError: A class has fewer than k patients, or there are too many configurations for so few patients.
         """
         tried = math.prod(len(values) for values in self.search.values())
         fewest = patients_of(cohort).smaller_class
-        if fewest < FEW_EVENTS and tried > MOST_OF_FEW:
+        if fewest < FEW_PATIENTS and tried > MAX_CONFIGURATIONS:
             raise DataError(
                 f"{tried} configurations are too many for {fewest} patients of the smaller class: the best would "
-                "be the luckiest",
-                hint=f"at most {MOST_OF_FEW} below {FEW_EVENTS} such patients",
+                "win by chance",
+                hint=f"at most {MAX_CONFIGURATIONS} below {FEW_PATIENTS} such patients",
                 where="resample.search",
+                code="search.too_many_candidates",
             )
         yield from repeated(cohort, seed, k=self.k, repeats=self.repeats, val=0.0)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from echokit.training.head import Head, fit_head
 
 from echokit import EchokitError
 from echokit.cohort.cohort import Fold
 from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.objective import Targets
-from echokit.training.head import Head, fit_head
 from echokit.training.many_heads import HeadPlan, HeadTask, _start, require_plain, train_and_score
 from echokit.training.settings import TrainSettings
 from echokit.training.watch import NoCallback

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from echokit.training.head import Head, fit_head
 from pydantic import ValidationError
 from torch import nn
 
@@ -19,7 +20,6 @@ from echokit.sampling.window import Window
 from echokit.training.data import of_cases
 from echokit.training.device import choose_precision
 from echokit.training.features import FeatureCache, backbone_hash, compute_features
-from echokit.training.head import Head, fit_head
 from echokit.training.parts import in_part, set_mode, set_trained
 from echokit.training.phases import plan_phases
 from echokit.training.settings import TrainSettings
