@@ -15,7 +15,8 @@ from echokit.cohort.outcome import status_at
 from echokit.cohort.place import place_below
 from echokit.cohort.table import Table
 from echokit.cohort.target import TargetSettings, targets_of
-from echokit.errors import DataError, VideoError
+from echokit.errors import DataError
+from tests.expect import refused
 from tests.video.make import IDENTIFIER, NAME, blobs, write_dicom
 
 TARGET = TargetSettings.model_validate({"from": "target", "positive": "died"})
@@ -92,29 +93,29 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     tables = [read(tmp_path / f"cases.{kind}", covariates=("old",)).cases for kind in ("parquet", "csv")]
     pd.testing.assert_frame_equal(*tables)
     (tmp_path / "broken.parquet").write_bytes((tmp_path / "cases.parquet").read_bytes()[:200])
-    with pytest.raises(DataError, match="not a readable Parquet"):
+    with refused("table.not_parquet"):
         read(tmp_path / "broken.parquet")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "code"),
     [
-        ("", "has no rows"),
-        ("source,target\n", "has no rows"),
-        ("source,tarqet\na.avi,1\n", "did you mean 'tarqet'"),
-        ("source,target,target\na.avi,1,1\n", "names a column twice"),
-        ("source,target\na.avi\n", "cases.csv:2: the row has 1 cells"),
-        ('source,target\n"a.avi,1\n', "not a readable CSV"),
-        ("source,target\na.avi,1\na.avi,0\n", "line 3: the same source as in line 2"),
-        ("source,target\na.avi,1\n./a.avi,0\n", "line 3: the same source as in line 2"),
-        ("source,target,split\na.avi,1,train\nb.avi,1,holdout\n", "line 3: the split is none of"),
-        ("source,target,patient_id\na.avi,1,\nb.avi,1,\n", r"line 2: patient_id is empty \(2 such rows\)"),
-        ("source,target,patient_id,split\na.avi,1,x,train\nb.avi,0,x,test\n", "more than one split"),
-        ("source,target\ncases.csv,1\n", "the table itself"),
+        ("", "table.no_rows"),
+        ("source,target\n", "table.no_rows"),
+        ("source,tarqet\na.avi,1\n", "table.missing_column"),
+        ("source,target,target\na.avi,1,1\n", "table.duplicate_column"),
+        ("source,target\na.avi\n", "table.bad_row"),
+        ('source,target\n"a.avi,1\n', "table.not_csv"),
+        ("source,target\na.avi,1\na.avi,0\n", "table.duplicate_source"),
+        ("source,target\na.avi,1\n./a.avi,0\n", "table.duplicate_source"),
+        ("source,target,split\na.avi,1,train\nb.avi,1,holdout\n", "table.unknown_split"),
+        ("source,target,patient_id\na.avi,1,\nb.avi,1,\n", "table.empty_patient"),
+        ("source,target,patient_id,split\na.avi,1,x,train\nb.avi,0,x,test\n", "cohort.patient_in_two_splits"),
+        ("source,target\ncases.csv,1\n", "table.own_source"),
     ],
 )
-def test_a_table_that_can_not_be_used_is_said(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_unusable_table_is_refused(tmp_path: Path, text: str, code: str) -> None:
+    with refused(code):
         read(write(tmp_path, text))
 
 
@@ -129,7 +130,7 @@ def test_a_table_that_can_not_be_used_is_said(tmp_path: Path, text: str, said: s
 def test_a_column_that_is_nearly_a_known_one_is_not_passed_over(tmp_path: Path, column: str, meant: str) -> None:
     table = write(tmp_path, f"source,target,{column}\na.avi,1,test\nb.avi,0,test\n")
     for use in (read, check_dataset):
-        with pytest.raises(DataError, match=f"has a column {column!r} and none that is called {meant}"):
+        with refused("table.misspelled_column"):
             use(table)
     assert column in read(table, covariates=(column,)).cases
     table.write_text(f"source,target,patient_id,split,{column}\na.avi,1,x,train,0\n")
@@ -151,7 +152,7 @@ def test_text_as_bytes_in_parquet_is_text(tmp_path: Path) -> None:
     pd.DataFrame({"source": [b"M\xc3\xbcller.avi"], "target": [1]}).to_parquet(place)
     assert read(place).cases["source"].tolist() == [str(tmp_path / "Müller.avi")]
     pd.DataFrame({"source": ["a.avi"], "target": [1], "blob": [b"\xff\xd8"]}).to_parquet(place)
-    with pytest.raises(DataError, match="the column 'blob' holds bytes that are no UTF-8 text"):
+    with refused("table.not_utf8"):
         read(place)
 
 
@@ -160,15 +161,15 @@ def test_no_table_at_all_lets_a_fallback_in(tmp_path: Path) -> None:
         read(tmp_path / "nothing.csv")
 
 
-def test_text_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cases.csv").write_bytes("source,target\nMüller.avi,1\n".encode("latin-1"))
-    with pytest.raises(DataError, match="not UTF-8"):
+    with refused("table.not_utf8"):
         read(tmp_path / "cases.csv")
 
 
 @pytest.mark.parametrize("parameters", [{"covariates": ("source",)}, {"covariates": ("target",)}])
 def test_reserved_names_are_refused(tmp_path: Path, parameters: dict[str, object]) -> None:
-    with pytest.raises(DataError, match="must differ"):
+    with refused("table.reserved_column"):
         read(write(tmp_path, "source,target\na.avi,1\n"), **parameters)
 
 
@@ -226,7 +227,7 @@ def test_dicoms_are_grouped_by_the_patient_in_their_header(tmp_path: Path) -> No
     patients = cohort.cases["patient_id"].tolist()
     assert patients[0] == patients[1]
     assert len(set(patients)) == 4
-    assert "2 videos name no patient: each counts as a patient of its own" in cohort.warnings
+    assert "2 videos have no patient: each counts as a patient of its own" in cohort.warnings
     shown = cohort.cases.to_csv() + str(cohort.warnings)
     assert IDENTIFIER not in shown
     assert NAME not in shown
@@ -237,10 +238,10 @@ def dicoms(folder: Path, *headers: str) -> None:
         write_dicom(folder / f"{number}.dcm", blobs(2), PatientID=header)
 
 
-def test_two_names_for_one_patient_of_the_headers_are_refused_as_the_doctor_does(tmp_path: Path) -> None:
+def test_two_names_for_one_header_patient_are_refused(tmp_path: Path) -> None:
     dicoms(tmp_path, "one", "two", "two", "three")
     table = write(tmp_path, "source,target,patient_id\n0.dcm,0,a\n1.dcm,0,b\n2.dcm,1,c\n3.dcm,1,d\n")
-    with pytest.raises(DataError, match=r"line 3 and line 4: two names in patient_id .* .1 such patients"):
+    with refused("table.two_names"):
         read(table)
     findings = {one.check: one.count for one in check_dataset(table, workers=1).findings}
     assert findings["patient_under_two_names"] == 1
@@ -248,7 +249,7 @@ def test_two_names_for_one_patient_of_the_headers_are_refused_as_the_doctor_does
     assert read(table).warnings == ()
 
 
-def test_one_name_that_an_export_wrote_into_all_headers_is_only_told(tmp_path: Path) -> None:
+def test_one_name_in_all_headers_is_only_a_warning(tmp_path: Path) -> None:
     dicoms(tmp_path, "ANON", "ANON", "ANON", "four")
     table = write(tmp_path, "source,target,patient_id\n0.dcm,0,a\n1.dcm,0,b\n2.dcm,1,c\n3.dcm,1,d\n")
     cohort = read(table)
@@ -258,10 +259,10 @@ def test_one_name_that_an_export_wrote_into_all_headers_is_only_told(tmp_path: P
     assert (findings["patient_under_two_names"], findings["one_patient_in_headers"]) == (0, 3)
 
 
-def test_spellings_of_a_name_that_differ_in_case_or_blanks_are_counted_without_the_name(tmp_path: Path) -> None:
+def test_spelling_variants_are_counted_without_the_name(tmp_path: Path) -> None:
     table = write(tmp_path, "source,target,patient_id\na.avi,0,MRN 1\nb.avi,1,mrn1\nc.avi,1,MRN2\n")
     (warning,) = read(table).warnings
-    assert warning.startswith("1 names in patient_id are there in several spellings")
+    assert warning.startswith("1 names in patient_id have several spellings")
     assert "mrn" not in warning.lower()
     findings = {one.check: one.count for one in check_dataset(table, workers=1).findings}
     assert findings["patient_spelled_twice"] == 1
@@ -286,7 +287,7 @@ def test_a_patient_is_read_from_the_very_files_that_are_the_video(tmp_path: Path
     cohort = read(write(tmp_path, "source,target\nplain,1\nwith,0\n"))
     assert cohort.cases["patient_id"].nunique() == 1
     assert not cohort.warnings
-    with pytest.raises(DataError, match="1 patients of 'table' are in more than one split"):
+    with refused("cohort.patient_in_two_splits"):
         read(write(tmp_path, "source,target,split\nplain,1,train\nwith,0,test\n"))
     findings = {one.check: one.count for one in check_dataset(tmp_path / "cases.csv", workers=1).findings}
     assert findings["patient_in_two_splits"] == 1
@@ -298,8 +299,8 @@ def test_a_series_of_two_patients_is_no_video_of_either(tmp_path: Path) -> None:
     series(tmp_path / "unnamed", 2, PatientID=None)
     cohort = read(write(tmp_path, "source,target\nmixed,1\nunnamed,0\n"))
     assert cohort.cases["patient_id"].nunique() == 2
-    assert cohort.warnings == ("2 videos name no patient: each counts as a patient of its own",)
-    with pytest.raises(VideoError, match="2 patients"):
+    assert cohort.warnings == ("2 videos have no patient: each counts as a patient of its own",)
+    with pytest.raises(DataError):
         read_video(place)
 
 
@@ -338,20 +339,20 @@ def test_an_unknown_status_is_refused_by_name_unless_excluded(tmp_path: Path) ->
     table = write(tmp_path, "source,days,died\na.avi,400,0\nb.avi,100,0\nc.avi,10,1\n")
     cohort = read(table, horizon=365, time="days", event="died")
     unknown = cohort.cases["case_id"][1]
-    with pytest.raises(DataError, match=f"1 cases: {unknown} .line 3: followed for 100 of 365 days without an event"):
+    with refused("target.unknown_value"):
         targets_of(cohort, TARGET)
     listing = write(tmp_path, f"{unknown}\n", "left_out.txt")
     assert targets_of(exclude(cohort, listing), TARGET).y_true.tolist() == [0, 1]
 
 
 def test_a_target_and_a_horizon_are_one_too_many(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="horizon makes one"):
+    with refused("table.target_twice"):
         read(write(tmp_path, "source,time,event,target\na.avi,1,1,1\n"), horizon=365)
 
 
 def test_a_target_that_is_no_number_names_its_row(tmp_path: Path) -> None:
     cohort = read(write(tmp_path, "source,target\na.avi,yes\nb.avi,\n"))
-    with pytest.raises(DataError, match=r"line 2: target is not a number.*line 3: target is empty"):
+    with refused("target.unknown_value"):
         targets_of(cohort, TARGET)
 
 
@@ -365,16 +366,14 @@ def test_a_target_that_is_no_number_names_its_row(tmp_path: Path) -> None:
         ("55 %", "a % sign"),
     ],
 )
-def test_what_to_write_in_place_of_text_is_said_and_nobody_is_told_to_leave_the_cohort_out(
-    tmp_path: Path, cell: str, said: str
-) -> None:
+def test_text_as_target_is_explained(tmp_path: Path, cell: str, said: str) -> None:
     cohort = read(write(tmp_path, f"source,target\na.avi,{cell}\nb.avi,{cell}\n"))
     with pytest.raises(DataError) as error:
         targets_of(cohort, TARGET)
     assert f"line 2: target is not a number: {said}" in error.value.message
     assert error.value.hint is not None
     assert error.value.hint.startswith(
-        "mend the table: write 1 and 0 for two classes, and quantities with a decimal point"
+        "correct the table: write 1 and 0 for two classes, and quantities with a decimal point"
     )
     findings = {one.check: one for one in check_dataset(tmp_path / "cases.csv", workers=1).findings}
     assert (findings["unknown_target"].count, findings["unknown_target"].exclude) == (2, ())
