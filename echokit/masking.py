@@ -40,7 +40,12 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
     component = installed().registry.get("preprocessor", method)
     if not component.mask:
         masks = [c.name for c in installed().registry.components(["preprocessor"]) if c.mask]
-        raise EchokitError(f"{method!r} does not mask", hint=f"the masks are {', '.join(masks)}", where="--method")
+        raise EchokitError(
+            f"{method!r} does not mask",
+            hint=f"the masks are {', '.join(masks)}",
+            where="--method",
+            code="mask.not_a_mask",
+        )
     tree = Node({}, Origin("--set"))
     for text in settings:
         tree = apply_override(tree, text)
@@ -49,7 +54,7 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
     except InvalidParameters as invalid:
         first = invalid.problems[0]
         said = "; ".join(f"{'.'.join(map(str, p.place))}: {p.message}" for p in invalid.problems)
-        raise EchokitError(said, hint=first.hint, where="--set") from None
+        raise EchokitError(said, hint=first.hint, where="--set", code="parameter.invalid") from None
     return steps_of([Use(component, values)])[0]
 
 
@@ -62,7 +67,9 @@ def mask_videos(sources: Sequence[tuple[str, Path]], step: Step, out: Path) -> I
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EchokitError(f"the folder can not be made: {error.strerror}", where=str(out)) from None
+        raise EchokitError(
+            f"the folder can not be made: {error.strerror}", where=str(out), code="file.not_writable"
+        ) from None
     for case_id, path in sources:
         try:
             yield _mask_one(case_id, path, step, out)

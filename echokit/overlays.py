@@ -42,7 +42,11 @@ def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequen
     clip = read_video(source)
     fan = SectorMask().region(clip)
     if fan is None:
-        raise VideoError("no fan is found in it, and what stands around one may name a patient", where=source.name)
+        raise VideoError(
+            "no fan is found in it, and what stands around one may name a patient",
+            where=source.name,
+            code="overlay.no_sector",
+        )
     shown = clip.frames * fan
     _, mask = prepare_video(source, steps)
     height, width = clip.frames.shape[1:]
@@ -62,7 +66,9 @@ def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequen
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EchokitError(f"the folder can not be made: {error.strerror}", where=str(path.parent)) from None
+        raise EchokitError(
+            f"the folder can not be made: {error.strerror}", where=str(path.parent), code="file.not_writable"
+        ) from None
     write_video(path, frames, clip.fps or USUAL_FPS)
 
 

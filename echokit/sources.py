@@ -30,7 +30,11 @@ def expand(sources: Sequence[str]) -> list[Path]:
         else:
             missing.append(source)
     if missing:
-        raise DataError(f"not there: {', '.join(missing)}", hint="give AVI, MP4 or DICOM files, or folders of them")
+        raise DataError(
+            f"not there: {', '.join(missing)}",
+            hint="give AVI, MP4 or DICOM files, or folders of them",
+            code="source.missing",
+        )
     return files
 
 

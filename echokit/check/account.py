@@ -76,8 +76,11 @@ def write_exclusions(checkup: Checkup, place: Path) -> int:
                     "there is a file already that is no list made by data check",
                     hint="name another",
                     where=str(place),
+                    code="file.not_a_list",
                 )
         write_text(place, text)
     except OSError as error:
-        raise EchokitError(f"the list can not be written: {error.strerror}", where=str(place)) from None
+        raise EchokitError(
+            f"the list can not be written: {error.strerror}", where=str(place), code="file.not_writable"
+        ) from None
     return len(excluded)

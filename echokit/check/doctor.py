@@ -57,9 +57,9 @@ def survey(place: Path, parameters: Mapping[str, Any] | None = None) -> Survey:
         DataError: There is nothing, or no layout that is known; or its tables can not be read at all.
     """
     if not place.exists():
-        raise DataError("there is no such directory", where=str(place))
+        raise DataError("there is no such directory", where=str(place), code="file.missing")
     if parameters and not (place.is_file() or _table_in(place)):
-        raise EchokitError("only a table takes parameters", where="--set")
+        raise EchokitError("only a table takes parameters", where="--set", code="parameter.unknown")
     if place.is_dir():
         if (place / "FileList.csv").is_file():
             from echokit.check.echonet import survey_dynamic
@@ -79,6 +79,7 @@ def survey(place: Path, parameters: Mapping[str, Any] | None = None) -> Survey:
             "the layout of this directory is not known",
             hint="expected FileList.csv, A4C/FileList.csv, patient0001/, or one table with a column source",
             where=str(place),
+            code="dataset.other_layout",
         )
     from echokit.check.table import survey_table
 
@@ -93,7 +94,7 @@ def _dataset(table: Path, given: Mapping[str, Any]) -> Table:
         values = validate(parameters(Table), {**given, "table": str(table)})
     except InvalidParameters as invalid:
         said = "; ".join(f"{'.'.join(map(str, p.place))}: {p.message}" for p in invalid.problems)
-        raise EchokitError(said, hint=invalid.problems[0].hint, where="--set") from None
+        raise EchokitError(said, hint=invalid.problems[0].hint, where="--set", code="parameter.invalid") from None
     return Table(**{name: getattr(values, name) for name in type(values).model_fields})
 
 
@@ -114,6 +115,7 @@ def _table_in(folder: Path) -> Path | None:
             f"{len(found)} tables have a column source: {', '.join(path.name for path in found)}",
             hint="name the one that is meant",
             where=str(folder),
+            code="dataset.several_tables",
         )
     return found[0] if found else None
 

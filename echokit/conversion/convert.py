@@ -78,9 +78,16 @@ def convert_studies(
     labels = Labels(table) if table is not None else None
     directory = Path(os.path.abspath(directory))
     if directory == Path.cwd():
-        raise DataError("a folder can not be made where you are", hint="name a new one", where=str(directory))
+        raise DataError(
+            "a folder can not be made where you are",
+            hint="name a new one",
+            where=str(directory),
+            code="convert.bad_folder",
+        )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise DataError("the folder exists and is not empty", hint="name a new one", where=str(directory))
+        raise DataError(
+            "the folder exists and is not empty", hint="name a new one", where=str(directory), code="convert.not_empty"
+        )
     directory.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(directory) as unfinished:
         (unfinished / VIDEOS).mkdir()
@@ -99,6 +106,7 @@ def convert_studies(
             raise DataError(
                 f"none of {len(rows)} files is a B-mode clip of the heart that can be converted",
                 hint=f"the first one: {rows[0].remark}" if rows else None,
+                code="convert.no_clip",
             )
         joined = join(rows, files, patients, labels)
         rows = list(joined.rows)

@@ -40,7 +40,7 @@ class Labels:
 
     def __init__(self, table: Path) -> None:
         if not table.is_file():
-            raise DataError("the table is not there", where=str(table))
+            raise DataError("the table is not there", where=str(table), code="file.missing")
         rows = read_rows(table)
         columns = {name.lower(): name for name in rows.columns}
         self.by_file = "source" in columns
@@ -51,6 +51,7 @@ class Labels:
                 "needs the column source or patient_id, and at least one of ef, esv, edv, split beside it",
                 hint=f"it has {', '.join(rows.columns)}",
                 where=str(table),
+                code="table.missing_column",
             )
         self._labels: dict[str, Label] = {}
         self._used: set[str] = set()
@@ -59,10 +60,14 @@ class Labels:
             where = f"{table}: {place}"
             key = _file_key(place_below(table.parent, row[key_column])[1]) if self.by_file else row[key_column]
             if not key:
-                raise DataError("patient_id is empty", hint="every row is about a patient", where=where)
+                raise DataError(
+                    "patient_id is empty", hint="every row is about a patient", where=where, code="table.empty_patient"
+                )
             if key in self._labels:
                 what = "file" if self.by_file else "patient"
-                raise DataError(f"the same {what} as in {self._labels[key].place}", where=where)
+                raise DataError(
+                    f"the same {what} as in {self._labels[key].place}", where=where, code="labels.duplicate"
+                )
             cells = {name: row[columns[name]] for name in known}
             self._labels[key] = Label(_numbers(cells, where), _split(cells, where), cells.get("patient_id", ""), place)
 
@@ -101,14 +106,24 @@ def _numbers(cells: Mapping[str, str], where: str) -> dict[str, str]:
         text = cells.get(name, "")
         value = number(text)
         if text and math.isnan(value):
-            raise DataError(f"{name} is not a number: {explain_number(text)}", hint=HOW_TO_WRITE, where=where)
+            raise DataError(
+                f"{name} is not a number: {explain_number(text)}",
+                hint=HOW_TO_WRITE,
+                where=where,
+                code="labels.not_a_number",
+            )
         if text and (value < 0 or (name == "ef" and value > 100)):
-            raise DataError(f"{name} can not be true", hint="in percent" if name == "ef" else "in ml", where=where)
+            raise DataError(
+                f"{name} can not be true",
+                hint="in percent" if name == "ef" else "in ml",
+                where=where,
+                code="labels.impossible_value",
+            )
     return {name: cells.get(name, "") for name in NUMBERS}
 
 
 def _split(cells: Mapping[str, str], where: str) -> str:
     split = cells.get("split", "").lower()
     if split and split not in SPLITS:
-        raise DataError(f"the split is none of {', '.join(SPLITS)}", where=where)
+        raise DataError(f"the split is none of {', '.join(SPLITS)}", where=where, code="table.unknown_split")
     return split

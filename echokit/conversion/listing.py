@@ -67,6 +67,7 @@ def join(
                 raise DataError(
                     f"{other.place} and {label.place} of the table are about copies of one recording, and differ",
                     hint="the files have the same content; say the same of both, or of one only",
+                    code="labels.copies_differ",
                 )
     names = _names_by_header(rows, patients, found)
     joined = []
@@ -147,6 +148,7 @@ def _names_by_header(
                 raise DataError(
                     f"the table names two patients, in {place} and {label.place}, for files whose headers name one",
                     hint="one of the two is wrong: a patient under two names would come into two splits",
+                    code="labels.two_names",
                 )
     return {patient: name for patient, (name, _) in names.items()}
 
@@ -157,10 +159,13 @@ def _check_splits(kept: Sequence[Conversion], splits: Mapping[str, str]) -> None
         raise DataError(
             f"the table gives no split for {missing} of {len(kept)} clips",
             hint="give one for every clip, or leave the column out",
+            code="labels.missing_split",
         )
     found: dict[str, set[str]] = {}
     for row in kept:
         found.setdefault(row.patient_id, set()).add(splits[row.case_id])
     crossing = sum(len(parts) > 1 for parts in found.values())
     if crossing:
-        raise DataError(f"the table puts {crossing} patients into more than one split")
+        raise DataError(
+            f"the table puts {crossing} patients into more than one split", code="labels.patient_in_two_splits"
+        )

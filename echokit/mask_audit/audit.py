@@ -109,7 +109,11 @@ def audit_masks(subjects: Subjects, masks: Mapping[str, Masking], look: Look | N
                 failures.append((subject.case_id, error.message))
             advance(1)
     if not read:
-        raise DataError(f"none of {len(subjects.clips)} clips can be read", hint=failures[0][1] if failures else None)
+        raise DataError(
+            f"none of {len(subjects.clips)} clips can be read",
+            hint=failures[0][1] if failures else None,
+            code="audit.no_clip",
+        )
     cuts = _cuts(read)
     summaries = tuple(_summary(name, [row for row in rows if row.method == name], read, cuts) for name in masks)
     known = all(subject.masks is not None for subject in read)

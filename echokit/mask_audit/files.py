@@ -154,7 +154,9 @@ def write_audit(audit: Audit, out: Path) -> None:
         write_bytes(out / "audit.json", (json.dumps(plain(audit), indent=1) + "\n").encode())
         write_bytes(out / "audit.csv", rows.getvalue().encode())
     except OSError as error:
-        raise EchokitError(f"the audit can not be written: {error.strerror}", where=str(out)) from None
+        raise EchokitError(
+            f"the audit can not be written: {error.strerror}", where=str(out), code="file.not_writable"
+        ) from None
 
 
 class Sheet:
@@ -225,4 +227,6 @@ class Sheet:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, data.tobytes())
         except OSError as error:
-            raise EchokitError(f"the pictures can not be written: {error.strerror}", where=path.name) from None
+            raise EchokitError(
+                f"the pictures can not be written: {error.strerror}", where=path.name, code="file.not_writable"
+            ) from None

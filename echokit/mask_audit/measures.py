@@ -68,7 +68,9 @@ def measure(subject: Subject, clip: Clip, method: str, mask: Masking) -> tuple[M
     try:
         check_mask(clip.frames, after.frames)
     except EchokitError as error:
-        raise EchokitError(f"{method} is no honest mask: {error.message}", hint=error.hint) from None
+        raise EchokitError(
+            f"{method} is no honest mask: {error.message}", hint=error.hint, code="mask.not_a_mask"
+        ) from None
     lit = np.asarray(clip.frames.any(axis=0), bool)
     region = mask_region(clip.frames, after.frames)
     truth = subject.truth((clip.frames.shape[1], clip.frames.shape[2]))

@@ -129,7 +129,9 @@ def subjects_of(sources: Sequence[str]) -> Subjects:
             clips += [Subject(case_id, case_id, path) for case_id, path in named]
     if len(positive) > 1:
         raise DataError(
-            f"an audit has one outcome, not {' and '.join(sorted(positive))}", hint="audit each dataset by itself"
+            f"an audit has one outcome, not {' and '.join(sorted(positive))}",
+            hint="audit each dataset by itself",
+            code="audit.several_outcomes",
         )
     return Subjects(tuple(clips), next(iter(positive), "outcome"), phantom)
 
@@ -146,7 +148,11 @@ def _echonet(folder: Path) -> list[Subject]:
         columns = ["X1", "Y1", "X2", "Y2", "Frame"]
         table = read_text_table(tracings, errors="replace")
         if not {"FileName", *columns} <= set(table.columns):
-            raise DataError("lacks one of the columns FileName, X1, Y1, X2, Y2, Frame", where=str(tracings))
+            raise DataError(
+                "lacks one of the columns FileName, X1, Y1, X2, Y2, Frame",
+                where=str(tracings),
+                code="table.missing_column",
+            )
         numbers = table[columns].apply(pd.to_numeric, errors="coerce")
         numbers["name"] = table["FileName"].str.strip().str.replace(r"\.avi$", "", regex=True, case=False)
         for (name, frame), rows in numbers.dropna().groupby(["name", "Frame"], sort=False):

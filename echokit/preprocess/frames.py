@@ -26,5 +26,6 @@ def replace_frames(clip: Clip, frames: Frames, *, by: str, **changes: Any) -> Cl
         raise VideoError(
             f"{by} changes the frames after {derived} was derived from them",
             hint=f"put {by} before the step that derives {derived}",
+            code="preprocess.step_order",
         )
     return replace(clip, frames=frames, **changes)

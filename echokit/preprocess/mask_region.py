@@ -66,6 +66,7 @@ def check_mask(before: Frames, after: Frames) -> None:
         raise EchokitError(
             f"the mask made {after.shape} {after.dtype} of {before.shape} {before.dtype}",
             hint="a mask keeps the size; resize in a step of its own",
+            code="mask.changed_shape",
         )
     kept = mask_region(before, after)
     changed = int(((before != after).any(axis=0) & kept).sum())
@@ -73,6 +74,7 @@ def check_mask(before: Frames, after: Frames) -> None:
         raise EchokitError(
             f"the mask changed the values of {changed} pixels that it keeps",
             hint="a mask sets the pixels outside one region to zero in all frames and touches nothing else",
+            code="mask.changed_pixels",
         )
 
 
@@ -175,4 +177,6 @@ def write_picture(
     try:
         write_bytes(path, data.tobytes())
     except OSError as error:
-        raise EchokitError(f"the picture can not be written: {error.strerror}", where=path.name) from None
+        raise EchokitError(
+            f"the picture can not be written: {error.strerror}", where=path.name, code="file.not_writable"
+        ) from None

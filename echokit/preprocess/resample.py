@@ -43,11 +43,15 @@ class Resample:
             raise VideoError(
                 "the frame rate of this clip is not known, so it can not be resampled",
                 hint="leave the clip out, or leave resample out of the recipe",
+                code="resample.no_frame_rate",
             )
         # The slack lets a last frame count that is due exactly then, whatever the rounding.
         count = int(at[-1] * self.fps + 1e-6) + 1
         if count * clip.frames[0].size > _MAX_BYTES:
-            raise VideoError(f"resampling to {self.fps:g} frames per second would make {count} frames of {len(clip)}")
+            raise VideoError(
+                f"resampling to {self.fps:g} frames per second would make {count} frames of {len(clip)}",
+                code="resample.too_large",
+            )
         wanted = np.arange(count) / self.fps
         after = np.searchsorted(at, wanted).clip(1, max(len(at) - 1, 1))
         before = after - 1

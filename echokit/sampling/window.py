@@ -53,21 +53,29 @@ class Window:
         if seconds is not None:
             frames = _frames_of(seconds, fps, period, frames)
         elif fps is not None:
-            raise EchokitError(f"fps: {fps:g} has no meaning without seconds", hint="give seconds, or leave fps out")
+            raise EchokitError(
+                f"fps: {fps:g} has no meaning without seconds",
+                hint="give seconds, or leave fps out",
+                code="window.fps_without_seconds",
+            )
         if frames is None and start != "first":
             raise EchokitError(
                 f"start: {start} has no meaning where frames is null, as each window is then the whole clip",
                 hint="give a number of frames, or leave start out",
+                code="window.start_without_frames",
             )
         if clips > 1 and start not in ("random", "even"):
             raise EchokitError(
-                f"clips: {clips} has no meaning with start: {start}", hint="use start: even or start: random"
+                f"clips: {clips} has no meaning with start: {start}",
+                hint="use start: even or start: random",
+                code="window.clips_without_start",
             )
         if test_clips is not None and (frames is None or start == "all"):
             raise EchokitError(
                 f"test_clips: {test_clips} has no meaning where "
                 + ("frames is null" if frames is None else "start: all takes every window"),
                 hint="leave test_clips out, or give frames and another start",
+                code="window.test_clips_unused",
             )
         self.frames = frames
         self.start = start
@@ -126,12 +134,15 @@ def _spread(latest: Integers, count: int) -> Integers:
 def _frames_of(seconds: float, fps: float | None, period: int, frames: int | None) -> int:
     if frames is not None:
         raise EchokitError(
-            f"frames: {frames} and seconds: {seconds:g} both give the length of a window", hint="leave one out"
+            f"frames: {frames} and seconds: {seconds:g} both give the length of a window",
+            hint="leave one out",
+            code="window.two_lengths",
         )
     if fps is None:
         raise EchokitError(
             f"seconds: {seconds:g} needs fps, the frame rate that all prepared clips have",
             hint="put {use: resample, fps: 30} into preprocess, and fps: 30 here",
+            code="window.seconds_without_fps",
         )
     return max(1, round(seconds * fps / period))
 

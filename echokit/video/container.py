@@ -45,7 +45,12 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
     import av
 
     where = path.name
-    damaged = VideoError(f"no frame of this {kind} file can be decoded", hint="copy or download it again", where=where)
+    damaged = VideoError(
+        f"no frame of this {kind} file can be decoded",
+        hint="copy or download it again",
+        where=where,
+        code="video.no_frames",
+    )
     try:
         # An open file rather than a name: libav then can follow no protocol and repeat no path in a message.
         with (
@@ -53,10 +58,15 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
             av.open(file, "r", format="avi" if kind == "AVI" else "mov", metadata_errors="replace") as container,
         ):
             if not container.streams.video:
-                raise VideoError(f"this {kind} file holds no video stream", where=where)
+                raise VideoError(f"this {kind} file holds no video stream", where=where, code="container.no_stream")
             stream = container.streams.video[0]
             if stream.codec_context is None:
-                raise VideoError(f"the codec of this {kind} file is not known", hint="convert it to MJPEG", where=where)
+                raise VideoError(
+                    f"the codec of this {kind} file is not known",
+                    hint="convert it to MJPEG",
+                    where=where,
+                    code="container.unknown_codec",
+                )
             decoding = _Decoding(container, stream)
             grey: list[Grey] = []
             pts: list[int | None] = []
@@ -68,12 +78,14 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
                         f"the frames change their size from {sizes[0]} to {sizes[1]} at frame {len(grey)}",
                         hint="cut the file into parts of one size each",
                         where=where,
+                        code="video.frame_sizes",
                     )
                 if (len(grey) + 1) * image.size > max_bytes:
                     raise VideoError(
                         f"the video decodes to more than {max_bytes / 2**30:.3g} GiB",
                         hint="put trim first in the recipe to decode the first frames only",
                         where=where,
+                        code="video.too_large",
                     )
                 grey.append(image)
                 pts.append(frame.pts)

@@ -87,11 +87,14 @@ def read_dicom(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     except VideoError:
         raise
     except MemoryError:
-        raise VideoError("there is not enough memory to decode this file", where=where) from None
+        raise VideoError("there is not enough memory to decode this file", where=where, code="video.memory") from None
     except Exception:
         # What pydicom raises on damaged input is not a closed set, and its messages quote the values of elements.
         raise VideoError(
-            "the DICOM header of this file is damaged", hint="export or copy it again", where=where
+            "the DICOM header of this file is damaged",
+            hint="export or copy it again",
+            where=where,
+            code="dicom.damaged_header",
         ) from None
 
 
@@ -136,7 +139,7 @@ def dicom_patient_id(path: str | Path) -> str | None:
         with quiet():
             value = read_elements(path, ["PatientID"]).get("PatientID")
     except Exception:
-        raise VideoError("this file can not be read as DICOM", where=path.name) from None
+        raise VideoError("this file can not be read as DICOM", where=path.name, code="dicom.unreadable") from None
     return str(value).strip() or None if value is not None else None
 
 
@@ -146,6 +149,7 @@ def _check_syntax(syntax: Any, where: str) -> None:
             f"the transfer syntax {_syntax_name(syntax)} is not supported",
             hint=f"export as one of: {_SUPPORTED}",
             where=where,
+            code="dicom.transfer_syntax",
         )
 
 
@@ -153,18 +157,26 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
     syntax, header = opened.syntax, opened.header
     pixels = check_pixels(header, max_bytes, where)
     if syntax == _EXTENDED and pixels.bits_allocated > 8:
-        raise VideoError("12-bit JPEG is not supported", hint=f"export as one of: {_SUPPORTED}", where=where)
+        raise VideoError(
+            "12-bit JPEG is not supported",
+            hint=f"export as one of: {_SUPPORTED}",
+            where=where,
+            code="dicom.jpeg_12_bit",
+        )
     stored = find_stored_frames(opened, pixels, where)
     pixels, held = stored.pixels, stored.count
     _check_held(pixels.declared, held, where)
     if pixels.declared > MAX_FRAMES:
-        raise VideoError(f"the header declares {pixels.declared} frames: too many", where=where)
+        raise VideoError(
+            f"the header declares {pixels.declared} frames: too many", where=where, code="dicom.too_many_frames"
+        )
     wanted = min(held, pixels.declared, limit or pixels.declared)
     if wanted * pixels.rows * pixels.columns > max_bytes:
         raise VideoError(
             f"the video decodes to more than {max_bytes / 2**30:.3g} GiB",
             hint="put trim first in the recipe to decode the first frames only",
             where=where,
+            code="video.too_large",
         )
     decode = FrameDecoder(syntax, _DECODERS[syntax], header, pixels)
     grey, kept = [], []
@@ -180,7 +192,12 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
             kept.append(number)
     asked = min(wanted, held)
     if not grey:
-        raise VideoError(f"none of the {asked} frames can be decoded", hint="export or copy it again", where=where)
+        raise VideoError(
+            f"none of the {asked} frames can be decoded",
+            hint="export or copy it again",
+            where=where,
+            code="video.no_frames",
+        )
     notes = []
     if len(kept) < asked:
         notes.append(f"left out because they are corrupt: {asked - len(kept)} of {asked} frames")
@@ -211,7 +228,12 @@ def _check_held(declared: int, held: int, where: str) -> None:
     if held and declared <= _FAR_MORE * held:
         return
     holds = f"the file holds {held}" if held else "the file does not hold one"
-    raise VideoError(f"the header declares {declared} frames, but {holds}", hint="export or copy it again", where=where)
+    raise VideoError(
+        f"the header declares {declared} frames, but {holds}",
+        hint="export or copy it again",
+        where=where,
+        code="dicom.frame_count",
+    )
 
 
 def _syntax_name(syntax: Any) -> str:

@@ -68,7 +68,12 @@ def find_stored_frames(opened: OpenDicom, pixels: Pixels, where: str) -> StoredF
     order = "<" if syntax.is_little_endian else ">"
     element = stream.read(8)
     if len(element) < 8 or struct.unpack(f"{order}2H", element[:4]) != (0x7FE0, 0x0010):
-        raise VideoError("this DICOM file holds no pixels", hint="leave it out, or export it again", where=where)
+        raise VideoError(
+            "this DICOM file holds no pixels",
+            hint="leave it out, or export it again",
+            where=where,
+            code="dicom.no_pixels",
+        )
     words = element[4:6] == b"OW"
     if not syntax.is_implicit_VR:
         element = stream.read(4)

@@ -65,6 +65,7 @@ def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
             "this DICOM file holds no pixels",
             hint="reports and structured measurements are DICOM too; leave them out",
             where=where,
+            code="dicom.no_pixels",
         )
     allocated = int(header.BitsAllocated)
     pixels = Pixels(
@@ -80,20 +81,32 @@ def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
     if pixels.photometric not in _COLOURS.split(", "):
         # Not repeated: in a damaged header anything may stand here.
         raise VideoError(
-            "the photometric interpretation is not supported", hint=f"export as one of: {_COLOURS}", where=where
+            "the photometric interpretation is not supported",
+            hint=f"export as one of: {_COLOURS}",
+            where=where,
+            code="dicom.photometric",
         )
     if pixels.rows < 1 or pixels.columns < 1 or pixels.declared < 1:
-        raise VideoError(f"the header declares {pixels.declared} frames of {pixels.rows}x{pixels.columns}", where=where)
+        raise VideoError(
+            f"the header declares {pixels.declared} frames of {pixels.rows}x{pixels.columns}",
+            where=where,
+            code="dicom.frame_count",
+        )
     if allocated not in (8, 16) or pixels.samples not in (1, 3) or not 1 <= pixels.bits_stored <= allocated:
         raise VideoError(
             f"{pixels.samples} samples of {pixels.bits_stored} in {allocated} bits a pixel are not supported",
             hint="echo clips have 1 or 3 samples of 8 or 16 bits",
             where=where,
+            code="dicom.bit_depth",
         )
     if pixels.samples == 3 and allocated != 8:
-        raise VideoError("colour of more than 8 bits is not supported", where=where)
+        raise VideoError("colour of more than 8 bits is not supported", where=where, code="dicom.bit_depth")
     if pixels.rows * pixels.columns > min(MAX_PIXELS, max_bytes):
-        raise VideoError(f"one frame is declared as {pixels.rows}x{pixels.columns}: too large", where=where)
+        raise VideoError(
+            f"one frame is declared as {pixels.rows}x{pixels.columns}: too large",
+            where=where,
+            code="video.frame_too_large",
+        )
     return pixels
 
 

@@ -49,6 +49,7 @@ def read_series(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
             f"the folder holds {len(members)} DICOM files, not all of one frame",
             hint="name the file that is meant, or give each clip a folder of its own",
             where=where,
+            code="dicom_series.multiframe",
         )
     numbers = {member.number for member in members if member.number is not None}
     notes, missing = [], 0
@@ -86,7 +87,10 @@ def series_patient(files: Sequence[Path], *, where: str) -> str | None:
 def _check_one(what: str, values: Collection[str], where: str) -> None:
     if len(values) > 1:
         raise VideoError(
-            f"the folder holds DICOM files of {len(values)} {what}", hint="a folder is one video", where=where
+            f"the folder holds DICOM files of {len(values)} {what}",
+            hint="a folder is one video",
+            where=where,
+            code="dicom_series.mixed",
         )
 
 
@@ -105,7 +109,10 @@ def _member(path: Path, where: str) -> _Member:
     except Exception:
         # What pydicom raises on damaged input is not a closed set, and its messages quote the values of elements.
         raise VideoError(
-            "a DICOM header in this folder is damaged", hint="export or copy it again", where=where
+            "a DICOM header in this folder is damaged",
+            hint="export or copy it again",
+            where=where,
+            code="dicom.damaged_header",
         ) from None
 
 
@@ -119,12 +126,14 @@ def _join(members: Sequence[_Member], max_bytes: int, where: str) -> Clip:
             failed += 1
             continue
         if clips and clip.frames.shape != clips[0].frames.shape:
-            raise VideoError("the frames of this series differ in size", where=where)
+            raise VideoError("the frames of this series differ in size", where=where, code="video.frame_sizes")
         if (len(clips) + 1) * clip.frames.size > max_bytes:
-            raise VideoError(f"the video decodes to more than {max_bytes / 2**30:.3g} GiB", where=where)
+            raise VideoError(
+                f"the video decodes to more than {max_bytes / 2**30:.3g} GiB", where=where, code="video.too_large"
+            )
         clips.append(clip)
     if not clips:
-        raise VideoError(f"none of the {len(members)} frames can be decoded", where=where)
+        raise VideoError(f"none of the {len(members)} frames can be decoded", where=where, code="video.no_frames")
     lost = [f"left out because they are corrupt: {failed} of {len(members)} frames"] if failed else []
     said = [note for clip in clips for note in clip.notes]
     return replace(

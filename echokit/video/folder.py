@@ -104,13 +104,16 @@ def _sort(folder: Path) -> tuple[str, list[Path], int]:
             else:
                 found[kind].append(path)
     except OSError as error:
-        raise VideoError(f"the folder can not be read: {error.strerror}", where=folder.name) from None
+        raise VideoError(
+            f"the folder can not be read: {error.strerror}", where=folder.name, code="file.unreadable"
+        ) from None
     kinds = [kind for kind, files in found.items() if files]
     if len(kinds) != 1:
         raise VideoError(
             "the folder holds frames and DICOM files at once" if kinds else "the folder holds no video",
             hint="a folder is a video if it holds numbered JPG or PNG frames, or the DICOM files of one series",
             where=folder.name,
+            code="folder.not_one_video",
         )
     return kinds[0], found[kinds[0]], others
 

@@ -50,16 +50,24 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
             continue
         if grey and image.shape != grey[0].shape:
             sizes = [f"{shape[1]}x{shape[0]}" for shape in (grey[0].shape, image.shape)]
-            raise VideoError(f"the frames differ in size: {sizes[0]} and {sizes[1]}", where=where)
+            raise VideoError(
+                f"the frames differ in size: {sizes[0]} and {sizes[1]}", where=where, code="video.frame_sizes"
+            )
         if (len(grey) + 1) * image.size > max_bytes:
             raise VideoError(
                 f"the video decodes to more than {max_bytes / 2**30:.3g} GiB",
                 hint="put trim first in the recipe to decode the first frames only",
                 where=where,
+                code="video.too_large",
             )
         grey.append(image)
     if not grey:
-        raise VideoError(f"none of the {len(wanted)} frames can be decoded", hint="copy them again", where=where)
+        raise VideoError(
+            f"none of the {len(wanted)} frames can be decoded",
+            hint="copy them again",
+            where=where,
+            code="video.no_frames",
+        )
     notes = []
     if failed:
         notes.append(f"left out because corrupt or empty: {failed} frames")
@@ -82,10 +90,20 @@ def _numbers(files: Sequence[Path], where: str) -> list[tuple[int, ...]]:
     """Return the numbers in each name; two files must not claim the same place."""
     numbers = [tuple(int(text) for text in re.findall(r"[0-9]+", path.stem)) for path in files]
     if len(files) > 1 and not all(numbers):
-        raise VideoError("the frames are not numbered", hint="name them frame_1.png, frame_2.png, ...", where=where)
+        raise VideoError(
+            "the frames are not numbered",
+            hint="name them frame_1.png, frame_2.png, ...",
+            where=where,
+            code="frames.not_numbered",
+        )
     places = {natural_key(path.stem)[0] for path in files}
     if len(places) < len(files):
-        raise VideoError("two frames have the same number", hint="keep one of the two sets of frames", where=where)
+        raise VideoError(
+            "two frames have the same number",
+            hint="keep one of the two sets of frames",
+            where=where,
+            code="frames.same_number",
+        )
     return numbers
 
 

@@ -64,7 +64,9 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     try:
         import nibabel
     except ImportError:
-        raise VideoError("a NIfTI file needs nibabel", hint="pip install 'echokit[camus]'", where=where) from None
+        raise VideoError(
+            "a NIfTI file needs nibabel", hint="pip install 'echokit[camus]'", where=where, code="nifti.no_nibabel"
+        ) from None
     try:
         with path.open("rb") as raw:
             packed = raw.peek(2)[:2] == GZIP
@@ -78,7 +80,9 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
         raise
     except Exception:
         # What nibabel and gzip raise on damaged input is not a closed set.
-        raise VideoError("this NIfTI file is damaged or cut short", hint="copy it again", where=where) from None
+        raise VideoError(
+            "this NIfTI file is damaged or cut short", hint="copy it again", where=where, code="nifti.damaged"
+        ) from None
     notes: list[str] = []
     if tail:
         notes.append(f"header declares {sides[2]} frames, file holds more: the rest is not read")
@@ -105,18 +109,29 @@ def _check_header(path: Path, max_bytes: int, where: str) -> tuple[int, int, int
         (kind,) = struct.unpack(f"{order}h", head[70:72])
         (offset,) = struct.unpack(f"{order}f", head[108:112])
     except (OSError, EOFError, zlib.error, struct.error):
-        raise VideoError("this NIfTI file is damaged or cut short", hint="copy it again", where=where) from None
+        raise VideoError(
+            "this NIfTI file is damaged or cut short", hint="copy it again", where=where, code="nifti.damaged"
+        ) from None
     sides = [max(side, 1) for side in dimensions[1:8]]
     if head[344:348] != b"n+1\0" or not 2 <= dimensions[0] <= 7 or any(side > 1 for side in sides[3:]):
         raise VideoError(
-            "this NIfTI file is not a sequence of pictures", hint="it must have the dimensions x, y, time", where=where
+            "this NIfTI file is not a sequence of pictures",
+            hint="it must have the dimensions x, y, time",
+            where=where,
+            code="nifti.no_sequence",
         )
     if kind not in _TYPES or not HEADER <= offset <= MAX_OFFSET:
-        raise VideoError("the values of this NIfTI file are of another kind than grey pictures", where=where)
+        raise VideoError(
+            "the values of this NIfTI file are of another kind than grey pictures", where=where, code="nifti.pixel_kind"
+        )
     if sides[0] * sides[1] > MAX_PIXELS:
-        raise VideoError(f"one frame is declared as {sides[1]}x{sides[0]}: too large", where=where)
+        raise VideoError(
+            f"one frame is declared as {sides[1]}x{sides[0]}: too large", where=where, code="video.frame_too_large"
+        )
     if sides[0] * sides[1] * sides[2] * _TYPES[kind] > max_bytes:
-        raise VideoError(f"the video decodes to more than {max_bytes / 2**30:.3g} GiB", where=where)
+        raise VideoError(
+            f"the video decodes to more than {max_bytes / 2**30:.3g} GiB", where=where, code="video.too_large"
+        )
     return sides[0], sides[1], sides[2]
 
 
@@ -164,7 +179,12 @@ def _to_grey(data: npt.NDArray[np.generic], scale: tuple[float, float], where: s
         return np.asarray(data, np.uint8)
     values = np.asarray(data, np.float64) * scale[0] + scale[1]
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
-        raise VideoError("the values of this NIfTI file lie outside 0..255", hint="export grey pictures", where=where)
+        raise VideoError(
+            "the values of this NIfTI file lie outside 0..255",
+            hint="export grey pictures",
+            where=where,
+            code="nifti.value_range",
+        )
     return np.rint(values).astype(np.uint8)
 
 

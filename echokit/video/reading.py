@@ -89,12 +89,14 @@ def video_format(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(352)
     except FileNotFoundError:
-        raise VideoError("there is no such file", hint="check the path and the data root", where=where) from None
+        raise VideoError(
+            "there is no such file", hint="check the path and the data root", where=where, code="file.missing"
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
-        raise VideoError(f"the file can not be opened: {reason}", where=where) from None
+        raise VideoError(f"the file can not be opened: {reason}", where=where, code="file.unreadable") from None
     if not head:
-        raise VideoError("the file is empty", hint="copy or download it again", where=where)
+        raise VideoError("the file is empty", hint="copy or download it again", where=where, code="file.empty")
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "AVI"
     if head[4:8] == b"ftyp":
@@ -107,4 +109,5 @@ def video_format(path: Path) -> str:
         "this is neither an AVI, an MP4, a DICOM nor a NIfTI file",
         hint="the content counts, not the extension; convert it, or copy it again if it should be a video",
         where=where,
+        code="video.unknown_format",
     )

@@ -47,21 +47,27 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> 
     where = path.name
     if path.suffix.lower() not in _FORMATS:
         raise VideoError(
-            f"can not write a video with the extension {path.suffix!r}", hint="use .avi or .mp4", where=where
+            f"can not write a video with the extension {path.suffix!r}",
+            hint="use .avi or .mp4",
+            where=where,
+            code="write.extension",
         )
     if frames.dtype != np.uint8 or not (frames.ndim == 3 or (frames.ndim == 4 and frames.shape[3] == 3)):
         raise VideoError(
-            f"frames must be (T, H, W) or (T, H, W, 3) uint8, not {frames.shape} {frames.dtype}", where=where
+            f"frames must be (T, H, W) or (T, H, W, 3) uint8, not {frames.shape} {frames.dtype}",
+            where=where,
+            code="write.frames",
         )
     if frames.size == 0:
-        raise VideoError("there are no frames to write", where=where)
+        raise VideoError("there are no frames to write", where=where, code="write.no_frames")
     if not (np.isfinite(fps) and fps > 0):
-        raise VideoError(f"the frame rate must be positive, not {fps}", where=where)
+        raise VideoError(f"the frame rate must be positive, not {fps}", where=where, code="write.frame_rate")
     if path.suffix.lower() == ".mp4" and (frames.shape[1] % 2 or frames.shape[2] % 2):
         raise VideoError(
             f"an MP4 needs an even width and height, not {frames.shape[1]}x{frames.shape[2]}",
             hint="write an .avi, or resize to an even size",
             where=where,
+            code="write.odd_size",
         )
     try:
         # In memory first: a full disk in the middle of a container is no error that its library passes on.
@@ -69,7 +75,9 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> 
         _encode(content, path.suffix.lower(), frames, Fraction(fps).limit_denominator(10_000))
         write_bytes(path, content.getbuffer())
     except OSError as error:
-        raise VideoError(f"the video can not be written: {error.strerror}", where=where) from None
+        raise VideoError(
+            f"the video can not be written: {error.strerror}", where=where, code="file.not_writable"
+        ) from None
 
 
 def _encode(file: Any, suffix: str, frames: npt.NDArray[np.uint8], rate: Fraction) -> None:
