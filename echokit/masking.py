@@ -18,7 +18,7 @@ from echokit.video.writing import USUAL_FPS
 
 @dataclass(frozen=True)
 class Masked:
-    """What became of one video: the share kept of what is not black, or the problem; damaged: it lacks frames."""
+    """Result for one video: the share kept of what is not black, or the problem; damaged: it lacks frames."""
 
     case_id: str
     kept: float = 0.0
@@ -35,7 +35,7 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
         settings: ``key=value`` each.
 
     Raises:
-        EchokitError: It is no mask, or a parameter does not fit.
+        EchokitError: It is not a mask, or a parameter does not fit.
     """
     component = installed().registry.get("preprocessor", method)
     if not component.mask:
@@ -59,16 +59,16 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
 
 
 def mask_videos(sources: Sequence[tuple[str, Path]], step: Step, out: Path) -> Iterator[Masked]:
-    """Write ``CASE.avi`` and ``CASE.png`` for every video; one that can not be used costs its own row only.
+    """Write ``CASE.avi`` and ``CASE.png`` for every video; one that cannot be used costs its own row only.
 
     Raises:
-        EchokitError: The folder can not be written.
+        EchokitError: The folder cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EchokitError(
-            f"the folder can not be made: {error.strerror}", where=str(out), code="file.not_writable"
+            f"the folder cannot be made: {error.strerror}", where=str(out), code="file.not_writable"
         ) from None
     for case_id, path in sources:
         try:

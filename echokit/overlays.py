@@ -29,8 +29,8 @@ def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequen
         stamp: Words such as PHANTOM DATA above them, or None.
 
     Raises:
-        VideoError: The video can not be used, or no fan is found in it.
-        EchokitError: The folder can not be written.
+        VideoError: The video cannot be used, or no fan is found in it.
+        EchokitError: The folder cannot be written.
     """
     import cv2
 
@@ -67,7 +67,7 @@ def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequen
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EchokitError(
-            f"the folder can not be made: {error.strerror}", where=str(path.parent), code="file.not_writable"
+            f"the folder cannot be made: {error.strerror}", where=str(path.parent), code="file.not_writable"
         ) from None
     write_video(path, frames, clip.fps or USUAL_FPS)
 

@@ -14,7 +14,7 @@ def expand(sources: Sequence[str]) -> list[Path]:
     A folder of numbered JPG or PNG frames, named or below one that is named, is one video.
 
     Raises:
-        DataError: A source is not there, or a folder is empty; all of them are told at once.
+        DataError: A source is missing, or a folder is empty; all of them are told at once.
     """
     files: list[Path] = []
     missing = []

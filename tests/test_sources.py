@@ -1,11 +1,10 @@
 from pathlib import Path
 
 import cv2
-import pytest
 
 from echokit.cli import exit_code
-from echokit.errors import DataError
 from echokit.sources import expand
+from tests.expect import refused
 from tests.video.make import blobs
 
 
@@ -30,7 +29,7 @@ def test_a_folder_stands_for_its_files_and_frames_for_one_video(tmp_path: Path) 
 
 def test_what_is_missing_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"nowhere\.avi, .*empty \(an empty folder\)"):
+    with refused("source.missing"):
         expand([str(tmp_path / "nowhere.avi"), str(tmp_path / "empty")])
 
 

@@ -61,7 +61,7 @@ def write_exclusions(checkup: Checkup, place: Path) -> int:
     """Write the cases to leave out, for ``data.exclude``; return how many they are.
 
     Raises:
-        EchokitError: There is something else at the place already, or it can not be written.
+        EchokitError: There is something else at the place already, or it cannot be written.
     """
     excluded = checkup.exclusions()
     plain = all(case == case.strip() and not set(case) & set("#\n\r") and case[:1] != "[" for case in excluded)
@@ -73,7 +73,7 @@ def write_exclusions(checkup: Checkup, place: Path) -> int:
             require_regular(place)
             if not place.read_bytes().lstrip().startswith((HEAD.encode(), b"[")):
                 raise EchokitError(
-                    "there is a file already that is no list made by data check",
+                    "there is a file already that is not a list made by data check",
                     hint="name another",
                     where=str(place),
                     code="file.not_a_list",
@@ -81,6 +81,6 @@ def write_exclusions(checkup: Checkup, place: Path) -> int:
         write_text(place, text)
     except OSError as error:
         raise EchokitError(
-            f"the list can not be written: {error.strerror}", where=str(place), code="file.not_writable"
+            f"the list cannot be written: {error.strerror}", where=str(place), code="file.not_writable"
         ) from None
     return len(excluded)

@@ -15,7 +15,7 @@ def survey_camus(root: Path) -> Survey:
     """Survey a directory in the layout of CAMUS, both of its views.
 
     Raises:
-        DataError: There is no folder of a patient.
+        DataError: There are no folders of patients.
     """
     folders = patient_folders(root)
     splits: dict[str, list[str]] = {}
@@ -40,7 +40,7 @@ def survey_camus(root: Path) -> Survey:
                 for what in ("ED", "ES", "half_sequence")
                 if not (folder / f"{case}_{what}_gt.nii.gz").is_file()
             ]
-            why = f"Info_{view}.cfg gives no EF" if facts else f"Info_{view}.cfg is not there"
+            why = f"Info_{view}.cfg gives no EF" if facts else f"Info_{view}.cfg is missing"
             split = splits.get(folder.name, [""])[0]
             source = folder / f"{case}_half_sequence.nii.gz"
             listed.append(Listed(case, folder.name, split, source, values, values["ef"], why))
@@ -48,12 +48,12 @@ def survey_camus(root: Path) -> Survey:
     absent = [(patient, "") for patient in sorted(set(splits) - there)]
     findings = (
         finding(
-            "patient_in_two_subgroups", "error", "patients that two subgroup files name", twice, hint="mend the files"
+            "patient_in_two_subgroups", "error", "patients that two subgroup files name", twice, hint="fix the files"
         ),
         finding("absent_patient", "warning", "patients of the subgroup files without a folder", absent),
         finding("info_line", "note", "lines of the .cfg files that are not 'Key: value'", odd),
         finding("half_cycle", "warning", "sequences whose .cfg does not fit a half cycle", order),
-        finding("untraced", "note", "masks that are not there", masks),
+        finding("untraced", "note", "masks that are missing", masks),
     )
     return Survey(
         "CAMUS", is_phantom(root), tuple(listed), findings, whole_beats=False, splits=("train", "val", "test")

@@ -54,7 +54,7 @@ def survey(place: Path, parameters: Mapping[str, Any] | None = None) -> Survey:
         parameters: Of the dataset ``table``, as a recipe's ``data`` has them; other layouts take none.
 
     Raises:
-        DataError: There is nothing, or no layout that is known; or its tables can not be read at all.
+        DataError: There is nothing, or no layout that is known; or its tables cannot be read at all.
     """
     if not place.exists():
         raise DataError("there is no such directory", where=str(place), code="file.missing")
@@ -129,7 +129,7 @@ def check_dataset(place: Path, parameters: Mapping[str, Any] | None = None, *, w
         workers: Processes; None for one an available core.
 
     Raises:
-        DataError: There is no dataset, or its tables can not be read at all.
+        DataError: There is no dataset, or its tables cannot be read at all.
     """
     from echokit.check.pictures import check_pictures
     from echokit.check.tables import check_tables

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Affected = list[tuple[str, str]]
-MEND = "mend the table; exclusions can not"
+MEND = "fix the table; exclusions cannot"
 
 
 def survey_dynamic(root: Path) -> Survey:
@@ -110,7 +110,7 @@ class _Reading:
     def listed(
         self, patient_of: Callable[[str, Mapping[Hashable, str]], str], split_of: Callable[[str], str]
     ) -> list[Listed]:
-        """Return each video once, and keep what can not be taken.
+        """Return each video once, and keep what cannot be taken.
 
         Args:
             patient_of: From a video's name and the cells of its row.
@@ -149,7 +149,7 @@ class _Reading:
         there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         extra = [name for name in there if stem(name) not in names or not name.lower().endswith(".avi")]
         return [
-            finding("bad_name", "error", "rows whose file name is no plain name", self.bad_names, hint=MEND),
+            finding("bad_name", "error", "rows whose file name is not a plain name", self.bad_names, hint=MEND),
             finding("duplicate_row", "error", "videos that are listed twice", self.twice, hint=MEND),
             finding("malformed_number", "warning", "cells that should hold a number and do not", self.no_numbers),
             finding("extra_video", "warning", "files in Videos that the table does not list", [(n, "") for n in extra]),
@@ -162,7 +162,7 @@ class _Reading:
 
         Args:
             listed: The videos.
-            ends: Column of the first end of a line -> that of the other end, or None where a row is a point.
+            ends: Column of the first end of a line -> that of the other end, or None if a row is a point.
         """
         import pandas as pd
 
@@ -170,7 +170,7 @@ class _Reading:
         wanted = ["FileName", "Frame", *ends, *(other for other in ends.values() if other)]
         says = "VolumeTracings.csv that is not a table with the columns " + ", ".join(wanted)
         if not place.is_file():
-            return None, [Finding("tracing_table", "note", "VolumeTracings.csv that is not there", 1)]
+            return None, [Finding("tracing_table", "note", "VolumeTracings.csv that is missing", 1)]
         try:
             table = read_text_table(place, errors="replace")
         except DataError as error:

@@ -17,8 +17,8 @@ class Finding:
     Attributes:
         check: Name of the check.
         level: ``error`` where it would corrupt training or testing, ``warning`` where a person should look, ``note``
-            where it is only to be known. It counts only with a ``count`` above 0.
-        says: What was looked for, in words.
+            if it is only to be known. It counts only with a ``count`` above 0.
+        says: What was looked for, as text.
         count: How often it was found.
         examples: A few places, with details; no path and no identifier.
         hint: What to do about it.

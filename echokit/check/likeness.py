@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-FEWEST = 8  # videos below which there is no telling what is usual
+FEWEST = 8  # videos below which the usual distance is not known
 BITS = 32  # of 128 that may differ
 CLOSE = 0.3  # of the usual distance between two videos; benchmarks/data_check.py tells what that finds
 _ROWS = 256

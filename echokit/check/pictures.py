@@ -48,7 +48,7 @@ def _lost(everyone: Pairs) -> Iterator[Finding]:
     level: Level = "error" if lost > TOLERATED * len(everyone) else "warning"
     for check, says, missing in (
         ("missing_video", "videos that are listed and not there", True),
-        ("unreadable_video", "videos that can not be read", False),
+        ("unreadable_video", "videos that cannot be read", False),
     ):
         cases = [(one, what) for one, what in everyone if what.problem and what.missing == missing]
         yield finding(
@@ -115,12 +115,12 @@ def _duplicates(survey: Survey, everyone: Pairs) -> Iterator[Finding]:
 
 
 def _apart(one: Listed, other: Listed) -> bool:
-    """Whether one may be trained on and the other tested: in two splits, or, where there are none, of two patients."""
+    """Whether one may be trained on and the other tested: in two splits, or, if there are none, of two patients."""
     return one.split != other.split or (not one.split and one.patient_id != other.patient_id)
 
 
 def _kept(same: Sequence[Listed]) -> Listed:
-    """Which of several copies stays: that of the test part, so that results stay comparable with others'."""
+    """Which of several copies stays: that of the test set, so that results stay comparable with others'."""
     order = {"test": 0, "val": 1, "train": 2}
     return min(same, key=lambda one: order.get(one.split, 3))
 
@@ -130,7 +130,7 @@ def _near(survey: Survey, everyone: Pairs) -> Finding:
         index: what.look for index, (_, what) in enumerate(everyone) if what.look is not None and what.change >= STILL
     }
     if len(looks) < FEWEST:
-        says = f"fewer than {FEWEST} videos to compare: near-duplicates can not be told"
+        says = f"fewer than {FEWEST} videos to compare: near-duplicates cannot be told"
         return Finding("near_duplicate_across_splits", "note", says, 1)
     pairs, left_out = [], []
     for first, second, distance in near_pairs(looks):
@@ -144,7 +144,7 @@ def _near(survey: Survey, everyone: Pairs) -> Finding:
     return finding(
         "near_duplicate_across_splits",
         "error",
-        "videos of different splits (or patients, without splits) that look the same: cut, mirrored or compressed anew",
+        "videos of different splits (else patients) that look the same: cut, mirrored or compressed again",
         pairs,
         hint="look at them; exclude one of each pair if they are the same recording",
         exclude=left_out,

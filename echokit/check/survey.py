@@ -22,11 +22,11 @@ class Listed:
 
     Attributes:
         case_id, patient_id: As the dataset's cohort calls them.
-        split: As the table says it, lower case; empty where it says none.
+        split: As the table says it, lower case; empty if it says none.
         source: Place of the video.
         values: Numbers that the table gives, by name: ef, esv, edv, fps, frames, height, width, age and so on; NaN
             where a cell is empty or no number.
-        target: What is learned; NaN where not known.
+        target: What is learned; NaN if not known.
         why: Why the target is not known.
     """
 
@@ -52,8 +52,8 @@ class Survey:
         phantom: Whether it is synthetic.
         listed: Its videos, each case once.
         findings: What was found in reading the tables.
-        tracings: Table of traced points by ``case_id`` and ``frame`` (text), with ``x`` and ``y`` (NaN where no number)
-            and ``ends`` (how many points a row gives); None where the layout or the directory has none.
+        tracings: Table of traced points by ``case_id`` and ``frame`` (text), with ``x`` and ``y`` (NaN if no number)
+            and ``ends`` (how many points a row gives); None if the layout or the directory has none.
         whole_beats: Whether a video should show a whole beat.
         splits: The names that a split may have; empty for any.
     """
@@ -67,7 +67,7 @@ class Survey:
     splits: tuple[str, ...] = field(default=())
 
     def positive(self, one: Listed) -> bool | None:
-        """The class of a case: EF below 50 where there is an EF, else a target of 1; None where neither is known."""
+        """The class of a case: EF below 50 where there is an EF, else a target of 1; None if neither is known."""
         ef = one.value("ef")
         if math.isfinite(ef) and (math.isnan(one.target) or one.target == ef):
             return ef < REDUCED

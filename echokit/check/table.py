@@ -18,7 +18,7 @@ from echokit.errors import DataError, VideoError
 from echokit.stamp import is_phantom
 
 VALUES = ("ef", "esv", "edv", "fps", "frames", "age", "heart_rate")
-MEND = "mend the table; exclusions can not"
+MEND = "fix the table; exclusions cannot"
 
 
 def survey_table(dataset: Table) -> Survey:
@@ -30,7 +30,7 @@ def survey_table(dataset: Table) -> Survey:
         dataset: The dataset with its parameters.
 
     Raises:
-        DataError: The file is no readable table, or lacks a column.
+        DataError: The file is not a readable table, or lacks a column.
     """
     from echokit.identity import pseudonym, remember_sources
 
@@ -70,7 +70,7 @@ def survey_table(dataset: Table) -> Survey:
     ]
     findings = (
         *_names(listed, given),
-        finding("bad_source", "error", "rows whose source can not be used", bad, hint=MEND),
+        finding("bad_source", "error", "rows whose source cannot be used", bad, hint=MEND),
         finding("no_patient", "error", "rows whose patient_id is empty", nobody, hint=MEND),
         finding(
             "extra_video",

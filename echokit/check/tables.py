@@ -69,7 +69,7 @@ def _unknown_targets(survey: Survey) -> Finding:
         "error",
         "cases whose target is not known",
         [(one.case_id, one.why) for one in unknown],
-        hint=f"mend the table: {HOW_TO_WRITE}; exclude only those whose value nobody knows",
+        hint=f"fix the table: {HOW_TO_WRITE}; exclude only those whose value is unknown",
         exclude=[one.case_id for one in unknown] if len(unknown) < len(survey.listed) else [],  # never all
     )
 
@@ -90,12 +90,12 @@ def _impossible(survey: Survey) -> Iterator[Finding]:
     yield finding(
         "impossible_label",
         "error",
-        "ejection fractions outside 0 to 100 and volumes that can not be",
+        "ejection fractions outside 0 to 100 and volumes that cannot be",
         found["error"],
-        hint="mend the table, or exclude them",
+        hint="fix the table, or exclude them",
         exclude=[case for case, _ in found["error"]],
     )
-    yield finding("impossible_value", "warning", "other values that can not be", found["warning"])
+    yield finding("impossible_value", "warning", "other values that cannot be", found["warning"])
 
 
 def _volumes(survey: Survey) -> Finding:
@@ -123,7 +123,7 @@ def _unknown_splits(survey: Survey) -> Finding:
         "error",
         f"cases whose split is none of {', '.join(survey.splits)}",
         [(one.case_id, one.split[:20] if survey.layout.startswith("EchoNet") else "") for one in strange],
-        hint="mend the table; exclusions can not",
+        hint="fix the table; exclusions cannot",
     )
 
 
@@ -147,7 +147,7 @@ def _patients(survey: Survey) -> Finding:
 
 
 def _classes(survey: Survey) -> Iterator[Finding]:
-    """Patients of both classes: two outcomes can not be true, two examinations of a quantity can."""
+    """Patients of both classes: two outcomes cannot be true, two examinations of a quantity can."""
     found: dict[str, set[bool]] = {}
     outcomes: set[str] = set()
     for one in survey.listed:
@@ -200,7 +200,7 @@ def _balance(survey: Survey) -> Iterator[Finding]:
         "note" if folds else "error",
         "splits that lack a class",
         lacking,
-        hint="divide the cohort anew: nothing can be measured",
+        hint="divide the cohort again: nothing can be measured",
     )
     yield finding(
         "class_balance_differs",

@@ -19,7 +19,7 @@ UNTRACED = ("No Systolic", "No Diastolic")  # what EchoNet-Pediatric writes inst
 
 
 def check_tracings(points: pd.DataFrame, seen: Mapping[str, Seen]) -> Finding:
-    """Find tracings that can not be right.
+    """Find tracings that cannot be right.
 
     They are of another number of frames than two, of too few points, with points that are no numbers or outside the
     picture, or of a frame that the video does not have.
@@ -42,9 +42,9 @@ def check_tracings(points: pd.DataFrame, seen: Mapping[str, Seen]) -> Finding:
     frames = np.array([seen[name].frames for name in case], np.float64)
     x, y = real["x"].to_numpy(np.float64), real["y"].to_numpy(np.float64)
     reasons = {
-        "a frame that is no number": ~(np.isfinite(number) & (number == np.floor(number))),
+        "a frame that is not a number": ~(np.isfinite(number) & (number == np.floor(number))),
         "a frame that the video does not have": (number < 0) | (number >= frames),
-        "a point that is no number": ~(np.isfinite(x) & np.isfinite(y)),
+        "a point that is not a number": ~(np.isfinite(x) & np.isfinite(y)),
         # Half a pixel of room: whole numbers are the centres of pixels.
         "a point outside the picture": (x < -0.5) | (y < -0.5) | (x > width) | (y > height),
     }
@@ -59,7 +59,7 @@ def check_tracings(points: pd.DataFrame, seen: Mapping[str, Seen]) -> Finding:
     return finding(
         "malformed_tracing",
         "warning",
-        "tracings that can not be right",
+        "tracings that cannot be right",
         list(found.items()),
         hint="they are not needed to train, but masks and their audit rest on them",
     )

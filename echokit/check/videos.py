@@ -26,10 +26,10 @@ class Seen:
     """What a decoded video shows.
 
     Attributes:
-        problem: Why it can not be read; all else is then empty.
+        problem: Why it cannot be read; all else is then empty.
         missing: Whether nothing is there.
         frames, height, width: Of the decoded video.
-        seconds: Its length, or None where the file gives no frame rate.
+        seconds: Its length, or None if the file gives no frame rate.
         fps: Frames per second, where the file says.
         notes: What decoding noted.
         damaged: Whether frames are missing or corrupt.
@@ -78,7 +78,7 @@ def see_video(path: Path) -> Seen:
     except VideoError as error:
         return Seen(problem=error.message, missing=not os.path.lexists(path))
     except OSError as error:
-        return Seen(problem=error.strerror or "it can not be opened", missing=not os.path.lexists(path))
+        return Seen(problem=error.strerror or "it cannot be opened", missing=not os.path.lexists(path))
     return describe(clip)
 
 

@@ -1,4 +1,4 @@
-"""Conversion: what became of one file."""
+"""Conversion: the result for one file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Conversion:
-    """What became of one file.
+    """Result for one file.
 
     Attributes:
         case_id, patient_id: Pseudonyms; files that name no patient count as patients of their own.
-        status: ``converted``, ``left out`` where it does not belong into the dataset, ``unreadable`` where it may.
+        status: ``converted``, ``left out`` if it does not belong into the dataset, ``unreadable`` where it may.
         remark: Why, or what was noted on the way.
         damaged: Whether the file lacks frames that it should hold.
         frames, fps: Of the video that was written.

@@ -35,7 +35,7 @@ class Dataset:
     """A conversion as a whole.
 
     Attributes:
-        rows: What became of each file, in their order.
+        rows: Result for each file, in their order.
         remarks: What is to be known about labels and splits.
         phantom: Whether a source is synthetic; the dataset then carries the mark.
     """
@@ -60,8 +60,8 @@ def convert_studies(
 ) -> Dataset:
     """Convert the B-mode clips of the heart among some files; ``directory`` appears whole or not at all.
 
-    It gets ``FileList.csv`` and ``Videos/CASE.avi`` as in EchoNet-Dynamic, and ``conversion.csv``, one row a file with
-    what became of it and why. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files.
+    It gets ``FileList.csv`` and ``Videos/CASE.avi`` as in EchoNet-Dynamic, and ``conversion.csv`` with the result and the
+    reason for each file. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files.
 
     Args:
         files: DICOM, AVI and MP4 files, and whatever lies beside them.
@@ -72,14 +72,14 @@ def convert_studies(
         done: Called with each file's row, in order.
 
     Raises:
-        DataError: ``directory`` is not empty or the current one, the table can not be used, a patient would be in two
+        DataError: ``directory`` is not empty or the current one, the table cannot be used, a patient would be in two
             splits, or nothing is left to convert.
     """
     labels = Labels(table) if table is not None else None
     directory = Path(os.path.abspath(directory))
     if directory == Path.cwd():
         raise DataError(
-            "a folder can not be made where you are",
+            "a folder cannot be made where you are",
             hint="name a new one",
             where=str(directory),
             code="convert.bad_folder",
@@ -146,13 +146,13 @@ def _unreadable(path: Path, reason: str) -> Conversion:
 
 
 def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str | None]:
-    """Convert one file; return what became of it, and the patient that its header names."""
+    """Convert one file; return the result for it, and the patient that its header names."""
     from echokit.video.reading import video_format
 
     try:
         case_id = pseudonym("case", content_hash(path))
     except OSError as error:
-        return _unreadable(path, f"the file can not be read: {error.strerror}"), None
+        return _unreadable(path, f"the file cannot be read: {error.strerror}"), None
     patient, alone = None, pseudonym("patient", f"\0{case_id}")
     try:
         kind = video_format(path)

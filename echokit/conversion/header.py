@@ -48,8 +48,8 @@ class Header:
 
     Attributes:
         patient: PatientID, for a pseudonym; it must not be shown. Where there is none, ``STUDY`` and the number of the
-            study, as the clips of one study are of one patient; None where there is neither.
-        unfit: Why the clip does not belong into the dataset, or None where nothing speaks against it.
+            study, as the clips of one study are of one patient; None if there is neither.
+        unfit: Why the clip does not belong into the dataset, or None if nothing speaks against it.
     """
 
     patient: str | None
@@ -57,10 +57,10 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read what a DICOM header says; one that can not be read says nothing, and reading the frames tells why."""
+    """Read what a DICOM header says; one that cannot be read says nothing, and reading the frames tells why."""
     patient = None
     try:
-        with quiet():  # pydicom reads a value when it is asked for, and warns of what stands in it
+        with quiet():  # pydicom reads a value when it is requested, and warns of what stands in it
             header = read_elements(path, _ELEMENTS)
             # First whose it is: a clip stays with its patient, whatever the rest of the header is like.
             study = str(header.get("StudyInstanceUID", "") or "").strip()
@@ -79,7 +79,7 @@ def _unfit(header: Dataset) -> str | None:
         # Else the header breaks off, and reading the frames says so.
         return "it holds no pictures: a report or measurements" if document else None
     if not ultrasound:
-        return "its header says it is no ultrasound"
+        return "its header says it is not ultrasound"
     if int(header.get("NumberOfFrames", None) or 1) < 2:
         return "a still picture"
     mode = _mode(header)

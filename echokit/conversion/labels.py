@@ -18,7 +18,7 @@ NUMBERS = ("ef", "esv", "edv")
 
 @dataclass(frozen=True)
 class Label:
-    """One row: text as the table has it, empty where it says nothing; the split is in lower case."""
+    """One row: text as the table has it, empty if it says nothing; the split is in lower case."""
 
     values: Mapping[str, str]
     split: str
@@ -27,20 +27,20 @@ class Label:
 
 
 class Labels:
-    """A table with a row a file (column ``source``, relative to the table) or a row a patient (``patient_id``).
+    """A table of labels by file (column ``source``, relative to the table) or by patient (``patient_id``).
 
     Args:
         table: CSV or Parquet with ``source`` or ``patient_id`` or both, and any of ``ef``, ``esv``, ``edv`` and
             ``split``.
 
     Raises:
-        DataError: It can not be read, has neither column or says nothing of what they name, repeats a file or
-            patient, or a value can not be true. Rows are named by their line.
+        DataError: It cannot be read, has neither column or says nothing of what they name, repeats a file or
+            patient, or a value cannot be true. Rows are named by their line.
     """
 
     def __init__(self, table: Path) -> None:
         if not table.is_file():
-            raise DataError("the table is not there", where=str(table), code="file.missing")
+            raise DataError("the table is missing", where=str(table), code="file.missing")
         rows = read_rows(table)
         columns = {name.lower(): name for name in rows.columns}
         self.by_file = "source" in columns
@@ -72,7 +72,7 @@ class Labels:
             self._labels[key] = Label(_numbers(cells, where), _split(cells, where), cells.get("patient_id", ""), place)
 
     def find(self, path: Path, patient: str | None) -> Label | None:
-        """Return the row of a file, or None where there is none."""
+        """Return the row of a file, or None if there is none."""
         key = _file_key(path) if self.by_file else patient or ""
         if key in self._labels:
             self._used.add(key)
@@ -114,7 +114,7 @@ def _numbers(cells: Mapping[str, str], where: str) -> dict[str, str]:
             )
         if text and (value < 0 or (name == "ef" and value > 100)):
             raise DataError(
-                f"{name} can not be true",
+                f"{name} cannot be true",
                 hint="in percent" if name == "ef" else "in ml",
                 where=where,
                 code="labels.impossible_value",

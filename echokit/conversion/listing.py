@@ -24,7 +24,7 @@ class Joined:
     """Files and their labels.
 
     Attributes:
-        rows: What became of each file, with the patient that the table or the header names.
+        rows: Result for each file, with the patient that the table or the header names.
         labels: By case_id, of the cases that have one.
         table: It, or None.
         remarks: What is to be known about them.
@@ -50,7 +50,7 @@ def join(
     header names; so the clips of one patient stay together, also where the table knows only some of them.
 
     Args:
-        rows: What became of each file; copies of one recording have one case_id.
+        rows: Result for each file; copies of one recording have one case_id.
         files: Their paths.
         patients: Whom the header of each names, or None.
         labels: The table, or None.
@@ -158,7 +158,7 @@ def _check_splits(kept: Sequence[Conversion], splits: Mapping[str, str]) -> None
     if missing:
         raise DataError(
             f"the table gives no split for {missing} of {len(kept)} clips",
-            hint="give one for every clip, or leave the column out",
+            hint="give one for every clip, or remove the column",
             code="labels.missing_split",
         )
     found: dict[str, set[str]] = {}

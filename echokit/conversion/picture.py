@@ -23,19 +23,19 @@ _TIP = 0.6  # width of a fan near its tip, as a share of its largest width, at m
 
 
 def fan_of_clip(clip: Clip) -> tuple[Area | None, bool]:
-    """Find the fan of a clip: (H, W) bool, or None where there is none; and whether noise may have cut it."""
+    """Find the fan of a clip: (H, W) bool, or None if there is none; and whether noise may have cut it."""
     from echokit.preprocess.sector_mask import SectorMask
 
     return SectorMask().find(clip)
 
 
 def unfit_picture(clip: Clip, fan: Area | None, colours: Colours | None) -> str | None:
-    """Say why a clip does not belong into a B-mode dataset of the heart, or None where nothing speaks against it.
+    """Say why a clip does not belong into a B-mode dataset of the heart, or None if nothing speaks against it.
 
     Args:
         clip: The clip.
         fan: From ``fan_of_clip``.
-        colours: Some of its frames, (k, H, W, 3) uint8 RGB, or None where it is monochrome.
+        colours: Some of its frames, (k, H, W, 3) uint8 RGB, or None if it is monochrome.
     """
     if len(clip) < 2:
         return "a still picture"

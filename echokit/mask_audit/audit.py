@@ -39,7 +39,7 @@ class MaskSummary:
     Attributes:
         method: Which mask.
         clips, passed: Clips measured, and those that it let through as they were.
-        shares: By measure; a measure that nobody knows is absent.
+        shares: By measure; a measure without ground truth is absent.
         tertiles: By third of the ejection fraction, the shares ``ventricle``, ``myocardium`` and ``area``.
         area_leak, silhouette_leak: What the mask alone tells of the outcome.
         share_leak: What the share of the fan that it keeps tells: the area without what the fan's own size tells.
@@ -63,7 +63,7 @@ class Audit:
         measures: A row a clip and mask.
         summaries: One a mask, the audited one first.
         failures: Clips that could not be read, with the reason.
-        cuts: The two ejection fractions that part the thirds, or None where fewer than three are known.
+        cuts: The two ejection fractions that part the thirds, or None if fewer than three are known.
         positive: What the outcome is.
         phantom: Whether the clips are synthetic.
         sector_known: Whether the true sector of every clip is known, and not what ``sector_mask`` finds.
@@ -145,7 +145,7 @@ def _summary(
             by_patient.setdefault(subject.patient_id, []).append(row)
     y = np.array([max(values) for values in outcomes.values()], np.int64)
     areas = np.array([np.mean([row.area for row in own]) for own in by_patient.values()], np.float64)
-    # A clip without a known fan makes the share of its patient unknown, and an unknown share is no share.
+    # A clip without a known fan makes the share of its patient unknown, and an unknown share is left out.
     parts = [[row.sector for row in own] for own in by_patient.values()]
     known = np.array([None not in own for own in parts], bool)
     kept = np.array([np.mean([share or 0.0 for share in own]) for own in parts], np.float64)

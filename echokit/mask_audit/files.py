@@ -90,7 +90,7 @@ def _leaks(audit: Audit) -> list[str]:
         notes.append("The sector is what sector_mask finds, so that its own figures there say nothing.")
     first = audit.summaries[0].area_leak
     if not first.n:
-        return [*notes, "No outcome is known, so whether a mask tells it can not be said."]
+        return [*notes, "No outcome is known, so whether a mask tells it cannot be said."]
     leaks = [
         ("mask's area", [s.area_leak for s in audit.summaries]),
         ("share of the sector that is kept", [s.share_leak for s in audit.summaries]),
@@ -138,7 +138,7 @@ def write_audit(audit: Audit, out: Path) -> None:
     """Write ``audit.md``, ``audit.json`` and ``audit.csv``, each whole or not at all.
 
     Raises:
-        EchokitError: The folder can not be written.
+        EchokitError: The folder cannot be written.
     """
     rows = io.StringIO()
     names = ("case_id", "method", *SHARES, "passed")
@@ -155,12 +155,12 @@ def write_audit(audit: Audit, out: Path) -> None:
         write_bytes(out / "audit.csv", rows.getvalue().encode())
     except OSError as error:
         raise EchokitError(
-            f"the audit can not be written: {error.strerror}", where=str(out), code="file.not_writable"
+            f"the audit cannot be written: {error.strerror}", where=str(out), code="file.not_writable"
         ) from None
 
 
 class Sheet:
-    """Collects a picture of each clip: a row a clip, a column a mask; what is kept and, where known, the ventricle.
+    """Collects pictures: one row for each clip, one column for each mask.
 
     Args:
         masks: The columns.
@@ -203,7 +203,7 @@ class Sheet:
         """Write the sheet as PNG, stamped where the clips are synthetic.
 
         Raises:
-            EchokitError: The file can not be written.
+            EchokitError: The file cannot be written.
         """
         import cv2
 
@@ -228,5 +228,5 @@ class Sheet:
             write_bytes(path, data.tobytes())
         except OSError as error:
             raise EchokitError(
-                f"the pictures can not be written: {error.strerror}", where=path.name, code="file.not_writable"
+                f"the pictures cannot be written: {error.strerror}", where=path.name, code="file.not_writable"
             ) from None

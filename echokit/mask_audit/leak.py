@@ -25,7 +25,7 @@ class Leak:
     """How well something tells the outcome.
 
     Attributes:
-        auroc: Area under the ROC curve, or None where it is undefined.
+        auroc: Area under the ROC curve, or None if it is undefined.
         low, high: The middle 95 % of the AUROC when outcomes are shuffled: what chance gives.
         n, events: Patients, and those with the positive outcome.
     """

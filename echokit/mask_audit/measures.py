@@ -22,9 +22,9 @@ SILHOUETTE = 16
 
 @dataclass(frozen=True)
 class Measures:
-    """What one mask did to one clip; shares from 0 to 1, None where nobody knows the truth.
+    """What one mask did to one clip; shares from 0 to 1, None if not known the truth.
 
-    Only pixels that are not black throughout count, because whether a mask keeps black can not be told.
+    Only pixels that are not black throughout count, because whether a mask keeps black cannot be told.
 
     Attributes:
         case_id, method: Which clip, which mask.
@@ -69,7 +69,7 @@ def measure(subject: Subject, clip: Clip, method: str, mask: Masking) -> tuple[M
         check_mask(clip.frames, after.frames)
     except EchokitError as error:
         raise EchokitError(
-            f"{method} is no honest mask: {error.message}", hint=error.hint, code="mask.not_a_mask"
+            f"{method} is not a valid mask: {error.message}", hint=error.hint, code="mask.not_a_mask"
         ) from None
     lit = np.asarray(clip.frames.any(axis=0), bool)
     region = mask_region(clip.frames, after.frames)

@@ -21,7 +21,7 @@ REDUCED = 50.0
 
 @dataclass(frozen=True)
 class Truth:
-    """Where things are in a clip; None where nobody knows.
+    """Where things are in a clip; None if not known.
 
     Attributes:
         ventricle: (n, H, W) bool, the left ventricle in some frames.
@@ -46,7 +46,7 @@ class Subject:
         case_id, patient_id: Names.
         path: The video.
         ef: Ejection fraction in %, or None.
-        outcome: 1 where the positive outcome (death, or EF below 50 %) is known, 0 where the other, None where not.
+        outcome: 1 where the positive outcome (death, or EF below 50 %) is known, 0 where the other, None if not.
         masks: File with a phantom's truth, or None.
         lines: Traced lines by frame, (21, 4) x1, y1, x2, y2 each, long axis first.
     """
@@ -109,7 +109,7 @@ def subjects_of(sources: Sequence[str]) -> Subjects:
     folder or file is a clip about which nothing is known.
 
     Raises:
-        DataError: A source is not there, or its tables can not be used.
+        DataError: A source is missing, or its tables cannot be used.
     """
     clips: list[Subject] = []
     positive = set()

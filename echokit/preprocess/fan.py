@@ -24,7 +24,7 @@ SIDE = 256
 """Pixels of the longer side of the frames that are measured."""
 _RESTLESS = 0.2  # share of the pairs of frames in which a pixel of the fan changes
 _PASSING = 2  # pairs of frames in which a pixel changes because something passes over it once
-_LIT = 3  # grey level above which a pixel of a still picture is no background
+_LIT = 3  # grey level above which a pixel of a still picture is not background
 _GAP = 0.03  # of the longer side: narrower gaps are closed
 _THIN = 0.06  # of the longer side: what is narrower is a trace or a character, not the fan
 _SMALLEST = 0.02  # of the picture: what is smaller is not the fan
@@ -92,7 +92,7 @@ def fan_of(frames: Frames, flicker: Flicker | None) -> Area | None:
         flicker: Of these frames; None for a single frame.
 
     Returns:
-        (H, W) bool, or None where there is no such area.
+        (H, W) bool, or None if there is no such area.
     """
     if flicker is not None:
         # Of a few pairs, two are a large share already; but a fan changes in them all.
@@ -142,7 +142,7 @@ def largest(area: Area, share: float = 1) -> Area:
 
 
 def hull(area: Area, size: tuple[int, int] | None = None) -> Area | None:
-    """Fill the convex hull of an area, scaled to a picture of ``size``; None where it has fewer than three pixels."""
+    """Fill the convex hull of an area, scaled to a picture of ``size``; None if it has fewer than three pixels."""
     import cv2
 
     rows, columns = np.nonzero(area)

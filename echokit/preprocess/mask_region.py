@@ -32,7 +32,7 @@ def mask_region(before: Frames, after: Frames) -> Region:
         after: (T, H, W) uint8, its output.
 
     Returns:
-        (H, W) bool: False where the output is zero in all frames although the input is not; True elsewhere, so also
+        (H, W) bool: False if the output is zero in all frames although the input is not; True elsewhere, so also
         where the input was black already.
     """
     return np.asarray((after != 0).any(axis=0) | (before == 0).all(axis=0), bool)
@@ -46,7 +46,7 @@ def lit_and_kept(before: Frames, region: Region) -> float:
         region: (H, W) bool, from ``mask_region``.
 
     Returns:
-        Share of the lit pixels, from 0 to 1; 1 where the clip is black throughout.
+        Share of the lit pixels, from 0 to 1; 1 if the clip is black throughout.
     """
     lit = (before != 0).any(axis=0)
     return float(region[lit].mean()) if lit.any() else 1.0
@@ -83,7 +83,7 @@ def overlay(frame: npt.NDArray[np.uint8], region: Region, *, dim: float = 0.35) 
 
     Args:
         frame: (H, W) uint8.
-        region: (H, W) bool, True where kept.
+        region: (H, W) bool, True if kept.
         dim: Brightness of the removed part, from 0 to 1.
 
     Returns:
@@ -106,7 +106,7 @@ def side_by_side(before: Frames, after: Frames, region: Region | None = None, *,
     Args:
         before: (T, H, W) uint8, the input of the mask.
         after: (T, H, W) uint8, its output.
-        region: (H, W) bool; derived from the two where it is not given.
+        region: (H, W) bool; derived from the two if it is not given.
         label: A stamp across the top, such as ``PHANTOM DATA``.
 
     Returns:
@@ -138,7 +138,7 @@ def visible(region: Region, lit: Region) -> Region:
 
     Args:
         region: (H, W) bool, from ``mask_region``.
-        lit: (H, W) bool, False where the clip is black throughout.
+        lit: (H, W) bool, False if the clip is black throughout.
 
     Returns:
         (H, W) bool; the region itself where nothing is removed.
@@ -168,7 +168,7 @@ def write_picture(
     """Write the picture of ``side_by_side`` as PNG, whole or not at all.
 
     Raises:
-        EchokitError: The file can not be written.
+        EchokitError: The file cannot be written.
     """
     import cv2
 
@@ -178,5 +178,5 @@ def write_picture(
         write_bytes(path, data.tobytes())
     except OSError as error:
         raise EchokitError(
-            f"the picture can not be written: {error.strerror}", where=path.name, code="file.not_writable"
+            f"the picture cannot be written: {error.strerror}", where=path.name, code="file.not_writable"
         ) from None

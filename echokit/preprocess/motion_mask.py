@@ -64,7 +64,7 @@ class MotionMask:
         return replace_frames(clip, clip.frames * region, by="motion_mask", notes=notes)
 
     def region(self, frames: Frames) -> Area | None:
-        """Return the (H, W) bool hull of what moves, or None where nothing does.
+        """Return the (H, W) bool hull of what moves, or None if nothing does.
 
         Args:
             frames: (T, H, W) uint8.

@@ -1,4 +1,4 @@
-"""The noise of a recording: how much a picture changes where it is still.
+"""The noise of a recording: how much a picture changes if it is still.
 
 A clean recording is still beside the fan to the bit. A grabbed or taped one is not: all of it changes from frame to
 frame, by about as much wherever it shows nothing.
@@ -34,7 +34,7 @@ def noise_of(frames: Frames, size: tuple[int, int]) -> float:
         size: Height and width to which the frames are averaged down first.
 
     Returns:
-        Mean change in grey levels; 0 where there is no noise, or it can not be told from echoes.
+        Mean change in grey levels; 0 if there is no noise, or it cannot be told from echoes.
     """
     import cv2
 

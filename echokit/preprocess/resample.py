@@ -18,7 +18,7 @@ class Resample:
     """Change the frame rate by taking, for each new time, the frame nearest to it (the earlier one of two).
 
     No frame is blended from others, so that speckle and motion stay real; a higher rate repeats frames, and a note
-    says so. Frame times are used where the clip has them, else its frame rate.
+    says so. Frame times are used if the clip has them, else its frame rate.
 
     Args:
         fps: Frames per second wanted.
@@ -41,8 +41,8 @@ class Resample:
             at = np.arange(len(clip)) / clip.fps
         else:
             raise VideoError(
-                "the frame rate of this clip is not known, so it can not be resampled",
-                hint="leave the clip out, or leave resample out of the recipe",
+                "the frame rate of this clip is not known, so it cannot be resampled",
+                hint="remove the clip, or remove resample of the recipe",
                 code="resample.no_frame_rate",
             )
         # The slack lets a last frame count that is due exactly then, whatever the rounding.

@@ -26,7 +26,7 @@ class SectorMask:
     the wanted tags are missing.
 
     Args:
-        keep: ``fan``: its shape, inside the DICOM's region where there is one. ``region``: the rectangle of the
+        keep: ``fan``: its shape, inside the DICOM's region if there is one. ``region``: the rectangle of the
             DICOM's region of tissue as it is, which may hold text in its corners.
     """
 
@@ -45,11 +45,11 @@ class SectorMask:
         return replace_frames(clip, clip.frames * region, by="sector_mask", notes=notes)
 
     def region(self, clip: Clip) -> Area | None:
-        """Return the (H, W) bool sector, or None where there is none."""
+        """Return the (H, W) bool sector, or None if there is none."""
         return self.find(clip)[0]
 
     def find(self, clip: Clip) -> tuple[Area | None, bool]:
-        """Return the (H, W) bool sector, or None where there is none, and whether noise may have cut it."""
+        """Return the (H, W) bool sector, or None if there is none, and whether noise may have cut it."""
         tagged = _tissue(clip)
         if self.keep == "region":
             return tagged, False

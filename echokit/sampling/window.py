@@ -55,13 +55,13 @@ class Window:
         elif fps is not None:
             raise EchokitError(
                 f"fps: {fps:g} has no meaning without seconds",
-                hint="give seconds, or leave fps out",
+                hint="give seconds, or remove fps",
                 code="window.fps_without_seconds",
             )
         if frames is None and start != "first":
             raise EchokitError(
                 f"start: {start} has no meaning where frames is null, as each window is then the whole clip",
-                hint="give a number of frames, or leave start out",
+                hint="give a number of frames, or remove start",
                 code="window.start_without_frames",
             )
         if clips > 1 and start not in ("random", "even"):
@@ -74,7 +74,7 @@ class Window:
             raise EchokitError(
                 f"test_clips: {test_clips} has no meaning where "
                 + ("frames is null" if frames is None else "start: all takes every window"),
-                hint="leave test_clips out, or give frames and another start",
+                hint="remove test_clips, or give frames and another start",
                 code="window.test_clips_unused",
             )
         self.frames = frames
@@ -135,7 +135,7 @@ def _frames_of(seconds: float, fps: float | None, period: int, frames: int | Non
     if frames is not None:
         raise EchokitError(
             f"frames: {frames} and seconds: {seconds:g} both give the length of a window",
-            hint="leave one out",
+            hint="remove one",
             code="window.two_lengths",
         )
     if fps is None:

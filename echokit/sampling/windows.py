@@ -16,7 +16,7 @@ class Windows:
 
     Attributes:
         case: (n,) int64 positions in the sequence of lengths that the sampler was given.
-        frames: (n, frames) int64 frame numbers inside the prepared clip; ``PADDING`` (-1) where the clip is too short
+        frames: (n, frames) int64 frame numbers inside the prepared clip; ``PADDING`` (-1) if the clip is too short
             (always a tail). The padded part is zero after normalisation.
     """
 

@@ -18,7 +18,7 @@ class Region:
 
     Attributes:
         x0, y0, x1, y1: Pixel bounds; x1 and y1 are exclusive.
-        spacing: Height and width of a pixel in mm, or None where unknown.
+        spacing: Height and width of a pixel in mm, or None if unknown.
         data_type: DICOM (0018,6014): 1 tissue, 2 colour flow, and so on; 0 where unknown.
     """
 
@@ -51,10 +51,10 @@ class Clip:
 
     Attributes:
         frames: (T, H, W) uint8 grey frames.
-        fps: Frames per second, or None where the file does not say.
-        times: (T,) float64 seconds from the first frame, or None where frames are evenly spaced at ``fps``.
-        spacing: Height and width of a pixel in mm, or None where unknown.
-        regions: Ultrasound regions of the picture, where known.
+        fps: Frames per second, or None if the file does not say.
+        times: (T,) float64 seconds from the first frame, or None if frames are evenly spaced at ``fps``.
+        spacing: Height and width of a pixel in mm, or None if unknown.
+        regions: Ultrasound regions of the picture, if known.
         streams: Derived streams by name (``flow``).
         source: What was read: container and codec or transfer syntax. Never a path or an identifier.
         notes: What was short, corrupt, or passed through unchanged; shown to the user and counted.

@@ -18,13 +18,13 @@ def read_colours(path: Path, numbers: Collection[int]) -> Colours | None:
 
     Args:
         path: A file that ``read_video`` reads.
-        numbers: Of the frames, from 0; those that can not be decoded are left out.
+        numbers: Of the frames, from 0; those that cannot be decoded are left out.
 
     Returns:
-        (k, H, W, 3) uint8 RGB, or None where the video is monochrome or no frame can be decoded.
+        (k, H, W, 3) uint8 RGB, or None if the video is monochrome or no frame can be decoded.
 
     Raises:
-        VideoError: The file can not be read, or is of another format.
+        VideoError: The file cannot be read, or is of another format.
     """
     kind = video_format(path)
     if path.is_dir():

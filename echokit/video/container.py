@@ -108,10 +108,10 @@ def container_colours(path: Path, numbers: Collection[int]) -> Colour | None:
 
     Args:
         path: A file that ``read_container`` reads.
-        numbers: Of the frames; those that can not be decoded are left out.
+        numbers: Of the frames; those that cannot be decoded are left out.
 
     Returns:
-        (k, H, W, 3) uint8 RGB, or None where the video is grey or no frame can be decoded.
+        (k, H, W, 3) uint8 RGB, or None if the video is grey or no frame can be decoded.
     """
     import av
 
@@ -190,7 +190,7 @@ def frame_to_grey(frame: VideoFrame) -> Grey:
 
 
 def stored_plane(frame: VideoFrame, number: int) -> Grey:
-    """Return a plane of 8 bits of a decoded frame as it is stored: (H, W) uint8, where it has the frame's full size."""
+    """Return a plane of 8 bits of a decoded frame as it is stored: (H, W) uint8, if it has the frame's full size."""
     plane = frame.planes[number]
     # A line in memory can be longer than the picture is wide.
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
@@ -213,7 +213,7 @@ def _count_notes(declared: int, decoded: int, limit: int | None, decoding: _Deco
 def _timing(
     stream: VideoStream, pts: list[int | None]
 ) -> tuple[float | None, npt.NDArray[np.float64] | None, list[str]]:
-    """Return the frame rate, the times where they are not even, and what is wrong with them."""
+    """Return the frame rate, the times if they are not even, and what is wrong with them."""
     rate = stream.average_rate or stream.guessed_rate
     if not rate:
         return None, None, ["the header gives no frame rate"]

@@ -65,8 +65,8 @@ _FAR_MORE = 10  # times as many frames declared as held: no transfer broke off t
 def read_dicom(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     """Decode the frames of a DICOM file to grey.
 
-    Luma is taken as stored where the pixels are YBR, weighted by ITU-R BT.601 where they are RGB or palette colours,
-    and scaled by the bits stored where they are monochrome; window and rescale values are not applied.
+    Luma is taken as stored if the pixels are YBR, weighted by ITU-R BT.601 if they are RGB or palette colours,
+    and scaled by the bits stored if they are monochrome; window and rescale values are not applied.
 
     Args:
         path: The file.
@@ -103,10 +103,10 @@ def dicom_colours(path: Path, numbers: Collection[int]) -> Colours | None:
 
     Args:
         path: A file that ``read_dicom`` reads.
-        numbers: Of the frames; those that can not be decoded are left out.
+        numbers: Of the frames; those that cannot be decoded are left out.
 
     Returns:
-        (k, H, W, 3) uint8 RGB, or None where the pixels are monochrome or no frame can be decoded.
+        (k, H, W, 3) uint8 RGB, or None if the pixels are monochrome or no frame can be decoded.
     """
     try:
         with open_dicom(path, _ELEMENTS) as opened:
@@ -129,17 +129,17 @@ def dicom_patient_id(path: str | Path) -> str | None:
         path: A DICOM file.
 
     Returns:
-        The identifier as written, or None where it is absent or empty.
+        The identifier as written, or None if it is absent or empty.
 
     Raises:
-        VideoError: The file can not be read as DICOM.
+        VideoError: The file cannot be read as DICOM.
     """
     path = Path(path)
     try:
         with quiet():
             value = read_elements(path, ["PatientID"]).get("PatientID")
     except Exception:
-        raise VideoError("this file can not be read as DICOM", where=path.name, code="dicom.unreadable") from None
+        raise VideoError("this file cannot be read as DICOM", where=path.name, code="dicom.unreadable") from None
     return str(value).strip() or None if value is not None else None
 
 

@@ -1,4 +1,4 @@
-"""Opening a DICOM file: the elements that are asked for and nothing else, and the bytes of the pixel data behind them.
+"""Opening a DICOM file: the elements that are requested and nothing else, and the bytes of the pixel data behind them.
 
 A deflated file is inflated as it is read: its header within ``HEAD`` bytes, its frames one after the other. So it
 costs no more memory than any other, whatever it would unpack to.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
 HEAD = 32 * 2**20  # inflated bytes within which the header of a deflated file must end
-_RATIO = 1032  # DEFLATE can not shrink further than that
+_RATIO = 1032  # DEFLATE cannot shrink further than that
 _CHUNK = 2**16
 
 
@@ -42,8 +42,8 @@ class OpenDicom:
     """An open DICOM file.
 
     Attributes:
-        syntax: Transfer syntax; empty where the file does not say.
-        header: The elements that were asked for, as far as they are there.
+        syntax: Transfer syntax; empty if the file does not say.
+        header: The elements that were requested, as far as they are there.
         stream: At the element of the pixel data, or at the end.
         size: Most bytes that the stream can have.
     """
@@ -55,7 +55,7 @@ class OpenDicom:
 
 
 def transfer_syntax(path: Path) -> UID:
-    """Read the transfer syntax; empty where the file does not say. What pydicom raises goes through."""
+    """Read the transfer syntax; empty if the file does not say. What pydicom raises goes through."""
     from pydicom.filereader import read_file_meta_info
     from pydicom.uid import UID
 

@@ -33,7 +33,7 @@ class StoredFrames:
     fragments: Sequence[Sequence[Fragment]] | None = None
 
     def load(self, number: int) -> bytes | None:
-        """Return the bytes of a frame, or None where the file ends before it does."""
+        """Return the bytes of a frame, or None if the file ends before it does."""
         length = self.pixels.frame_bytes
         regular = [(self.start + number * length, length)]
         place = regular if self.fragments is None else self.fragments[number]
@@ -70,7 +70,7 @@ def find_stored_frames(opened: OpenDicom, pixels: Pixels, where: str) -> StoredF
     if len(element) < 8 or struct.unpack(f"{order}2H", element[:4]) != (0x7FE0, 0x0010):
         raise VideoError(
             "this DICOM file holds no pixels",
-            hint="leave it out, or export it again",
+            hint="remove it, or export it again",
             where=where,
             code="dicom.no_pixels",
         )

@@ -29,7 +29,7 @@ def frame_timing(header: Dataset, declared: int, kept: Sequence[int]) -> tuple[f
         kept: Numbers of the frames that were decoded, rising; at least one.
 
     Returns:
-        Frames per second, the (len(kept),) times in seconds where they are not even, and notes.
+        Frames per second, the (len(kept),) times in seconds if they are not even, and notes.
     """
     notes = []
     for name in ("FrameTime", "FrameTimeVector", "RecommendedDisplayFrameRate", "CineRate"):
@@ -52,7 +52,7 @@ def frame_timing(header: Dataset, declared: int, kept: Sequence[int]) -> tuple[f
 
 
 def _steps(name: str, value: object, declared: int) -> Times | None:
-    """Return the seconds between all declared frames, at least one value, or None where they can not be true."""
+    """Return the seconds between all declared frames, at least one value, or None if they cannot be true."""
     try:
         numbers = np.atleast_1d(np.asarray(value, np.float64))
     except (TypeError, ValueError):

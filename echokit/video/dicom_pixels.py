@@ -63,7 +63,7 @@ def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
     if "Rows" not in header or "Columns" not in header or "BitsAllocated" not in header:
         raise VideoError(
             "this DICOM file holds no pixels",
-            hint="reports and structured measurements are DICOM too; leave them out",
+            hint="reports and structured measurements are DICOM too; remove them",
             where=where,
             code="dicom.no_pixels",
         )
@@ -154,7 +154,7 @@ class FrameDecoder:
                 switch()
 
     def __call__(self, data: bytes) -> Grey | None:
-        """Return the (H, W) uint8 luma of one frame as it is stored, or None where it can not be decoded."""
+        """Return the (H, W) uint8 luma of one frame as it is stored, or None if it cannot be decoded."""
         try:
             if self.decode_jpeg is not None:
                 return self._jpeg(self.decode_jpeg(self._checked(data)), data)
@@ -165,7 +165,7 @@ class FrameDecoder:
         return self._grey(array, photometric)
 
     def colour(self, data: bytes) -> Colour | None:
-        """Return one frame as (H, W, 3) uint8 RGB, or None where it can not be decoded or has no colours."""
+        """Return one frame as (H, W, 3) uint8 RGB, or None if it cannot be decoded or has no colours."""
         if self.pixels.samples == 1 and self.palette is None:
             return None
         try:

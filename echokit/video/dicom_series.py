@@ -60,7 +60,7 @@ def read_series(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
         missing = max(numbers) - min(numbers) + 1 - len(numbers)
     clip = _join(members[:frames], max_bytes, where)
     if missing:
-        notes.append(f"instance numbers that are not there: {missing}")
+        notes.append(f"instance numbers that are missing: {missing}")
     if clip.fps is None:
         notes.append("the header gives no frame rate")
     return replace(clip, notes=(*notes, *clip.notes), damaged=clip.damaged or missing > 0)
@@ -74,10 +74,10 @@ def series_patient(files: Sequence[Path], *, where: str) -> str | None:
         where: Name of the folder, for messages.
 
     Returns:
-        The identifier as written, or None where no file names one.
+        The identifier as written, or None if no file names one.
 
     Raises:
-        VideoError: The files are of several patients, or one can not be read.
+        VideoError: The files are of several patients, or one cannot be read.
     """
     patients = {dicom_patient_id(path) or "" for path in files}
     _check_one("patients", patients, where)

@@ -54,10 +54,10 @@ def folder_patient(folder: Path) -> str | None:
     """Read the patient that the files of a folder name, those that ``read_folder`` reads.
 
     Returns:
-        PatientID as written, for the caller to make a pseudonym of; None where no file names one.
+        PatientID as written, for the caller to make a pseudonym of; None if no file names one.
 
     Raises:
-        VideoError: The folder holds no video, or its DICOM files name several patients or can not be read.
+        VideoError: The folder holds no video, or its DICOM files name several patients or cannot be read.
     """
     kind, files, _ = _sort(folder)
     if kind != "DICOM":
@@ -72,10 +72,10 @@ def folder_colours(folder: Path, numbers: Collection[int]) -> Colour | None:
 
     Args:
         folder: A folder that ``read_folder`` reads.
-        numbers: Of the frames; those that can not be decoded are left out.
+        numbers: Of the frames; those that cannot be decoded are left out.
 
     Returns:
-        (k, H, W, 3) uint8 RGB, or None where the pictures are monochrome or no frame can be decoded.
+        (k, H, W, 3) uint8 RGB, or None if the pictures are monochrome or no frame can be decoded.
 
     Raises:
         VideoError: The folder holds no video.
@@ -105,7 +105,7 @@ def _sort(folder: Path) -> tuple[str, list[Path], int]:
                 found[kind].append(path)
     except OSError as error:
         raise VideoError(
-            f"the folder can not be read: {error.strerror}", where=folder.name, code="file.unreadable"
+            f"the folder cannot be read: {error.strerror}", where=folder.name, code="file.unreadable"
         ) from None
     kinds = [kind for kind, files in found.items() if files]
     if len(kinds) != 1:

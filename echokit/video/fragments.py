@@ -81,7 +81,7 @@ def _begins_image(head: bytes) -> bool:
 
 
 def coded_size(data: bytes) -> tuple[int, int] | None:
-    """Height and width that a JPEG, JPEG-LS or JPEG 2000 image says it has, or None where it says nothing.
+    """Height and width that a JPEG, JPEG-LS or JPEG 2000 image says it has, or None if it says nothing.
 
     A decoder allocates by these numbers before it reads a pixel, whatever the DICOM header says.
     """
@@ -98,7 +98,7 @@ def coded_size(data: bytes) -> tuple[int, int] | None:
 
 
 def coded_components(data: bytes) -> int | None:
-    """How many components a JPEG, JPEG-LS or JPEG 2000 image says it has, or None where it says nothing."""
+    """How many components a JPEG, JPEG-LS or JPEG 2000 image says it has, or None if it says nothing."""
     if data.startswith(_BOXES):
         data = data[max(data[:4096].find(b"\xff\x4f\xff\x51"), 0) :]
     if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 42:
@@ -127,7 +127,7 @@ def jpeg_has_both_ends(data: bytes) -> bool:
 
 
 def _jpeg_frame(data: bytes) -> int | None:
-    """Return where the frame header of a JPEG or JPEG-LS image begins, or None where there is none."""
+    """Return where the frame header of a JPEG or JPEG-LS image begins, or None if there is none."""
     for marker, position in _markers(data):
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
             return position if position + 9 <= len(data) else None
@@ -135,7 +135,7 @@ def _jpeg_frame(data: bytes) -> int | None:
 
 
 def _markers(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the markers of a JPEG or JPEG-LS image and where they are, up to its first scan or to what is no marker."""
+    """Yield the markers of a JPEG or JPEG-LS image and if they are, up to its first scan or to what is not a marker."""
     position = 2
     while position + 4 <= len(data) and data[:2] == b"\xff\xd8" and data[position] == 0xFF:
         marker = data[position + 1]

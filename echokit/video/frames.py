@@ -33,7 +33,7 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
         where: Name of the folder, for messages.
 
     Returns:
-        The clip; its frame rate is not known. Pictures that can not be decoded and gaps in the numbers are noted.
+        The clip; its frame rate is not known. Pictures that cannot be decoded and gaps in the numbers are noted.
 
     Raises:
         VideoError: The files are not numbered, a number occurs twice, the sizes differ, or none can be decoded.
@@ -72,7 +72,7 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
     if failed:
         notes.append(f"left out because corrupt or empty: {failed} frames")
     if missing:
-        notes.append(f"numbers that are not there: {missing}")
+        notes.append(f"numbers that are missing: {missing}")
     return Clip(
         np.stack(grey),
         source="folder of frames",
@@ -82,7 +82,7 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
 
 
 def frame_colours(path: Path) -> Colour | None:
-    """Return one picture as (1, H, W, 3) uint8 RGB, or None where it is monochrome or can not be decoded."""
+    """Return one picture as (1, H, W, 3) uint8 RGB, or None if it is monochrome or cannot be decoded."""
     return _decode(path, _colour)
 
 
@@ -123,7 +123,7 @@ def _missing(numbers: Sequence[tuple[int, ...]]) -> int:
 
 
 def _decode(path: Path, take: Callable[[Image], Pixels | None]) -> Pixels | None:
-    """Return what is taken from one picture, or None where it can not be decoded."""
+    """Return what is taken from one picture, or None if it cannot be decoded."""
     import PIL.Image
 
     try:
@@ -146,7 +146,7 @@ def _grey(image: Image) -> Grey:
 
 
 def _colour(image: Image) -> Colour | None:
-    """(1, H, W, 3) RGB, or None where there is no colour."""
+    """(1, H, W, 3) RGB, or None if there is no colour."""
     if image.mode in _MONOCHROME or image.mode.startswith("I"):
         return None
     return np.asarray(image.convert("RGB"), np.uint8)[None]

@@ -40,7 +40,7 @@ class JpegDecoder:
         import av
 
         if not jpeg_has_both_ends(data):
-            raise ValueError("the image is not whole")  # libav would give what it has, and grey where it has nothing
+            raise ValueError("the image is not whole")  # libav would give what it has, and grey if it has nothing
         frames = self._context.decode(av.Packet(data))
         if len(frames) != 1 or frames[0].format.name not in _FORMATS:
             raise ValueError("not one image of 8 bits")

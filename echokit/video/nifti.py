@@ -23,7 +23,7 @@ HEADER = 352
 MAX_OFFSET = 2**20
 MAX_PIXELS = 2**24  # of a frame
 MAX_TAIL = 2**24  # bytes behind the frames that are read to come to the checksum
-_RATIO = 1032  # gzip can not shrink further than that
+_RATIO = 1032  # gzip cannot shrink further than that
 SQUARE = 0.01  # pixels count as square if their sides differ by less than this share
 GZIP = b"\x1f\x8b"
 # Data types (code of the header) that echo pictures have, and their size in bytes.
@@ -48,7 +48,7 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
 
     One frame after the other is read, and nothing is allocated that the file is too short for. Values must lie within
     0..255 and are rounded. NIfTI says nothing reliable about time: the frame rate is known only
-    where the header gives a step in seconds or milliseconds.
+    if the header gives a step in seconds or milliseconds.
 
     Args:
         path: A ``.nii`` or ``.nii.gz`` file of two or three dimensions, x first.
@@ -57,7 +57,7 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
 
     Raises:
         VideoError: The header is damaged or of another kind, the file is shorter than it says or larger than
-            ``max_bytes``, values lie outside 0..255, or nibabel is not there.
+            ``max_bytes``, values lie outside 0..255, or nibabel is missing.
     """
     where = path.name
     sides = _check_header(path, max_bytes, where)

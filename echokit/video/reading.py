@@ -56,11 +56,11 @@ def named_patient(path: Path) -> str | None:
     """Read the patient that a video names: PatientID in the header of the very DICOM files that ``read_video`` reads.
 
     Returns:
-        The identifier as written, for the caller to make a pseudonym of, as it must not be shown or stored; None where
+        The identifier as written, for the caller to make a pseudonym of, as it must not be shown or stored; None if
         the video names no patient.
 
     Raises:
-        VideoError: The video can not be read, or is a folder with DICOM files of several patients.
+        VideoError: The video cannot be read, or is a folder with DICOM files of several patients.
     """
     if path.is_dir():
         from echokit.video.folder import folder_patient
@@ -77,7 +77,7 @@ def video_format(path: Path) -> str:
     """Tell a format by content: ``AVI``, ``MP4``, ``DICOM`` or ``NIFTI``; for a folder ``FRAMES`` or ``DICOM``.
 
     Raises:
-        VideoError: The file can not be read, is no regular file, or is none of these.
+        VideoError: The file cannot be read, is not a regular file, or is none of these.
     """
     where = path.name
     if path.is_dir():
@@ -94,7 +94,7 @@ def video_format(path: Path) -> str:
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
-        raise VideoError(f"the file can not be opened: {reason}", where=where, code="file.unreadable") from None
+        raise VideoError(f"the file cannot be opened: {reason}", where=where, code="file.unreadable") from None
     if not head:
         raise VideoError("the file is empty", hint="copy or download it again", where=where, code="file.empty")
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":

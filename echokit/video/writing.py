@@ -41,13 +41,13 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> 
 
     Raises:
         VideoError: The extension is another, the frames are empty or of another shape, ``fps`` is not positive, or
-            an MP4 is asked for with an odd width or height.
+            an MP4 is requested with an odd width or height.
     """
     path = Path(path)
     where = path.name
     if path.suffix.lower() not in _FORMATS:
         raise VideoError(
-            f"can not write a video with the extension {path.suffix!r}",
+            f"cannot write a video with the extension {path.suffix!r}",
             hint="use .avi or .mp4",
             where=where,
             code="write.extension",
@@ -70,13 +70,13 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> 
             code="write.odd_size",
         )
     try:
-        # In memory first: a full disk in the middle of a container is no error that its library passes on.
+        # In memory first: a full disk in the middle of a container is not a error that its library passes on.
         content = io.BytesIO()
         _encode(content, path.suffix.lower(), frames, Fraction(fps).limit_denominator(10_000))
         write_bytes(path, content.getbuffer())
     except OSError as error:
         raise VideoError(
-            f"the video can not be written: {error.strerror}", where=where, code="file.not_writable"
+            f"the video cannot be written: {error.strerror}", where=where, code="file.not_writable"
         ) from None
 
 
@@ -101,7 +101,7 @@ def _encode(file: Any, suffix: str, frames: npt.NDArray[np.uint8], rate: Fractio
 
 
 def _to_yuv(image: npt.NDArray[np.uint8], pixel_format: str) -> VideoFrame:
-    """Make a YUV frame; grey goes into the luma plane without any conversion where the range is full."""
+    """Make a YUV frame; grey goes into the luma plane without any conversion if the range is full."""
     import av
 
     if image.ndim == 3:

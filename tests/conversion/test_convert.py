@@ -20,7 +20,6 @@ from echokit.conversion.convert import convert_studies
 from echokit.conversion.header import read_header
 from echokit.conversion.labels import divide
 from echokit.conversion.picture import cut_to_fan, fan_of_clip
-from echokit.errors import DataError
 from echokit.phantom.clinical.directory import write_clinical
 from echokit.phantom.clinical.truth import read_truth
 from echokit.preprocess.fan import NOISY
@@ -29,6 +28,7 @@ from echokit.video.clip import Clip
 from echokit.video.dicom import dicom_patient_id
 from echokit.video.reading import read_video
 from echokit.video.writing import write_video
+from tests.expect import refused
 from tests.video.make import IDENTIFIER, NAME, write_dicom
 from tests.video.test_fuzz import mutate
 
@@ -171,7 +171,7 @@ def test_the_clips_of_a_header_s_patient_stay_together_under_the_table_s_name(tm
     first, second, other, video = (row["PatientId"] for row in rows(tmp_path / "data" / "FileList.csv"))
     assert first == second == video != other
     table.write_text("source,patient_id\nstudy/0.dcm,LVAD-07\nstudy/1.dcm,LVAD-08\n")
-    with pytest.raises(DataError, match="two patients, in line 2 and line 3, for files whose headers name one"):
+    with refused("labels.two_names"):
         convert_studies(files, tmp_path / "torn", table=table, workers=1)
 
 
@@ -232,33 +232,33 @@ def test_the_row_of_a_copy_is_the_row_of_the_recording(tmp_path: Path) -> None:
     assert [row["EF"] for row in rows(tmp_path / "data" / "FileList.csv")] == ["44"]
     assert not any("have no clip" in remark for remark in made.remarks)
     table.write_text("source,ef\nstudy/a/clip.dcm,40\nstudy/b/clip.dcm,44\n")
-    with pytest.raises(DataError, match="line 2 and line 3 of the table are about copies"):
+    with refused("labels.copies_differ"):
         convert_studies(expand([str(study)]), tmp_path / "torn", table=table, workers=1)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "code"),
     [
-        ("patient_id,ef\nA,101\n", "ef can not be true"),
-        ("patient_id;ef\nA;18,8\n", "ef is not a number: a decimal comma"),
-        ("patient_id,split\nA,all\n", "the split is none of"),
-        ("patient_id,ef\nA,50\nA,51\n", "the same patient as in line 2"),
-        ("patient_id,ef\nA,50\n,51\n", "patient_id is empty"),
-        ("name,ef\nA,50\n", "needs the column source or patient_id"),
-        ("patient_id,age\nA,50\n", "needs the column"),
-        ("source,age\na,50\n", "needs the column"),
-        ("source,ef\n../a,50\n", "has '..' in it"),
-        ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,\n", "gives no split for 1 of 2"),
-        ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,test\n", "1 patients into more than one split"),
+        ("patient_id,ef\nA,101\n", "labels.impossible_value"),
+        ("patient_id;ef\nA;18,8\n", "labels.not_a_number"),
+        ("patient_id,split\nA,all\n", "table.unknown_split"),
+        ("patient_id,ef\nA,50\nA,51\n", "labels.duplicate"),
+        ("patient_id,ef\nA,50\n,51\n", "table.empty_patient"),
+        ("name,ef\nA,50\n", "table.missing_column"),
+        ("patient_id,age\nA,50\n", "table.missing_column"),
+        ("source,age\na,50\n", "table.missing_column"),
+        ("source,ef\n../a,50\n", "source.parent"),
+        ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,\n", "labels.missing_split"),
+        ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,test\n", "labels.patient_in_two_splits"),
     ],
 )
-def test_a_table_that_can_not_be_used(tmp_path: Path, text: str, message: str) -> None:
+def test_unusable_table_is_refused(tmp_path: Path, text: str, code: str) -> None:
     (tmp_path / "study").mkdir()
     for index in range(2):
         write_dicom(tmp_path / "study" / f"{index}.dcm", fan_clip(index, 10))
     (tmp_path / "labels.csv").write_text(text)
     files = expand([str(tmp_path / "study")])
-    with pytest.raises(DataError, match=message):
+    with refused(code):
         convert_studies(files, tmp_path / "data", table=tmp_path / "labels.csv", workers=1)
     assert not (tmp_path / "data").exists()
     assert not list(tmp_path.glob(".data*"))
@@ -294,9 +294,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     asked = ["data", "convert", str(study), "--to", str(tmp_path / "data")]
     assert exit_code(asked) == 2
     said = capsys.readouterr()
-    assert "2 of 22 files are clips in" in said.out
+    assert "2 of 22 files converted to clips in" in said.out
     assert "1 no videos" in said.out
-    assert "1 of 22 files can not be read" in said.err
+    assert "1 of 22 files cannot be read" in said.err
     told = (
         said.out
         + said.err
@@ -312,14 +312,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "not empty" in capsys.readouterr().err
 
 
-def test_the_current_folder_is_not_made_anew(
+def test_current_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_dicom(tmp_path / "clip.dcm", fan_clip())
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert exit_code(["data", "convert", str(tmp_path / "clip.dcm"), "--to", "."]) == 2
-    assert "can not be made where you are" in capsys.readouterr().err
+    assert "cannot be made where you are" in capsys.readouterr().err
 
 
 def test_a_dataset_is_not_made_inside_its_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -327,13 +327,13 @@ def test_a_dataset_is_not_made_inside_its_sources(tmp_path: Path, capsys: pytest
     study.mkdir()
     write_dicom(study / "0.dcm", fan_clip(0), PatientID="A-1")
     assert exit_code(["data", "convert", str(study), "--to", str(study / "deep" / "out")]) == 2
-    assert "that it is made of" in capsys.readouterr().err
+    assert "one of its sources" in capsys.readouterr().err
     assert sorted(path.name for path in study.iterdir()) == ["0.dcm"]
 
 
 def test_nothing_to_convert(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "still", fan_clip()[:1])
-    with pytest.raises(DataError, match="none of 1 files"):
+    with refused("convert.no_clip"):
         convert_studies([path], tmp_path / "data", workers=1)
 
 

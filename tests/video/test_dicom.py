@@ -16,6 +16,7 @@ from echokit.errors import VideoError
 from echokit.video.clip import Clip
 from echokit.video.dicom import dicom_patient_id
 from echokit.video.reading import read_video
+from tests.expect import refused
 
 from .make import BIRTH, IDENTIFIER, NAME, blobs, write_dicom
 
@@ -201,7 +202,7 @@ def test_no_identifier_comes_back(tmp_path: Path) -> None:
 
 def test_an_unsupported_transfer_syntax_is_named(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a", [b"\0\0"], shape=(1, 48, 64), syntax="1.2.840.10008.1.2.4.100")
-    with pytest.raises(VideoError, match=r"1\.2\.840\.10008\.1\.2\.4\.100 MPEG2") as caught:
+    with refused("dicom.transfer_syntax") as caught:
         read_video(path)
     assert "JPEG baseline" in str(caught.value)
 
@@ -220,7 +221,7 @@ def test_without_pixels(tmp_path: Path) -> None:
     del header.Rows
     header.save_as(tmp_path / "c")
     for name in ("b", "c"):
-        with pytest.raises(VideoError, match="no pixels"):
+        with refused("dicom.no_pixels"):
             read_video(tmp_path / name)
 
 
@@ -247,7 +248,7 @@ def test_a_corrupt_frame_is_left_out_and_told(tmp_path: Path) -> None:
     assert clip.notes == ("left out because they are corrupt: 2 of 6 frames",)
     assert clip.times is not None
     np.testing.assert_allclose(clip.times, [0, 0.02, 0.06, 0.10])
-    with pytest.raises(VideoError, match="none of the 3 frames"):
+    with refused("video.no_frames"):
         read_video(write_dicom(tmp_path / "b", [b"\xff\xd8" + b"\0" * 99] * 3, shape=(3, 48, 64), **extra))
 
 
@@ -287,14 +288,18 @@ def test_one_image_may_lie_in_several_fragments(tmp_path: Path) -> None:
 
 
 def test_what_the_header_forges_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match="declares 2000000000 frames, but the file holds 6"):
+    with refused("dicom.frame_count"):
         read_video(write_dicom(tmp_path / "a", CLIP, declared=2_000_000_000))
-    for rows, columns, words in ((65535, 65535, "too large"), (4000, 4000, "does not hold one"), (0, 64, "0x64")):
-        with pytest.raises(VideoError, match=words):
+    for rows, columns, code in (
+        (65535, 65535, "video.frame_too_large"),
+        (4000, 4000, "dicom.frame_count"),
+        (0, 64, "dicom.frame_count"),
+    ):
+        with refused(code):
             read_video(write_dicom(tmp_path / "b", CLIP, Rows=rows, Columns=columns))
-    with pytest.raises(VideoError, match="too large"):
+    with refused("video.frame_too_large"):
         read_video(write_dicom(tmp_path / "c", CLIP), max_bytes=1000)
-    with pytest.raises(VideoError, match="decodes to more than"):
+    with refused("video.too_large"):
         read_video(write_dicom(tmp_path / "c", CLIP), max_bytes=4 * 48 * 64)
 
 
