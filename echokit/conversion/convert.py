@@ -60,8 +60,8 @@ def convert_studies(
 ) -> Dataset:
     """Convert the B-mode clips of the heart among some files; ``directory`` appears whole or not at all.
 
-    It gets ``FileList.csv`` and ``Videos/CASE.avi`` as in EchoNet-Dynamic, and ``conversion.csv`` with the result and the
-    reason for each file. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files.
+    It gets ``FileList.csv`` and ``Videos/CASE.avi`` as in EchoNet-Dynamic, and ``conversion.csv`` with the result
+    and the reason for each file. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files.
 
     Args:
         files: DICOM, AVI and MP4 files, and whatever lies beside them.
