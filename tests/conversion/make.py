@@ -63,7 +63,7 @@ def write_study(folder: Path) -> dict[str, str]:
         "kidney": (clip, "not the heart", {"BodyPartExamined": "KIDNEY"}),
         "abdominal": (clip, "not the heart", {"ImageType": ["ORIGINAL", "PRIMARY", "ABDOMINAL", "0001"]}),
         "carotid": (clip, "not the heart", {"StudyDescription": "Carotid duplex"}),
-        "tomography": (clip, "no ultrasound", {"Modality": "CT"}),
+        "tomography": (clip, "not ultrasound", {"Modality": "CT"}),
         "linear": (square, "no fan: a linear", {}),
         "words": (np.where(blobs(14, 130, 180) > 300, 255, 0).astype(np.uint8), "no fan", {}),
     }
