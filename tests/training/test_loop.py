@@ -74,7 +74,9 @@ def test_augmentation_depends_on_seed_epoch_and_case_alone(tmp_path):
 def test_history_agrees_with_the_reported_steps(tmp_path):
     callback = RecordingCallback()
     result = train(tmp_path, callback=callback)
-    assert [(s.epoch, s.epochs, s.step, s.steps) for s in callback.steps] == [(e, 3, s, 5) for e in (1, 2, 3) for s in range(1, 6)]
+    assert [(s.epoch, s.epochs, s.step, s.steps) for s in callback.steps] == [
+        (e, 3, s, 5) for e in (1, 2, 3) for s in range(1, 6)
+    ]
     assert [r["train_loss"] for r in result.history] == [callback.steps[i].loss for i in (4, 9, 14)]
     assert [r["epoch"] for r in callback.epochs] == [1, 2, 3]
     assert list(result.history) == callback.epochs

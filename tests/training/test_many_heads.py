@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.single_head import Head, fit_head
 from echokit.cohort.cohort import Fold
 from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.objective import Targets
-from benchmarks.single_head import Head, fit_head
 from echokit.training.context import FoldTask
 from echokit.training.features import FeatureSamples
 from echokit.training.many_heads import HeadPlan, HeadTask, _start, require_plain, train_and_score
