@@ -382,7 +382,7 @@ def _parts(step: Callable[[], object], device: Any) -> dict[str, float]:
     for event in profiler.key_averages():
         if event.device_type == DeviceType.CPU:
             name = event.key.lower()
-            part = next((part for part, words in PARTS.items() if any(word in name for word in words)), "all else")
+            part = next((part for part, keys in PARTS.items() if any(key in name for key in keys)), "all else")
             spent[part] += getattr(event, clock)
     return {part: value / sum(spent.values()) for part, value in spent.items()}
 

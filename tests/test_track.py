@@ -31,7 +31,7 @@ def test_tensorboard_receives_the_numbers_of_every_epoch(tiny: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_a_tracker_that_is_not_installed_is_named_with_the_command(
+def test_missing_tracker_is_named_with_the_install_command(
     name: str, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if find_spec(name) is not None:
@@ -40,6 +40,6 @@ def test_a_tracker_that_is_not_installed_is_named_with_the_command(
     assert f"pip install 'echokit[{name}]'" in capfd.readouterr().err
 
 
-def test_an_unknown_tracker_is_a_mistake_in_the_recipe(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unknown_tracker_is_a_mistake_in_the_recipe(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["validate", str(tiny), "--set", "track=[tensorbord]"]) == 2
     assert "did you mean 'tensorboard'" in capfd.readouterr().err

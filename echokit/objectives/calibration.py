@@ -120,7 +120,7 @@ def platt(of: Literal["score", "logit"]) -> Calibrator:
 
 
 def normal(below: float) -> Calibrator:
-    """Return a linear model of the true value by the estimated one, with normal errors.
+    """Return a linear model of the true value by the estimate, with normal errors.
 
     The score is ``below - estimate``. Unlike Platt's model it learns from the distance of each value to the cut-off, so
     it needs fewer patients.

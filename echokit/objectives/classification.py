@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass  # not frozen: the Objective protocol declares plain attributes
 class WeightedCrossEntropy:
-    """Weighted softmax cross entropy of two classes; see `echokit.objectives.cross_entropy.CrossEntropy`.
+    """Weighted softmax cross entropy of two classes.
+
+    See `echokit.objectives.cross_entropy.CrossEntropy`.
 
     Attributes:
         outputs: 1 or 2 logits; a single logit is that of class 1, and that of class 0 is 0.

@@ -35,7 +35,7 @@ class Targets:
 
 
 class Objective(Protocol):
-    """An objective of one fold; a component creates it from the training targets.
+    """An objective of one fold, created by a component from the training targets.
 
     Three attributes are optional, read with `threshold_of`, `initial_bias_of` and `calibrator_of`: ``threshold``, the
     score at and above which a case is classified as positive; ``initial_bias``, (outputs,) initial values of the head's
@@ -50,7 +50,7 @@ class Objective(Protocol):
     probability: bool
 
     def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of the losses and the sum of the weights, both scalar tensors.
+        """Return the weighted sum of the losses and the sum of the weights, as scalars.
 
         They are two sums rather than a mean, so that processes and accumulation do not change the loss.
 

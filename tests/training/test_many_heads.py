@@ -10,7 +10,7 @@ from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.objective import Targets
 from echokit.training.context import FoldTask
 from echokit.training.features import FeatureSamples
-from echokit.training.many_heads import HeadPlan, HeadTask, _start, require_plain, train_and_score
+from echokit.training.many_heads import HeadPlan, HeadTask, _initial_weights, require_plain, train_and_score
 from echokit.training.samples import FeatureSource
 from echokit.training.settings import TrainSettings
 from tests.expect import refused
@@ -50,7 +50,7 @@ def test_batched_heads_equal_single_heads(optimizer: str, outputs: int) -> None:
 
     objective = CrossEntropy(outputs=outputs, class_weights="balanced")(Targets(Y[rows], Y[rows].astype(float)))  # type: ignore[arg-type]
     head = Head(WIDTH, outputs, dropout=0.0, seed=0)
-    head.head.weight.data = _start(WIDTH, outputs, 3).T.clone()
+    head.head.weight.data = _initial_weights(WIDTH, outputs, 3).T.clone()
     own = np.isin(CASE, rows)
     fold = Fold(0, 0, rows, np.empty(0, np.int64), np.arange(20, N))
     copies = tuple(FeatureSamples(CASE[own], copy) for copy in COPIES[:, own])
