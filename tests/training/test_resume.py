@@ -19,7 +19,7 @@ from tests.expect import refused
 from .blobs import CASES, FOLD, Blobs, RecordingCallback, Tiny, bits, train
 
 STEPS = 5  # of an epoch: 18 training cases in batches of 4, the last of 2
-DAMAGED = ("checkpoint.damaged",)
+DAMAGED = ("checkpoint.damaged", "weights.damaged", "weights.not_found", "weights.unreadable")
 
 
 @pytest.fixture(scope="module")
