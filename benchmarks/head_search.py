@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from echokit.training.head import Head, fit_head
 
+from benchmarks.single_head import Head, fit_head
 from benchmarks.timing import interleaved, ratio
 from echokit.cohort.cohort import Fold
 from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.objective import Targets
+from echokit.training.context import FoldTask
+from echokit.training.features import FeatureSamples
 from echokit.training.many_heads import HeadPlan, HeadTask, train_and_score
+from echokit.training.samples import FeatureSource
 from echokit.training.settings import TrainSettings
-from echokit.training.watch import NoCallback
 
 CLIPS, WIDTH, EPOCHS = 46, 1024, 30
 
@@ -40,6 +42,7 @@ def measure(*, seed: int, repetitions: int = 3, configurations: int = 100, folds
     rng = np.random.default_rng(seed)
     copies = torch.from_numpy(rng.normal(size=(2, CLIPS, WIDTH)).astype(np.float32))
     case = np.arange(CLIPS)
+    case_ids = tuple(str(row) for row in case)
     y = (rng.random(CLIPS) < 0.25).astype(np.int64)
     targets = Targets(y, y.astype(np.float64))
     of_fold = rng.permutation(CLIPS) % folds
@@ -57,19 +60,10 @@ def measure(*, seed: int, repetitions: int = 3, configurations: int = 100, folds
             for number, rows in enumerate(trained):
                 head = Head(WIDTH, 2, dropout=plan.dropout, seed=number)
                 fold = Fold(number, 0, rows, case[:0], np.setdiff1d(case, rows))
-                fit_head(
-                    head,
-                    objective,
-                    copies[:, rows],
-                    rows,
-                    targets,
-                    fold,
-                    plan.train,
-                    seed=0,
-                    device=torch.device("cpu"),
-                    watch=NoCallback(),
-                    case_ids=[str(row) for row in case],
-                )
+                training = tuple(FeatureSamples(rows, copy[rows]) for copy in copies)
+                samples = FeatureSource(training, FeatureSamples(case[:0], copies[0, :0]))
+                task = FoldTask(None, targets, fold, case_ids, None)  # type: ignore[arg-type]
+                fit_head(head, objective, samples, task, plan.train)
 
     def at_once() -> None:
         tasks = [HeadTask(y, rows) for rows in trained]

@@ -1,4 +1,4 @@
-"""What reading costs a training: epochs of real steps on clips from the store beside the same on one resident batch."""
+"""Measure the cost of reading clips: training steps on clips from disk and on one resident batch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def measure(
     width: int = 64,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """The measure ``loader``.
+    """Measure ``loader``.
 
     Args:
         seed: Of pixels and order.
@@ -122,7 +122,7 @@ def _store(folder: Path, clips: int, length: int, side: int, rng: np.random.Gene
 def _training(
     store: PreparedClips, frames: int, width: int, batch: int, device: Any, precision: Any
 ) -> tuple[Any, Callable[[Any], object]]:
-    """A model, and a function that learns from a batch as a training does."""
+    """Build a model, and a function that trains it on a batch."""
     import torch
 
     from echokit.models.echo_model import build_model
@@ -132,6 +132,8 @@ def _training(
     from echokit.models.shape import InputShape
     from echokit.objectives.cross_entropy import CrossEntropy
     from echokit.objectives.objective import Targets
+    from echokit.training.context import TrainingContext
+    from echokit.training.device import Compute
     from echokit.training.phases import plan_phases
     from echokit.training.processes import ALONE
     from echokit.training.settings import TrainSettings
@@ -146,19 +148,20 @@ def _training(
     [phase] = plan_phases(settings, norms_given=False, cases=1000)
     y_true = np.arange(batch) % 2
     objective = CrossEntropy()(Targets(y_true, y_true.astype(np.float64)))
-    step = make_step(model, objective, settings, phase, precision, device, (), ALONE)
+    context = TrainingContext(settings, 0, Compute(device, precision), Path())
+    step = make_step(model, objective, phase, context, ALONE)
     classes = torch.arange(batch, device=device) % 2
     model.train()
 
     def learn(read: Any) -> object:
-        there = len(read.rows)
-        return step([MicroBatch(read, classes[:there], classes[:there].float(), 0)], there, 1e-5)
+        n = len(read.rows)
+        return step([MicroBatch(read, classes[:n], classes[:n].float(), 0)], n, 1e-5)
 
     return model, learn
 
 
 def _finished(way: Callable[[], object], device: Any) -> Callable[[], object]:
-    """A way that has come to its end when it returns: a GPU goes on by itself."""
+    """Wait for the GPU, which works asynchronously."""
     import torch
 
     def whole() -> None:

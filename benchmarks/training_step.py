@@ -1,6 +1,6 @@
 """A training step of the study's two-stream ResNet18: plain float32 beside echokit's, in parts, on a CPU or a GPU.
 
-Every way runs in a process of its own, as the allocator can not be changed later; rounds take turns.
+Every way runs in a process of its own, as the allocator cannot be changed later; rounds take turns.
 """
 
 from __future__ import annotations
@@ -303,12 +303,13 @@ def _ours(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
     from echokit.models.shape import InputShape
     from echokit.objectives.cross_entropy import CrossEntropy
     from echokit.objectives.objective import Targets
+    from echokit.training.context import TrainingContext
     from echokit.training.convolution import avoid_conv3d_gradient_bug
     from echokit.training.data import Batch
-    from echokit.training.device import choose_precision, reproducible
+    from echokit.training.device import Compute, choose_precision, reproducible
     from echokit.training.phases import plan_phases
     from echokit.training.processes import ALONE
-    from echokit.training.progress import FoldFiles, Progress
+    from echokit.training.progress import FoldFiles, TrainingState
     from echokit.training.settings import TrainSettings
     from echokit.training.step import MicroBatch, make_step
 
@@ -326,7 +327,8 @@ def _ours(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
     precision = choose_precision(device, way.precision)
     y_true = np.arange(setting.batch) % 2
     objective = CrossEntropy()(Targets(y_true, y_true.astype(np.float64)))
-    step = make_step(model, objective, settings, phase, precision, device, (), ALONE)
+    context = TrainingContext(settings, 0, Compute(device, precision), Path())
+    step = make_step(model, objective, phase, context, ALONE)
     valid = {name: torch.ones(s.shape[0], s.shape[2], dtype=torch.bool, device=device) for name, s in streams.items()}
     micro_batch = MicroBatch(Batch(streams, valid, np.arange(setting.batch)), classes, classes.float(), 0)
     model.train()
@@ -334,7 +336,7 @@ def _ours(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
     def save() -> float:
         with tempfile.TemporaryDirectory(prefix="echokit-bench-") as folder:
             started = time.perf_counter()
-            FoldFiles(Path(folder), {}, {}, {}).save_last(step, Progress(), "all", None)
+            FoldFiles(Path(folder), {}, {}, {}).save_last(step, TrainingState(), "all", None)
             return time.perf_counter() - started
 
     with reproducible(device, way.deterministic), precision.rounding(device), avoid_conv3d_gradient_bug(model, device):
@@ -380,7 +382,7 @@ def _parts(step: Callable[[], object], device: Any) -> dict[str, float]:
     for event in profiler.key_averages():
         if event.device_type == DeviceType.CPU:
             name = event.key.lower()
-            part = next((part for part, words in PARTS.items() if any(word in name for word in words)), "all else")
+            part = next((part for part, keys in PARTS.items() if any(key in name for key in keys)), "all else")
             spent[part] += getattr(event, clock)
     return {part: value / sum(spent.values()) for part, value in spent.items()}
 

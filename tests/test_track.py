@@ -1,4 +1,4 @@
-"""Trackers follow a run and change nothing in it; one that is not installed is named with the command."""
+"""Trackers receive the numbers of a run and do not change it."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,7 @@ from echokit.training.track import TRACKERS
 ONE = ("--set", "train.epochs=2")
 
 
-def test_tensorboard_is_told_the_numbers_of_every_epoch(tiny: Path, tmp_path: Path) -> None:
+def test_tensorboard_receives_the_numbers_of_every_epoch(tiny: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     assert exit_code(["run", str(tiny), "--out", str(tmp_path / "a"), *ONE]) == 0
@@ -21,17 +21,17 @@ def test_tensorboard_is_told_the_numbers_of_every_epoch(tiny: Path, tmp_path: Pa
     assert plain.lock.recipe_hash == tracked.lock.recipe_hash
     assert (plain.path / "predictions.csv").read_bytes() == (tracked.path / "predictions.csv").read_bytes()
     [events] = (tracked.path / "tensorboard" / "tiny").glob("events*")
-    told = EventAccumulator(str(events)).Reload()
-    assert {"fold-0/train_loss", "fold-0/val_auroc", "fold-0/lr"} <= set(told.Tags()["scalars"])
-    assert [event.step for event in told.Scalars("fold-0/train_loss")] == [1, 2]
-    said = b"".join(path.read_bytes() for path in (tracked.path / "tensorboard").rglob("*") if path.is_file())
-    assert b"PHANTOM DATA" in said
-    assert not any(str(case).encode() in said for case in tracked.predictions["case_id"])
-    assert str(tmp_path).encode() not in said
+    log = EventAccumulator(str(events)).Reload()
+    assert {"fold-0/train_loss", "fold-0/val_auroc", "fold-0/lr"} <= set(log.Tags()["scalars"])
+    assert [event.step for event in log.Scalars("fold-0/train_loss")] == [1, 2]
+    written = b"".join(path.read_bytes() for path in (tracked.path / "tensorboard").rglob("*") if path.is_file())
+    assert b"PHANTOM DATA" in written
+    assert not any(str(case).encode() in written for case in tracked.predictions["case_id"])
+    assert str(tmp_path).encode() not in written
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_a_tracker_that_is_not_installed_is_named_with_the_command(
+def test_missing_tracker_is_named_with_the_install_command(
     name: str, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if find_spec(name) is not None:
@@ -40,6 +40,6 @@ def test_a_tracker_that_is_not_installed_is_named_with_the_command(
     assert f"pip install 'echokit[{name}]'" in capfd.readouterr().err
 
 
-def test_an_unknown_tracker_is_a_mistake_in_the_recipe(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unknown_tracker_is_a_mistake_in_the_recipe(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["validate", str(tiny), "--set", "track=[tensorbord]"]) == 2
     assert "did you mean 'tensorboard'" in capfd.readouterr().err

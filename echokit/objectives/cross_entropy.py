@@ -1,4 +1,4 @@
-"""Cross entropy between the two classes: what it weighs, and when its score is a probability."""
+"""Cross entropy of two classes: class weights, and whether the score is a probability."""
 
 from __future__ import annotations
 
@@ -19,29 +19,27 @@ ClassWeights = Literal["balanced"] | tuple[Weight, Weight] | None
 
 
 class CrossEntropy:
-    """Softmax cross entropy of two classes; the score is the probability of the positive one, class 1.
+    """Softmax cross entropy of two classes; the score is the probability of class 1.
 
-    Weighted training does not answer the question "how probable": weights w0 and w1 move the best logit by
-    log(w1/w0), which is 1.246 for the balanced weights of EF < 50 in EchoNet-Dynamic (0.644 and 2.239). The
-    score takes that shift back and so is a probability again; the ranking of the cases, and with it AUROC and
-    AUPRC, is the same either way. The threshold 0.5 is not: on the score without the shift it stands where
-    0.777 stood on the raw one. The study thresholded the raw score: `remove_shift: false` repeats that, and
-    marks the score as no probability. Label smoothing pulls the best score towards 0.5 and the focal factor
-    (Lin et al., Focal loss for dense object detection, 2017) bends it: with either, the score counts as a
-    probability only after `calibrate`.
+    With class weights w0 and w1, the optimal logit is shifted by log(w1/w0): by 1.246 for the balanced weights of
+    EF < 50 in EchoNet-Dynamic (0.644 and 2.239). The score removes that shift and is a probability again. The ranking
+    of the cases, and so AUROC and AUPRC, does not change. The threshold does: 0.5 without the shift corresponds to
+    0.777 on the raw score. The reference study used the raw score: `remove_shift: false` repeats that and does not
+    report the score as a probability. Label smoothing pulls the optimal score towards 0.5, and the focal factor (Lin
+    et al., Focal loss for dense object detection, 2017) distorts it: with either, the score is a probability only
+    after `calibrate`.
 
     Args:
-        outputs: Numbers that the model gives: 2 logits, or 1 logit of the positive class (the other is then
-            0).
-        class_weights: Weights of the negative and the positive class; `balanced` is n / (2 * n of the class)
-            over the training cases, which both weigh the same then; null weighs every case the same.
-        label_smoothing: Part of the target that is shared evenly by both classes.
-        focal: Cases of which the model is already sure weigh less: losses are multiplied by (1 - p) ** focal,
-            p being the probability of the true class; 0 for plain cross entropy.
-        remove_shift: Whether to take log(w1/w0) off the logit before the score. With `focal` the shift is not
-            that, and nothing is taken off.
-        calibrate: `platt` fits the probability to the scores of the validation patients, where there are
-            enough of them; null takes the score as it is.
+        outputs: Outputs of the model: 2 logits, or 1 logit of the positive class (the other is then 0).
+        class_weights: Weights of the negative and the positive class. `balanced` is n / (2 * n of the class) over the
+            training cases, so both classes have the same total weight; null gives every case the same weight.
+        label_smoothing: Fraction of the target that both classes share evenly.
+        focal: Down-weights easy cases: losses are multiplied by (1 - p) ** focal, where p is the probability of the
+            true class; 0 for plain cross entropy.
+        remove_shift: Whether to subtract log(w1/w0) from the logit before the score. With `focal` the shift is
+            another one, and nothing is subtracted.
+        calibrate: `platt` fits the probability to the scores of the validation patients, if there are enough of
+            them; null leaves the score as it is.
 
     Raises:
         EchokitError: Label smoothing and focal together.
@@ -59,9 +57,10 @@ class CrossEntropy:
     ) -> None:
         if label_smoothing and focal:
             raise EchokitError(
-                "label_smoothing makes the model less sure, focal rewards being unsure: they are not defined together",
+                "label_smoothing and focal cannot be combined: no loss is defined for both",
                 hint="set one of them to 0",
                 where="objective",
+                code="objective.smoothing_and_focal",
             )
         self.outputs = outputs
         self.class_weights = class_weights
@@ -71,17 +70,17 @@ class CrossEntropy:
         self.calibrate = calibrate
 
     def __call__(self, targets: Targets) -> Objective:
-        """Make the objective for one fold.
+        """Create the objective of one fold.
 
         Args:
-            targets: Of the training cases.
+            targets: Targets of the training cases.
 
         Returns:
-            An objective whose ``probability`` is False where a shift is left in the score, or label smoothing or the
-            focal factor has moved it.
+            An objective whose ``probability`` is False if the score still contains a shift, or with label smoothing or
+            the focal factor.
 
         Raises:
-            DataError: The training cases are of one class.
+            DataError: The training cases have one class only.
         """
         from echokit.objectives.classification import WeightedCrossEntropy
 
@@ -99,18 +98,19 @@ class CrossEntropy:
         )
 
 
-def class_weights_of(targets: Targets, wanted: ClassWeights) -> tuple[float, float]:
-    """Weights of class 0 and class 1.
+def class_weights_of(targets: Targets, class_weights: ClassWeights) -> tuple[float, float]:
+    """Compute the weights of class 0 and class 1.
 
     Raises:
-        DataError: The training cases are of one class.
+        DataError: The training cases have one class only.
     """
     n0, n1 = (int(np.count_nonzero(targets.y_true == label)) for label in (0, 1))
     if n0 == 0 or n1 == 0:
         raise DataError(
-            f"the training cases are of one class: {n0} negative, {n1} positive",
+            f"the training set has one class only: {n0} negative, {n1} positive",
             hint="check the cut-off in target and the split; a classifier needs both classes",
+            code="fold.one_class",
         )
-    if wanted == "balanced":
+    if class_weights == "balanced":
         return (n0 + n1) / (2 * n0), (n0 + n1) / (2 * n1)
-    return wanted or (1.0, 1.0)
+    return class_weights or (1.0, 1.0)

@@ -1,4 +1,4 @@
-"""Regression of the ejection fraction: the model gives EF in percent, the cut-off comes afterwards."""
+"""Regression of the ejection fraction in percent; the cut-off is applied to the estimate."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ Delta = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class EfRegression:
-    """Estimate the ejection fraction itself, in percent, as echonet/dynamic does (Ouyang et al., Nature, 2020).
+    """Regression of the ejection fraction in percent.
 
-    The head starts at the mean EF of the training cases. The score by which cases are ranked is how far the
-    estimate lies below the cut-off, in points of EF: that is no probability. `calibrate` makes it one, from
-    the validation patients alone; where there are too few of them, or there is no validation part, the score
-    stays what it is, its threshold is 0, and all outputs say that it is no probability.
+    As in echonet/dynamic (Ouyang et al., Nature, 2020). The bias of the head starts at the mean EF of the training
+    cases. The score is the distance of the estimate below the cut-off, in points of EF: not a probability. `calibrate`
+    turns it into one, with the validation patients alone. Without enough of them the score stays as it is, its
+    threshold is 0, and all outputs report that it is not a probability.
 
     Args:
-        loss: `mse`, the squared error; `l1`, the absolute error; `huber`, squared up to `delta`, absolute
-            beyond.
-        delta: Error in points of EF at which `huber` turns from a square to a line; the other losses have
-            none.
-        calibrate: `normal` takes a straight line from the estimated to the true EF with a normal error, and
-            needs 20 validation patients; `platt` a logistic curve from the estimate to the class, and needs
-            10 of each class; null leaves the score as it is.
+        loss: `mse`, the squared error; `l1`, the absolute error; `huber`, squared up to `delta`, absolute beyond.
+        delta: Error in points of EF at which `huber` changes from quadratic to linear; not used by the other losses.
+        calibrate: `normal` fits a linear model from the estimated to the true EF with normal errors, and needs 20
+            validation patients; `platt` fits a logistic model of the class, and needs 10 of each class; null leaves
+            the score as it is.
     """
 
     def __init__(
@@ -46,13 +44,13 @@ class EfRegression:
         self.calibrate = calibrate
 
     def __call__(self, targets: Targets) -> Objective:
-        """Make the objective for one fold.
+        """Create the objective of one fold.
 
         Args:
-            targets: Of the training cases.
+            targets: Targets of the training cases.
 
         Raises:
-            DataError: The target is no quantity with a cut-off that the positive class lies below.
+            DataError: The target is not a quantity with the positive class below a cut-off.
         """
         from echokit.objectives.regression import ValueRegression
 
@@ -62,15 +60,16 @@ class EfRegression:
 
 
 def cut_and_mean(targets: Targets) -> tuple[float, float]:
-    """The cut-off, and the mean of the training values.
+    """Return the cut-off and the mean of the training values.
 
     Raises:
-        DataError: The target is no quantity with a cut-off that the positive class lies below.
+        DataError: The target is not a quantity with the positive class below a cut-off.
     """
     if targets.below is None or not len(targets.value) or not np.isfinite(targets.value).all():
         raise DataError(
-            "this objective estimates a quantity such as the EF, and the positive class lies below a cut-off of it",
+            "this objective estimates a quantity such as the EF, and needs the positive class below a cut-off of it",
             hint="give the cut-off as target.below or target.at_or_below, or use cross_entropy",
             where="target",
+            code="objective.no_cutoff",
         )
     return targets.below, float(targets.value.mean())

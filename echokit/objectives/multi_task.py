@@ -1,4 +1,4 @@
-"""Two losses on one model: the class and the ejection fraction."""
+"""Multi-task objective: the class and the ejection fraction."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class MultiTask:
-    """Learn the class and the ejection fraction together: cross entropy of one logit, and a loss of the EF.
+    """Cross entropy of the class and regression of the ejection fraction.
 
-    The score is the probability of the positive class by the logit; the estimated EF is a second answer, and
-    the two may disagree. The loss of the EF is divided by what always answering the training mean costs, so 1
-    is "knows nothing" for any loss and unit. Class weights are scaled to a mean of 1 over the training cases.
+    The score is the probability of the positive class by its logit; the estimated EF is a second output, and the two
+    may disagree. The loss of the EF is divided by that of the training mean, so that 1 is the loss of a model without
+    information, for any loss and unit. Class weights are scaled to a mean of 1 over the training cases.
 
     Args:
-        class_weights: As in `cross_entropy`; their shift is taken off the score.
-        loss: Of the EF; as in `ef_regression`.
-        delta: Of the Huber loss, in points of EF.
+        class_weights: As in `cross_entropy`; the score is without their shift.
+        loss: Loss of the EF, as in `ef_regression`.
+        delta: Error at which the Huber loss becomes linear, in points of EF.
         classification: Weight of the cross entropy.
         regression: Weight of the loss of the EF.
-        calibrate: `platt` fits the probability to the scores of the validation patients, where there are
-            enough of them; null takes the score as it is.
+        calibrate: `platt` fits the probability to the scores of the validation patients, if there are enough of
+            them; null leaves the score as it is.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class MultiTask:
         self.calibrate = calibrate
 
     def __call__(self, targets: Targets) -> Objective:
-        """Make the objective for one fold.
+        """Create the objective of one fold.
 
         Args:
-            targets: Of the training cases.
+            targets: Targets of the training cases.
 
         Raises:
-            DataError: The training cases are of one class or one EF, or the target is no quantity with a cut-off that
-                the positive class lies below.
+            DataError: The training cases have one class or one EF only, or the target is not a quantity with the
+                positive class below a cut-off.
         """
         import torch
 
@@ -71,16 +71,18 @@ class MultiTask:
         _, mean = cut_and_mean(targets)
         scale = float(np.mean(np.where(targets.y_true == 1, w1, w0)))
         value = torch.from_numpy(targets.value)
-        nothing = float(regression_losses(torch.full_like(value, mean), value, self.loss, self.delta).mean())
-        if not nothing > 0:
-            raise DataError("every training case has the same value of the target", where="target")
+        baseline = float(regression_losses(torch.full_like(value, mean), value, self.loss, self.delta).mean())
+        if not baseline > 0:
+            raise DataError(
+                "every training case has the same value of the target", where="target", code="objective.one_value"
+            )
         return ClassAndValue(
             class_weights=(w0 / scale, w1 / scale),
             shift=math.log(w1 / w0),
             kind=self.loss,
             delta=self.delta,
             classification=self.classification,
-            regression=self.regression / nothing,
+            regression=self.regression / baseline,
             initial_bias=(0.0, mean),
             calibrator=platt("logit") if self.calibrate else None,
         )

@@ -1,8 +1,7 @@
-"""Objective: what is learned, and how a model's output becomes a score."""
+"""Define objectives: the loss, and the score that is computed from the outputs of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,24 +11,20 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from echokit.objectives.calibration import Calibration, Uncalibrated
-
-    Calibrator = Callable[
-        [npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]], Calibration | Uncalibrated
-    ]
+    from echokit.objectives.calibration import Calibrator
 
 HALF = 0.5
-"""The threshold of a score, fixed before any data is seen, unless the objective has another."""
+"""The threshold of a score, fixed before any data is seen; an objective may have another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What is to be learned, one entry a case.
+    """Targets of the cases.
 
     Attributes:
         y_true: (n,) int64, 1 for the positive class.
-        value: (n,) float64 of the quantity that the classes were cut from (EF in percent), NaN where there is none.
-        below: The cut-off, where the positive class lies below it; else None.
+        value: (n,) float64 of the quantity behind the classes (EF in percent); NaN if it is missing.
+        below: The cut-off if the positive class lies below it; otherwise None.
         quantity: Whether ``value`` is a quantity, and not the classes themselves.
     """
 
@@ -40,14 +35,14 @@ class Targets:
 
 
 class Objective(Protocol):
-    """Made by an objective component from the training targets.
+    """An objective of one fold, created by a component from the training targets.
 
     Three attributes are optional, read with `threshold_of`, `initial_bias_of` and `calibrator_of`: ``threshold``, the
-    score at and above which a case is called positive; ``initial_bias``, (outputs,) floats that the head starts at;
-    ``calibrator``, which fits a probability to the scores of the validation patients.
+    score at and above which a case is classified as positive; ``initial_bias``, (outputs,) initial values of the head's
+    bias; ``calibrator``, which fits a probability to the scores of the validation patients.
 
     Attributes:
-        outputs: Numbers that the model gives for a clip.
+        outputs: Number of outputs of the model for a clip.
         probability: Whether ``score`` is a probability of the positive class.
     """
 
@@ -55,9 +50,9 @@ class Objective(Protocol):
     probability: bool
 
     def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of the losses and the sum of the weights, both scalar tensors.
+        """Return the weighted sum of the losses and the sum of the weights, as scalars.
 
-        Two sums rather than a mean, so that ranks and accumulation do not change the loss.
+        They are two sums rather than a mean, so that processes and accumulation do not change the loss.
 
         Args:
             outputs: (B, outputs) float32.
@@ -67,24 +62,24 @@ class Objective(Protocol):
         ...
 
     def score(self, outputs: Tensor) -> Tensor:
-        """(B, outputs) float32 -> (B,) float32; higher means more likely positive."""
+        """Compute scores (B,) float32 from outputs; higher means more likely positive."""
         ...
 
     def predict(self, outputs: Tensor) -> Tensor | None:
-        """(B, outputs) -> (B,) in the unit of ``value``, or None where the objective does not estimate it."""
+        """Compute estimates (B,) in the unit of ``value``; None if there are none."""
         ...
 
 
 def threshold_of(objective: Objective) -> float:
-    """The score at and above which a case is called positive: one half unless the objective says otherwise."""
+    """Return the score at and above which a case is classified as positive."""
     return float(getattr(objective, "threshold", HALF))
 
 
 def initial_bias_of(objective: Objective) -> tuple[float, ...] | None:
-    """What the head's bias starts at, or None where the model's own start is fine."""
+    """Return the initial bias of the head, or None for that of the model."""
     return getattr(objective, "initial_bias", None)
 
 
 def calibrator_of(objective: Objective) -> Calibrator | None:
-    """What fits a probability to (score, y_true, value) of the validation patients, or None."""
+    """Return the calibrator, or None if the objective has none."""
     return getattr(objective, "calibrator", None)

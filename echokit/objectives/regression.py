@@ -1,4 +1,4 @@
-"""The torch side of the objectives that estimate the ejection fraction."""
+"""Compute the losses and scores of the regression objectives with torch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch.nn import functional
 from echokit.objectives.classification import cross_entropies, filled
 
 if TYPE_CHECKING:
-    from echokit.objectives.objective import Calibrator
+    from echokit.objectives.calibration import Calibrator
 
 Loss = Literal["mse", "l1", "huber"]
 
 
 def regression_losses(estimate: Tensor, value: Tensor, loss: Loss, delta: float) -> Tensor:
-    """(B,) losses of estimates (B,) of values (B,), as in torch."""
+    """Compute (B,) losses of estimates (B,) of values (B,), as in torch."""
     if loss == "mse":
         return functional.mse_loss(estimate, value, reduction="none")
     if loss == "l1":
@@ -28,15 +28,15 @@ def regression_losses(estimate: Tensor, value: Tensor, loss: Loss, delta: float)
 
 @dataclass  # not frozen: the Objective protocol declares plain attributes
 class ValueRegression:
-    """One output: the value itself; see `echokit.objectives.ef_regression.EfRegression`.
+    """Regression of the value; see `echokit.objectives.ef_regression.EfRegression`.
 
     Attributes:
         outputs: 1.
         probability: False: the score is a distance from the cut-off in the unit of the value.
-        threshold: 0, where the estimate is the cut-off.
+        threshold: 0: the estimate equals the cut-off.
         below: The cut-off.
         kind: Name of the loss.
-        delta: Where the Huber loss turns from a square to a line.
+        delta: Error at which the Huber loss becomes linear.
         initial_bias: The mean of the training values.
         calibrator: Fits a probability to the scores of the validation patients, or None.
     """
@@ -51,7 +51,7 @@ class ValueRegression:
     threshold: float = 0.0
 
     def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sum of the losses and the number of cases.
+        """Compute the sum of the losses and the number of cases.
 
         Args:
             outputs: (B, 1) float32.
@@ -62,28 +62,28 @@ class ValueRegression:
         return losses.sum(), losses.new_full((), len(losses))
 
     def score(self, outputs: Tensor) -> Tensor:
-        """(B, 1) -> (B,) float32: how far the estimate lies below the cut-off."""
+        """Compute (B,) float32 distances of the estimate below the cut-off."""
         return self.below - self.predict(outputs)
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """(B, 1) -> (B,) float32 in the unit of the values."""
+        """Compute estimates (B,) float32 in the unit of the values."""
         return outputs.float()[:, 0]
 
 
 @dataclass
 class ClassAndValue:
-    """Two outputs, the logit of class 1 and the value; see `echokit.objectives.multi_task.MultiTask`.
+    """Logit of class 1 and value; see `echokit.objectives.multi_task.MultiTask`.
 
     Attributes:
         outputs: 2.
-        probability: True: the shift of the class weights is taken off the score.
-        class_weights: Of class 0 and class 1; their mean over the training cases is 1.
-        shift: Taken off the logit before the score.
+        probability: True: the score is without the shift of the class weights.
+        class_weights: Weights of class 0 and class 1; their mean over the training cases is 1.
+        shift: Subtracted from the logit before the score.
         kind: Name of the loss of the value.
-        delta: Where the Huber loss turns from a square to a line.
+        delta: Error at which the Huber loss becomes linear.
         classification: Weight of the cross entropy.
         regression: Weight of the loss of the value, in the unit of that loss.
-        initial_bias: 0, and the mean of the training values.
+        initial_bias: 0 and the mean of the training values.
         calibrator: Fits a probability to the scores of the validation patients, or None.
     """
 
@@ -99,7 +99,7 @@ class ClassAndValue:
     probability: bool = True
 
     def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sum over the cases of both losses, weighted, and the number of cases.
+        """Compute the weighted sum of both losses and the number of cases.
 
         Args:
             outputs: (B, 2) float32.
@@ -114,9 +114,9 @@ class ClassAndValue:
         return total, values.new_full((), len(values))
 
     def score(self, outputs: Tensor) -> Tensor:
-        """(B, 2) -> (B,) float32 in [0, 1]: the probability of class 1."""
+        """Compute the probability of class 1, (B,) float32."""
         return torch.sigmoid(outputs.float()[:, 0] - self.shift)
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """(B, 2) -> (B,) float32 in the unit of the values."""
+        """Compute estimates (B,) float32 in the unit of the values."""
         return outputs.float()[:, 1]

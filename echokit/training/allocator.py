@@ -1,4 +1,4 @@
-"""The C allocator, told to keep large blocks: must be imported, and called, before torch."""
+"""Tune the C allocator to keep large blocks; must be called before torch is imported."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # from glibc's malloc.h
 _KEPT = "glibc keeps freed memory, so that no step page-faults its tensors in again (M_MMAP_MAX=0, M_TRIM_THRESHOLD=-1)"
-_done = "left alone: nobody asked"
+_done = "left alone: not requested"
 
 
 def allocator() -> str:
-    """What was done to the allocator of this process, in words, for the lock."""
+    """Describe the state of the allocator of this process, for the lock."""
     return _done
 
 
 def tune_allocator() -> str:
-    """Keep freed memory in the process, so that each step does not page-fault its tensors in again.
+    """Keep freed memory in the process instead of returning it to the system.
 
-    glibc maps every large tensor afresh and unmaps it when it is freed. SelectedEpoch instead, training on a CPU took
-    half the time; peak memory grows by about 40 %. Linux with glibc only; ``ECHOKIT_MALLOC=default`` leaves
-    all as it is.
+    glibc maps every large tensor again and unmaps it when it is freed, so each step page-faults its tensors in again.
+    With freed memory kept, training on a CPU took half the time; peak memory grows by about 40 %. Linux with glibc
+    only; ``ECHOKIT_MALLOC=default`` changes nothing.
 
     Returns:
-        What was done, in words.
+        A description of the state.
     """
     global _done
     if _done != _KEPT:
@@ -33,13 +33,13 @@ def tune_allocator() -> str:
 
 
 def give_memory_back() -> None:
-    """Give the system what was freed and kept."""
+    """Return freed memory to the system."""
     if _glibc():
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def share_heap() -> None:
-    """Let threads that begin later share the heap of the others; by default glibc reserves each one its own."""
+    """Let later threads share one heap; by default glibc reserves one for each."""
     if _glibc():
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 

@@ -1,4 +1,4 @@
-"""Augmentation, sample by sample: what becomes of a sample depends on its own seed and on nothing beside it."""
+"""Augment sample by sample: the result depends on the sample and its seed alone."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ Integers = npt.NDArray[np.int64]
 def augmented(
     streams: Mapping[str, Tensor], augment: Sequence[Augmentation], seeds: Sequence[int], device: torch.device
 ) -> dict[str, Tensor]:
-    """Augment a batch, so that neither its size nor its order nor the number of processes changes a sample.
+    """Augment a batch.
+
+    Neither its size nor its order nor the number of processes changes a sample.
 
     Args:
         streams: (B, C, T, H, W) each, on ``device``.
         augment: Applied in order.
-        seeds: One a sample.
-        device: Where random numbers are drawn.
+        seeds: One for each sample.
+        device: Device of the random numbers.
     """
     samples = []
     for index, seed in enumerate(seeds):
@@ -35,12 +37,12 @@ def augmented(
 
 
 def seed_of(*key: int) -> int:
-    """A seed of 63 bits, a pure function of the key."""
+    """Derive a seed of 63 bits from a key."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def occurrences(case: Integers) -> Integers:
-    """Which window of its case each is, from 0."""
+    """Number the windows of each case, from 0."""
     seen: dict[int, int] = {}
     numbers = np.empty(len(case), np.int64)
     for position, row in enumerate(case.tolist()):

@@ -1,4 +1,4 @@
-"""Optimizers and schedules by their names in torch and timm, and what parameters they take."""
+"""Find optimizers and schedules of torch and timm by name, with their parameters."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 
 from echokit.errors import EchokitError, did_you_mean
 
-_LEFT_OUT = {"lbfgs", "sparseadam", "optimizer", "adahessian", "kron", "kronc", "kronw"}
-"""Those that want a closure, sparse or second gradients, or whose state is no set of tensors that could be kept."""
-_TIMM_TAKES_MORE = {"muon"}
-"""In both, and torch's takes matrices only: timm's also the kernels of convolutions, norms and biases."""
+_UNSUPPORTED = {"lbfgs", "sparseadam", "optimizer", "adahessian", "kron", "kronc", "kronw"}
+"""Need a closure, sparse or second gradients, or have a state that is not a set of tensors."""
+_BETTER_IN_TIMM = {"muon"}
+"""In both libraries, and torch's takes matrices only; timm's takes all parameters."""
 _OWN_OPTIONS = {"params", "lr", "weight_decay", "foreach", "fused", "capturable", "differentiable", "maximize"}
 _HORIZONS = {"T_max", "total_iters", "total_steps", "t_initial"}
-"""Parameters that are the length of the training, and are filled in with it."""
+"""Parameters that are set to the length of the training."""
 _NO_OPTIONS = {
     "optimizer", "last_epoch", "verbose", "cycle_momentum", "base_momentum", "max_momentum", "param_group_field",
     "initialize", "t_in_epochs", "noise_range_t", "noise_type", "noise_pct", "noise_std", "noise_seed",
@@ -32,18 +32,19 @@ Make = Callable[..., Any]
 @functools.cache
 def _torch_optimizers() -> Mapping[str, Make]:
     classes = {name.lower(): value for name, value in vars(torch.optim).items() if inspect.isclass(value)}
-    return {name: value for name, value in classes.items() if name not in _LEFT_OUT | _TIMM_TAKES_MORE}
+    return {name: value for name, value in classes.items() if name not in _UNSUPPORTED | _BETTER_IN_TIMM}
 
 
 @functools.cache
 def _torch_schedules() -> Mapping[str, Make]:
-    found: dict[str, Make] = {}
+    schedules: dict[str, Make] = {}
     for name, value in vars(torch.optim.lr_scheduler).items():
         if name.endswith("LR") and name not in ("LRScheduler", "LambdaLR", "MultiplicativeLR", "SequentialLR"):
-            found[re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("LR")).lower()] = value
-    found["cosine_annealing_warm_restarts"] = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts
-    found[PLATEAU] = torch.optim.lr_scheduler.ReduceLROnPlateau
-    return {name: value for name, value in found.items() if name not in ("constant", "one_cycle", "chained_scheduler")}
+            schedules[re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("LR")).lower()] = value
+    schedules["cosine_annealing_warm_restarts"] = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts
+    schedules[PLATEAU] = torch.optim.lr_scheduler.ReduceLROnPlateau
+    own = ("constant", "one_cycle", "chained_scheduler")
+    return {name: value for name, value in schedules.items() if name not in own}
 
 
 @functools.cache
@@ -57,11 +58,11 @@ def _timm_schedules() -> Mapping[str, Make]:
 def _timm_optimizer_names() -> list[str]:
     from timm.optim._optim_factory import list_optimizers
 
-    return [n for n in map(str, list_optimizers()) if not n.startswith(("bnb", "fused")) and n not in _LEFT_OUT]
+    return [n for n in map(str, list_optimizers()) if not n.startswith(("bnb", "fused")) and n not in _UNSUPPORTED]
 
 
 def optimizer_maker(use: str) -> Make:
-    """The class of an optimizer.
+    """Find the class of an optimizer.
 
     Raises:
         ValueError: Neither torch nor timm has the name.
@@ -76,40 +77,42 @@ def optimizer_maker(use: str) -> Make:
             did_you_mean(use, [*_torch_optimizers(), *names]) or f"torch has {', '.join(sorted(_torch_optimizers()))}"
         )
         raise ValueError(f"neither torch nor timm has an optimizer {use!r} ({hint})")
-    made: Make = get_optimizer_class(use)
-    return made
+    maker: Make = get_optimizer_class(use)
+    return maker
 
 
 def optimizer_parameters(use: str) -> dict[str, Any]:
-    """Parameters of an optimizer beside rate and decay, with their defaults; those that are no plain data are left out.
+    """Return the parameters of an optimizer with their defaults.
+
+    Learning rate and weight decay are not among them, nor parameters that are not plain data.
 
     Raises:
         ValueError: There is no such optimizer.
     """
-    found = _parameters(optimizer_maker(use), _OWN_OPTIONS)
+    parameters = _parameters(optimizer_maker(use), _OWN_OPTIONS)
     if use not in _torch_optimizers():
         from timm.optim._optim_factory import get_optimizer_info
 
-        if get_optimizer_info(use).has_momentum and not found.get("momentum"):
-            found["momentum"] = 0.9  # as timm's own factory makes it
-    return found
+        if get_optimizer_info(use).has_momentum and not parameters.get("momentum"):
+            parameters["momentum"] = 0.9  # the default of timm's own factory
+    return parameters
 
 
 def try_optimizer(use: str, options: Mapping[str, Any]) -> None:
-    """Make an optimizer of small weights of each kind, to hear early what it thinks of them and of its parameters.
+    """Create an optimizer of small weights of each kind, to check its parameters.
 
     Raises:
-        ValueError: It refuses them.
+        ValueError: The optimizer rejects them.
     """
     try:
         weights = [torch.nn.Parameter(torch.zeros(size)) for size in _KINDS]
         optimizer_maker(use)(weights, **options)
     except (TypeError, AssertionError, RuntimeError) as error:
-        raise ValueError(f"{use} refuses its parameters: {error}") from error
+        raise ValueError(f"{use} rejects its parameters: {error}") from error
 
 
 def schedule_maker(use: str) -> tuple[Make, bool]:
-    """The class of a schedule, and whether it is one of timm's.
+    """Find the class of a schedule, and whether it is one of timm.
 
     Raises:
         ValueError: Neither torch nor timm has the name.
@@ -124,73 +127,80 @@ def schedule_maker(use: str) -> tuple[Make, bool]:
 
 
 def schedule_parameters(use: str) -> dict[str, Any]:
-    """Parameters of a schedule with their defaults; None where the length of the training is meant.
+    """Return the parameters of a schedule with their defaults.
+
+    The default None stands for the length of the training.
 
     Raises:
         ValueError: There is no such schedule.
     """
     maker, _ = schedule_maker(use)
-    found = _parameters(maker, _NO_OPTIONS)
-    return {name: None if name in _HORIZONS else default for name, default in found.items()}
+    parameters = _parameters(maker, _NO_OPTIONS)
+    return {name: None if name in _HORIZONS else default for name, default in parameters.items()}
 
 
 @functools.lru_cache(maxsize=8)
 def schedule_curve(use: str, options: tuple[tuple[str, Any], ...], peak: float, units: int) -> tuple[float, ...]:
-    """Learning rates of all units (steps or epochs) of a phase, by the library's own scheduler on a spare optimizer.
+    """Compute the learning rates of all units (steps or epochs) of a phase.
 
-    All of them at once, so that the scheduler has no state that a resume would need.
+    The library's own scheduler computes all of them at once on a dummy optimizer, so a resume needs no state of it.
 
     Args:
         use: Name of the schedule.
         options: Its parameters.
         peak: Learning rate of the optimizer.
-        units: How many.
+        units: Number of units.
 
     Raises:
-        EchokitError: The library refuses the parameters.
+        EchokitError: The library rejects the parameters.
     """
     maker, of_timm = schedule_maker(use)
-    spare = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak)
+    dummy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak)
     takes = inspect.signature(maker).parameters
     horizon = {name: units for name in _HORIZONS if name in takes}
     fixed = {"cycle_momentum": False} if "cycle_momentum" in takes else {}
     try:
-        scheduler = maker(spare, **{**horizon, **fixed, **dict(options)})
+        scheduler = maker(dummy, **{**horizon, **fixed, **dict(options)})
         rates = []
         for unit in range(units):
             if of_timm:
                 scheduler.step(unit)
-            rates.append(float(spare.param_groups[0]["lr"]))
+            rates.append(float(dummy.param_groups[0]["lr"]))
             if not of_timm:
-                spare.step()
+                dummy.step()
                 scheduler.step()
     except (TypeError, ValueError, AssertionError) as error:
-        raise EchokitError(f"the schedule {use} refuses its parameters: {error}", where="train.schedule") from error
+        raise _bad_schedule(use, error) from error
     return tuple(rates)
 
 
 def plateau_rate(options: Mapping[str, Any], peak: float, losses: tuple[float, ...]) -> float:
-    """Learning rate after epochs with these validation losses, by torch's ReduceLROnPlateau.
+    """Compute the learning rate of ReduceLROnPlateau after some validation losses.
 
     Raises:
-        EchokitError: torch refuses the parameters.
+        EchokitError: torch rejects the parameters.
     """
-    spare = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak)
+    dummy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak)
     try:
-        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(spare, **options)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(dummy, **options)
     except (TypeError, ValueError) as error:
-        raise EchokitError(f"the schedule plateau refuses its parameters: {error}", where="train.schedule") from error
+        raise _bad_schedule(PLATEAU, error) from error
     for loss in losses:
         scheduler.step(loss)
-    return float(spare.param_groups[0]["lr"])
+    return float(dummy.param_groups[0]["lr"])
+
+
+def _bad_schedule(use: str, error: Exception) -> EchokitError:
+    message = f"the schedule {use} rejects its parameters: {error}"
+    return EchokitError(message, where="train.schedule", code="train.bad_schedule")
 
 
 def _parameters(maker: Make, without: set[str]) -> dict[str, Any]:
-    found = {}
+    parameters = {}
     for name, parameter in inspect.signature(maker).parameters.items():
         required = parameter.default is inspect.Parameter.empty
         default = None if required else parameter.default
         usable = default is None or isinstance(default, bool | int | float | str | tuple | list)
         if name not in without and usable and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-            found[name] = default
-    return found
+            parameters[name] = default
+    return parameters

@@ -1,4 +1,4 @@
-"""Checkpoints: directories of safetensors and JSON that are complete whenever they can be seen.
+"""Read and write checkpoints: directories of safetensors and JSON, always complete.
 
 A checkpoint is written as ``.NAME.tmp``, synced, renamed to ``NAME.new`` and then moved over ``NAME``.
 ``NAME.new`` wins over ``NAME``, so a kill or a power cut at any moment leaves the old one or the new one,
@@ -38,16 +38,16 @@ def save_checkpoint(
     """Write a checkpoint in place of the one of the same name.
 
     Args:
-        directory: Where checkpoints live; made where needed.
+        directory: Folder of the checkpoints; created if needed.
         name: ``last`` or ``best``.
         model: Weights and buffers by name.
         state: Strict JSON for ``state.json``.
         metadata: Strict JSON that is embedded in the weights.
-        optimizer: Its tensors by name; None to keep the weights only.
-        average: Of the weights over steps, by name; None where there is none.
+        optimizer: Its tensors by name; None to save the weights only.
+        average: Average of the weights over steps, by name; None if there is none.
 
     Raises:
-        EchokitError: The disk refuses.
+        EchokitError: The files cannot be written.
     """
     target, fresh, draft = directory / name, directory / f"{name}.new", directory / f".{name}.tmp"
     try:
@@ -64,12 +64,14 @@ def save_checkpoint(
         sync(directory)
         _settle(directory, name)
     except OSError as error:
-        raise EchokitError(f"the checkpoint can not be written: {error}", where=str(target)) from error
+        raise EchokitError(
+            f"the checkpoint cannot be written: {error}", where=str(target), code="checkpoint.not_written"
+        ) from error
     return target
 
 
 def find_checkpoint(directory: Path, name: str) -> Path | None:
-    """The newest complete checkpoint of a name, or None."""
+    """Find the newest complete checkpoint of a name, if there is one."""
     return next((path for path in (directory / f"{name}.new", directory / name) if path.is_dir()), None)
 
 
@@ -100,7 +102,7 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def remove_checkpoint(directory: Path, name: str) -> None:
-    """Remove a checkpoint; what a kill leaves behind is no longer taken for one."""
+    """Remove a checkpoint; a kill leaves none or a complete one."""
     draft = directory / f".{name}.tmp"
     _settle(directory, name)
     if (directory / name).is_dir():
@@ -109,17 +111,18 @@ def remove_checkpoint(directory: Path, name: str) -> None:
     shutil.rmtree(draft, ignore_errors=True)
 
 
-def damaged(checkpoint: Path, what: str) -> EchokitError:
-    """The error for a checkpoint that can not be used."""
+def damaged(checkpoint: Path, reason: str) -> EchokitError:
+    """Create the error for a checkpoint that cannot be used."""
     return EchokitError(
-        f"the checkpoint is damaged: {what}",
-        hint=f"delete {checkpoint.parent} to train this fold from its beginning",
+        f"the checkpoint is damaged: {reason}",
+        hint=f"delete {checkpoint.parent} to train this fold from the start",
         where=str(checkpoint),
+        code="checkpoint.damaged",
     )
 
 
 def _settle(directory: Path, name: str) -> None:
-    """Finish what a kill may have cut off: move a complete ``NAME.new`` to its place."""
+    """Move a complete ``NAME.new`` to its place, if a kill prevented it."""
     fresh, target = directory / f"{name}.new", directory / name
     if fresh.is_dir():
         if target.exists():

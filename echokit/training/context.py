@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.cohort.cohort import Fold
 from echokit.objectives.objective import Targets
+from echokit.prepared import PreparedClips
 from echokit.training.augmented import Augmentation
-from echokit.training.data import PreparedClips
 from echokit.training.device import Compute
 from echokit.training.features import FeatureCache
 from echokit.training.settings import TrainSettings

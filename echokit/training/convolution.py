@@ -1,10 +1,9 @@
-"""A guard against wrong gradients of 3D convolutions on CPUs.
+"""Avoid wrong gradients of 3D convolutions on CPUs.
 
-oneDNN as torch 2.15 has it, where the kernel reaches over more frames than there are, can take the gradient
-of the kernel from memory that nobody wrote. Measured on a CPU with AVX512-BF16: bfloat16 with a kernel of 3
-frames on 2 frames (as in the last stage of an r3d_18 on 16 frames) is off by 80 % or infinite, and differs
-each time; float32 with a kernel of 7 frames and stride 2 on 6 frames is infinite, and on 5 frames the process
-crashes. Outputs are right.
+If the kernel covers more frames than the clip has, the oneDNN of torch 2.15 can compute the gradient of the kernel from
+uninitialised memory. Measured on a CPU with AVX512-BF16: bfloat16 with a kernel of 3 frames on 2 frames (as in the last
+stage of an r3d_18 on 16 frames) is off by 80 % or infinite, and differs each time; float32 with a kernel of 7 frames
+and stride 2 on 6 frames is infinite, and on 5 frames the process crashes. Outputs are correct.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from torch.nn import functional
 
 @contextmanager
 def avoid_conv3d_gradient_bug(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Pad few frames before a convolution rather than in it: the same sum, by a kernel that is never too deep.
+    """Pad short clips before a convolution rather than in it, inside the block.
 
-    Only on a CPU, and only where there are fewer frames than the kernel reaches over; elsewhere not a bit
-    changes. On leaving, the model is as it was. Convolutions that compute in their own way, or whose padding
-    is a word (``same``), are left alone.
+    The sum is the same, and the kernel is never longer than the clip. Only on a CPU, and only if the kernel covers more
+    frames than the clip has; otherwise not a bit changes. Convolutions with their own ``forward`` or with padding by
+    name (``same``) are not changed.
     """
     guarded: list[nn.Conv3d] = []
     if device.type == "cpu":

@@ -1,4 +1,4 @@
-"""From prepared clips to batches on a device."""
+"""Read prepared clips in batches, on a device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,54 +13,19 @@ import torch
 from torch import Tensor
 
 from echokit.models.norm import Norm
+from echokit.prepared import PreparedClips
 from echokit.sampling.windows import PADDING, Windows
 
 Integers = npt.NDArray[np.int64]
 
 
-class PreparedClips(Protocol):
-    """Prepared clips of a cohort, in its order.
-
-    Attributes:
-        lengths: (n,) int64 frames of each clip; 0 for a case that could not be prepared.
-        channels: Channels of each stream, such as ``{"video": 1, "flow": 2}``.
-        size: Height and width.
-    """
-
-    @property
-    def lengths(self) -> Integers: ...
-
-    @property
-    def channels(self) -> Mapping[str, int]: ...
-
-    @property
-    def size(self) -> tuple[int, int]: ...
-
-    def identity(self, case: int) -> str:
-        """A hash of the clip's content, the same wherever it lies."""
-        ...
-
-    def read(self, case: int, frames: Integers) -> dict[str, tuple[npt.NDArray[Any], float]]:
-        """Read the streams of a window, compactly: real values are ``data * scale``.
-
-        Args:
-            case: Position in the cohort.
-            frames: (T,) int64 frame numbers, ``PADDING`` at the end where the clip is too short.
-
-        Returns:
-            For each stream, its data and scale: ``video`` (1, T, H, W) uint8, ``flow`` (2, T - 1, H, W) int8,
-            where flow i lies between ``frames[i]`` and ``frames[i + 1]``. Zero where a frame is padding.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Windows on the device, in real units, not yet normalised.
+    """A batch of windows on the device, in real units, not yet normalised.
 
     Attributes:
         streams: For each stream (B, C, T', H, W) float32; or ``features`` (B, features) of a frozen backbone.
-        valid: For each stream (B, T') bool, False where it is padding.
+        valid: For each stream (B, T') bool, False for padding.
         rows: The case of each window.
     """
 
@@ -71,43 +35,43 @@ class Batch:
 
 
 def of_cases(windows: Windows, cases: Integers) -> Windows:
-    """Only the windows of the given cases, in their order."""
-    chosen = np.isin(windows.case, cases)
-    return Windows(windows.case[chosen], windows.frames[chosen])
+    """Select the windows of some cases, in the order of the windows."""
+    selected = np.isin(windows.case, cases)
+    return Windows(windows.case[selected], windows.frames[selected])
 
 
 def batches(
     clips: PreparedClips, windows: Windows, order: Integers, batch_size: int, device: torch.device
 ) -> Iterator[Batch]:
-    """Read windows in an order, the next batch in the background while the present one is used.
-
-    Batches travel to the device as bytes and become float32 there.
+    """Read windows in batches of equal size; see `read_batches`.
 
     Args:
-        clips: Where windows are read.
-        windows: Which frames each sample is.
+        clips: The clips.
+        windows: Frames of each sample.
         order: (m,) int64 positions in ``windows``.
-        batch_size: Windows of a batch; the last batch has what is left.
-        device: Where the batch is to be.
+        batch_size: Windows in a batch; the last batch may be smaller.
+        device: Device of the batches.
     """
     return read_batches(clips, windows, in_batches(order, batch_size), device)
 
 
 def in_batches(order: Integers, batch_size: int) -> list[Integers]:
-    """Cut an order into batches; the last one has what is left."""
+    """Cut an order into batches; the last one may be smaller."""
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def read_batches(
     clips: PreparedClips, windows: Windows, parts: Sequence[Integers], device: torch.device
 ) -> Iterator[Batch]:
-    """Read batches of windows, the next one in the background while the present one is used.
+    """Read batches of windows; the next one is read in the background.
+
+    Batches are copied to the device as bytes and become float32 there.
 
     Args:
-        clips: Where windows are read.
-        windows: Which frames each sample is.
+        clips: The clips.
+        windows: Frames of each sample.
         parts: For each batch, (B,) int64 positions in ``windows``.
-        device: Where the batches are to be.
+        device: Device of the batches.
     """
     if not parts:
         return
@@ -121,17 +85,17 @@ def read_batches(
 
 
 def norm_statistics(clips: PreparedClips, windows: Windows) -> dict[str, Norm]:
-    """Mean and standard deviation of every channel of every stream, over all pixels that are not padding.
+    """Compute mean and standard deviation of every channel, without padding.
 
-    Sums are exact, so neither order nor number of workers changes a bit. A signed stream (flow) keeps mean 0,
-    so that no motion stays zero; its deviation is then the root mean square.
+    Sums are exact, so the order of the windows changes no bit. A signed stream (flow) has mean 0, so that no motion
+    stays zero; its standard deviation is then the root mean square.
 
     Args:
-        clips: Where windows are read.
-        windows: Those of the training split.
+        clips: The clips.
+        windows: Windows of the training cases.
 
     Raises:
-        DataError: A channel never changes, so that it can not be normalised.
+        DataError: A channel is constant and cannot be normalised.
     """
     count = dict.fromkeys(clips.channels, 0)
     sums: dict[str, list[tuple[list[float], list[float]]]] = {name: [] for name in clips.channels}
@@ -156,7 +120,7 @@ def norm_statistics(clips: PreparedClips, windows: Windows) -> dict[str, Norm]:
 
 @dataclass(frozen=True, slots=True)
 class _Compact:
-    """A batch as it was read: bytes and scales, on the CPU."""
+    """A batch as bytes and scales, on the CPU."""
 
     data: dict[str, Tensor]
     scale: dict[str, Tensor]
@@ -164,7 +128,7 @@ class _Compact:
     rows: Integers
 
     def pinned(self, device: torch.device) -> _Compact:
-        """The same in memory that a GPU reads by itself, while the CPU goes on."""
+        """Copy to pinned memory, which a GPU reads asynchronously."""
         with torch.cuda.device(device):
             return _Compact(_pinned(self.data), _pinned(self.scale), _pinned(self.valid), self.rows)
 
@@ -182,7 +146,7 @@ def _pinned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device; the CPU goes on while a GPU copies it."""
+    """Copy a tensor to a device, asynchronously to a GPU."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
@@ -202,6 +166,6 @@ def _gather(clips: PreparedClips, windows: Windows, positions: Integers, device:
 
 
 def valid_steps(frames: Integers, steps: int) -> npt.NDArray[np.bool_]:
-    """Which of a stream's time steps are real: padding is a tail, so those whose last frame is."""
-    real: npt.NDArray[np.bool_] = frames[len(frames) - steps :] != PADDING
-    return real
+    """Return which time steps of a stream are not padding, which is at the end."""
+    valid: npt.NDArray[np.bool_] = frames[len(frames) - steps :] != PADDING
+    return valid

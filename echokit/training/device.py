@@ -1,4 +1,4 @@
-"""Where a model is computed, in which number format, and with the same bits twice."""
+"""Choose device, number format, number of threads and deterministic algorithms."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """The number format of a training.
+    """A number format of a training.
 
     Attributes:
-        dtype: Of convolutions and matrix products; weights and losses stay float32.
+        dtype: Format of convolutions and matrix products; weights and losses stay float32.
         autocast: Whether torch casts to ``dtype``; False for plain float32.
         scaler: Whether the loss is scaled, so that small gradients do not vanish in float16.
-        why: The reason for the choice, for the lock and the user.
-        tf32: Whether a GPU may round what enters float32 convolutions and products to TF32 (10 bits of fraction).
+        why: Name of the format and reason for the choice, for the lock and the user.
+        tf32: Whether a GPU may round the inputs of float32 convolutions and products to TF32 (10 bits of fraction).
     """
 
     dtype: torch.dtype
@@ -37,16 +37,16 @@ class Precision:
 
     @contextmanager
     def context(self, device: torch.device) -> Iterator[None]:
-        """Compute a forward pass in this format inside the block; torch is then as it was."""
+        """Compute a forward pass in this format inside the block."""
         kind = self.dtype if self.autocast else None
         with self.rounding(device), torch.autocast(device.type, kind, enabled=self.autocast):
             yield
 
     @contextmanager
     def rounding(self, device: torch.device) -> Iterator[None]:
-        """Say for float32 on a GPU whether it may be TF32, backward passes included.
+        """Allow or forbid TF32 for float32 on a GPU inside the block.
 
-        torch's own default says yes of convolutions and recurrent layers, unasked.
+        This includes backward passes. torch's own default allows it for convolutions and recurrent layers.
         """
         if device.type != "cuda":
             yield
@@ -59,26 +59,26 @@ class Precision:
                 backend.fp32_precision = "tf32" if self.tf32 else "ieee"
             yield
         finally:
-            for backend, was in zip(backends, before, strict=True):
-                backend.fp32_precision = was
+            for backend, value in zip(backends, before, strict=True):
+                backend.fp32_precision = value
 
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and in which number format a run computes."""
+    """Device and number format of a run."""
 
     device: torch.device
     precision: Precision
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of a name.
+    """Choose a device by name.
 
     Args:
-        name: ``cpu``, ``cuda``, or ``auto``: CUDA where there is one.
+        name: ``cpu``, ``cuda``, or ``auto``: CUDA if there is a GPU.
 
     Raises:
-        EchokitError: CUDA was asked for and there is none, or the name is another one.
+        EchokitError: CUDA is requested and not available, or the name is unknown.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -87,41 +87,46 @@ def choose_device(name: str) -> torch.device:
             "no CUDA device is available",
             hint="use --device cpu or auto; `nvidia-smi` shows whether the driver sees a GPU",
             where="--device cuda",
+            code="device.no_cuda",
         )
     if name not in ("cpu", "cuda"):
-        raise EchokitError(f"there is no device {name!r}", hint="auto, cpu or cuda", where="--device")
+        raise EchokitError(
+            f"there is no device {name!r}", hint="use auto, cpu or cuda", where="--device", code="device.unknown"
+        )
     return torch.device(name)
 
 
-def choose_precision(device: torch.device, wanted: str) -> Precision:
+def choose_precision(device: torch.device, name: str) -> Precision:
     """Choose the number format.
 
-    ``auto`` takes bfloat16 where it is fast: CUDA from compute capability 8, CPUs with AMX, and AMD's with AVX512-BF16,
-    whose dot products run at twice the rate of float32 (the study's two-stream ResNet18, 38 x 112 x 112, batch 2, one
-    core of a Zen 5: 5.8 s a step in float32, 3.4 s in bfloat16); float16 with loss scaling on older GPUs; else float32,
-    as nothing that was measured speaks for AVX512-BF16 on other CPUs.
+    ``auto`` is bfloat16 if it is fast: CUDA from compute capability 8, CPUs with AMX, and AMD's with AVX512-BF16, whose
+    dot products run at twice the rate of float32 (two-stream ResNet18 of the reference study, 38 x 112 x 112, batch 2,
+    one core of a Zen 5: 5.8 s a step in float32, 3.4 s in bfloat16). It is float16 with loss scaling on older GPUs, and
+    float32 otherwise: on other CPUs AVX512-BF16 was not faster.
 
     Args:
         device: As `choose_device` returns it.
-        wanted: ``auto``, ``float32``, ``tf32``, ``bfloat16`` or ``float16``.
+        name: ``auto``, ``float32``, ``tf32``, ``bfloat16`` or ``float16``.
 
     Raises:
-        EchokitError: float16 or TF32 on a device that has none.
+        EchokitError: float16 or TF32 on a device without it.
     """
-    if wanted in ("float16", "tf32") and device.type != "cuda":
+    if name in ("float16", "tf32") and device.type != "cuda":
         raise EchokitError(
-            f"{wanted} is for CUDA devices only",
+            f"{name} is for CUDA devices only",
             hint="use precision: auto; on a CPU it is bfloat16 or float32",
             where="train.precision",
+            code="device.no_precision",
         )
-    if wanted == "tf32" and (capability := torch.cuda.get_device_capability(device)) < (8, 0):
+    if name == "tf32" and (capability := torch.cuda.get_device_capability(device)) < (8, 0):
         raise EchokitError(
             f"a GPU of compute capability {capability[0]}.{capability[1]} has no TF32",
-            hint="use precision: auto, which takes float16 there",
+            hint="use precision: auto, which is float16 on this GPU",
             where="train.precision",
+            code="device.no_precision",
         )
-    if wanted != "auto":
-        return _precision(wanted, "asked for")
+    if name != "auto":
+        return _precision(name, "requested")
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         if major >= 8:
@@ -138,38 +143,39 @@ def choose_precision(device: torch.device, wanted: str) -> Precision:
 
 
 def cpu_flags(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
-    """Instruction sets of the CPU as Linux names them; empty where it does not say."""
-    return frozenset(_cpu_says("flags", cpuinfo).split())
+    """Return the instruction sets of the CPU by their Linux names, if known."""
+    return frozenset(_cpu_field("flags", cpuinfo).split())
 
 
 def cpu_vendor(cpuinfo: Path = _CPUINFO) -> str:
-    """Who made the CPU (``AuthenticAMD``, ``GenuineIntel``), as Linux names it; empty where it does not say."""
-    return _cpu_says("vendor_id", cpuinfo)
+    """Return the vendor of the CPU (``AuthenticAMD``, ``GenuineIntel``), if known."""
+    return _cpu_field("vendor_id", cpuinfo)
 
 
-def _cpu_says(what: str, cpuinfo: Path) -> str:
+def _cpu_field(key: str, cpuinfo: Path) -> str:
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.split(":")[0].strip() == what), "")
+    return next((line.partition(":")[2].strip() for line in lines if line.split(":")[0].strip() == key), "")
 
 
 def fix_threads() -> int:
-    """Compute with one thread a core that this process may use (or ``OMP_NUM_THREADS``); return their number.
+    """Set the number of threads to the usable cores or ``OMP_NUM_THREADS``; return it.
 
-    The number of threads decides how sums are split, and so the last bits of a result: it belongs into the
-    lock.
+    The number of threads determines how sums are split, and so the last bits of a result. It is recorded in the lock.
     """
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    usable = cores()
-    torch.set_num_threads(int(asked) if asked.isdigit() and int(asked) > 0 else usable)
+    requested = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(int(requested) if requested.isdigit() and int(requested) > 0 else cores())
     return torch.get_num_threads()
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread inside the block: a head on features is too small for more, and the same on any machine."""
+    """Compute on one thread inside the block.
+
+    A head on features is too small for more, and its bits are then the same on any machine.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -179,12 +185,11 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def reproducible(device: torch.device, wanted: bool) -> Iterator[None]:
-    """Compute the same bits twice where the device can; on leaving, torch is as it was.
+def reproducible(device: torch.device, deterministic: bool) -> Iterator[None]:
+    """Use deterministic algorithms inside the block, if the device has them.
 
-    On a CPU the number of threads is all that matters. On CUDA the deterministic algorithms are chosen; of an
-    operation that has none (the backward pass of 3D max-pooling) torch warns and computes it as it can. Where
-    the same bits are not wanted, cuDNN may try its algorithms and take the fastest.
+    On a CPU only the number of threads matters. On CUDA, torch warns of an operation without a deterministic algorithm
+    (the backward pass of 3D max-pooling). If ``deterministic`` is False, cuDNN may choose its fastest algorithms.
     """
     if device.type != "cuda":
         yield
@@ -198,9 +203,9 @@ def reproducible(device: torch.device, wanted: bool) -> Iterator[None]:
         memory.fill_uninitialized_memory,
     )
     try:
-        torch.use_deterministic_algorithms(wanted, warn_only=True)
-        torch.backends.cudnn.benchmark = not wanted
-        memory.fill_uninitialized_memory = False  # it finds mistakes, and costs a pass over memory
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        torch.backends.cudnn.benchmark = not deterministic
+        memory.fill_uninitialized_memory = False  # a debugging aid that costs a pass over memory
         yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])

@@ -1,4 +1,4 @@
-"""Ema: the exponential moving average of a model's weights over the steps of a phase."""
+"""Exponential moving average of the weights over the steps of a phase."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from echokit.training.parts import head_state
 
 @dataclass
 class Ema:
-    """The average, beside the model that it follows.
+    """An exponential moving average of the weights of a model.
 
-    In the beginning it forgets faster, as after n steps it keeps at most (1 + n) / (10 + n), so that the start of a
-    short training does not weigh on its end. Batch-norm statistics are averaged with the weights they belong to.
+    After n steps the decay is at most (1 + n) / (10 + n), so that the initial weights of a short training have little
+    influence on its end. Batch-norm statistics are averaged with the weights they belong to.
 
     Attributes:
-        model: What is followed.
-        decay: Part of the average that a step keeps, in the long run.
+        model: The model.
+        decay: Fraction of the average that a step keeps, in the long run.
         average: Floating-point tensors of the model's state, by name.
-        steps: How many were averaged.
+        steps: Number of averaged steps.
     """
 
     model: nn.Module
@@ -32,7 +32,7 @@ class Ema:
     steps: int = 0
 
     def update(self) -> None:
-        """Take in the weights after a step."""
+        """Update the average after a step."""
         self.steps += 1
         keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
         state = self.model.state_dict()
@@ -41,7 +41,7 @@ class Ema:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let the model have the average inside the block, and its own weights afterwards."""
+        """Use the average as the weights of the model inside the block."""
         self._swap()
         try:
             yield
@@ -49,7 +49,7 @@ class Ema:
             self._swap()
 
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
-        """Put back an average that was saved.
+        """Restore a saved average.
 
         Raises:
             KeyError: A tensor is missing.
@@ -62,18 +62,18 @@ class Ema:
         state = self.model.state_dict()
         with torch.no_grad():
             for name, average in self.average.items():
-                own = state[name].detach().clone()
+                weights = state[name].detach().clone()
                 state[name].copy_(average)
-                average.copy_(own)
+                average.copy_(weights)
 
 
 def follow(model: nn.Module, decay: float, *, head_only: bool) -> Ema:
-    """Start to average a model from the weights that it has.
+    """Start an average at the present weights of a model.
 
     Args:
-        model: What is followed.
+        model: The model.
         decay: As in the settings.
-        head_only: Whether nothing but the head moves.
+        head_only: Whether only the head is trained.
     """
     state = head_state(model) if head_only else model.state_dict()
     return Ema(model, decay, {name: t.detach().clone() for name, t in state.items() if t.is_floating_point()})

@@ -26,7 +26,7 @@ from echokit.training.phases import Phase, is_done, records_of
 from echokit.training.progress import TrainingState
 from echokit.training.same_bits import determinism_cost
 from echokit.training.samples import Samples, Source
-from echokit.training.schedule import Place, learning_rate
+from echokit.training.schedule import SchedulePosition, learning_rate
 from echokit.training.scoring import auroc, scores_of_cases
 from echokit.training.signals import StopRequest
 from echokit.training.step import MicroBatch, NonFiniteLossError, Step, StepResult
@@ -86,8 +86,8 @@ class PhaseTraining:
         set_mode(self.step.model, self.phase.parts, self.phase.bn)
         micro_batches = self._micro_batches(samples, mine, [clips[:1] for clips in todo], state)
         for clips, parts in zip(todo, mine, strict=True):
-            place = Place(len(records), self.phase.epochs, state.step, len(steps), records)
-            lr = learning_rate(settings.schedule, self.phase.lr, place)
+            position = SchedulePosition(len(records), self.phase.epochs, state.step, len(steps), records)
+            lr = learning_rate(settings.schedule, self.phase.lr, position)
             with self._explain_step_errors(samples.case[np.concatenate(parts)], state):
                 result = self.step(islice(micro_batches, len(parts)), len(clips), lr)
             state.step += 1
@@ -136,7 +136,7 @@ class PhaseTraining:
         placeholders: Sequence[Integers],
         state: TrainingState,
     ) -> Iterator[MicroBatch]:
-        """Yield the micro-batches of this process, step after step, read ahead of their use."""
+        """Yield the micro-batches of this process, which are read ahead."""
         index, count = self.step.processes.index, self.step.processes.count
         first = state.step
         places = [(step, number) for step, parts in enumerate(mine) for number in range(len(parts))]
@@ -152,7 +152,7 @@ class PhaseTraining:
             )
 
     def _sample_seeds(self, cases: Integers, nth_window: Integers, epoch: int) -> tuple[int, ...]:
-        """Derive seeds from (seed, epoch, case, window) alone: batch size and number of processes never matter."""
+        """Derive seeds from (seed, epoch, case, window) alone, whatever the batch size."""
         if not self.step.augment:
             return ()
         keys = zip(cases, nth_window, strict=True)
@@ -163,7 +163,7 @@ class PhaseTraining:
         return StepErrors(f"epoch {state.epoch}, step {state.step + 1}, on the cases {names}")
 
     def _count(self, result: StepResult, state: TrainingState) -> None:
-        """Add a step to the running sums of the epoch: accuracy is that of the weights before each update."""
+        """Add a step to the sums of the epoch; accuracy is that before each update."""
         state.loss += result.loss
         state.weight += result.weight
         counts = torch.zeros(2, dtype=torch.float64)
@@ -195,7 +195,7 @@ class PhaseTraining:
         }
 
     def _outputs(self, samples: Samples, state: TrainingState, stop: StopRequest) -> Tensor:
-        """Compute outputs (n, outputs) float32 on the CPU in evaluation mode; each process computes its share."""
+        """Compute outputs (n, outputs) float32 on the CPU, a share in each process."""
         step, distributed = self.step, self.step.processes
         size = step.settings.eval_batch_size or step.settings.batch_size
         mine = np.array_split(np.arange(len(samples.case)), distributed.count)[distributed.index]
@@ -232,7 +232,7 @@ class PhaseTraining:
         raise stop.interrupted()
 
     def _try_batch(self, clips: int) -> None:
-        """Compute the gradients of this many training clips, to see whether memory allows it."""
+        """Compute the gradients of a number of clips, to test the memory."""
         spare = [torch.zeros_like(p) for p in self.step.parameters.values() for _ in range(2)]  # the optimizer's state
         self.step.dry_run(self._trial(clips, 1), clips)
         del spare
@@ -246,7 +246,7 @@ class PhaseTraining:
 
 @dataclass(frozen=True)
 class StepErrors:
-    """Turns errors of a step that a user can fix into sentences.
+    """Explain the errors of a step that a user can fix.
 
     Attributes:
         position: Epoch, step and cases.
@@ -289,7 +289,7 @@ def cut_steps(order: Integers, step_size: int, processes: int) -> list[Integers]
 
 
 def deal_clips(clips: Integers, batch_size: int, processes: int) -> list[list[Integers]]:
-    """Distribute the clips of one step to processes, in micro-batches of at most ``batch_size``.
+    """Distribute the clips of a step to processes, in micro-batches.
 
     Returns:
         One row for each pass through the model, with one micro-batch for each process. Every process has the same

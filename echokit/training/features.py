@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from echokit.errors import EchokitError
 from echokit.fingerprint import digest
 from echokit.models.weights import load_weights, save_tensors
+from echokit.prepared import PreparedClips
 from echokit.sampling.windows import Windows
 from echokit.training.augmented import Augmentation, augmented, occurrences, seed_of
-from echokit.training.data import Batch, Integers, PreparedClips, batches
+from echokit.training.data import Batch, Integers, batches
 from echokit.training.device import Compute, reproducible
 from echokit.training.parts import evaluating, in_part
 
@@ -44,7 +45,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Where features are stored, and what they depend on beside weights, clips and windows.
+    """Folder of features, and what they depend on beside weights, clips and windows.
 
     Attributes:
         folder: Folder of the files; None stores nothing.
@@ -77,7 +78,7 @@ class FeatureSamples:
 
 
 def backbone_hash(model: nn.Module) -> str:
-    """Hash everything of a model but its head: names, shapes and bits, normalisation included."""
+    """Hash names, shapes and bits of a model without its head."""
     hashed = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):
         if not in_part(name, "head"):

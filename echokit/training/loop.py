@@ -39,7 +39,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """A trained fold; the model given to `fit` now has the weights of the selected epoch.
+    """A trained fold; the model has the weights of the selected epoch.
 
     Attributes:
         history: One record for each epoch, as in ``history.jsonl``.
@@ -86,7 +86,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
     distributed.wait()
     context.directory.mkdir(parents=True, exist_ok=True)
     clip_source = ClipSource(task.clips, task.sampler, fold, context.seed, device, context.callback)
-    # A backbone that has not been trained yet is not written again and again: its hash names it.
+    # A backbone that has not been trained yet is not written in every epoch; its hash identifies it.
     initial = (context.backbone_hash or backbone_hash(model)) if plan[0].head_only else None
     never_trained = initial if all(phase.head_only for phase in plan) else None
     with (
@@ -116,7 +116,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
                 training.report_determinism_cost(state.epoch)
             state = training.run(state, stop)
     selected = select_epoch(settings.keep, state.history)
-    give_memory_back()  # of training alone: if memory is short, the weights would find no room
+    give_memory_back()  # otherwise, a memory limit may leave no room for the weights
     best = files.load_best(model, selected.epoch, never_trained)
     files.finish()
     if selected.note:

@@ -1,4 +1,4 @@
-"""The optimizer and its state as named tensors, so that no pickle is needed to keep it."""
+"""Build the optimizer; read and restore its state as named tensors, without pickle."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _FUSED_ON_CPU = ("adam", "adamw", "sgd", "adagrad")
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Parameters by name that are not frozen.
+    """Return the parameters that are not frozen, by name.
 
     Raises:
         EchokitError: All are frozen.
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not trained:
-        raise EchokitError("every weight of the model is frozen: there is nothing to train")
+        raise EchokitError("every weight of the model is frozen: there is nothing to train", code="train.all_frozen")
     return trained
 
 
 def conv_kernels(model: nn.Module) -> list[Tensor]:
-    """Kernels (not biases) of the convolutions that are trained."""
+    """Return the trained kernels of convolutions."""
     convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
     weights = (m.weight for m in model.modules() if isinstance(m, convolutions))
     return [w for w in weights if w.requires_grad]
 
 
 def sparse_weights(model: nn.Module, parts: Sequence[str]) -> list[Tensor]:
-    """Weights (tensors of two or more dimensions: no biases, no norms) of some parts that are trained."""
+    """Return the trained weights of some parts, without biases and norms."""
     named = ((name, p) for name, p in model.named_parameters() if p.requires_grad and p.ndim > 1)
     return [p for name, p in named if any(in_part(name, part) for part in parts)]
 
@@ -47,15 +47,15 @@ def sparse_weights(model: nn.Module, parts: Sequence[str]) -> list[Tensor]:
 def build_optimizer(
     parameters: Mapping[str, nn.Parameter], settings: OptimizerSettings, layer_decay: float | None = None
 ) -> torch.optim.Optimizer:
-    """Make an optimizer of torch or timm; where torch has a fused form, that: one pass over the memory of all weights.
+    """Create an optimizer of torch or timm; the fused form if torch has one.
 
     Args:
-        parameters: What is trained, by name.
-        settings: Which optimizer, and its parameters.
-        layer_decay: Factor of the rate from one layer to the one below it. Each group has its ``lr_scale``.
+        parameters: The trained parameters, by name.
+        settings: Name and parameters of the optimizer.
+        layer_decay: Factor of the learning rate from one layer to the one below it. Each group has its ``lr_scale``.
 
     Raises:
-        EchokitError: The library refuses the parameters.
+        EchokitError: The library rejects the parameters.
     """
     maker = optimizer_maker(settings.use)
     takes = inspect.signature(maker).parameters
@@ -63,14 +63,21 @@ def build_optimizer(
     if "weight_decay" in takes:
         options["weight_decay"] = settings.weight_decay
     elif settings.weight_decay:
-        raise EchokitError(f"{settings.use} has no weight decay", hint="write weight_decay: 0", where="train.optimizer")
+        raise EchokitError(
+            f"{settings.use} has no weight decay",
+            hint="write weight_decay: 0",
+            where="train.optimizer",
+            code="train.no_weight_decay",
+        )
     if "fused" in takes and settings.use in _FUSED_ON_CPU:
         options["fused"] = True
     try:
         optimizer: torch.optim.Optimizer = maker(_groups(parameters, layer_decay), **options)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise EchokitError(
-            f"the optimizer {settings.use} refuses its parameters: {error}", where="train.optimizer"
+            f"the optimizer {settings.use} rejects its parameters: {error}",
+            where="train.optimizer",
+            code="train.bad_optimizer",
         ) from error
     return optimizer
 
@@ -85,24 +92,25 @@ def _groups(parameters: Mapping[str, nn.Parameter], layer_decay: float | None) -
 
 
 def state_tensors(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
-    """The tensors of the optimizer's state as ``parameter:quantity``; empty before its first step."""
+    """Return the tensors of the state as ``parameter:quantity``; none before a step."""
     return {label: value for label, value in _states(optimizer, parameters) if isinstance(value, Tensor)}
 
 
 def state_numbers(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Any]:
-    """What else the state holds, as JSON: plain numbers of parameters, and of groups (where some count their steps).
+    """Return the rest of the state as JSON-able numbers of parameters and groups.
 
     Raises:
-        EchokitError: It holds something that is neither tensor nor plain data, so that it can not be resumed.
+        EchokitError: The state holds something that is neither tensor nor plain data, so it cannot be resumed.
     """
     numbers = {label: value for label, value in _states(optimizer, parameters) if not isinstance(value, Tensor)}
     groups = [{k: v for k, v in group.items() if _is_plain(v)} for group in optimizer.param_groups]
     for label, value in numbers.items():
         if not _is_plain(value):
             raise EchokitError(
-                f"the state of {type(optimizer).__name__} can not be kept: {label} is a {type(value).__name__}",
+                f"the state of {type(optimizer).__name__} cannot be saved: {label} is a {type(value).__name__}",
                 hint="use another optimizer",
                 where="train.optimizer",
+                code="train.state_not_saved",
             )
     return {"parameters": numbers, "groups": groups}
 
@@ -113,7 +121,9 @@ def restore_state(
     tensors: Mapping[str, Tensor],
     numbers: Mapping[str, Any],
 ) -> None:
-    """Put back what `state_tensors` and `state_numbers` gave, in the device and memory format of each parameter.
+    """Restore what `state_tensors` and `state_numbers` returned.
+
+    Tensors get the device and memory format of their parameter.
 
     Raises:
         KeyError: A tensor belongs to no parameter.
@@ -126,18 +136,18 @@ def restore_state(
             continue
         parameter = parameters[name]
         if isinstance(value, Tensor):
-            # The fused kernels walk parameter and state side by side, so both must lie in memory the same way.
-            like = parameter.detach() if value.shape == parameter.shape else _placed(value, parameter, optimizer)
+            # Fused kernels read parameter and state together, so both need the same memory format.
+            like = parameter.detach() if value.shape == parameter.shape else _on_device(value, parameter, optimizer)
             value = torch.empty_like(like, dtype=value.dtype).copy_(value)
         optimizer.state[parameter][key] = value
     for group, plain in zip(optimizer.param_groups, numbers["groups"], strict=True):
         group.update(plain)
 
 
-def _placed(value: Tensor, parameter: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
-    """A count of steps stays on the CPU, as torch keeps it, unless kernels read it; all else is on the device."""
-    read_there = optimizer.defaults.get("fused") or optimizer.defaults.get("capturable")
-    return value if value.ndim == 0 and not read_there else value.to(parameter.device)
+def _on_device(value: Tensor, parameter: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+    """Move a tensor to the device, except a step count that no kernel reads."""
+    read_by_kernels = optimizer.defaults.get("fused") or optimizer.defaults.get("capturable")
+    return value if value.ndim == 0 and not read_by_kernels else value.to(parameter.device)
 
 
 def _states(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> Iterator[tuple[str, Any]]:
@@ -146,7 +156,7 @@ def _states(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parame
             yield f"{name}:{key}", value
     for number, group in enumerate(optimizer.param_groups):
         for key, value in group.items():
-            if isinstance(value, Tensor):  # timm's count their steps there
+            if isinstance(value, Tensor):  # the step count of timm's optimizers
                 yield f"{_GROUP}{number}:{key}", value
 
 

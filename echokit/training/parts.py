@@ -1,4 +1,4 @@
-"""Parts of a model: the head, the backbone, or a stage of it; what learns, and what holds still."""
+"""Select parts of a model (head, backbone, stages of it) for training; freeze the rest."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from echokit.errors import EchokitError, did_you_mean
 from echokit.training.settings import BatchNormRule
 
-_HEAD = ("head", "dropout")  # of an `EchoModel`
+_HEAD = ("head", "dropout")  # children of an `EchoModel`
 
 
 def in_part(name: str, part: str) -> bool:
-    """Whether a parameter or module of this name belongs to a part.
+    """Return whether a parameter or module belongs to a part.
 
     Args:
-        name: Dotted, as ``named_parameters`` and ``named_modules`` give it.
+        name: Dotted name from ``named_parameters`` or ``named_modules``.
         part: ``head``; ``backbone`` (all the rest); or dotted components that occur in the name
             (``stages.3`` in ``fused.backbones.video.stages.3.0.conv.weight``).
     """
@@ -38,21 +38,22 @@ def require_parts(model: nn.Module, parts: Sequence[str], where: str) -> None:
     names = [name for name, _ in model.named_parameters()]
     for part in parts:
         if not any(in_part(name, part) for name in names):
-            known = ["head", "backbone", *_stages(names)]
+            known_parts = ["head", "backbone", *_stages(names)]
             raise EchokitError(
                 f"the model has no part {part!r}",
-                hint=did_you_mean(part, known) or f"parts are {', '.join(known[:12])}",
+                hint=did_you_mean(part, known_parts) or f"parts are {', '.join(known_parts[:12])}",
                 where=where,
+                code="model.no_part",
             )
 
 
 def set_trained(model: nn.Module, parts: Sequence[str], bn: BatchNormRule) -> None:
-    """Let the parameters of some parts learn, and no others.
+    """Train the parameters of some parts, and freeze all others.
 
     Args:
         model: Changed in place.
-        parts: What learns.
-        bn: Unless it is ``train``, the scale and shift of batch norms do not learn.
+        parts: The trained parts.
+        bn: Unless it is ``train``, the scale and shift of batch norms are frozen.
     """
     fixed = {id(p) for m in model.modules() if isinstance(m, _BatchNorm) and bn != "train" for p in m.parameters()}
     for name, parameter in model.named_parameters():
@@ -60,11 +61,11 @@ def set_trained(model: nn.Module, parts: Sequence[str], bn: BatchNormRule) -> No
 
 
 def set_mode(model: nn.Module, parts: Sequence[str], bn: BatchNormRule) -> None:
-    """Put what learns into training mode and all else into evaluation mode: no dropout, no moving batch norm.
+    """Set the trained parts to training mode and all others to evaluation mode.
 
     Args:
         model: Changed in place.
-        parts: What learns.
+        parts: The trained parts.
         bn: With ``frozen``, every batch norm is in evaluation mode.
     """
     names = [name for name, _ in model.named_parameters() if any(in_part(name, part) for part in parts)]
@@ -77,7 +78,7 @@ def set_mode(model: nn.Module, parts: Sequence[str], bn: BatchNormRule) -> None:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; every module's own mode afterwards."""
+    """Set the model to evaluation mode inside the block."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -88,17 +89,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def head_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The tensors of the head, by name."""
+    """Return the tensors of the head, by name."""
     return {name: tensor for name, tensor in model.state_dict().items() if in_part(name, "head")}
 
 
 def _stages(names: Sequence[str]) -> list[str]:
-    """What a user may name inside a backbone: ``stem``, ``stages.0``, ... without the path to the backbone."""
-    found: dict[str, None] = {}
+    """List the parts inside a backbone: ``stem``, ``stages.0``, ..."""
+    stages: dict[str, None] = {}
     for name in names:
         steps = name.split(".")
         if steps[:2] == ["fused", "backbones"]:
             steps = steps[3:]
         if len(steps) > 1 and steps[0] not in _HEAD:
-            found[".".join(steps[:2]) if steps[1].isdigit() else steps[0]] = None
-    return list(found)
+            stages[".".join(steps[:2]) if steps[1].isdigit() else steps[0]] = None
+    return list(stages)

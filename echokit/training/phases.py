@@ -1,4 +1,4 @@
-"""Phases: the stretches of a training, resolved, and where in them a history ends; pure functions."""
+"""Plan the phases of a training, and find the phase that follows a history."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from echokit.training.settings import BatchNormRule, EarlyStopSettings, PhaseSettings, TrainSettings
 
 SMALL_COHORT = 500
-"""Fewer training cases than this can not estimate batch-norm statistics better than given weights hold them."""
+"""With fewer training cases, the batch-norm statistics of initial weights are better than new estimates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A phase with nothing left open.
+    """A phase with all defaults filled in.
 
     Attributes:
-        name: In the history.
-        parts: What learns.
-        epochs: How many epochs, at most.
+        name: Name in the history.
+        parts: The trained parts.
+        epochs: Largest number of epochs.
         lr: Peak learning rate.
-        bn: What batch norm does in the parts that learn.
-        copies: Fixed copies of every training sample, where the head alone learns.
-        early_stop: When it ends before its time.
+        bn: Mode of batch norm in the trained parts.
+        copies: Number of fixed copies of every training sample, if the head alone is trained.
+        early_stop: When the phase ends early.
     """
 
     name: str
@@ -36,19 +36,19 @@ class Phase:
 
     @property
     def head_only(self) -> bool:
-        """Whether the backbone is frozen as a whole, so that its features never change."""
+        """Whether the whole backbone is frozen, so that its features never change."""
         return self.parts == ("head",)
 
 
 def plan_phases(settings: TrainSettings, *, norms_given: bool, cases: int) -> tuple[Phase, ...]:
-    """The phases of a training.
+    """Plan the phases of a training.
 
     Args:
-        settings: The recipe's.
-        norms_given: Whether the statistics of all batch norms come from given weights.
-        cases: Training cases of the fold.
+        settings: The recipe's ``train``.
+        norms_given: Whether the statistics of all batch norms come from initial weights.
+        cases: Number of training cases of the fold.
     """
-    usual: BatchNormRule = "frozen" if norms_given and cases < SMALL_COHORT else "train"
+    default: BatchNormRule = "frozen" if norms_given and cases < SMALL_COHORT else "train"
     whole = PhaseSettings(name="all", epochs=settings.epochs)
     return tuple(
         Phase(
@@ -56,7 +56,7 @@ def plan_phases(settings: TrainSettings, *, norms_given: bool, cases: int) -> tu
             tuple(dict.fromkeys(phase.train)),
             phase.epochs,
             phase.lr or settings.optimizer.lr,
-            phase.bn or settings.bn or usual,
+            phase.bn or settings.bn or default,
             phase.copies,
             settings.early_stop,
         )
@@ -65,18 +65,18 @@ def plan_phases(settings: TrainSettings, *, norms_given: bool, cases: int) -> tu
 
 
 def current_phase(plan: Sequence[Phase], history: Sequence[Mapping[str, Any]]) -> Phase | None:
-    """The phase that the epoch after a history belongs to; None where all are done."""
+    """Find the phase of the epoch after a history; None if all are done."""
     return next((phase for phase in plan if not is_done(phase, history)), None)
 
 
 def is_done(phase: Phase, history: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a phase has come to its end."""
+    """Return whether a phase has ended."""
     records = records_of(phase, history)
     return len(records) >= phase.epochs or (phase.early_stop is not None and _is_stale(phase.early_stop, records))
 
 
 def _is_stale(rule: EarlyStopSettings, records: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the last epochs brought nothing better; an epoch in which the metric is undefined did not."""
+    """Return whether the metric has not improved; an undefined one is no improvement."""
     sign = -1.0 if rule.metric == "val_loss" else 1.0
     best, since = float("-inf"), 0
     for record in records:
@@ -89,5 +89,5 @@ def _is_stale(rule: EarlyStopSettings, records: Sequence[Mapping[str, Any]]) -> 
 
 
 def records_of(phase: Phase, history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The records of one phase."""
+    """Select the records of one phase."""
     return [record for record in history if record["phase"] == phase.name]

@@ -1,7 +1,7 @@
-"""Processes that train one model together, as ``accelerate launch`` and ``torchrun`` start them; usually there is one.
+"""Train one model in several processes, started by ``accelerate launch`` or ``torchrun``.
 
-Each process takes its share of every batch; gradients are summed over all. What is drawn, read and decided is the same
-in all of them, and only the first one writes and speaks.
+Each process computes its share of every batch; gradients are summed over all. Random numbers and decisions are the same
+in all processes, and only the main process writes files and prints. Usually there is one process.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from echokit.errors import EchokitError
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """The processes of this training.
+    """The processes of a training.
 
     Attributes:
-        index: Number of this one, from 0.
-        count: How many there are.
+        index: Number of this process, from 0.
+        count: Number of processes.
     """
 
     index: int = 0
@@ -34,7 +34,7 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Whether this one writes and speaks."""
+        """Whether this process writes and prints."""
         return self.index == 0
 
     def add(self, *tensors: Tensor) -> None:
@@ -44,7 +44,7 @@ class Processes:
                 torch.distributed.all_reduce(tensor)
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace gradients by their sums over all processes; one that is missing here counts as zero."""
+        """Replace gradients by their sums over all processes; missing ones are zero."""
         if self.count == 1:
             return
         trained = list(parameters)
@@ -59,7 +59,7 @@ class Processes:
                 gradient.copy_(part.view(gradient.shape))
 
     def gather(self, value: Any) -> list[Any]:
-        """What each process has, in their order."""
+        """Return the value of each process, in their order."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -67,7 +67,7 @@ class Processes:
         return values
 
     def broadcast(self, value: Any) -> Any:
-        """What the first process has."""
+        """Return the value of the main process."""
         if self.count == 1:
             return value
         values = [value]
@@ -75,7 +75,7 @@ class Processes:
         return values[0]
 
     def average_buffers(self, model: torch.nn.Module) -> None:
-        """Give all processes the mean of their floating-point buffers: the running statistics of batch norm."""
+        """Average floating-point buffers (statistics of batch norm) over processes."""
         if self.count == 1:
             return
         buffers = [b for b in model.buffers() if b.is_floating_point()]
@@ -87,7 +87,7 @@ class Processes:
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
-        """Let the first process do the block before the others do, so that they find what it made."""
+        """Run the block in the main process before the others, which find its files."""
         if not self.is_main:
             self.wait()
         yield
@@ -95,7 +95,7 @@ class Processes:
             self.wait()
 
     def wait(self) -> None:
-        """Wait until all processes have come here."""
+        """Wait for all processes."""
         if self.count > 1:
             torch.distributed.barrier()
 
@@ -104,7 +104,7 @@ ALONE = Processes()
 
 
 def launched_processes() -> int:
-    """How many processes a launcher started."""
+    """Return the number of processes that a launcher started."""
     number = os.environ.get("WORLD_SIZE", "1")
     return int(number) if number.isdigit() else 1
 
@@ -119,43 +119,44 @@ def init_distributed(device: torch.device) -> tuple[Processes, torch.device]:
         The processes, and the device of this one.
 
     Raises:
-        EchokitError: accelerate was to start several processes and has started one.
+        EchokitError: accelerate started one process instead of several.
     """
     if launched_processes() == 1:
         _require_launched()
         return ALONE, device
     from accelerate import PartialState
 
-    # The first process prepares every video while the others wait for it: that takes longer than the usual limit.
+    # The main process prepares all videos while the others wait, which takes longer than the default timeout.
     state = PartialState(cpu=device.type == "cpu", timeout=timedelta(days=2))
     atexit.register(state.destroy_process_group)
-    own = state.device if device.type == "cuda" else device
-    return Processes(state.process_index, state.num_processes), own
+    process_device = state.device if device.type == "cuda" else device
+    return Processes(state.process_index, state.num_processes), process_device
 
 
 def _require_launched() -> None:
-    """Refuse the one process that ``accelerate launch`` starts in place of several, on a CPU or on a single GPU.
+    """Refuse a single process of ``accelerate launch`` instead of several.
 
-    It then tells the process where to meet the others, and neither how many they are nor its number.
+    On a CPU or a single GPU it sets the address of the main process, but not the number of processes.
     """
     if {"ACCELERATE_USE_CPU", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() and "WORLD_SIZE" not in os.environ:
         raise EchokitError(
-            "accelerate was asked for several processes and has started one: it does not divide a CPU or a single GPU",
-            hint="torchrun --nproc-per-node N -m echokit run RECIPE does; for one process leave --num_processes out "
+            "accelerate started one process instead of several: it does not share a CPU or a single GPU",
+            hint="use torchrun --nproc-per-node N -m echokit run RECIPE; for one process, remove --num_processes "
             "(or unset MASTER_ADDR)",
             where="accelerate launch",
+            code="processes.not_launched",
         )
 
 
 def processes() -> Processes:
-    """The processes that were joined."""
+    """Return the processes of this training."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return ALONE
     return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size())
 
 
 def _buckets(tensors: Sequence[Tensor], elements: int = 25_000_000) -> list[list[Tensor]]:
-    """Tensors of one dtype in groups of at most so many elements (or a single larger one)."""
+    """Group tensors of one dtype, with a limit on the elements of a group."""
     buckets: list[list[Tensor]] = [[]]
     size = 0
     for tensor in tensors:

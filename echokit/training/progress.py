@@ -36,7 +36,7 @@ LAST, BEST, HISTORY = "last", "best", "history.jsonl"
 
 @dataclass
 class TrainingState:
-    """What a resume needs beside weights and optimizer; the random state of a step follows from its number.
+    """The position of a training; random states follow from it.
 
     Attributes:
         epoch: Number of the present epoch, from 1; one more than the last when all are done.
@@ -102,7 +102,7 @@ class SavedState:
 def load_checkpoint_weights(
     model: nn.Module, checkpoint: Path, backbone: str | None, known_hash: str | None = None
 ) -> None:
-    """Load the weights of a checkpoint into a model; a head alone only if the backbone is the right one.
+    """Load the weights of a checkpoint; a head alone needs the right backbone.
 
     Args:
         model: Changed in place.
@@ -134,7 +134,9 @@ def load_checkpoint_weights(
 
 @dataclass(frozen=True)
 class FoldFiles:
-    """The files of one fold: ``last/``, ``best/`` and ``history.jsonl``. Only the main process writes.
+    """The files of one fold: ``last/``, ``best/`` and ``history.jsonl``.
+
+    Only the main process writes.
 
     Attributes:
         directory: Their folder.
@@ -213,7 +215,7 @@ class FoldFiles:
         )
 
     def write_history(self, history: list[dict[str, Any]]) -> None:
-        """Write one line for each epoch, the whole file at once, so that no line is doubled or cut."""
+        """Write one line for each epoch, the whole file at once."""
         if processes().is_main:
             write_text(self.directory / HISTORY, "".join(json.dumps(r, allow_nan=False) + "\n" for r in history))
 
@@ -228,7 +230,9 @@ class FoldFiles:
         return find_checkpoint(self.directory, BEST)
 
     def resume(self, model: nn.Module, plan: Sequence[Phase], callback: TrainingCallback) -> SavedState:
-        """Find the state of the training and load its weights; of a finished one, only its history.
+        """Find the state of the training and load its weights.
+
+        Of a finished training, only the history is read.
 
         Raises:
             EchokitError: The checkpoint is damaged, or belongs to another training.

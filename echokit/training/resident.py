@@ -1,4 +1,4 @@
-"""Clips that lie in the memory of the GPU as bytes: a batch is then gathered there, and nothing is read or sent."""
+"""Keep clips in GPU memory as bytes, and gather batches there."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from echokit.prepared import PreparedClips
 from echokit.sampling.windows import Windows
-from echokit.training.data import Batch, Integers, PreparedClips, send, valid_steps
+from echokit.training.data import Batch, Integers, send, valid_steps
 
-_SHARE = 0.9  # of the free memory: batches differ a little in what they need
+_SHARE = 0.9  # of the free memory, as batches need slightly different amounts
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class ResidentClips:
 
     Attributes:
         frames: For each stream (n + 1, C, H, W) bytes, clip after clip; the last one is zero, for padding.
-        first: (cases,) int64 by stream: where a case begins; -1 for one that is not here.
+        first: (cases,) int64 by stream: position of the first frame of a case; -1 for a case that is not included.
         scale: (cases,) float32 by stream, on the device: real values are bytes times this.
     """
 
@@ -30,10 +31,10 @@ class ResidentClips:
     scale: Mapping[str, Tensor]
 
     def batches(self, windows: Windows, parts: Sequence[Integers]) -> Iterator[Batch]:
-        """Batches of windows, the same bits as `echokit.training.data.read_batches` gives.
+        """Yield batches of windows with the same bits as `read_batches`.
 
         Args:
-            windows: Which frames each sample is.
+            windows: Frames of each sample.
             parts: For each batch, (B,) int64 positions in ``windows``.
         """
         for part in parts:
@@ -43,17 +44,17 @@ class ResidentClips:
         streams, valid = {}, {}
         for name, pool in self.frames.items():
             steps = frames.shape[1] - (name != "video")  # a derived stream lies between two frames
-            real = np.stack([valid_steps(row, steps) for row in frames])
-            rows = np.where(real, self.first[name][case][:, None] + frames[:, :steps], len(pool) - 1)
-            taken = pool[send(torch.from_numpy(rows), pool.device)].transpose(1, 2)  # (B, C, T, H, W)
+            is_frame = np.stack([valid_steps(row, steps) for row in frames])
+            rows = np.where(is_frame, self.first[name][case][:, None] + frames[:, :steps], len(pool) - 1)
+            gathered = pool[send(torch.from_numpy(rows), pool.device)].transpose(1, 2)  # (B, C, T, H, W)
             scale = self.scale[name][send(torch.from_numpy(case), pool.device)][:, None, None, None, None]
-            streams[name] = taken.new_empty(taken.shape, dtype=torch.float32).copy_(taken).mul_(scale)
-            valid[name] = send(torch.from_numpy(real), pool.device)
+            streams[name] = gathered.new_empty(gathered.shape, dtype=torch.float32).copy_(gathered).mul_(scale)
+            valid[name] = send(torch.from_numpy(is_frame), pool.device)
         return Batch(streams, valid, case)
 
 
 def bytes_of(clips: PreparedClips, cases: Integers) -> int:
-    """Bytes that all frames of some clips take, padding frame included."""
+    """Compute the size of all frames of some clips, padding frame included."""
     height, width = clips.size
     lengths = clips.lengths[cases]
     frames = {name: int((lengths - (name != "video")).clip(0).sum()) + 1 for name in clips.channels}
@@ -61,38 +62,41 @@ def bytes_of(clips: PreparedClips, cases: Integers) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """What torch has not taken for itself of a GPU's memory: after an epoch it holds all that an epoch needs."""
+    """Return the GPU memory that torch has not reserved.
+
+    After an epoch, torch has reserved all that an epoch needs.
+    """
     free, _ = torch.cuda.mem_get_info(device)
     return int(free)
 
 
 def fits(clips: PreparedClips, cases: Integers, free: int) -> bool:
-    """Whether some clips fit into so many free bytes with a margin."""
+    """Return whether some clips fit into the free bytes with a margin."""
     return bytes_of(clips, cases) <= _SHARE * free
 
 
 def make_resident(clips: PreparedClips, cases: Integers, device: torch.device) -> ResidentClips:
-    """Read all frames of some clips and put them on a device.
+    """Read all frames of some clips into the memory of a device.
 
     Args:
-        clips: Where they are read.
+        clips: Clips of the whole cohort.
         cases: (n,) int64, each once.
-        device: Where they are to lie.
+        device: The device.
     """
     height, width = clips.size
     frames: dict[str, Tensor] = {}
     first = {name: np.full(len(clips.lengths), -1, np.int64) for name in clips.channels}
     scale = {name: np.ones(len(clips.lengths), np.float32) for name in clips.channels}
-    at = dict.fromkeys(clips.channels, 0)
+    position = dict.fromkeys(clips.channels, 0)
     for case in cases.tolist():
         length = int(clips.lengths[case])
         for name, (data, factor) in clips.read(case, np.arange(length)).items():
             if name not in frames:
                 total = int((clips.lengths[cases] - (name != "video")).clip(0).sum()) + 1
-                kind = torch.from_numpy(data[:0]).dtype
-                frames[name] = torch.zeros((total, data.shape[0], height, width), dtype=kind, device=device)
-            there = torch.from_numpy(np.array(data.swapaxes(0, 1), order="C"))
-            frames[name][at[name] : at[name] + len(there)] = there.to(device)
-            first[name][case], scale[name][case] = at[name], factor
-            at[name] += len(there)
+                dtype = torch.from_numpy(data[:0]).dtype
+                frames[name] = torch.zeros((total, data.shape[0], height, width), dtype=dtype, device=device)
+            clip = torch.from_numpy(np.array(data.swapaxes(0, 1), order="C"))
+            frames[name][position[name] : position[name] + len(clip)] = clip.to(device)
+            first[name][case], scale[name][case] = position[name], factor
+            position[name] += len(clip)
     return ResidentClips(frames, first, {name: torch.from_numpy(values).to(device) for name, values in scale.items()})

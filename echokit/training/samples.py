@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from echokit.cohort.cohort import Fold
+from echokit.prepared import PreparedClips
 from echokit.sampling.windows import Windows
-from echokit.training.data import Batch, Integers, PreparedClips, of_cases, read_batches
+from echokit.training.data import Batch, Integers, of_cases, read_batches
 from echokit.training.features import FeatureSamples
 from echokit.training.resident import ResidentClips, bytes_of, fits, free_bytes, make_resident
 from echokit.training.watch import TrainingCallback
@@ -50,7 +51,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ClipSamples:
-    """Samples that are read from prepared clips, or gathered on the device if they are in its memory."""
+    """Samples of prepared clips, read from disk or gathered in GPU memory."""
 
     clips: PreparedClips
     windows: Windows

@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of where the training is: no state to save."""
+"""Compute the learning rate as a pure function of the position: there is no state to save."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from echokit.training.settings import ConstantSchedule, NamedSchedule, OneCycleS
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in a phase a step is.
+class SchedulePosition:
+    """The position of a step in its phase.
 
     Attributes:
-        epoch: Epochs of the phase that are done.
-        epochs: Epochs that it may have.
-        step: Steps of the present epoch that are done.
+        epoch: Number of finished epochs of the phase.
+        epochs: Largest number of epochs.
+        step: Number of finished steps of the present epoch.
         steps: Steps of an epoch.
-        records: What its epochs came to.
+        records: Records of the finished epochs.
     """
 
     epoch: int
@@ -30,34 +30,41 @@ class Place:
     records: Sequence[Mapping[str, Any]] = ()
 
 
-def learning_rate(schedule: ConstantSchedule | OneCycleSchedule | NamedSchedule, peak: float, place: Place) -> float:
-    """Return the learning rate of a step.
+def learning_rate(
+    schedule: ConstantSchedule | OneCycleSchedule | NamedSchedule, peak: float, position: SchedulePosition
+) -> float:
+    """Compute the learning rate of a step.
 
     Args:
         schedule: The schedule's settings.
         peak: Learning rate of the phase.
-        place: Where the step is.
+        position: Position of the step.
 
     Raises:
-        EchokitError: The schedule needs a validation part, or its library refuses its parameters.
+        EchokitError: The schedule needs a validation set, or its library rejects its parameters.
     """
     if isinstance(schedule, ConstantSchedule):
         return peak
     if isinstance(schedule, OneCycleSchedule):
-        done = (place.epoch + place.step / place.steps) / place.epochs
+        done = (position.epoch + position.step / position.steps) / position.epochs
         if done < schedule.warmup:
             return peak * _cosine(schedule.start_factor, 1.0, done / schedule.warmup)
         return peak * _cosine(1.0, schedule.end_factor, (done - schedule.warmup) / (1.0 - schedule.warmup))
     from echokit.training.by_name import PLATEAU, plateau_rate, schedule_curve
 
     if schedule.use == PLATEAU:
-        losses = tuple(record["val_loss"] for record in place.records)
+        losses = tuple(record["val_loss"] for record in position.records)
         if None in losses:
-            raise EchokitError("plateau follows the validation loss, and there is none", where="train.schedule")
+            raise EchokitError(
+                "plateau follows the validation loss, and this fold has no validation set",
+                hint="use another schedule, or give the resampler a validation set (val: 0.2)",
+                where="train.schedule",
+                code="train.no_validation",
+            )
         return plateau_rate(schedule.options, peak, losses)
     by_epoch = schedule.unit == "epoch"
-    units = place.epochs if by_epoch else place.epochs * place.steps
-    unit = place.epoch if by_epoch else place.epoch * place.steps + place.step
+    units = position.epochs if by_epoch else position.epochs * position.steps
+    unit = position.epoch if by_epoch else position.epoch * position.steps + position.step
     return schedule_curve(schedule.use, tuple(schedule.options.items()), peak, units)[unit]
 
 

@@ -1,4 +1,4 @@
-"""What a model says about cases: windows in, one score a case out."""
+"""Score cases: from windows to one score for each case."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from echokit.errors import DataError
 from echokit.objectives.objective import Objective
+from echokit.prepared import PreparedClips
 from echokit.sampling.windows import Windows
-from echokit.training.data import PreparedClips, batches
+from echokit.training.data import batches
 from echokit.training.device import Compute, reproducible
 from echokit.training.parts import evaluating
 from echokit.training.processes import processes
@@ -24,15 +25,15 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One score a case, the mean over its windows.
+    """Scores of cases, each the mean over the windows of the case.
 
     Attributes:
         case: (n,) int64 positions in the cohort, ascending.
         score: (n,) float64; higher means more likely positive.
-        prediction: (n,) float64 in the unit of the objective's value, or None where it does not estimate one.
+        prediction: (n,) float64 in the unit of the objective's value, or None if there are no estimates.
         window: (m,) int64 index into ``case`` of each window, in the order of the windows.
-        window_score: (m,) float64, what ``score`` is the mean of.
-        window_prediction: (m,) float64, what ``prediction`` is the mean of, or None.
+        window_score: (m,) float64 score of each window.
+        window_prediction: (m,) float64 prediction of each window, or None.
     """
 
     case: Integers
@@ -54,15 +55,15 @@ def score(
 ) -> Scores:
     """Score cases in evaluation mode: the same clip gets the same score in every call.
 
-    Processes that train together score a share each, and all get all scores.
+    Each of several processes scores a share, and all get all scores.
 
     Args:
-        model: On ``device``; its training mode is put back afterwards.
-        objective: What turns outputs into a score.
-        clips: Where windows are read.
-        windows: What is scored; several windows of a case are averaged.
+        model: On the device; its modes are restored.
+        objective: Computes scores from outputs.
+        clips: Clips of the whole cohort.
+        windows: The windows; those of a case are averaged.
         batch_size: Windows at a time.
-        compute: Device of the model, and number format of the forward pass.
+        compute: Device and number format.
 
     Raises:
         DataError: A score is not a finite number.
@@ -76,12 +77,12 @@ def score(
 
 
 def scores_of(objective: Objective, windows: Windows, outputs: Tensor) -> Scores:
-    """Turn the outputs (n, outputs) for windows into one score a case; see `scores_of_cases`."""
+    """Compute scores from the outputs (n, outputs) of windows."""
     return scores_of_cases(objective, windows.case, outputs)
 
 
 def scores_of_cases(objective: Objective, cases: Integers, outputs: Tensor) -> Scores:
-    """Turn the outputs (n, outputs) for samples of the cases (n,) into one score a case.
+    """Compute scores from the outputs (n, outputs) of samples of the cases (n,).
 
     Raises:
         DataError: A score is not a finite number.
@@ -103,6 +104,7 @@ def scores_of_cases(objective: Objective, cases: Integers, outputs: Tensor) -> S
         raise DataError(
             f"the model's score is not a finite number for {len(bad)} cases",
             hint=f"the first is case {bad[0]} of the cohort, counted from 0",
+            code="score.not_finite",
         )
     return scores
 
@@ -115,7 +117,7 @@ def model_outputs(
     batch_size: int,
     compute: Compute,
 ) -> Iterator[Tensor]:
-    """Yield the outputs (B, outputs) float32 on the CPU, a batch at a time, in the order of the windows."""
+    """Yield outputs (B, outputs) float32 on the CPU, in the order of the windows."""
     with evaluating(model):
         for batch in batches(clips, windows, np.arange(len(windows)), batch_size, compute.device):
             with (
@@ -128,7 +130,7 @@ def model_outputs(
 
 
 def auroc(y_true: Integers, score: Numbers) -> float | None:
-    """Probability that a positive case scores above a negative one, ties half; None with one class."""
+    """Compute the area under the ROC curve; None if there is one class only."""
     positive, negative = score[y_true == 1], np.sort(score[y_true == 0])
     if not len(positive) or not len(negative):
         return None

@@ -1,4 +1,4 @@
-"""Stopping on Ctrl-C or a termination signal, at a place from which the training can resume."""
+"""Stop on Ctrl-C or a termination signal, in a state that can be resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C, a termination, and a terminal that was closed."""
+"""Ctrl-C, termination, and a closed terminal."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -17,7 +17,7 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         signum: The signal.
-        saved: Whether what was done so far is on disk; False where it stopped at once.
+        saved: Whether the state is on disk; False if the run stopped at once.
         exit_code: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
     """
 
@@ -29,10 +29,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a signal has asked to stop.
+    """A request to stop, if a signal came.
 
     Attributes:
-        signum: The signal, or None as long as none came.
+        signum: The signal, or None.
     """
 
     def __init__(self) -> None:
@@ -42,14 +42,14 @@ class StopRequest:
         return self.signum is not None
 
     def interrupted(self) -> Interrupted:
-        """The exception to raise once everything is saved."""
+        """Create the exception to raise after everything is saved."""
         return Interrupted(self.signum if self.signum is not None else signal.SIGINT)
 
 
 def stop_at_once_on_signal() -> None:
-    """Let a termination and a closed terminal raise `Interrupted`, as Ctrl-C does, where no training waits for them.
+    """Raise `Interrupted` on termination and a closed terminal, as on Ctrl-C.
 
-    What is being done is then left in order and said. A signal that the process ignores stays ignored.
+    This is for the time outside a training. A signal that the process ignores stays ignored.
     """
 
     def handle(signum: int, frame: FrameType | None) -> None:
@@ -62,10 +62,10 @@ def stop_at_once_on_signal() -> None:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Turn the first signal of `STOPPING` into a request; the second one raises `Interrupted` at once.
+    """Turn the first signal into a request; the second one raises `Interrupted`.
 
-    A signal that the process ignores (SIGHUP under nohup) stays ignored. Outside the main thread, where
-    Python allows no signal handlers, nothing is installed.
+    A signal that the process ignores (SIGHUP under nohup) stays ignored. Outside the main thread,
+    Python allows no signal handlers, and none is installed.
     """
     request = StopRequest()
 
@@ -85,5 +85,5 @@ def stop_on_signal() -> Iterator[StopRequest]:
         yield request
     finally:
         for signum, handler in before.items():
-            if handler is not None:  # None: installed by C code, which Python can not put back
+            if handler is not None:  # None: installed by C code, which Python cannot restore
                 signal.signal(signum, handler)

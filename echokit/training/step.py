@@ -139,7 +139,11 @@ class Step:
         return StepResult(loss, weights, torch.cat(outputs) if outputs else torch.empty(0), tuple(rows))
 
     def accumulate_gradients(self, micro_batch: MicroBatch, clips: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Add the gradients of one micro-batch; return its outputs (float32), loss and weight (float64 sums)."""
+        """Add the gradients of one micro-batch.
+
+        Returns:
+            Its outputs (float32), loss and weight (float64 sums).
+        """
         torch.manual_seed(micro_batch.seed)
         streams = micro_batch.batch.streams
         if self.augment:
@@ -154,7 +158,7 @@ class Step:
         return outputs.detach(), total.detach().double(), weight.detach().double()
 
     def dry_run(self, micro_batch: MicroBatch, clips: int) -> None:
-        """Compute the gradients of a micro-batch, then discard them and restore the batch-norm statistics."""
+        """Compute gradients, discard them and restore the batch-norm statistics."""
         buffers = [buffer.clone() for buffer in self.model.buffers()]
         try:
             self.accumulate_gradients(micro_batch, clips)
@@ -193,7 +197,7 @@ class Step:
 
 @contextmanager
 def explain_compile_error() -> Iterator[None]:
-    """Explain a failure of ``torch.compile``, which happens in the first forward or backward pass.
+    """Explain a failure of ``torch.compile`` in a forward or backward pass.
 
     Raises:
         EchokitError: Compilation failed.
@@ -215,7 +219,7 @@ def explain_compile_error() -> Iterator[None]:
 def make_step(
     model: nn.Module, objective: Objective, phase: Phase, context: TrainingContext, distributed: Processes
 ) -> Step:
-    """Create the step of a phase, with a new optimizer for the parts that the phase trains."""
+    """Create the step of a phase, with a new optimizer for its trained parts."""
     settings, device = context.settings, context.compute.device
     set_trained(model, phase.parts, phase.bn)
     parameters = trained_parameters(model)

@@ -1,6 +1,6 @@
-"""Trackers that a recipe may name: TensorBoard, MLflow, Weights & Biases, through Hugging Face Accelerate.
+"""Log to TensorBoard, MLflow or Weights & Biases, through Hugging Face Accelerate.
 
-They get the numbers of the epochs, and nothing of a case. ``history.jsonl`` is written in any case.
+Trackers get the numbers of the epochs, and nothing about single cases. ``history.jsonl`` is always written.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def tracked(names: Sequence[str], run: str, folder: Path, facts: Mapping[str, An
     trackers = []
     try:
         for name in names:
-            kind = LOGGER_TYPE_TO_CLASS[name]
-            arguments = (str(folder / name),) if kind.requires_logging_directory else ()
-            tracker = kind(run, *arguments)
+            tracker_class = LOGGER_TYPE_TO_CLASS[name]
+            arguments = (str(folder / name),) if tracker_class.requires_logging_directory else ()
+            tracker = tracker_class(run, *arguments)
             if hasattr(tracker, "start"):
                 tracker.start()
             trackers.append(tracker)

@@ -1,4 +1,4 @@
-"""Calibration makes held-out probabilities better, keeps the ranking, and says so where it can not be had."""
+"""Calibration improves held-out probabilities, keeps the ranking, and reports why it is not possible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from echokit.errors import EchokitError
 from echokit.objectives.calibration import (
     EACH_CLASS,
     PATIENTS,
@@ -23,6 +22,7 @@ from echokit.objectives.calibration import (
     normal,
     platt,
 )
+from tests.expect import refused
 
 
 def log_loss(y_true: np.ndarray, probability: np.ndarray) -> float:
@@ -37,26 +37,26 @@ def hearts(n: int, rng: np.random.Generator, error: float = 5.0) -> tuple[np.nda
     return 50 - estimate, (ef < 50).astype(np.int64), ef
 
 
-def certain(score: np.ndarray) -> np.ndarray:
-    """What the uncalibrated threshold says, as a probability that admits some doubt."""
+def decide(score: np.ndarray) -> np.ndarray:
+    """Turn the uncalibrated decision into a probability."""
     return np.where(score >= 0, 0.95, 0.05)
 
 
 @pytest.mark.parametrize("model", ["normal", "platt"])
 @pytest.mark.parametrize("n", [100, 1288])
-def test_it_improves_the_held_out_log_loss_of_an_estimate(model: str, n: int) -> None:
+def test_calibration_improves_the_log_loss_of_an_estimate(model: str, n: int) -> None:
     rng = np.random.default_rng(4)
-    better = []
+    improvements = []
     for _ in range(20):
         calibrator = normal(50.0) if model == "normal" else platt("score")
         calibration = calibrator(*hearts(n, rng))
         assert isinstance(calibration, Calibration)
         score, y_true, _ = hearts(2000, rng)
-        better.append(log_loss(y_true, certain(score)) - log_loss(y_true, calibration(score)))
-    assert min(better) > 0.02
+        improvements.append(log_loss(y_true, decide(score)) - log_loss(y_true, calibration(score)))
+    assert min(improvements) > 0.02
 
 
-def test_it_improves_the_held_out_log_loss_of_a_weighted_or_overconfident_classifier() -> None:
+def test_calibration_improves_the_log_loss_of_a_biased_classifier() -> None:
     rng = np.random.default_rng(5)
     for bias, sharpness in ((1.246, 1.0), (0.0, 3.0), (0.0, 0.3)):
 
@@ -86,7 +86,7 @@ def test_platt_is_the_logistic_regression_of_softened_classes() -> None:
     assert calibration.intercept == pytest.approx(model.intercept_[0], rel=1e-3)
 
 
-def test_the_normal_model_finds_the_line_and_the_error() -> None:
+def test_normal_model_estimates_line_and_error() -> None:
     score, y_true, ef = hearts(100_000, np.random.default_rng(2), error=8.0)
     calibration = normal(50.0)(score, y_true, ef)
     assert isinstance(calibration, Calibration)
@@ -99,10 +99,10 @@ def test_the_normal_model_finds_the_line_and_the_error() -> None:
 
 @given(st.integers(0, 2**32), st.sampled_from(["normal", "platt score", "platt logit"]), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_it_is_a_probability_that_keeps_the_ranking_or_a_reason(seed: int, model: str, parted: bool) -> None:
+def test_calibration_keeps_the_ranking_or_gives_a_reason(seed: int, model: str, separated: bool) -> None:
     rng = np.random.default_rng(seed)
     score, y_true, ef = hearts(int(rng.integers(1, 60)), rng, error=float(rng.uniform(0.1, 60)))
-    if parted:  # the classes do not overlap: the slope must stay finite
+    if separated:  # the classes do not overlap: the slope must stay finite
         y_true = (score > np.median(score)).astype(np.int64)
     calibrators: dict[str, Any] = {
         "normal": normal(50.0),
@@ -127,36 +127,36 @@ def test_it_is_a_probability_that_keeps_the_ranking_or_a_reason(seed: int, model
     [
         (normal(50.0), np.arange(PATIENTS - 1.0), np.arange(PATIENTS - 1) % 2, "19 patients"),
         (normal(50.0), np.full(40, 0.1), np.arange(40) % 2, "same estimate"),
-        (normal(50.0), np.linspace(30, -30, 40), np.repeat([0, 1], 20), "does not rise"),
-        (normal(50.0), np.linspace(-30, 30, 40), np.repeat([0, 1], 20), "all exact"),
+        (normal(50.0), np.linspace(30, -30, 40), np.repeat([0, 1], 20), "not higher"),
+        (normal(50.0), np.linspace(-30, 30, 40), np.repeat([0, 1], 20), "exact"),
         (platt("score"), np.arange(40.0), np.repeat([0, 1], [40 - EACH_CLASS + 1, EACH_CLASS - 1]), "9 positive"),
-        (platt("score"), np.arange(40.0), np.ones(40, np.int64), "40 positive and 0 other"),
+        (platt("score"), np.arange(40.0), np.ones(40, np.int64), "40 positive and 0 negative"),
         (platt("score"), np.full(31, 0.1), np.arange(31) % 2, "same score"),
-        (platt("score"), np.linspace(30, -30, 40), np.repeat([0, 1], 20), "does not rise"),
-        (platt("logit"), np.linspace(1, 0, 40), np.repeat([0, 1], 20), "does not rise"),
+        (platt("score"), np.linspace(30, -30, 40), np.repeat([0, 1], 20), "not higher"),
+        (platt("logit"), np.linspace(1, 0, 40), np.repeat([0, 1], 20), "not higher"),
     ],
 )
-def test_where_it_can_not_be_had_it_says_why(calibrator: Any, score: Any, y_true: Any, reason: str) -> None:
-    found = calibrator(score, y_true, 50 - np.linspace(-30, 30, len(score)))
-    assert isinstance(found, Uncalibrated)
-    assert reason in found.reason
+def test_impossible_calibration_gives_its_reason(calibrator: Any, score: Any, y_true: Any, reason: str) -> None:
+    calibration = calibrator(score, y_true, 50 - np.linspace(-30, 30, len(score)))
+    assert isinstance(calibration, Uncalibrated)
+    assert reason in calibration.reason
 
 
-def test_what_is_written_is_read_back_and_nothing_else_is() -> None:
-    for one in (Calibration("platt", "logit", -0.1 / 3, 1.7e-3, 31, 12), Uncalibrated("too few")):
-        assert calibration_from(json.loads(json.dumps(one.plain()))) == one
+def test_calibration_is_read_from_its_json_and_checked() -> None:
+    for calibration in (Calibration("platt", "logit", -0.1 / 3, 1.7e-3, 31, 12), Uncalibrated("too few")):
+        assert calibration_from(json.loads(json.dumps(calibration.plain()))) == calibration
     good = Calibration("normal", "score", 0.0, 1.0, 30, 10).plain()
     for bad in ({"slope": -1.0}, {"slope": float("inf")}, {"intercept": float("nan")}, {"method": "x"}, {"of": "y"}):
-        with pytest.raises(EchokitError, match="no calibration"):
+        with refused("calibration.invalid"):
             calibration_from({**good, **bad})
-    with pytest.raises(EchokitError, match="no calibration"):
+    with refused("calibration.invalid"):
         calibration_from({"slope": 1.0})
 
 
-def test_folds_are_calibrated_together_or_not_at_all() -> None:
-    one, no = Calibration("normal", "score", 0.0, 1.0, 30, 10), Uncalibrated("too few")
-    assert all_or_none([one, one]) == (one, one)
-    assert all_or_none([one, no]) is None
+def test_all_folds_are_calibrated_or_none() -> None:
+    fitted, failed = Calibration("normal", "score", 0.0, 1.0, 30, 10), Uncalibrated("too few")
+    assert all_or_none([fitted, fitted]) == (fitted, fitted)
+    assert all_or_none([fitted, failed]) is None
     assert all_or_none([None]) is None
     assert all_or_none([]) is None
 

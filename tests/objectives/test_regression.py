@@ -1,4 +1,4 @@
-"""Objectives that estimate EF: losses as in torch, sums that add up, a head that starts at the mean, honest scores."""
+"""Objectives that estimate EF: losses as in torch, sums, initial bias, scores."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from echokit.errors import DataError
 from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.ef_regression import EfRegression
 from echokit.objectives.multi_task import MultiTask
 from echokit.objectives.objective import Targets, calibrator_of, initial_bias_of, threshold_of
 from echokit.pipeline.fold_files import summarize_targets, targets_like
+from tests.expect import refused
 
 EF = np.array([22.0, 35.0, 48.0, 50.0, 55.0, 60.0, 61.0, 64.0, 70.0, 75.0])
 TRAINING = Targets((EF < 50).astype(np.int64), EF, 50.0, quantity=True)
@@ -33,7 +33,7 @@ losses = st.sampled_from(["mse", "l1", "huber"])
 
 @given(cases, losses)
 @settings(max_examples=60, deadline=None)
-def test_the_loss_is_that_of_torch_and_its_gradient_finite(rows: list[tuple[float, float]], loss: Any) -> None:
+def test_loss_agrees_with_torch_and_its_gradient_is_finite(rows: list[tuple[float, float]], loss: Any) -> None:
     outputs, value = torch.tensor([[a] for a, _ in rows], requires_grad=True), torch.tensor([b for _, b in rows])
     total, weight = EfRegression(loss=loss)(TRAINING).loss(outputs, (value < 50).long(), value)
     assert total.shape == weight.shape == ()
@@ -75,15 +75,15 @@ def test_both_losses_by_hand() -> None:
 
 @pytest.mark.parametrize("loss", ["mse", "l1", "huber"])
 @pytest.mark.parametrize("class_weights", [None, (1.0, 9.0), "balanced"])
-def test_knowing_nothing_costs_one_in_any_unit(loss: Any, class_weights: Any) -> None:
+def test_loss_of_the_training_mean_is_one_in_any_unit(loss: Any, class_weights: Any) -> None:
     objective = MultiTask(classification=1e-9, loss=loss, class_weights=class_weights)(TRAINING)
     outputs = torch.tensor([initial_bias_of(objective)]).expand(len(EF), 2)
     total, weight = objective.loss(outputs, torch.from_numpy(TRAINING.y_true), torch.from_numpy(EF).float())
     assert float(total / weight) == pytest.approx(1.0, rel=1e-5)
 
 
-class Copied(TorchFunctionMode):
-    """Keeps the calls that would copy numbers of the CPU to the device."""
+class CopyRecorder(TorchFunctionMode):
+    """Record the calls that would copy numbers from the CPU to the device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,19 +96,20 @@ class Copied(TorchFunctionMode):
 
 
 @pytest.mark.parametrize("component", [EfRegression(), MultiTask(), CrossEntropy(class_weights="balanced")])
-def test_no_loss_copies_numbers_to_the_device_as_that_waits_for_the_forward_pass(component: Any) -> None:
+def test_losses_copy_no_numbers_to_the_device(component: Any) -> None:
+    """A copy would wait for the forward pass."""
     objective = component(TRAINING)
     outputs, y_true, value = (
         torch.zeros(3, objective.outputs),
         torch.tensor([1, 1, 0]),
         torch.tensor([30.0, 40.0, 60.0]),
     )
-    with Copied() as copied:
+    with CopyRecorder() as recorder:
         objective.loss(outputs, y_true, value)
-    assert copied.calls == []
+    assert recorder.calls == []
 
 
-def test_the_head_starts_at_the_mean() -> None:
+def test_head_starts_at_the_mean() -> None:
     from echokit.models.echo_model import build_model
     from echokit.models.fusion import SingleStream
     from echokit.models.norm import Norm
@@ -126,7 +127,7 @@ def test_the_head_starts_at_the_mean() -> None:
     assert torch.equal(model.head.weight, before)
 
 
-def test_the_score_is_the_distance_below_the_cut_off_and_its_threshold_zero() -> None:
+def test_score_is_the_distance_below_the_cutoff() -> None:
     objective = EfRegression()(TRAINING)
     outputs = torch.tensor([[38.5], [50.0], [71.0]])
     assert not objective.probability
@@ -139,8 +140,7 @@ def test_the_score_is_the_distance_below_the_cut_off_and_its_threshold_zero() ->
 
 
 @pytest.mark.parametrize("component", [EfRegression(), MultiTask(), MultiTask(class_weights="balanced")])
-def test_made_again_from_a_checkpoints_summary_it_answers_the_same(component: Any) -> None:
-
+def test_objective_from_a_checkpoint_summary_gives_equal_scores(component: Any) -> None:
     rows = np.arange(len(EF))
     again, first = component(targets_like(summarize_targets(TRAINING, rows))), component(TRAINING)
     outputs = torch.randn(20, first.outputs) * 30
@@ -151,19 +151,19 @@ def test_made_again_from_a_checkpoints_summary_it_answers_the_same(component: An
 
 
 @pytest.mark.parametrize("component", [EfRegression(), MultiTask()])
-def test_a_target_without_a_lower_side_is_refused(component: Any) -> None:
+def test_target_without_a_cutoff_is_refused(component: Any) -> None:
     above = Targets(TRAINING.y_true, EF, None, quantity=True)
     unknown = Targets(TRAINING.y_true, np.where(EF > 70, np.nan, EF), 50.0, quantity=True)
     for targets in (above, unknown):
-        with pytest.raises(DataError, match="below a cut-off"):
+        with refused("objective.no_cutoff", where="target"):
             component(targets)
 
 
-def test_one_value_everywhere_starts_there_and_is_refused_where_it_would_divide_by_zero() -> None:
+def test_single_training_value_is_refused_by_multi_task() -> None:
     same = Targets(np.array([0, 1, 0]), np.full(3, 44.0), 50.0, quantity=True)
     objective = EfRegression()(same)
     assert initial_bias_of(objective) == (44.0,)
     total, _ = objective.loss(torch.full((3, 1), 44.0), torch.tensor([0, 1, 0]), torch.full((3,), 44.0))
     assert total == 0
-    with pytest.raises(DataError, match="same value"):
+    with refused("objective.one_value", where="target"):
         MultiTask()(same)

@@ -1,7 +1,10 @@
-"""A small real dataset in memory (moving and still blobs), a small real model, and a fold of them."""
+"""A small dataset in memory (moving and still blobs), a small model, and one fold to train on."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +14,21 @@ import torch
 from torch import Tensor, nn
 
 from echokit.cohort.cohort import Fold
+from echokit.models.weights import load_weights
 from echokit.objectives.objective import Targets
 from echokit.sampling.window import Window
 from echokit.sampling.windows import PADDING
+from echokit.training.context import FoldTask, TrainingContext
+from echokit.training.device import Compute, choose_precision
 from echokit.training.loop import FitResult, fit
 from echokit.training.settings import TrainSettings
-from echokit.training.watch import NoCallback
+from echokit.training.watch import NoCallback, StepProgress
 
 SIZE = 12
+CPU = torch.device("cpu")
+COMPUTE = Compute(CPU, choose_precision(CPU, "float32"))
+CLOCK = {"seconds", "clips_per_second"}
+"""Keys of a history record that differ between equal trainings."""
 
 
 class Blobs:
@@ -109,22 +119,59 @@ def shake(streams: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
 
 
 def train(directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD, **changes: object) -> FitResult:
-    """Fit the tiny model for three epochs of five steps; ``changes`` go to the settings or to `fit`."""
-    arguments: dict = {
-        "seed": 7, "device": torch.device("cpu"), "directory": directory, "resume": False, "watch": NoCallback(),
-        "case_ids": NAMES, "augment": (shake,), "metadata": {"recipe": "blobs"}, "cache": None,
-        "clips": Blobs(CASES), "targets": targets(), "objective": TwoClasses(),
-        "sampler": Window(frames=6, start="random"),
-    }  # fmt: skip
+    """Fit the tiny model for three epochs of five steps; ``changes`` go to the settings, the task or the context."""
     settings = {
-        "epochs": 3,
-        "batch_size": 4,
-        "optimizer": {"lr": 0.02},
-        "l2_conv": 1e-4,
-        "clip_gradients": 5.0,
-    }
+        "epochs": 3, "batch_size": 4, "optimizer": {"lr": 0.02}, "l2_conv": 1e-4, "clip_gradients": 5.0,
+    }  # fmt: skip
+    task = {"clips": Blobs(CASES), "targets": targets(), "sampler": Window(frames=6, start="random")}
+    context = {
+        "seed": 7, "device": CPU, "resume": False, "callback": NoCallback(), "augment": (shake,),
+        "metadata": {"recipe": "blobs"}, "cache": None,
+    }  # fmt: skip
+    objective = changes.pop("objective", TwoClasses())
     for name, value in changes.items():
-        (arguments if name in arguments else settings)[name] = value
-    positional = [arguments.pop(k) for k in ("objective", "clips", "targets")]
-    sampler = arguments.pop("sampler")
-    return fit(model or Tiny(), *positional, fold, sampler, TrainSettings.model_validate(settings), **arguments)
+        next(group for group in (task, context, settings) if group is settings or name in group)[name] = value
+    train_settings = TrainSettings.model_validate(settings)
+    device = context.pop("device")
+    compute = Compute(device, choose_precision(device, train_settings.precision))
+    return fit(
+        model or Tiny(),
+        objective,
+        FoldTask(fold=fold, case_ids=tuple(NAMES), **task),
+        TrainingContext(train_settings, compute=compute, directory=directory, **context),
+    )
+
+
+class RecordingCallback(NoCallback):
+    """Record steps, epochs and warnings, and optionally send a signal after a step or an epoch.
+
+    Args:
+        stop_at: Number of the step or epoch after which the signal is sent.
+        signum: The signal.
+        after: ``step`` or ``epoch``.
+    """
+
+    def __init__(self, stop_at: int | None = None, signum: int = signal.SIGINT, after: str = "step") -> None:
+        self.steps, self.epochs, self.warnings = [], [], []
+        self.stop_at, self.signum, self.after = stop_at, signum, after
+
+    def on_step_end(self, progress: StepProgress) -> None:
+        self.steps.append(progress)
+        if self.after == "step" and len(self.steps) == self.stop_at:
+            os.kill(os.getpid(), self.signum)
+
+    def on_epoch_end(self, record: Mapping[str, object]) -> None:
+        self.epochs.append(dict(record))
+        if self.after == "epoch" and len(self.epochs) == self.stop_at:
+            os.kill(os.getpid(), self.signum)
+
+    def on_warning(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def bits(directory: Path) -> tuple[dict[str, bytes], list[dict]]:
+    """Read the weights of the selected epoch and the history without its times."""
+    tensors, _ = load_weights(directory / "best" / "model.safetensors")
+    lines = [json.loads(line) for line in (directory / "history.jsonl").read_text().splitlines()]
+    history = [{k: v for k, v in line.items() if k not in CLOCK} for line in lines]
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, history

@@ -1,4 +1,4 @@
-"""A checkpoint is the old one or the new one, wherever its writer is cut off."""
+"""A checkpoint is the old one or the new one, wherever the writer is killed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from echokit.errors import EchokitError
 from echokit.training.checkpoint import (
     MODEL,
     OPTIMIZER,
@@ -19,10 +18,11 @@ from echokit.training.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
 )
+from tests.expect import refused
 
 
 class CutOffError(BaseException):
-    """Stands for a kill: nothing of echokit catches it."""
+    """Simulates a kill: echokit does not catch it."""
 
 
 def save(directory, number):
@@ -35,7 +35,7 @@ def save(directory, number):
 
 
 def number_of(directory):
-    """The number of a checkpoint, once all of its parts agree on it."""
+    """Read the number of a checkpoint, on which all of its files must agree."""
     checkpoint = find_checkpoint(directory, "last")
     if checkpoint is None:
         return None
@@ -52,7 +52,7 @@ OPERATIONS = [(os, "fsync"), (os, "rename"), (os, "replace"), (shutil, "rmtree")
 
 
 @pytest.mark.parametrize("work", ["save", "remove"])
-def test_cut_off_at_any_file_operation(tmp_path, monkeypatch, work):
+def test_kill_at_any_file_operation_leaves_a_checkpoint(tmp_path, monkeypatch, work):
     cut_at, seen = 0, set()
     while True:
         cut_at += 1
@@ -64,7 +64,7 @@ def test_cut_off_at_any_file_operation(tmp_path, monkeypatch, work):
             def operation(*arguments, **options):
                 calls.append(original)
                 if len(calls) == cut_at:
-                    if original.__name__ == "rmtree" and os.path.isdir(arguments[0]):  # cut off half way
+                    if original.__name__ == "rmtree" and os.path.isdir(arguments[0]):  # killed half way
                         os.unlink(os.path.join(arguments[0], sorted(os.listdir(arguments[0]))[0]))
                     raise CutOffError
                 return original(*arguments, **options)
@@ -92,13 +92,13 @@ def test_cut_off_at_any_file_operation(tmp_path, monkeypatch, work):
     assert seen == ({1, 2} if work == "save" else {1, None})
 
 
-def test_a_disk_that_refuses_is_said(tmp_path):
+def test_disk_error_is_reported(tmp_path):
     (tmp_path / "file").write_text("no directory")
-    with pytest.raises(EchokitError, match="can not be written"):
+    with refused("checkpoint.not_written"):
         save(tmp_path / "file", 1)
 
 
-def test_a_state_that_is_no_json_is_not_written(tmp_path):
+def test_state_that_is_not_json_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         save_checkpoint(tmp_path, "best", model={}, state={"loss": float("nan")}, metadata={})
     assert find_checkpoint(tmp_path, "best") is None

@@ -1,4 +1,4 @@
-"""Batches hold what was read, in real units; statistics are those of numpy over what is not padding."""
+"""Batches are in real units, and norm statistics agree with numpy."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from echokit.errors import DataError
 from echokit.sampling.window import Window
 from echokit.sampling.windows import PADDING, Windows
 from echokit.training.data import batches, norm_statistics, of_cases
+from tests.expect import refused
 
-from .blobs import CASES, Blobs
+from .blobs import CASES, CPU, Blobs
 
-CPU = torch.device("cpu")
 WINDOWS = Window(frames=8, start="even", clips=2)(Blobs(CASES).lengths, "test", 0, 0)
 
 
-def test_batches_hold_what_was_read_in_the_order_asked_for():
+def test_batches_hold_the_requested_windows_in_order():
     clips, order = Blobs(CASES), np.random.default_rng(0).permutation(len(WINDOWS))[:23]
-    got = list(batches(clips, WINDOWS, order, 5, CPU))
-    assert [len(batch.rows) for batch in got] == [5, 5, 5, 5, 3]
-    samples = [(batch, i) for batch in got for i in range(len(batch.rows))]
+    read = list(batches(clips, WINDOWS, order, 5, CPU))
+    assert [len(batch.rows) for batch in read] == [5, 5, 5, 5, 3]
+    samples = [(batch, i) for batch in read for i in range(len(batch.rows))]
     for position, (batch, i) in zip(order, samples, strict=True):
         case, frames = WINDOWS.case[position], WINDOWS.frames[position]
         assert batch.rows[i] == case
@@ -34,11 +33,11 @@ def test_batches_hold_what_was_read_in_the_order_asked_for():
         for name, (data, scale) in clips.read(case, frames).items():
             assert batch.streams[name].dtype == torch.float32
             np.testing.assert_allclose(batch.streams[name][i], data.astype(np.float64) * scale, rtol=1e-6)
-    assert any(not batch.valid["flow"].all() for batch in got)
+    assert any(not batch.valid["flow"].all() for batch in read)
 
 
-def test_nothing_of_a_batch_is_sent_to_a_gpu_so_that_the_cpu_has_to_wait(monkeypatch):
-    """All of it lies in pinned memory and is copied without a wait; the GPU itself is left out."""
+def test_batches_are_copied_to_a_gpu_asynchronously(monkeypatch):
+    """All tensors are in pinned memory and copied without waiting; no GPU is needed."""
     pinned: set[int] = set()
     sent: list[tuple[bool, bool]] = []
 
@@ -46,10 +45,10 @@ def test_nothing_of_a_batch_is_sent_to_a_gpu_so_that_the_cpu_has_to_wait(monkeyp
         pinned.add(tensor.data_ptr())
         return tensor
 
-    def to(tensor, where, non_blocking=False):
-        if where == torch.device("cuda"):
+    def to(tensor, target, non_blocking=False):
+        if target == torch.device("cuda"):
             sent.append((tensor.data_ptr() in pinned, non_blocking))
-        return tensor if where == torch.device("cuda") else tensor.type(where)
+        return tensor if target == torch.device("cuda") else tensor.type(target)
 
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
@@ -59,27 +58,28 @@ def test_nothing_of_a_batch_is_sent_to_a_gpu_so_that_the_cpu_has_to_wait(monkeyp
     [batch] = batches(clips, windows, np.arange(4), 4, torch.device("cuda"))
     assert sent == [(True, True)] * 6  # data, scale and valid of two streams
     monkeypatch.undo()
-    [here] = batches(clips, windows, np.arange(4), 4, torch.device("cpu"))
-    assert all(torch.equal(batch.streams[name], here.streams[name]) for name in here.streams)
+    [on_cpu] = batches(clips, windows, np.arange(4), 4, torch.device("cpu"))
+    assert all(torch.equal(batch.streams[name], on_cpu.streams[name]) for name in on_cpu.streams)
 
 
 def test_no_windows_give_no_batches():
     assert list(batches(Blobs(4), WINDOWS, np.array([], np.int64), 5, CPU)) == []
 
 
-def test_an_error_while_reading_reaches_the_caller_and_no_thread_stays():
+def test_error_while_reading_is_raised_and_no_thread_remains():
     class Unreadable(Blobs):
         def read(self, case, frames):
             if case == 7:
                 raise OSError("the disk is gone")
             return super().read(case, frames)
 
+    before = set(threading.enumerate())
     with pytest.raises(OSError, match="the disk is gone"):
         list(batches(Unreadable(CASES), WINDOWS, np.arange(len(WINDOWS)), 4, CPU))
     abandoned = batches(Blobs(CASES), WINDOWS, np.arange(len(WINDOWS)), 4, CPU)
     next(abandoned)
     abandoned.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("echokit-read")]
+    assert set(threading.enumerate()) <= before
 
 
 def test_of_cases_keeps_every_window_of_a_case():
@@ -88,7 +88,7 @@ def test_of_cases_keeps_every_window_of_a_case():
     np.testing.assert_array_equal(part.frames, WINDOWS.frames[[2, 3, 6, 7]])
 
 
-def test_statistics_are_those_of_numpy_without_the_padding():
+def test_statistics_agree_with_numpy_without_padding():
     clips = Blobs(CASES)
     pixels: dict[str, list] = {"video": [], "flow": []}
     for case, frames in zip(WINDOWS.case, WINDOWS.frames, strict=True):
@@ -110,9 +110,9 @@ def test_statistics_do_not_depend_on_the_order_of_the_cases():
     assert norm_statistics(Blobs(CASES), turned) == norm_statistics(Blobs(CASES), WINDOWS)
 
 
-def test_clips_that_never_change_are_refused():
+def test_constant_clips_are_refused():
     clips = Blobs(4)
     for video in clips.videos:
         video[:] = 90
-    with pytest.raises(DataError, match="normalised"):
+    with refused("norm.not_usable"):
         norm_statistics(clips, of_cases(WINDOWS, np.arange(4)))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echokit.errors import EchokitError
 from echokit.training.keep import require_validation, select_epoch
+from tests.expect import refused
 
 
 def history(*rows: tuple[float, float, float | None]) -> list[dict]:
@@ -29,10 +29,10 @@ def history(*rows: tuple[float, float, float | None]) -> list[dict]:
         ("last", [(0.5, 0.9, 0.9), (0.5, 0.1, 0.1)], 2, False),
     ],
 )
-def test_rule(rule, rows, epoch, noted):
-    kept = select_epoch(rule, history(*rows))
-    assert kept.epoch == epoch
-    assert (kept.note is not None) == noted
+def test_rule_selects_the_epoch(rule, rows, epoch, noted):
+    selected = select_epoch(rule, history(*rows))
+    assert selected.epoch == epoch
+    assert (selected.note is not None) == noted
 
 
 def test_the_lowest_validation_loss():
@@ -40,15 +40,15 @@ def test_the_lowest_validation_loss():
     assert (
         select_epoch("best_val_loss", [{"epoch": n, "val_loss": loss} for n, loss in enumerate(losses, 1)]).epoch == 2
     )
-    with pytest.raises(EchokitError, match="best_val_loss"):
+    with refused("train.no_validation", where="train.keep"):
         require_validation("best_val_loss", 0)
 
 
-def test_the_last_rule_needs_no_validation():
+def test_last_rule_needs_no_validation_set():
     assert select_epoch("last", history((0.5, None, None))).epoch == 1
     require_validation("last", 0)
     require_validation("study_rule", 1)
-    with pytest.raises(EchokitError, match="keep: study_rule"):
+    with refused("train.no_validation", where="train.keep"):
         require_validation("study_rule", 0)
 
 
@@ -58,7 +58,7 @@ rows_ = st.lists(st.tuples(accuracies, accuracies, st.none() | accuracies), min_
 
 @given(st.sampled_from(["study_rule", "best_val_auroc", "last"]), rows_)
 @settings(max_examples=300, deadline=None)
-def test_another_epoch_wins_itself_or_leaves_the_winner(rule, rows):
+def test_new_epoch_is_selected_or_changes_nothing(rule, rows):
     records = history(*rows)
     for n in range(1, len(records)):
         assert select_epoch(rule, records[: n + 1]).epoch in (select_epoch(rule, records[:n]).epoch, n + 1)

@@ -1,4 +1,4 @@
-"""Layers of every backbone: blocks, in the order of the forward pass, what follows them on top."""
+"""Layers of every backbone are blocks in the order of the forward pass."""
 
 from __future__ import annotations
 
@@ -33,23 +33,25 @@ IMAGES = {
 
 
 def layers_of(model: nn.Module) -> dict[str, int]:
-    """The layer of each parameter, 0 right below the head."""
+    """Compute the layer of each parameter, 0 right below the head."""
     names = [f"fused.backbones.video.{name}" for name, _ in model.named_parameters()]
     scales = layer_scales([*names, "head.weight"], 0.5)
     assert scales["head.weight"] == 1.0
     return {name.removeprefix("fused.backbones.video."): round(-math.log2(scales[name])) - 1 for name in names}
 
 
-def in_the_order_of_the_pass(model: nn.Module) -> list[str]:
-    """Parameters as the modules that hold them are first called."""
+def forward_order(model: nn.Module) -> list[str]:
+    """Order parameters by the first call of their modules."""
     order: list[str] = []
 
-    def watch(name: str, module: nn.Module) -> None:
+    def record(name: str, module: nn.Module) -> None:
         own = [f"{name}.{key}" if name else key for key, _ in module.named_parameters(recurse=False)]
-        module.register_forward_pre_hook(lambda *_: order.extend(one for one in own if one not in order))
+        module.register_forward_pre_hook(
+            lambda *_: order.extend(parameter for parameter in own if parameter not in order)
+        )
 
     for name, module in model.named_modules():
-        watch(name, module)
+        record(name, module)
     clip = torch.empty(2, SHAPE.channels, SHAPE.frames, SHAPE.height, SHAPE.width, device="meta")
     with torch.no_grad():
         functional_call(model, without_numbers(model), (clip,))
@@ -58,15 +60,15 @@ def in_the_order_of_the_pass(model: nn.Module) -> list[str]:
 
 def check(model: nn.Module, count: int) -> None:
     layers = layers_of(model)
-    order = in_the_order_of_the_pass(model)
+    order = forward_order(model)
     assert len(order) > len(layers) / 2
-    for path in ("", "multipathway_blocks.0", "multipathway_blocks.1"):  # the paths of SlowFast are side by side
+    for path in ("", "multipathway_blocks.0", "multipathway_blocks.1"):  # the pathways of SlowFast are parallel
         along = [layers[name] for name in order if (path in name if path else "multipathway_blocks" not in name)]
         assert along == sorted(along, reverse=True), path
     assert sorted(set(layers.values())) == list(range(count))
 
 
-def test_every_registered_backbone_is_tried() -> None:
+def test_every_registered_backbone_is_tested() -> None:
     assert {c.name for c in installed().registry.components(["backbone"]) if c.plugin == "echokit"} == set(LAYERS)
 
 
@@ -81,7 +83,7 @@ def test_layers_of_image_models_are_blocks_too(name: str) -> None:
     check(installed().registry.get("backbone", "timm").load()(name=name)(SHAPE), IMAGES[name])
 
 
-def test_norm_and_pooling_after_the_blocks_are_right_below_the_head() -> None:
+def test_norm_and_pooling_are_right_below_the_head() -> None:
     timm = installed().registry.get("backbone", "timm").load()
     for name in ("vit_tiny_patch16_224", "resnet18"):
         layers = layers_of(timm(name=name, pooling="lstm")(SHAPE))
@@ -90,7 +92,7 @@ def test_norm_and_pooling_after_the_blocks_are_right_below_the_head() -> None:
         assert lowest <= {"conv1", "bn1", "cls_token", "pos_embed", "patch_embed"}
 
 
-def test_each_stream_is_counted_on_its_own() -> None:
+def test_each_stream_is_counted_separately() -> None:
     names = [
         f"fused.backbones.{stream}.{layer}.weight"
         for stream in ("video", "flow")

@@ -1,17 +1,19 @@
-"""Heads that are trained many at once are the heads that are trained one by one."""
+"""Heads that are trained in a batch equal heads that are trained one by one."""
 
 import numpy as np
 import pytest
 import torch
-from echokit.training.head import Head, fit_head
 
-from echokit import EchokitError
+from benchmarks.single_head import Head, fit_head
 from echokit.cohort.cohort import Fold
 from echokit.objectives.cross_entropy import CrossEntropy
 from echokit.objectives.objective import Targets
-from echokit.training.many_heads import HeadPlan, HeadTask, _start, require_plain, train_and_score
+from echokit.training.context import FoldTask
+from echokit.training.features import FeatureSamples
+from echokit.training.many_heads import HeadPlan, HeadTask, _initial_weights, require_plain, train_and_score
+from echokit.training.samples import FeatureSource
 from echokit.training.settings import TrainSettings
-from echokit.training.watch import NoCallback
+from tests.expect import refused
 
 N, WIDTH = 30, 24
 RNG = np.random.default_rng(0)
@@ -38,29 +40,30 @@ def scores(plan: HeadPlan, tasks: list[HeadTask]) -> np.ndarray:
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("outputs", [1, 2])
-def test_each_learns_what_it_would_learn_alone(optimizer: str, outputs: int) -> None:
+def test_batched_heads_equal_single_heads(optimizer: str, outputs: int) -> None:
     train = settings(
         optimizer={"use": optimizer, "weight_decay": 0.1}, l1={"strength": 1e-3}, schedule={"use": "one_cycle"}
     )
     rows = np.arange(20)
     plan = HeadPlan(train, balanced=True, outputs=outputs)  # type: ignore[arg-type]
-    together = scores(plan, [HeadTask(1 - Y, np.arange(12)), HeadTask(Y, rows)])[1]
+    batched = scores(plan, [HeadTask(1 - Y, np.arange(12)), HeadTask(Y, rows)])[1]
 
     objective = CrossEntropy(outputs=outputs, class_weights="balanced")(Targets(Y[rows], Y[rows].astype(float)))  # type: ignore[arg-type]
     head = Head(WIDTH, outputs, dropout=0.0, seed=0)
-    head.head.weight.data = _start(WIDTH, outputs, 3).T.clone()
+    head.head.weight.data = _initial_weights(WIDTH, outputs, 3).T.clone()
     own = np.isin(CASE, rows)
     fold = Fold(0, 0, rows, np.empty(0, np.int64), np.arange(20, N))
-    fit_head(
-        head, objective, COPIES[:, own], CASE[own], Targets(Y, Y.astype(float)), fold, train, seed=0,
-        device=torch.device("cpu"), watch=NoCallback(), case_ids=[str(case) for case in range(N)],
-    )  # fmt: skip
+    copies = tuple(FeatureSamples(CASE[own], copy) for copy in COPIES[:, own])
+    samples = FeatureSource(copies, FeatureSamples(CASE[:0], COPIES[0, :0]))
+    case_ids = tuple(str(case) for case in range(N))
+    task = FoldTask(None, Targets(Y, Y.astype(float)), fold, case_ids, None)  # type: ignore[arg-type]
+    fit_head(head, objective, samples, task, train)
     with torch.no_grad():
-        alone = objective.score(head.answer(SCORED)).numpy()
-    np.testing.assert_allclose(together, alone, atol=1e-5)
+        single = objective.score(head.answer(SCORED)).numpy()
+    np.testing.assert_allclose(batched, single, atol=1e-5)
 
 
-def test_a_head_knows_nothing_of_cases_outside_its_training_part_nor_of_its_neighbours() -> None:
+def test_head_depends_on_its_training_cases_alone() -> None:
     plan = HeadPlan(settings(), dropout=0.3)
     rows = np.arange(15)
     other = np.where(np.arange(N) < 15, Y, 1 - Y)
@@ -70,7 +73,7 @@ def test_a_head_knows_nothing_of_cases_outside_its_training_part_nor_of_its_neig
     np.testing.assert_allclose(scores(plan, [HeadTask(Y, rows)])[0], a, rtol=1e-5)
 
 
-def test_no_heads_is_no_scores() -> None:
+def test_no_heads_give_no_scores() -> None:
     assert scores(HeadPlan(settings()), []).shape == (0, 0)
 
 
@@ -81,8 +84,8 @@ def test_no_heads_is_no_scores() -> None:
         {"optimizer": {"use": "sgd", "momentum": 0.9}}, {"schedule": {"use": "plateau"}}, {"batch_size": 16},
     ],
 )  # fmt: skip
-def test_what_only_single_heads_know_is_refused(change: dict[str, object]) -> None:
+def test_settings_of_single_heads_only_are_refused(change: dict[str, object]) -> None:
     require_plain(settings(), 60)
-    with pytest.raises(EchokitError) as error:
+    code = "train.batch_too_small" if "batch_size" in change else "train.not_in_batched_heads"
+    with refused(code, where=f"train.{next(iter(change))}"):
         require_plain(settings(**change), 60)
-    assert error.value.where == f"train.{next(iter(change))}"

@@ -1,7 +1,8 @@
-"""When memory runs out, a size that fits is found and said; nothing of what did not fit is held meanwhile."""
+"""When memory runs out, a batch size that fits is searched and suggested."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -10,18 +11,20 @@ import weakref
 import pytest
 import torch
 
-from echokit.errors import EchokitError
 from echokit.training import memory
 from echokit.training.memory import explain_out_of_memory, largest_that_fits
 from echokit.training.processes import Processes
+from tests.expect import refused
+
+from .blobs import Tiny, train
 
 
-class Held:
-    """Stands for what a step has computed."""
+class Activations:
+    """The tensors of a step."""
 
 
 @pytest.mark.parametrize("fits", range(9))
-def test_the_largest_batch_that_fits_is_found(fits):
+def test_largest_batch_that_fits_is_found(fits):
     def attempt(clips: int) -> None:
         if clips > fits:
             raise MemoryError
@@ -29,23 +32,23 @@ def test_the_largest_batch_that_fits_is_found(fits):
     assert largest_that_fits(attempt, 9) == fits
 
 
-def test_nothing_of_a_step_that_did_not_fit_is_held_while_smaller_ones_are_tried():
-    computed: list[weakref.ref[Held]] = []
+def test_tensors_of_a_failed_step_are_freed_before_smaller_ones():
+    computed: list[weakref.ref[Activations]] = []
 
     def step(clips: int) -> None:
         held = [ref for ref in computed if ref() is not None]
-        of_this_step = Held()
-        computed.append(weakref.ref(of_this_step))
+        activations = Activations()
+        computed.append(weakref.ref(activations))
         if held or clips > 3:
             raise MemoryError
 
-    with pytest.raises(EchokitError) as told, explain_out_of_memory(8, step):
+    with refused("train.out_of_memory") as error, explain_out_of_memory(8, step):
         step(8)
-    assert "a training step of 3 clips fits (tried)" in str(told.value)
+    assert "train.batch_size: 3" in error.value.hint
 
 
 @pytest.mark.parametrize(
-    ("said", "short"),
+    ("message", "shortage"),
     [
         ("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory: you tried", True),
         ("could not create a primitive", True),
@@ -55,22 +58,22 @@ def test_nothing_of_a_step_that_did_not_fit_is_held_while_smaller_ones_are_tried
         ("mat1 and mat2 shapes cannot be multiplied", False),
     ],
 )
-def test_each_allocator_s_words_are_known(said, short):
-    with pytest.raises(EchokitError if short else RuntimeError) as told, explain_out_of_memory(8):
-        raise RuntimeError(said)
-    assert ("not enough memory" if short else said) in str(told.value)
+def test_messages_of_every_allocator_are_recognized(message, shortage):
+    expected = refused("train.out_of_memory") if shortage else pytest.raises(RuntimeError, match=re.escape(message))
+    with expected, explain_out_of_memory(8):
+        raise RuntimeError(message)
 
 
-def test_one_of_several_processes_tries_nothing_as_the_others_would_not_answer(monkeypatch):
+def test_one_of_several_processes_tries_no_smaller_batch(monkeypatch):
     monkeypatch.setattr(memory, "processes", lambda: Processes(1, 2))
     tried: list[int] = []
-    with pytest.raises(EchokitError, match="several do not"), explain_out_of_memory(8, tried.append):
+    with refused("train.out_of_memory"), explain_out_of_memory(8, tried.append):
         raise torch.OutOfMemoryError("CUDA out of memory")
     assert not tried
 
 
-def test_onednn_that_has_failed_once_is_asked_again_in_another_thread():
-    """It keeps the error for the thread, and then fails at any size."""
+def test_smaller_batches_are_tried_in_another_thread():
+    """oneDNN keeps the error for the thread, and then fails at any size."""
     failed = threading.local()
 
     def step(clips: int) -> None:
@@ -78,9 +81,41 @@ def test_onednn_that_has_failed_once_is_asked_again_in_another_thread():
         if failed.once:
             raise RuntimeError("could not create a primitive")
 
-    with pytest.raises(EchokitError) as told, explain_out_of_memory(16, step):
+    with refused("train.out_of_memory") as error, explain_out_of_memory(16, step):
         step(16)
-    assert "a training step of 5 clips fits (tried)" in str(told.value)
+    assert "train.batch_size: 5" in error.value.hint
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize(("fits", "hint"), [(0, "smaller"), (1, "1 clip fits"), (3, "3 clips fits"), (6, "6 clips")])
+def test_shortage_suggests_the_batch_that_fits(tmp_path, error, fits, hint):
+    class Large(Tiny):
+        def forward(self, streams, valid):
+            if len(streams["video"]) > fits:
+                raise error
+            return super().forward(streams, valid)
+
+    with refused("train.out_of_memory", where="train.batch_size") as caught:
+        train(tmp_path, model=Large(), batch_size=8)
+    assert hint in caught.value.hint
+
+
+def test_shortage_of_cpu_memory_is_recognized(tmp_path):
+    class Large(Tiny):
+        def forward(self, streams, valid):
+            return torch.empty(2**60)
+
+    with refused("train.out_of_memory"):
+        train(tmp_path, model=Large())
+
+
+def test_other_errors_are_not_taken_for_a_shortage(tmp_path):
+    class Wrong(Tiny):
+        def forward(self, streams, valid):
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        train(tmp_path, model=Wrong())
 
 
 SHORT = """
@@ -97,15 +132,15 @@ layers = [nn.Conv3d(8, 8, 3, padding=1) for _ in range(4)]
 model = nn.Sequential(*(nn.Sequential(layer, nn.BatchNorm3d(8), nn.ReLU()) for layer in layers))
 
 def step(clips):
-    answers = torch.zeros(clips, 8, 16, 20, 20)
+    activations = torch.zeros(clips, 8, 16, 20, 20)
     for layer in model:
-        answers = layer(answers)
-    answers.square().mean().backward()
+        activations = layer(activations)
+    activations.square().mean().backward()
     model.zero_grad()
 
 step(1)
-words = open("/proc/self/status").read().split()
-taken = int(words[words.index("VmSize:") + 1]) << 10
+fields = open("/proc/self/status").read().split()
+taken = int(fields[fields.index("VmSize:") + 1]) << 10
 resource.setrlimit(resource.RLIMIT_AS, (taken + (120 << 20), taken + (120 << 20)))
 try:
     with explain_out_of_memory(64, step):
@@ -116,36 +151,37 @@ except EchokitError as error:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
-def test_a_real_shortage_ends_with_a_size_that_fits(monkeypatch):
+def test_real_shortage_suggests_a_batch_that_fits(monkeypatch):
     """Each clip takes about 4 MB, so that many more than 12 fit into what is free."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("ECHOKIT_MALLOC", raising=False)
     done = subprocess.run([sys.executable, "-c", SHORT], capture_output=True, text=True, check=True, timeout=120)
-    assert "fits (tried): train.batch_size: " in done.stdout
-    assert int(done.stdout.partition("train.batch_size: ")[2].partition(";")[0]) >= 12
+    batch_size = re.search(r"train\.batch_size: (\d+)", done.stdout)
+    assert batch_size is not None
+    assert int(batch_size[1]) >= 12
 
 
-KEPT = """
+GIVE_BACK = """
 from echokit.training.allocator import give_memory_back, tune_allocator
 tune_allocator()
 import numpy as np
 
 def resident():
-    words = open("/proc/self/status").read().split()
-    return int(words[words.index("VmRSS:") + 1]) >> 10
+    fields = open("/proc/self/status").read().split()
+    return int(fields[fields.index("VmRSS:") + 1]) >> 10
 
 def use(n):
     np.ones(n << 20, np.uint8)
 
 use(200)
-kept = resident()
+before = resident()
 give_memory_back()
-print(kept - resident())
+print(before - resident())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps memory, and Linux tells how much")
-def test_what_was_kept_can_be_given_back(monkeypatch):
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps memory, and Linux reports how much")
+def test_freed_memory_is_given_back_to_the_system(monkeypatch):
     monkeypatch.delenv("ECHOKIT_MALLOC", raising=False)
-    done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=True, timeout=120)
     assert int(done.stdout) > 100

@@ -1,4 +1,4 @@
-"""Phases: what learns learns, all else holds still to the last bit, and a frozen backbone is computed once."""
+"""Phases train their parts alone, and a frozen backbone is computed once."""
 
 from __future__ import annotations
 
@@ -10,27 +10,37 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from echokit.training.head import Head, fit_head
 from pydantic import ValidationError
 from torch import nn
 
-from echokit.errors import EchokitError
+from benchmarks.single_head import Head, fit_head
 from echokit.models.weights import load_weights
 from echokit.sampling.window import Window
+from echokit.training.context import FoldTask
 from echokit.training.data import of_cases
-from echokit.training.device import choose_precision
-from echokit.training.features import FeatureCache, backbone_hash, compute_features
+from echokit.training.features import FeatureCache, FeatureJob, FeatureSamples, backbone_hash, compute_features
 from echokit.training.parts import in_part, set_mode, set_trained
 from echokit.training.phases import plan_phases
+from echokit.training.samples import FeatureSource
 from echokit.training.settings import TrainSettings
 from echokit.training.signals import Interrupted
-from echokit.training.watch import NoCallback
+from tests.expect import refused
 
-from .blobs import CASES, FOLD, NAMES, Blobs, Tiny, TwoClasses, shake, targets, train
-from .test_loop import Remembering, bits
+from .blobs import (
+    CASES,
+    COMPUTE,
+    FOLD,
+    NAMES,
+    Blobs,
+    RecordingCallback,
+    Tiny,
+    TwoClasses,
+    bits,
+    shake,
+    targets,
+    train,
+)
 
-CPU = torch.device("cpu")
-FLOAT32 = choose_precision(CPU, "float32")
 HEAD = {"name": "head", "train": ["head"], "epochs": 2, "lr": 0.05, "copies": 2}
 TUNE = {"name": "tune", "epochs": 2, "lr": 0.01, "bn": "frozen"}
 BOTH = {"epochs": 4, "phases": [HEAD, TUNE], "keep": "last"}
@@ -59,12 +69,11 @@ def changed(before: nn.Module, after: nn.Module) -> set[str]:
         ),
     ],
 )
-def test_what_learns_learns_and_all_else_holds_still(tmp_path, parts, bn, expected):
+def test_phase_changes_its_parts_alone(tmp_path, parts, bn, expected):
     model = Tiny()
     phase = {"name": "one", "train": parts if bn != "adapt" else ["norm", "head"], "epochs": 1, "bn": bn}
     train(tmp_path, model=model, epochs=1, phases=[phase], keep="last", batch_size=4)
-    found = changed(Tiny(), model)
-    assert found == (expected | {"head.weight", "head.bias"} if bn == "adapt" else expected)
+    assert changed(Tiny(), model) == (expected | {"head.weight", "head.bias"} if bn == "adapt" else expected)
 
 
 def test_frozen_parts_are_in_evaluation_mode_dropout_included():
@@ -81,7 +90,7 @@ def test_frozen_parts_are_in_evaluation_mode_dropout_included():
     assert learns == {"stages.1.2.weight", "stages.1.2.bias"}
 
 
-def test_a_part_is_whole_components_of_a_name():
+def test_part_matches_whole_components_of_a_name():
     assert in_part("fused.backbones.video.stages.3.0.conv.weight", "stages.3")
     assert not in_part("fused.backbones.video.stages.30.conv.weight", "stages.3")
     assert in_part("head.weight", "head")
@@ -89,18 +98,18 @@ def test_a_part_is_whole_components_of_a_name():
     assert in_part("fused.head.weight", "backbone")
 
 
-def test_a_part_that_is_not_there_is_said_with_the_nearest(tmp_path):
-    with pytest.raises(EchokitError, match="no part 'vide'") as error:
+def test_unknown_part_is_refused_with_the_nearest_name(tmp_path):
+    with refused("model.no_part", where="train.phases") as error:
         train(tmp_path, phases=[{"name": "x", "train": ["vide"], "epochs": 3}])
     assert "'video'" in error.value.hint
 
 
-def test_batch_norm_is_frozen_by_default_in_a_small_cohort_with_given_statistics_only():
+def test_batch_norm_is_frozen_in_a_small_cohort_with_initial_weights():
     settings = TrainSettings()
     rules = [plan_phases(settings, norms_given=w, cases=n)[0].bn for w, n in ((True, 34), (True, 5000), (False, 34))]
     assert rules == ["frozen", "train", "train"]
-    asked = settings.model_copy(update={"bn": "adapt"})
-    assert plan_phases(asked, norms_given=True, cases=34)[0].bn == "adapt"
+    adapted = settings.model_copy(update={"bn": "adapt"})
+    assert plan_phases(adapted, norms_given=True, cases=34)[0].bn == "adapt"
 
 
 @pytest.mark.parametrize(
@@ -123,33 +132,33 @@ def never_stopped(tmp_path_factory):
     return bits(directory)
 
 
-def test_every_epoch_names_its_phase_and_follows_its_rate(never_stopped):
+def test_history_names_the_phase_and_its_learning_rate(never_stopped):
     assert [(r["phase"], r["lr"]) for r in never_stopped[1]] == [("head", 0.05)] * 2 + [("tune", 0.01)] * 2
 
 
 @pytest.mark.parametrize("at", [1, 4, 5, 6, 9, 10, 11, 13, 20])
-def test_a_training_in_phases_resumes_with_the_same_bits(tmp_path, never_stopped, at):
+def test_training_in_phases_resumes_with_the_same_bits(tmp_path, never_stopped, at):
     with pytest.raises(Interrupted):
-        train(tmp_path, watch=Remembering(at, signal.SIGTERM), **BOTH)
-    watch = Remembering()
-    train(tmp_path, resume=True, watch=watch, **BOTH)
-    assert len(watch.steps) == 20 - at
+        train(tmp_path, callback=RecordingCallback(at, signal.SIGTERM), **BOTH)
+    callback = RecordingCallback()
+    train(tmp_path, resume=True, callback=callback, **BOTH)
+    assert len(callback.steps) == 20 - at
     assert bits(tmp_path) == never_stopped
 
 
-def test_a_kept_epoch_of_the_frozen_phase_keeps_its_backbone_too(tmp_path):
-    """The weights of the kept epoch are those of a training that ended there."""
+def test_selected_epoch_of_a_frozen_phase_includes_its_backbone(tmp_path):
+    """The weights of the selected epoch are those of a training that ended there."""
     phases = [HEAD, {**TUNE, "lr": 1e-12}]
     best = train(tmp_path / "both", epochs=4, phases=phases, keep="best_val_auroc")
-    assert best.kept.epoch <= 2
-    short = [{**HEAD, "epochs": best.kept.epoch}]
+    assert best.selected.epoch <= 2
+    short = [{**HEAD, "epochs": best.selected.epoch}]
     model = Tiny()
-    train(tmp_path / "short", epochs=best.kept.epoch, phases=short, keep="last", model=model)
+    train(tmp_path / "short", epochs=best.selected.epoch, phases=short, keep="last", model=model)
     whole = load_weights(tmp_path / "both" / "best" / "model.safetensors")[0]
     assert all(torch.equal(whole[name], tensor) for name, tensor in model.state_dict().items())
 
 
-class Counting(Blobs):
+class CountingBlobs(Blobs):
     reads = 0
 
     def read(self, case, frames):
@@ -157,8 +166,8 @@ class Counting(Blobs):
         return super().read(case, frames)
 
 
-def test_a_frozen_fold_reads_each_window_once_and_saves_its_head_and_the_backbones_hash(tmp_path):
-    clips, cache = Counting(CASES), FeatureCache(tmp_path / "features", "tiny")
+def test_frozen_fold_reads_each_window_once_and_saves_its_head(tmp_path):
+    clips, cache = CountingBlobs(CASES), FeatureCache(tmp_path / "features", "tiny")
     phases = {"epochs": 40, "phases": [{**HEAD, "epochs": 40}], "keep": "last", "cache": cache}
     model = Tiny()
     train(tmp_path / "a", model=model, clips=clips, **phases)
@@ -167,21 +176,19 @@ def test_a_frozen_fold_reads_each_window_once_and_saves_its_head_and_the_backbon
     assert set(tensors) == {"head.weight", "head.bias"}
     assert facts["backbone_hash"] == backbone_hash(Tiny()) == backbone_hash(model)
     train(tmp_path / "b", clips=clips, **phases)
-    assert clips.reads == 2 * len(FOLD.train) + len(FOLD.val)  # all of them were found
+    assert clips.reads == 2 * len(FOLD.train) + len(FOLD.val)  # all of them are in the cache
     assert bits(tmp_path / "a") == bits(tmp_path / "b")
-    with pytest.raises(EchokitError, match="another backbone"):
+    with refused("checkpoint.other_backbone"):
         train(tmp_path / "a", model=Tiny(seed=1), clips=clips, resume=True, **phases)
 
 
-def test_features_depend_on_seed_copy_and_case_and_not_on_batches_or_order(tmp_path):
+def test_features_depend_on_seed_copy_and_case_alone(tmp_path):
     model, clips = Tiny(), Blobs(CASES)
     windows = Window(frames=5, start="even", clips=2)(clips.lengths, "test", 0, 0)
 
     def features(windows=windows, batch_size=4, augment=(shake,), cache=FeatureCache(None, ""), **key):  # noqa: B008
-        return compute_features(
-            model, clips, windows, backbone=backbone_hash(model), cache=cache, device=CPU, precision=FLOAT32,
-            batch_size=batch_size, augment=augment, **{"seed": 1, "copy": 1, **key},
-        )  # fmt: skip
+        job = FeatureJob(clips, windows, batch_size, augment, **{"seed": 1, "copy": 1, **key})
+        return compute_features(model, job, backbone=backbone_hash(model), cache=cache, compute=COMPUTE)
 
     first = features()
     np.testing.assert_allclose(features(batch_size=7), first, rtol=1e-5, atol=1e-6)
@@ -198,11 +205,11 @@ def test_features_depend_on_seed_copy_and_case_and_not_on_batches_or_order(tmp_p
     cache = FeatureCache(tmp_path, "tiny")
     np.testing.assert_array_equal(features(cache=cache), features(cache=cache))
     [file] = tmp_path.rglob("*.safetensors")
-    file.write_bytes(file.read_bytes()[:-8])  # damaged: made again
+    file.write_bytes(file.read_bytes()[:-8])  # damaged: computed again
     np.testing.assert_array_equal(features(cache=cache), features())
 
 
-def test_a_head_on_features_learns_as_the_frozen_phase_does(tmp_path):
+def test_single_head_equals_a_frozen_phase(tmp_path):
     settings = TrainSettings.model_validate(
         {"phases": [{**HEAD, "epochs": 30, "copies": 1}], "batch_size": 4, "keep": "best_val_auroc"}
     )
@@ -213,34 +220,32 @@ def test_a_head_on_features_learns_as_the_frozen_phase_does(tmp_path):
         tmp_path, model=model, epochs=30, phases=[{**HEAD, "epochs": 30, "copies": 1}], l2_conv=0.0,
         clip_gradients=None, optimizer={}, precision="float32", **options,
     )  # fmt: skip
-    values = torch.from_numpy(
-        compute_features(
-            model, clips, windows, backbone="b", cache=FeatureCache(None, ""), device=CPU, precision=FLOAT32,
-            batch_size=16,
-        )
-    )  # fmt: skip
+    job = FeatureJob(clips, windows, batch_size=16)
+    cache = FeatureCache(None, "")
+    values = torch.from_numpy(compute_features(model, job, backbone="b", cache=cache, compute=COMPUTE))
     head = Head(8, 2, dropout=0.2, seed=0)
     head.head.load_state_dict(Tiny().head.state_dict())
-    result = fit_head(
-        head, TwoClasses(), values[None, FOLD.train], FOLD.train, targets(), FOLD, settings, seed=7, device=CPU,
-        watch=NoCallback(), case_ids=NAMES, validation=(values[FOLD.val], FOLD.val),
-    )  # fmt: skip
-    assert [r["val_auroc"] for r in result.history] == [r["val_auroc"] for r in whole.history]
+    samples = FeatureSource(
+        (FeatureSamples(FOLD.train, values[FOLD.train]),), FeatureSamples(FOLD.val, values[FOLD.val])
+    )
+    task = FoldTask(clips, targets(), FOLD, tuple(NAMES), options["sampler"])
+    history = fit_head(head, TwoClasses(), samples, task, settings, seed=7)
+    assert [r["val_auroc"] for r in history] == [r["val_auroc"] for r in whole.history]
     torch.testing.assert_close(head.head.weight, model.head.weight)
-    assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 
-def test_a_signal_stops_a_frozen_phase_and_what_was_kept_is_on_disk(tmp_path):
+def test_signal_stops_a_frozen_phase_with_its_state_on_disk(tmp_path):
     phases = {"epochs": 6, "phases": [{**HEAD, "epochs": 6}], "keep": "best_val_auroc"}
     train(tmp_path / "whole", **phases)
     with pytest.raises(Interrupted):
-        train(tmp_path / "stopped", watch=Remembering(13), **phases)
+        train(tmp_path / "stopped", callback=RecordingCallback(13), **phases)
     assert sorted(os.listdir(tmp_path / "stopped")) == ["best", "history.jsonl", "last"]
     train(tmp_path / "stopped", resume=True, **phases)
     assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")
 
 
-def test_the_l1_penalty_pulls_the_weights_of_its_parts_alone(tmp_path):
+def test_l1_penalty_acts_on_its_parts_alone(tmp_path):
     one = {"epochs": 1, "batch_size": 64, "keep": "last", "optimizer": {"lr": 1e-3}, "clip_gradients": None}
     with_penalty, without = Tiny(), Tiny()
     a = train(tmp_path / "a", model=with_penalty, l1={"strength": 100.0, "on": ["head"]}, **one)

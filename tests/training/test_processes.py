@@ -1,4 +1,4 @@
-"""Several processes learn what one does with their batches together; how clips are dealt, and who writes."""
+"""Several processes train the same model as one process with their batches together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from echokit import load_run
 from echokit.models.weights import load_weights
-from echokit.training.epoch import shares, steps_of
+from echokit.training.epoch import cut_steps, deal_clips
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4))
 def test_clips_are_dealt_evenly_and_each_once(clips, batch_size, processes):
-    rows = shares(np.arange(clips), batch_size, processes)
+    rows = deal_clips(np.arange(clips), batch_size, processes)
     micro_batches = [micro_batch for row in rows for micro_batch in row]
     assert sorted(np.concatenate(micro_batches).tolist()) == list(range(clips))
     sizes = [len(micro_batch) for micro_batch in micro_batches]
@@ -32,30 +32,30 @@ def test_clips_are_dealt_evenly_and_each_once(clips, batch_size, processes):
 
 @given(st.integers(1, 40), st.integers(1, 4), st.integers(1, 2), st.integers(1, 4))
 def test_a_last_step_that_is_too_small_joins_the_one_before(clips, batch_size, accumulate, processes):
-    """So that batch norm has a spread, and no process a stand-in that would enter its statistics."""
-    of_a_step = batch_size * accumulate * processes
-    steps = steps_of(np.arange(clips), of_a_step, processes)
+    """Otherwise batch norm would lack variance, or count placeholders."""
+    step_size = batch_size * accumulate * processes
+    steps = cut_steps(np.arange(clips), step_size, processes)
     assert np.concatenate(steps).tolist() == list(range(clips))
-    assert {len(step) for step in steps[:-1]} <= {of_a_step}
-    assert len(steps[-1]) <= of_a_step + max(processes - 1, 1)
-    assert len(steps[-1]) > 1 or clips == 1 or of_a_step == 1
+    assert {len(step) for step in steps[:-1]} <= {step_size}
+    assert len(steps[-1]) <= step_size + max(processes - 1, 1)
+    assert len(steps[-1]) > 1 or clips == 1 or step_size == 1
     if batch_size > 1 and clips >= processes:
         for step in steps:
-            rows = shares(step, batch_size + (len(step) > of_a_step), processes)
+            rows = deal_clips(step, batch_size + (len(step) > step_size), processes)
             assert len(rows) <= accumulate
             assert all(len(micro_batch) for row in rows for micro_batch in row)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_accelerate_that_starts_one_process_for_several_is_refused(tmp_path: Path, processes: int) -> None:
-    """As it does with --cpu; a single process that was asked for is one."""
-    (tmp_path / "join.py").write_text(
+def test_accelerate_that_starts_one_process_is_refused(tmp_path: Path, processes: int) -> None:
+    """Accelerate does so with --cpu; a single requested process is accepted."""
+    (tmp_path / "launched.py").write_text(
         "import torch\nfrom echokit.training.processes import init_distributed\n"
         "print(init_distributed(torch.device('cpu'))[0])\n"
     )
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
     done = subprocess.run(
-        [*launcher, str(tmp_path / "join.py")], capture_output=True, text=True, timeout=120, check=False
+        [*launcher, str(tmp_path / "launched.py")], capture_output=True, text=True, timeout=120, check=False
     )
     if processes == 1:
         assert "Processes(index=0, count=1)" in done.stdout, done.stderr
@@ -99,10 +99,10 @@ ACCELERATE = [
 @pytest.mark.parametrize(
     ("launcher", "accumulate", "bn"), [(TORCHRUN, 1, "frozen"), (ACCELERATE, 2, "frozen"), (TORCHRUN, 1, "train")]
 )
-def test_two_processes_give_the_model_of_one_with_twice_the_batch(
+def test_two_processes_train_the_model_of_one_with_twice_the_batch(
     tiny: Path, tmp_path: Path, launcher: list[str], accumulate: int, bn: str
 ) -> None:
-    """Batches that do not divide the cases, weighted losses; with batch statistics, only that they learn alike."""
+    """Batches do not divide the cases, losses are weighted; batch statistics allow a larger tolerance."""
     (tmp_path / "one.yaml").write_text(
         TWO.format(base=tiny, name="one", batch_size=6 * accumulate, accumulate=1, bn=bn)
     )

@@ -1,4 +1,4 @@
-"""Scores: one a case, the same in every batch size and call; AUROC as scikit-learn has it."""
+"""Scores: one for each case, the same in every call; AUROC agrees with scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from echokit.errors import DataError
 from echokit.sampling.window import Window
 from echokit.sampling.windows import Windows
 from echokit.training.data import of_cases
-from echokit.training.device import choose_precision
 from echokit.training.scoring import auroc, score, scores_of
+from tests.expect import refused
 
-from .blobs import CASES, Blobs, Tiny, TwoClasses
+from .blobs import CASES, COMPUTE, Blobs, Tiny, TwoClasses
 
-CPU = torch.device("cpu")
-ARGUMENTS = {"device": CPU, "precision": choose_precision(CPU, "float32")}
 WINDOWS = Window(frames=5, start="all")(Blobs(CASES).lengths, "test", 0, 0)
 
 
 class Percent(TwoClasses):
-    """Estimates a value; its score is no probability."""
+    """An objective that estimates a value; its score is not a probability."""
 
     probability = False
 
@@ -37,7 +34,7 @@ class Percent(TwoClasses):
 
 def test_a_case_gets_the_mean_over_its_windows():
     model = Tiny().eval()
-    scores = score(model, TwoClasses(), Blobs(CASES), WINDOWS, batch_size=4, **ARGUMENTS)
+    scores = score(model, TwoClasses(), Blobs(CASES), WINDOWS, batch_size=4, compute=COMPUTE)
     assert scores.prediction is None
     np.testing.assert_array_equal(scores.case, np.arange(CASES))
     case = next(c for c in range(CASES) if (WINDOWS.case == c).sum() == 2)
@@ -45,14 +42,14 @@ def test_a_case_gets_the_mean_over_its_windows():
     halves = []
     for i in range(2):
         half = Windows(one.case[i : i + 1], one.frames[i : i + 1])
-        halves.append(score(model, TwoClasses(), Blobs(CASES), half, batch_size=1, **ARGUMENTS).score[0])
+        halves.append(score(model, TwoClasses(), Blobs(CASES), half, batch_size=1, compute=COMPUTE).score[0])
     assert scores.score[case] == pytest.approx(np.mean(halves), rel=1e-6)
     assert halves[0] != halves[1]
 
 
-def test_dropout_is_off_and_the_mode_of_the_model_is_put_back():
+def test_dropout_is_off_and_the_training_mode_is_restored():
     model = Tiny().train()
-    calls = [score(model, TwoClasses(), Blobs(CASES), WINDOWS, batch_size=8, **ARGUMENTS) for _ in range(2)]
+    calls = [score(model, TwoClasses(), Blobs(CASES), WINDOWS, batch_size=8, compute=COMPUTE) for _ in range(2)]
     np.testing.assert_array_equal(calls[0].score, calls[1].score)
     assert model.training
 
@@ -71,7 +68,7 @@ def test_an_estimate_is_averaged_too():
 
 def test_a_score_that_is_not_finite_is_an_error():
     windows = Windows(np.array([5, 8]), np.zeros((2, 5), np.int64))
-    with pytest.raises(DataError, match="1 cases") as error:
+    with refused("score.not_finite") as error:
         scores_of(TwoClasses(), windows, torch.tensor([[0.0, 1.0], [torch.nan, 0.0]]))
     assert "case 8" in error.value.hint
 

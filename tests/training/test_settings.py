@@ -1,4 +1,4 @@
-"""Settings are strict, described, light; the learning rate follows them."""
+"""Settings are strict, described and light; schedules and optimizers are found by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from echokit.errors import EchokitError
 from echokit.training.by_name import (
     _timm_optimizer_names,
     _timm_schedules,
@@ -20,7 +19,7 @@ from echokit.training.by_name import (
     optimizer_parameters,
 )
 from echokit.training.optimizer import build_optimizer
-from echokit.training.schedule import Place, learning_rate
+from echokit.training.schedule import SchedulePosition, learning_rate
 from echokit.training.settings import (
     ConstantSchedule,
     NamedSchedule,
@@ -28,6 +27,7 @@ from echokit.training.settings import (
     OptimizerSettings,
     TrainSettings,
 )
+from tests.expect import refused
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_wrong_settings_are_refused(wrong):
     assert error.value.error_count() == 1
 
 
-def test_a_recipe_as_yaml_gives_it():
+def test_values_from_yaml_are_accepted():
     settings = TrainSettings.model_validate(
         {
             "epochs": 3,
@@ -69,7 +69,7 @@ def test_every_field_is_described(model: type[BaseModel]):
     assert all(field.description for field in model.model_fields.values())
 
 
-def test_settings_and_their_like_import_nothing_heavy():
+def test_settings_import_no_heavy_library():
     light = ("settings", "watch", "keep", "signals", "schedule", "allocator")
     code = (
         "import sys\n"
@@ -82,7 +82,7 @@ def test_settings_and_their_like_import_nothing_heavy():
 
 def test_one_cycle_rises_to_the_peak_and_falls():
     schedule = OneCycleSchedule(warmup=0.25, start_factor=0.1, end_factor=0.01)
-    rates = [learning_rate(schedule, 2.0, Place(n // 10, 10, n % 10, 10)) for n in range(101)]
+    rates = [learning_rate(schedule, 2.0, SchedulePosition(n // 10, 10, n % 10, 10)) for n in range(101)]
     assert rates[0] == pytest.approx(0.2)
     assert rates[25] == max(rates) == 2.0
     assert rates[100] == pytest.approx(0.02)
@@ -91,8 +91,8 @@ def test_one_cycle_rises_to_the_peak_and_falls():
 
 
 def test_no_warmup_and_no_schedule():
-    assert learning_rate(OneCycleSchedule(warmup=0.0), 2.0, Place(0, 1, 0, 5)) == 2.0
-    assert {learning_rate(ConstantSchedule(), 2.0, Place(0, 1, n, 2)) for n in (0, 1, 2)} == {2.0}
+    assert learning_rate(OneCycleSchedule(warmup=0.0), 2.0, SchedulePosition(0, 1, 0, 5)) == 2.0
+    assert {learning_rate(ConstantSchedule(), 2.0, SchedulePosition(0, 1, n, 2)) for n in (0, 1, 2)} == {2.0}
 
 
 @pytest.mark.parametrize(
@@ -102,42 +102,42 @@ def test_no_warmup_and_no_schedule():
         ("polynomial", {"power": 2.0}), ("step", {"step_size": 2}), ("multi_step", {"milestones": [2, 4]}),
     ],
 )  # fmt: skip
-def test_named_schedules_are_those_of_torch(use, options):
+def test_named_schedules_agree_with_torch(use, options):
     schedule = TrainSettings.model_validate({"schedule": {"use": use, "unit": "step", **options}}).schedule
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
     name = {"cosine_annealing": "CosineAnnealingLR", "multi_step": "MultiStepLR"}.get(use, f"{use.title()}LR")
     length = {"cosine_annealing": {"T_max": 6}, "linear": {"total_iters": 6}, "polynomial": {"total_iters": 6}}
-    theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, **length.get(use, {}), **options)
+    reference = getattr(torch.optim.lr_scheduler, name)(optimizer, **length.get(use, {}), **options)
     for n in range(6):
-        assert learning_rate(schedule, 0.5, Place(n // 3, 2, n % 3, 3)) == optimizer.param_groups[0]["lr"]
+        assert learning_rate(schedule, 0.5, SchedulePosition(n // 3, 2, n % 3, 3)) == optimizer.param_groups[0]["lr"]
         optimizer.step()
-        theirs.step()
+        reference.step()
 
 
 def test_a_schedule_of_timm_counts_epochs_or_steps():
     epochs = NamedSchedule(use="cosine", warmup_t=2, warmup_lr_init=1e-4)
-    rates = [learning_rate(epochs, 1e-2, Place(epoch, 6, step, 4)) for epoch in range(6) for step in (0, 3)]
+    rates = [learning_rate(epochs, 1e-2, SchedulePosition(epoch, 6, step, 4)) for epoch in range(6) for step in (0, 3)]
     assert rates[0:2] == [1e-4, 1e-4]
     assert rates[2] == pytest.approx((1e-4 + 1e-2) / 2)
     assert len(set(rates)) == 6
     steps = NamedSchedule(use="cosine", unit="step")
-    rates = [learning_rate(steps, 1e-2, Place(epoch, 2, step, 4)) for epoch in range(2) for step in range(4)]
+    rates = [learning_rate(steps, 1e-2, SchedulePosition(epoch, 2, step, 4)) for epoch in range(2) for step in range(4)]
     assert rates == sorted(rates, reverse=True)
     assert len(set(rates)) == 8
 
 
-def test_plateau_lowers_the_rate_when_the_validation_loss_stays():
+def test_plateau_follows_the_validation_loss():
     schedule = NamedSchedule(use="plateau", patience=1, factor=0.5)
     losses = [1.0, 0.8, 0.8, 0.8, 0.8, 0.8]
     records = [{"val_loss": loss} for loss in losses]
-    rates = [learning_rate(schedule, 1.0, Place(n, 9, 0, 4, records[:n])) for n in range(7)]
+    rates = [learning_rate(schedule, 1.0, SchedulePosition(n, 9, 0, 4, records[:n])) for n in range(7)]
     assert rates == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
-    with pytest.raises(EchokitError, match="validation loss"):
-        learning_rate(schedule, 1.0, Place(1, 9, 0, 4, [{"val_loss": None}]))
+    with refused("train.no_validation", where="train.schedule"):
+        learning_rate(schedule, 1.0, SchedulePosition(1, 9, 0, 4, [{"val_loss": None}]))
 
 
 @pytest.mark.parametrize("use", ["adam", "adamw", "sgd", "nadam", "rmsprop", "lion", "lamb", "adan"])
-def test_a_lock_repeats_every_parameter_of_an_optimizer(use):
+def test_lock_records_every_parameter_of_an_optimizer(use):
     settings = TrainSettings.model_validate({"optimizer": {"use": use}})
     plain = json.loads(json.dumps(settings.model_dump(mode="json")))
     assert TrainSettings.model_validate_json(json.dumps(plain), strict=True) == settings
@@ -145,23 +145,23 @@ def test_a_lock_repeats_every_parameter_of_an_optimizer(use):
     assert len(plain["optimizer"]) > 3
 
 
-def test_the_usual_names_are_described_as_torch_has_them():
-    for use, known in OptimizerSettings.LIGHT.items():
-        assert known.items() <= {**optimizer_parameters(use)}.items()
+def test_light_optimizers_have_the_defaults_of_torch():
+    for use, parameters in OptimizerSettings.LIGHT.items():
+        assert parameters.items() <= {**optimizer_parameters(use)}.items()
 
 
 @pytest.mark.parametrize("use", sorted({*_torch_optimizers(), *_timm_optimizer_names()}))
-def test_every_optimizer_comes_back_from_a_lock(use):
+def test_every_optimizer_is_restored_from_a_lock(use):
     settings = TrainSettings.model_validate({"optimizer": {"use": use}})
     assert TrainSettings.model_validate(yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json")))) == settings
 
 
 @pytest.mark.parametrize("use", sorted({"constant", "one_cycle", *_torch_schedules(), *_timm_schedules()}))
-def test_every_schedule_comes_back_from_a_lock(use):
-    needed = {"step": {"step_size": 2}, "multi_step": {"milestones": [1, 2]}, "exponential": {"gamma": 0.9},
+def test_every_schedule_is_restored_from_a_lock(use):
+    required = {"step": {"step_size": 2}, "multi_step": {"milestones": [1, 2]}, "exponential": {"gamma": 0.9},
               "cyclic": {"base_lr": 1e-5, "max_lr": 1e-3}, "cosine_annealing_warm_restarts": {"T_0": 2},
               "multistep": {"decay_t": [1, 2]}, "wsd": {"decay_t": 1}}  # fmt: skip
-    settings = TrainSettings.model_validate({"schedule": {"use": use, **needed.get(use, {})}})
+    settings = TrainSettings.model_validate({"schedule": {"use": use, **required.get(use, {})}})
     assert TrainSettings.model_validate(yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json")))) == settings
 
 

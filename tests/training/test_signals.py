@@ -1,4 +1,4 @@
-"""The first signal asks, the second stops, and afterwards all is as before."""
+"""The first signal requests a stop, the second one stops, and handlers are restored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from echokit.training.signals import Interrupted, stop_on_signal
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_the_first_signal_asks_and_the_second_stops(sent, code):
+def test_first_signal_is_a_request_and_the_second_stops(sent, code):
     before = signal.getsignal(sent)
     with stop_on_signal() as stop:
         assert not stop
@@ -27,7 +27,7 @@ def test_the_first_signal_asks_and_the_second_stops(sent, code):
     assert signal.getsignal(sent) is before
 
 
-def test_it_passes_for_a_keyboard_interrupt_so_that_nothing_swallows_it():
+def test_interrupted_is_a_keyboard_interrupt():
     assert issubclass(Interrupted, KeyboardInterrupt)
     assert not issubclass(Interrupted, Exception)
 
@@ -43,14 +43,14 @@ def test_an_ignored_signal_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-def test_outside_the_main_thread_nothing_is_installed():
-    seen = []
+def test_no_handler_is_installed_outside_the_main_thread():
+    states = []
 
     def work():
         with stop_on_signal() as stop:
-            seen.append((bool(stop), signal.getsignal(signal.SIGTERM)))
+            states.append((bool(stop), signal.getsignal(signal.SIGTERM)))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert seen == [(False, signal.getsignal(signal.SIGTERM))]
+    assert states == [(False, signal.getsignal(signal.SIGTERM))]
