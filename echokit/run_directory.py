@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from echokit.evaluate.evaluation import Metric
 
 
+NOTES = "notes.json"
+"""Warnings about the data and the run: a list of texts."""
+SECTIONS = "sections.json"
+"""Report sections of plugins and controls: a list of title and text."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A run's directory.
@@ -108,6 +114,24 @@ class Run:
             raise _damaged(file, "a line holds no epoch")
         return records
 
+    @property
+    def notes(self) -> list[str]:
+        """The warnings of ``notes.json``; empty if the run has no such file.
+
+        Raises:
+            EchokitError: The file is damaged.
+        """
+        return [str(note) for note in self._list(NOTES)]
+
+    @property
+    def sections(self) -> list[dict[str, str]]:
+        """The report sections of ``sections.json``, each a ``title`` and a ``text``; empty without such a file.
+
+        Raises:
+            EchokitError: The file is damaged.
+        """
+        return self._list(SECTIONS)
+
     def metric(self, name: str, split: str = "test") -> Metric:
         """One metric of one split.
 
@@ -161,7 +185,7 @@ class Run:
 
         stamp, positive = self.lock.stamp, self.lock.recipe.target.positive
         if name == "learning_curves":
-            return learning_curves_figure(self.history, kept={}, stamp=stamp)
+            return learning_curves_figure(self.history, selected={}, stamp=stamp)
         figures = {"roc": roc_figure, "pr": pr_figure, "confusion": confusion_figure}
         if name not in figures:
             known = [*figures, "learning_curves"]
@@ -217,6 +241,13 @@ class Run:
         if cut or whole.drop(columns="split", errors="ignore").isna().to_numpy().any():
             raise _damaged(file, "it ends inside a row" if cut else "a row lacks a value")
         return table
+
+    def _list(self, name: str) -> list[Any]:
+        file = self.path / name
+        content = _json(file) if file.is_file() else []
+        if not isinstance(content, list):
+            raise _damaged(file, "it is not a list")
+        return content
 
     def _finished(self, name: str) -> Path:
         file = self.path / name

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup
 
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
@@ -54,26 +51,34 @@ class ShownCase:
     loop: Loop | None
 
 
-def content(
-    run: Run, *, notes: Sequence[str], tried: int, division: str, source: Source | None, cases: int
-) -> dict[str, Any]:
-    """Everything that the template needs.
+@dataclass(frozen=True)
+class PageSettings:
+    """What the page shows beyond the run's own files.
 
-    Args:
-        run: A finished run.
+    Attributes:
         notes: Warnings about the data.
-        tried: Configurations tried on the same data.
-        division: How the data were divided, in words.
-        source: Gives the frames of a case; None shows none.
-        cases: How many of the most wrong and of the most certain cases are shown.
+        tried: Number of configurations tried on the same data in the same folder, including this one.
+        division: How the data were split.
+        source: Gives the frames of a case; None shows none. Frames of patients only if the user requested them.
+        cases: How many of the worst errors and of the most confident correct cases are shown.
     """
+
+    notes: Sequence[str] = ()
+    tried: int = 1
+    division: str = ""
+    source: Source | None = None
+    cases: int = 4
+
+
+def content(run: Run, settings: PageSettings) -> dict[str, Any]:
+    """Collect the values that the template needs."""
     lock, metrics = run.lock, run.metrics
     predictions = predictions_of(run)
     folds = _folds(predictions, SPLIT)
     locked = run.called_from
     score = _score_words(predictions, lock.recipe.target.definition)
     history = run.history
-    facts = {"division": division, "score": score, "training": training_in_words(lock.recipe.train, history)}
+    facts = {"division": settings.division, "score": score, "training": training_in_words(lock.recipe.train, history)}
     return {
         "name": lock.recipe.name,
         "stamp": lock.stamp,
@@ -83,20 +88,20 @@ def content(
         "definition": lock.recipe.target.definition.split(": ", 1)[-1],
         "answer": answer(Evaluation(metrics), SPLIT, predictions.positive),
         "verdicts": verdicts(metrics, SPLIT),
-        "cautions": cautions(metrics, SPLIT, tried=tried),
+        "cautions": cautions(metrics, SPLIT, tried=settings.tried),
         "cards": [_card(metric) for metric in headline(metrics, SPLIT)],
         "charts": charts_of(run.curves, folds, history, metrics, SPLIT),
         "slider": _slider(folds, locked),
         "folds": _fold_table(metrics, SPLIT),
         "metrics": [_row(metric) for metric in metrics if metric.fold is None or not _several(metrics)],
         "subgroups": any(metric.subgroup for metric in metrics),
-        "cases": _cases(predictions, source, cases) if source is not None else [],
-        "shows_frames": source is not None,
+        "cases": _cases(predictions, settings.source, settings.cases) if settings.source is not None else [],
+        "shows_frames": settings.source is not None,
         "cohort": _cohort(run, predictions),
-        "notes": list(notes),
-        "sections": _sections(run),
+        "notes": list(settings.notes),
+        "sections": [(section["title"], as_html(section["text"])) for section in run.sections],
         "flow": _flow(run, predictions),
-        "division": division,
+        "division": settings.division,
         "tripod": tripod(lock, facts),
         "card": model_card(lock, facts),
         "lock_uri": "data:text/yaml;base64," + base64.b64encode((run.path / "lock.yaml").read_bytes()).decode(),
@@ -106,14 +111,6 @@ def content(
         "computed": lock.content["compute"],
         "fingerprint": lock.content["data"]["fingerprint"],
     }
-
-
-def _sections(run: Run) -> list[tuple[str, Markup]]:
-    """What plugins and controls add."""
-    file = run.path / "sections.json"
-    if not file.is_file():
-        return []
-    return [(one["title"], as_html(one["text"])) for one in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def predictions_of(run: Run) -> Predictions:

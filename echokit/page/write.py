@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,8 @@ from markupsafe import Markup
 from echokit.errors import EchokitError
 from echokit.files import write_text
 from echokit.page.comparison import Comparison
-from echokit.page.content import content
+from echokit.page.content import PageSettings, content
 from echokit.page.figures import overlaid
-from echokit.page.loops import Source
 from echokit.report.wording import title
 from echokit.run_directory import Run
 
@@ -26,24 +25,12 @@ LARGEST = 5 * 2**20
 HERE = Path(__file__).parent
 
 
-def write_page(
-    run: Run,
-    *,
-    notes: Sequence[str] = (),
-    tried: int = 1,
-    division: str = "",
-    source: Source | None = None,
-    cases: int = 4,
-) -> Path:
+def write_page(run: Run, settings: PageSettings) -> Path:
     """Write the page of a run: one file without network, below 5 MB.
 
     Args:
         run: A finished run.
-        notes: Warnings about the data.
-        tried: Configurations tried on the same data in the same folder, this one included.
-        division: How the data were divided, in words.
-        source: Gives the frames of a case, or None; real patients only where the user asked for them.
-        cases: How many of the most wrong and of the most certain cases are shown.
+        settings: What the run's own files do not hold.
 
     Returns:
         The file.
@@ -51,10 +38,11 @@ def write_page(
     Raises:
         EchokitError: The run is not finished, or the page can not be written.
     """
-    page = _render(run, notes, tried, division, source, cases)
-    while len(page.encode()) > LARGEST and cases:
-        cases //= 2
-        page = _render(run, notes, tried, division, source if cases else None, cases)
+    page = _render(run, settings)
+    while len(page.encode()) > LARGEST and settings.cases:
+        cases = settings.cases // 2
+        settings = replace(settings, cases=cases, source=settings.source if cases else None)
+        page = _render(run, settings)
     return _write(run.path / NAME, page)
 
 
@@ -64,7 +52,6 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     Raises:
         EchokitError: It can not be written.
     """
-    found = [run.curves for run in comparison.runs]
     page = (
         _environment()
         .get_template("compare.html")
@@ -75,7 +62,7 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
             metrics=comparison.metrics,
             pairs=comparison.pairs,
             recipes=comparison.recipes,
-            charts=overlaid(comparison.names, found, "test"),
+            charts=overlaid(comparison.names, [run.curves for run in comparison.runs], "test"),
             css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         )
     )
@@ -91,14 +78,14 @@ def _write(path: Path, page: str) -> Path:
     return path
 
 
-def _render(run: Run, notes: Sequence[str], tried: int, division: str, source: Source | None, cases: int) -> str:
+def _render(run: Run, settings: PageSettings) -> str:
     environment = _environment()
-    found = content(run, notes=notes, tried=tried, division=division, source=source, cases=cases)
+    values = content(run, settings)
     # A script may hold no "</": JSON allows the escape.
-    data = Markup(json.dumps(found["slider"]).replace("<", "\\u003c"))
+    data = Markup(json.dumps(values["slider"]).replace("<", "\\u003c"))
     css = Markup((HERE / "page.css").read_text(encoding="utf-8"))
     js = Markup((HERE / "page.js").read_text(encoding="utf-8"))
-    return environment.get_template("page.html").render(**found, slider_json=data, css=css, js=js)
+    return environment.get_template("page.html").render(**values, slider_json=data, css=css, js=js)
 
 
 def _environment() -> Environment:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from echokit.errors import DataError, EchokitError
+from echokit.page.content import PageSettings
 from echokit.page.loops import MOST_FRAMES, Shown, Source
 from echokit.page.write import write_page
 from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
 from echokit.pipeline.prepared_cohort import PreparedCohort
-from echokit.pipeline.write_results import division_of, tried_configurations
 from echokit.progress import display
+from echokit.report.division import division_of, tried_configurations
 from echokit.run_directory import Run, runs_folder
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from echokit.pipeline.fold_plan import FoldPlan
 
-NOTES = "## Notes and warnings"
 CONTROL_MASKS = ("no_mask", "random_mask")
 """Masks that do not look at the picture: they may leave names of patients."""
 
@@ -84,21 +84,14 @@ def write_report(run: Run, source: Source | None = None) -> Path:
             code="run.unfinished",
         )
     lock = run.lock
-    return write_page(
-        run,
-        notes=notes_of(run),
+    settings = PageSettings(
+        notes=run.notes,
         tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
         division=division_of(lock),
         source=source,
         cases=lock.recipe.report.cases,
     )
-
-
-def notes_of(run: Run) -> list[str]:
-    """The notes and warnings that stand in a run's summary."""
-    text = (run.path / "summary.md").read_text(encoding="utf-8")
-    part = text.partition(NOTES)[2].partition("\n## ")[0]
-    return [line.removeprefix("- ") for line in part.splitlines() if line.startswith("- ")]
+    return write_page(run, settings)
 
 
 def frames_of(dataset: PreparedCohort, *, masked_only: bool = False) -> Source:

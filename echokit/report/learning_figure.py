@@ -1,4 +1,4 @@
-"""Learning curves: what training did, epoch by epoch, and which epoch was kept."""
+"""Learning curves: what training did, epoch by epoch, and which epoch was selected."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ PANELS = (
 
 
 def learning_curves_figure(
-    history: Sequence[Mapping[str, Any]], *, kept: Mapping[int, int], stamp: str | None = None
+    history: Sequence[Mapping[str, Any]], *, selected: Mapping[int, int], stamp: str | None = None
 ) -> Figure:
-    """Draw loss, accuracy and AUROC against the epoch, one line a fold, with the kept epoch marked.
+    """Draw loss, accuracy and AUROC against the epoch, one line a fold, with the selected epoch marked.
 
     Args:
         history: Lines of history.jsonl: ``epoch``, optional ``fold`` (0), and any of ``train_loss, val_loss,
             train_accuracy, val_accuracy, val_auroc``, where None means undefined.
-        kept: The kept epoch of each fold.
+        selected: The selected epoch of each fold.
         stamp: Words such as PHANTOM DATA, or None.
     """
     from matplotlib.ticker import MaxNLocator
@@ -46,18 +46,18 @@ def learning_curves_figure(
     for record in history:
         folds.setdefault(int(record.get("fold", 0)), []).append(record)
     with house_style():
-        figure = new_figure("Learning curves", _subtitle(folds, kept), stamp=stamp, height=6.5)
+        figure = new_figure("Learning curves", _subtitle(folds, selected), stamp=stamp, height=6.5)
         for row, (title, series) in enumerate(PANELS):
             axes = add_panel(figure, stamp=stamp, row=row, rows=len(PANELS))
             axes.set_ylabel(title)
             drawn = False
             for key, label, colour, style in series:
-                drawn |= _draw(axes, folds, kept, key, label, colour, style)
+                drawn |= _draw(axes, folds, selected, key, label, colour, style)
             if not drawn:
                 say(axes, f"{title} was not recorded or is undefined")
                 continue
             if len(folds) == 1:
-                for epoch in kept.values():
+                for epoch in selected.values():
                     axes.axvline(epoch, color=GREY, linewidth=1.0, linestyle=":", zorder=1)
             last = max(int(record["epoch"]) for record in history)
             axes.set_xlim(0.8, max(last, 2) + 0.2)
@@ -74,7 +74,7 @@ def learning_curves_figure(
 def _draw(
     axes: Axes,
     folds: Mapping[int, Sequence[Mapping[str, Any]]],
-    kept: Mapping[int, int],
+    selected: Mapping[int, int],
     key: str,
     label: str,
     colour: str,
@@ -101,18 +101,18 @@ def _draw(
             label=None if drawn else label,
         )
         for epoch, value in zip(epochs, values, strict=True):
-            if epoch == kept.get(fold):
+            if epoch == selected.get(fold):
                 axes.plot([epoch], [value], "o", color=colour, markersize=8, markeredgecolor=INK, zorder=5)
         drawn = True
     return drawn
 
 
-def _subtitle(folds: Mapping[int, Sequence[Mapping[str, Any]]], kept: Mapping[int, int]) -> str:
+def _subtitle(folds: Mapping[int, Sequence[Mapping[str, Any]]], selected: Mapping[int, int]) -> str:
     if not folds:
         return "no epoch was recorded"
     most = max(len(records) for records in folds.values())
     if len(folds) > 1:
         each = f"{len(folds)} folds of up to {count(most, 'epoch')}"
-        return f"{each}, one line each; outlined dots: the kept epochs"
-    chosen = ", ".join(str(epoch) for epoch in kept.values())
-    return f"{count(most, 'epoch')}; outlined dots and dotted line: kept epoch {chosen or 'none'}"
+        return f"{each}, one line each; outlined dots: the selected epochs"
+    chosen = ", ".join(str(epoch) for epoch in selected.values())
+    return f"{count(most, 'epoch')}; outlined dots and dotted line: selected epoch {chosen or 'none'}"

@@ -17,7 +17,7 @@ def write_plots(
     evaluation: Evaluation,
     history: Sequence[Mapping[str, Any]],
     *,
-    kept: Mapping[int, int],
+    selected: Mapping[int, int],
     positive: str,
     split: str = "test",
     stamp: str | None = None,
@@ -28,7 +28,7 @@ def write_plots(
         directory: The folder, made where missing.
         evaluation: From ``assess``.
         history: Lines of history.jsonl; see ``learning_curves_figure``.
-        kept: The kept epoch of each fold.
+        selected: The selected epoch of each fold.
         positive: Name of the positive class.
         split: The split of the curves.
         stamp: Words such as PHANTOM DATA, drawn into every plot, or None.
@@ -40,7 +40,7 @@ def write_plots(
         "roc.png": roc_figure(evaluation, positive=positive, split=split, stamp=stamp),
         "pr.png": pr_figure(evaluation, positive=positive, split=split, stamp=stamp),
         "confusion.png": confusion_figure(evaluation, positive=positive, split=split, stamp=stamp),
-        "learning_curves.png": learning_curves_figure(history, kept=kept, stamp=stamp),
+        "learning_curves.png": learning_curves_figure(history, selected=selected, stamp=stamp),
     }
     directory.mkdir(parents=True, exist_ok=True)
     with house_style():

@@ -55,7 +55,7 @@ def pixels(figure):
 def test_four_png_files_with_the_same_bytes_every_time(tmp_path):
     evaluation = evaluate()
     first, again = (
-        write_plots(tmp_path / name / "plots", evaluation, records(), kept={0: 2}, positive="reduced")
+        write_plots(tmp_path / name / "plots", evaluation, records(), selected={0: 2}, positive="reduced")
         for name in ("a", "b")
     )
     assert [path.name for path in first] == NAMES
@@ -69,7 +69,7 @@ def test_four_png_files_with_the_same_bytes_every_time(tmp_path):
 def test_every_file_has_the_banner_only_when_stamped(tmp_path):
     evaluation = evaluate()
     plain, stamped = (
-        write_plots(tmp_path / str(stamp), evaluation, records(), kept={0: 2}, positive="reduced", stamp=stamp)
+        write_plots(tmp_path / str(stamp), evaluation, records(), selected={0: 2}, positive="reduced", stamp=stamp)
         for stamp in (None, "PHANTOM DATA")
     )
     for without, with_stamp in zip(plain, stamped, strict=True):
@@ -85,7 +85,7 @@ def test_the_watermark_is_seen_over_the_plot(figure, folds):
 
     evaluation = evaluate() if folds else Evaluation()
     if figure is learning_curves_figure:
-        drawn = figure(records(folds), kept={0: 2}, stamp="PHANTOM DATA")
+        drawn = figure(records(folds), selected={0: 2}, stamp="PHANTOM DATA")
     else:
         drawn = figure(evaluation, positive="reduced", stamp="PHANTOM DATA")
     banner, watermark = (item for item in drawn.findobj(Text) if item.get_text() == "PHANTOM DATA")
@@ -168,13 +168,13 @@ def test_many_folds_share_one_label():
 
 
 def test_the_kept_epoch_moves_the_mark():
-    two, three = (learning_curves_figure(records(), kept={0: epoch}) for epoch in (2, 3))
-    assert "kept epoch 2" in texts(two)
+    two, three = (learning_curves_figure(records(), selected={0: epoch}) for epoch in (2, 3))
+    assert "selected epoch 2" in texts(two)
     assert (pixels(two) != pixels(three)).any()
 
 
 @pytest.mark.parametrize(
-    ("history", "kept", "said"),
+    ("history", "selected", "message"),
     [
         ([], {}, "no epoch was recorded"),
         (records(epochs=1, val_auroc=None), {0: 1}, "AUROC was not recorded or is undefined"),
@@ -182,9 +182,9 @@ def test_the_kept_epoch_moves_the_mark():
         (records(folds=3), {0: 1, 1: 2, 2: 3}, "3 folds of up to 4 epochs"),
     ],
 )
-def test_thin_histories_are_drawn_or_said(history, kept, said):
-    figure = learning_curves_figure(history, kept=kept)
-    assert said in texts(figure)
+def test_thin_histories_are_drawn_or_said(history, selected, message):
+    figure = learning_curves_figure(history, selected=selected)
+    assert message in texts(figure)
     pixels(figure)
 
 

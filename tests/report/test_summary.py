@@ -16,7 +16,7 @@ from echokit.evaluate.auroc import Auroc
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import Predictions
 from echokit.report.caution import cautions
-from echokit.report.summary import KeptEpoch, write_summary
+from echokit.report.summary import RunSummary, SelectedEpochRow, write_summary
 
 EVALUATORS = [("accuracy", Accuracy()), ("auroc", Auroc()), ("auprc", Auprc())]
 
@@ -39,11 +39,11 @@ def summary(tmp_path, predictions=None, evaluation=None, **change):
     given = {
         "name": "ef_112",
         "division": "Official splits.",
-        "kept": [KeptEpoch(0, 5, 7, "study_rule", "best validation accuracy")],
+        "selected_epochs": [SelectedEpochRow(0, 5, 7, "study_rule", "best validation accuracy")],
         "facts": {"seed": 0, "data": "a|b"},
         **change,
     }
-    write_summary(tmp_path / "summary.md", evaluation=evaluation, predictions=predictions, **given)
+    write_summary(tmp_path / "summary.md", RunSummary(evaluation=evaluation, predictions=predictions, **given))
     return (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
@@ -203,8 +203,8 @@ def test_few_patients_of_the_other_class_are_few_events_too():
 def test_folds_are_summarised_with_an_interval_that_is_called_approximate(tmp_path):
     data = table(folds=3, splits=["train", "test"])
     data.loc[(data["fold"] == 1) & (data["split"] == "test"), "y_true"] = 0
-    kept = [KeptEpoch(fold, 3, 7, "last") for fold in range(3)]
-    text = summary(tmp_path, Predictions(data, "died"), kept=kept)
+    selected = [SelectedEpochRow(fold, 3, 7, "last") for fold in range(3)]
+    text = summary(tmp_path, Predictions(data, "died"), selected_epochs=selected)
     assert "**Test AUROC within folds " in text
     assert "(approximate 95 % CI " in text
     assert "120 patients, 36 positive (died).**" in text
@@ -218,8 +218,8 @@ def test_folds_are_summarised_with_an_interval_that_is_called_approximate(tmp_pa
 
 def test_many_folds_are_summarised_in_few_lines(tmp_path):
     data = table(folds=12, splits=["train", "test"])
-    kept = [KeptEpoch(fold, fold % 2 + 1, 7, "best_val_auroc") for fold in range(12)]
-    text = summary(tmp_path, Predictions(data, "died"), kept=kept)
+    selected = [SelectedEpochRow(fold, fold % 2 + 1, 7, "best_val_auroc") for fold in range(12)]
+    text = summary(tmp_path, Predictions(data, "died"), selected_epochs=selected)
     assert "fold 3 |" not in text
     assert re.search(r"\| test +\| AUROC +\| 0\.\d{3} ± 0\.\d{3} \| ", text)
     assert re.search(r"\| train +\| 12 +\| 40 +\| 18 ", text)
@@ -227,7 +227,7 @@ def test_many_folds_are_summarised_in_few_lines(tmp_path):
 
 
 def test_an_empty_run_still_has_a_summary(tmp_path):
-    text = summary(tmp_path, evaluation=Evaluation(), kept=[], facts={})
+    text = summary(tmp_path, evaluation=Evaluation(), selected_epochs=[], facts={})
     assert "**Nothing was evaluated on the test split.**" in text
     assert "No metric was computed." in text
     assert "Nothing was trained." in text
@@ -249,6 +249,6 @@ def test_few_patients_in_very_many_folds_are_still_few(tmp_path):
         for name, y in ((f"p{fold % 10}", 1), (f"n{fold // 10}", 0)):
             rows.append((name, name, "test", 0, fold, y, rng.random()))
     columns = ["case_id", "patient_id", "split", "repeat", "fold", "y_true", "y_score"]
-    kept = [KeptEpoch(fold, 1, 1, "last") for fold in range(120)]
-    text = summary(tmp_path, Predictions(pd.DataFrame(rows, columns=columns), "died"), kept=kept)
+    selected = [SelectedEpochRow(fold, 1, 1, "last") for fold in range(120)]
+    text = summary(tmp_path, Predictions(pd.DataFrame(rows, columns=columns), "died"), selected_epochs=selected)
     assert "The test split has 10 positive patients, fewer than 100" in text
