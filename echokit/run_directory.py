@@ -185,7 +185,7 @@ class Run:
 
         stamp, positive = self.lock.stamp, self.lock.recipe.target.positive
         if name == "learning_curves":
-            return learning_curves_figure(self.history, selected={}, stamp=stamp)
+            return learning_curves_figure(self.history, stamp=stamp)
         figures = {"roc": roc_figure, "pr": pr_figure, "confusion": confusion_figure}
         if name not in figures:
             known = [*figures, "learning_curves"]

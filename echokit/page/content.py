@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
 from echokit.objectives.objective import HALF
-from echokit.page.figures import charts_of
+from echokit.page.figures import figures_of
 from echokit.page.loops import Loop, Source, loop
 from echokit.page.markdown import as_html
 from echokit.page.tripod import model_card, tripod
@@ -77,8 +77,11 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
     folds = _folds(predictions, SPLIT)
     locked = run.called_from
     score = _score_words(predictions, lock.recipe.target.definition)
-    history = run.history
-    facts = {"division": settings.division, "score": score, "training": training_in_words(lock.recipe.train, history)}
+    facts = {
+        "division": settings.division,
+        "score": score,
+        "training": training_in_words(lock.recipe.train, run.history),
+    }
     return {
         "name": lock.recipe.name,
         "stamp": lock.stamp,
@@ -90,7 +93,7 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
         "verdicts": verdicts(metrics, SPLIT),
         "cautions": cautions(metrics, SPLIT, tried=settings.tried),
         "cards": [_card(metric) for metric in headline(metrics, SPLIT)],
-        "charts": charts_of(run.curves, folds, history, metrics, SPLIT),
+        "charts": figures_of(run, folds, SPLIT),
         "slider": _slider(folds, locked),
         "folds": _fold_table(metrics, SPLIT),
         "metrics": [_row(metric) for metric in metrics if metric.fold is None or not _several(metrics)],

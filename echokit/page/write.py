@@ -52,19 +52,17 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     Raises:
         EchokitError: It can not be written.
     """
-    page = (
-        _environment()
-        .get_template("compare.html")
-        .render(
-            names=comparison.names,
-            stamp=next((stamp for stamp in comparison.stamps if stamp), None),
-            stamps=comparison.stamps,
-            metrics=comparison.metrics,
-            pairs=comparison.pairs,
-            recipes=comparison.recipes,
-            charts=overlaid(comparison.names, [run.curves for run in comparison.runs], "test"),
-            css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        )
+    stamp = next((stamp for stamp in comparison.stamps if stamp), None)
+    template = _environment().get_template("compare.html")
+    page = template.render(
+        names=comparison.names,
+        stamp=stamp,
+        stamps=comparison.stamps,
+        metrics=comparison.metrics,
+        pairs=comparison.pairs,
+        recipes=comparison.recipes,
+        charts=overlaid(comparison.names, [run.curves for run in comparison.runs], "test", stamp),
+        css=_asset("page.css"),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     return _write(path, page)
@@ -83,9 +81,12 @@ def _render(run: Run, settings: PageSettings) -> str:
     values = content(run, settings)
     # A script may hold no "</": JSON allows the escape.
     data = Markup(json.dumps(values["slider"]).replace("<", "\\u003c"))
-    css = Markup((HERE / "page.css").read_text(encoding="utf-8"))
-    js = Markup((HERE / "page.js").read_text(encoding="utf-8"))
-    return environment.get_template("page.html").render(**values, slider_json=data, css=css, js=js)
+    template = environment.get_template("page.html")
+    return template.render(**values, slider_json=data, css=_asset("page.css"), js=_asset("page.js"))
+
+
+def _asset(name: str) -> Markup:
+    return Markup((HERE / name).read_text(encoding="utf-8"))
 
 
 def _environment() -> Environment:

@@ -17,9 +17,9 @@ from echokit.report.wording import count, estimate, interval, number, select, ti
 
 HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
 OTHER_CUTOFFS = (
-    "Nothing was trained or selected again: only the true EF was divided at another cut-off. Patients are ranked by the "
-    "estimated EF if the run estimates it, otherwise by the score that it learned for its own cut-off. `metrics.json` "
-    "has each definition."
+    "Nothing was trained or selected again: only the true EF was divided at another cut-off. Patients are ranked by "
+    "the estimated EF if the run estimates it, otherwise by the score that it learned for its own cut-off. "
+    "`metrics.json` has each definition."
 )
 CITATIONS = (
     "Why average precision and not the trapezoid area: Davis and Goadrich, The relationship between "
