@@ -57,7 +57,7 @@ def figures_of(run: Run, folds: Sequence[Predictions], split: str) -> list[Marku
 
 
 def overlaid(names: Sequence[str], curves: Sequence[Mapping[str, Any]], split: str, stamp: str | None) -> list[Markup]:
-    """Draw the ROC and precision-recall curves of several runs; runs of several folds are left out."""
+    """Draw the ROC and precision-recall curves of all runs with a single fold."""
     drawn = []
     for kind in (ROC, PR):
         folds = {name: run.get(kind.name, {}).get(split, []) for name, run in zip(names, curves, strict=True)}
@@ -68,7 +68,7 @@ def overlaid(names: Sequence[str], curves: Sequence[Mapping[str, Any]], split: s
 
 
 def svg(name: str, figure: Figure) -> Markup:
-    """Convert a figure to an HTML figure with inline SVG; the same figure gives the same text.
+    """Convert a figure to inline SVG; the same figure gives the same text.
 
     Args:
         name: Key of ``DESCRIPTIONS``; unique on the page.

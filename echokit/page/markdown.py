@@ -1,4 +1,4 @@
-"""Markdown of report sections as HTML; raw HTML stays text, and links lead to http(s) or relative addresses."""
+"""Markdown of report sections as HTML; raw HTML stays text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="Table">'
 
 
 def as_html(text: str) -> Markup:
-    """Convert CommonMark with tables to HTML; headings are of level 3, images are not shown."""
+    """Convert CommonMark with tables to HTML.
+
+    Headings have level 3. Images are not shown, and links must be http(s) or relative.
+    """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     parser.validateLink = _is_web_link  # type: ignore[method-assign]
     tokens = parser.parse(text)
@@ -32,7 +35,7 @@ def _is_web_link(url: str) -> bool:
 
 
 def _mark_table_heads(tokens: list[Token]) -> None:
-    """Make the first cell of each row the head of the row, and give heads a scope for screen readers."""
+    """Turn the first cell of each row into its head, for screen readers."""
     first = False
     for number, token in enumerate(tokens):
         if token.type == "th_open":

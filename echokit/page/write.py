@@ -1,4 +1,4 @@
-"""From a finished run to ``report.html``."""
+"""Write ``report.html`` of a finished run, and the page of a comparison."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def write_page(run: Run, settings: PageSettings) -> Path:
 
     Args:
         run: A finished run.
-        settings: What the run's own files do not hold.
+        settings: What the run's own files do not contain.
 
     Returns:
         The file.
 
     Raises:
-        EchokitError: The run is not finished, or the page can not be written.
+        EchokitError: The run is unfinished, or the page cannot be written.
     """
     page = _render(run, settings)
     while len(page.encode()) > LARGEST and settings.cases:
@@ -50,7 +50,7 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     """Write the page of several runs: one file without network.
 
     Raises:
-        EchokitError: It can not be written.
+        EchokitError: The page cannot be written.
     """
     stamp = next((stamp for stamp in comparison.stamps if stamp), None)
     template = _environment().get_template("compare.html")
@@ -72,14 +72,16 @@ def _write(path: Path, page: str) -> Path:
     try:
         write_text(path, page)
     except OSError as error:
-        raise EchokitError(f"the report can not be written: {error.strerror}", where=str(path)) from None
+        raise EchokitError(
+            f"the report cannot be written: {error.strerror}", where=str(path), code="report.not_writable"
+        ) from None
     return path
 
 
 def _render(run: Run, settings: PageSettings) -> str:
     environment = _environment()
     values = content(run, settings)
-    # A script may hold no "</": JSON allows the escape.
+    # A script must not contain "</": JSON allows the escape.
     data = Markup(json.dumps(values["slider"]).replace("<", "\\u003c"))
     template = environment.get_template("page.html")
     return template.render(**values, slider_json=data, css=_asset("page.css"), js=_asset("page.js"))

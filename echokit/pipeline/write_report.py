@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from echokit.pipeline.fold_plan import FoldPlan
 
 CONTROL_MASKS = ("no_mask", "random_mask")
-"""Masks that do not look at the picture: they may leave names of patients."""
+"""Masks that ignore the content of the image: names of patients may remain visible."""
 
 
 def try_report(plan: FoldPlan, run: Run) -> None:
-    """Write the report of a run that has just finished; an error is shown and does not end the run."""
+    """Write the report of a run that has just finished; an error is only shown."""
     if not plan.recipe.report.page:
         return
     try:
@@ -61,7 +61,7 @@ def report(run: Run, *, frames: bool = False) -> Path:
         raise DataError(
             "the data are not those of the run",
             hint="without --frames the report needs no data",
-            code="report.other_data",
+            code="lock.other_data",
         )
     return write_report(run, frames_of(dataset, masked_only=not lock.phantom))
 
@@ -71,7 +71,7 @@ def write_report(run: Run, source: Source | None = None) -> Path:
 
     Args:
         run: The run.
-        source: Gives the frames of a case; None shows none. The caller decides whether frames may be shown.
+        source: Gives the frames of a case; None shows none. The caller checks whether frames may be shown.
 
     Raises:
         EchokitError: The run is unfinished, or the report cannot be written.
@@ -95,11 +95,11 @@ def write_report(run: Run, source: Source | None = None) -> Path:
 
 
 def frames_of(dataset: PreparedCohort, *, masked_only: bool = False) -> Source:
-    """Give the prepared frames of each case.
+    """Return the source of the prepared frames of each case.
 
     Args:
         dataset: Cases and clips.
-        masked_only: Show nothing of a clip that its mask left unchanged.
+        masked_only: Show no frames of a clip that its mask left unchanged.
     """
     rows = {case: row for row, case in enumerate(dataset.case_ids)}
     clips = dataset.clips

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callbacks: RunCallbacks) -> None:
-    """Evaluate all folds and write every result file; ``summary.md`` comes last and marks the run complete.
+    """Evaluate all folds and write the result files.
+
+    ``summary.md`` is the last file and marks the run as complete.
 
     Raises:
         DataError: The predictions cannot be evaluated.
@@ -98,7 +100,7 @@ def _write_json(content: object, path: Path) -> None:
 def _own_sections(
     run: Run, results: Sequence[FoldResult], evaluation: Evaluation, controls: Controls | None
 ) -> list[Section]:
-    """Describe the controls and the configurations that folds selected; write ``controls.json``."""
+    """Report the controls and the selected configurations; write ``controls.json``."""
     from echokit.report.controls import choice_section, control_section
 
     sections = []

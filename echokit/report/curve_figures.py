@@ -19,7 +19,7 @@ from echokit.report.style import (
     new_figure,
     show_message,
 )
-from echokit.report.wording import count, estimate, number, select
+from echokit.report.wording import count, estimate, number, select, set_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,7 @@ def roc_figure(evaluation: Evaluation, *, positive: str, split: str = "test", st
     """
     folds, metrics = _curve(evaluation, "roc", split), select(evaluation.metrics, "auroc", split)
     with house_style():
-        figure = new_figure(f"ROC curve, {split} set", _patients(metrics, positive), stamp=stamp)
+        figure = new_figure(f"ROC curve, {set_name(split)}", _patients(metrics, positive), stamp=stamp)
         axes = add_panel(figure, stamp=stamp)
         if not folds:
             show_message(axes, _reason_for_no_figure("The ROC curve", metrics, split))
@@ -105,7 +105,7 @@ def pr_figure(evaluation: Evaluation, *, positive: str, split: str = "test", sta
     """
     folds, metrics = _curve(evaluation, "pr", split), select(evaluation.metrics, "auprc", split)
     with house_style():
-        figure = new_figure(f"Precision-recall curve, {split} set", _patients(metrics, positive), stamp=stamp)
+        figure = new_figure(f"Precision-recall curve, {set_name(split)}", _patients(metrics, positive), stamp=stamp)
         axes = add_panel(figure, stamp=stamp)
         if not folds:
             show_message(axes, _reason_for_no_figure("The precision-recall curve", metrics, split))
@@ -173,7 +173,7 @@ def confusion_figure(evaluation: Evaluation, *, positive: str, split: str = "tes
     with house_style():
         thresholds = sorted({fold["threshold"] for fold in folds})
         at = f" at threshold {thresholds[0]:g}" if len(thresholds) == 1 else ""
-        figure = new_figure(f"Confusion matrix, {split} set{at}", _patients(metrics, positive), stamp=stamp)
+        figure = new_figure(f"Confusion matrix, {set_name(split)}{at}", _patients(metrics, positive), stamp=stamp)
         axes = add_panel(figure, stamp=stamp, above=0.22)
         if not folds:
             show_message(axes, _reason_for_no_figure("The confusion matrix", metrics, split))
@@ -274,5 +274,5 @@ def _patients(metrics: Sequence[Metric], positive: str) -> str:
 
 def _reason_for_no_figure(figure: str, metrics: Sequence[Metric], split: str) -> str:
     reasons = dict.fromkeys(m.interval.capitalize() for m in metrics if m.value is None and m.interval)
-    reason = "\n".join(reasons) or f"It was not evaluated on the {split} set"
+    reason = "\n".join(reasons) or f"It was not evaluated on the {set_name(split)}"
     return f"{figure} is not drawn.\n{reason}."

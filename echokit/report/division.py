@@ -12,7 +12,12 @@ from echokit.recipe.yaml_file import read_yaml
 
 
 def tried_configurations(out: Path, fingerprint: str) -> int:
-    """Count the different recipes of runs in a folder on the same data, unfinished runs included."""
+    """Count the different recipes of runs on the same data, also of unfinished runs.
+
+    Args:
+        out: The folder of all runs.
+        fingerprint: Fingerprint of the data.
+    """
     hashes = set()
     for file in out.glob("*/*/lock.yaml"):
         content = {} if file.parent.is_symlink() else _content(file)
@@ -22,7 +27,7 @@ def tried_configurations(out: Path, fingerprint: str) -> int:
 
 
 def _content(lock: Path) -> Mapping[str, Any]:
-    """Read a lock as plain data, without checking its recipe; empty if it cannot be read."""
+    """Read a lock without validating its recipe; empty if it cannot be read."""
     try:
         content = read_yaml(lock, environment={}).plain()
     except EchokitError:

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 class Series(NamedTuple):
-    """A line of a panel: its key in history.jsonl, its label and its style, distinct without colour too."""
+    """A line of a panel; lines are distinct without colour too.
+
+    Attributes:
+        key: Key in ``history.jsonl``.
+        label: Label of the legend.
+        colour: Colour.
+        style: Line style.
+    """
 
     key: str
     label: str

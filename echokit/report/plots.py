@@ -22,16 +22,16 @@ def write_plots(
     split: str = "test",
     stamp: str | None = None,
 ) -> tuple[Path, ...]:
-    """Write roc.png, pr.png, confusion.png and learning_curves.png; the same input gives the same bytes.
+    """Write ROC, precision-recall, confusion matrix and learning curves as PNG.
 
     Args:
-        directory: The folder, made where missing.
+        directory: The folder, created if missing.
         evaluation: From ``assess``.
         history: Lines of history.jsonl; see ``learning_curves_figure``.
         selected: The selected epoch of each fold.
         positive: Name of the positive class.
         split: The split of the curves.
-        stamp: Words such as PHANTOM DATA, drawn into every plot, or None.
+        stamp: PHANTOM DATA, drawn into every plot, or None.
 
     Returns:
         The files, in the order above.

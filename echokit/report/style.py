@@ -53,7 +53,7 @@ _RC: Any = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Use the project's font and lines in the block, instead of the user's matplotlibrc."""
+    """Replace the user's matplotlibrc by the project's style in the block."""
     import matplotlib
 
     with matplotlib.rc_context(_RC):
@@ -61,7 +61,7 @@ def house_style() -> Iterator[None]:
 
 
 def new_figure(title: str, subtitle: str, *, stamp: str | None, height: float = HEIGHT) -> Figure:
-    """Create an empty figure with its title and, if given, a stamp as banner and watermark.
+    """Create an empty figure with its title and stamp.
 
     Args:
         title: One line, bold.

@@ -1,4 +1,4 @@
-"""summary.md: the answer of a run in one screen, with what is needed to trust or doubt it."""
+"""summary.md: the result of a run on one screen, with its limits, methods and settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from echokit.hooks import Section
 from echokit.report.caution import cautions
 from echokit.report.cutoffs import cutoff_rows, is_cutoff
 from echokit.report.fold_table import ABOUT_FOLDS, MOST_COLUMNS, fold_rows
-from echokit.report.wording import count, estimate, interval, number, select, title
+from echokit.report.wording import count, estimate, interval, number, select, set_name, title
 
 HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
 OTHER_CUTOFFS = (
@@ -22,7 +22,7 @@ OTHER_CUTOFFS = (
     "`metrics.json` has each definition."
 )
 CITATIONS = (
-    "Why average precision and not the trapezoid area: Davis and Goadrich, The relationship between "
+    "Average precision instead of the trapezoid area: Davis and Goadrich, The relationship between "
     "precision-recall and ROC curves, ICML 2006.",
     "Interval of the AUROC: DeLong, DeLong and Clarke-Pearson, Biometrics 1988, on the logit scale; of a proportion: "
     "Wilson, JASA 1927.",
@@ -129,7 +129,7 @@ def write_summary(path: Path, summary: RunSummary) -> None:
 
 
 def _metric_parts(metrics: Sequence[Metric], sections: Sequence[Section]) -> list[str]:
-    """Tables of the metrics at the run's own cut-off, the sections that come first, and the definitions."""
+    """Format the tables of metrics, the first sections and the definitions."""
     parts = []
     over_folds = [metric for metric in metrics if metric.fold is None]
     if over_folds:
@@ -143,44 +143,44 @@ def _metric_parts(metrics: Sequence[Metric], sections: Sequence[Section]) -> lis
 
 
 def answer(evaluation: Evaluation, split: str, positive: str) -> str:
-    """One line: the first metric of the headline that was evaluated on the split."""
+    """Format the first metric of the headline that was evaluated on the split."""
     for name in HEADLINE:
         metrics = select(evaluation.metrics, name, split)
         if metrics:
             break
     else:
-        return f"Nothing was evaluated on the {split} split."
-    where = split.capitalize()
-    n, events = sum(metric.n for metric in metrics), sum(metric.events for metric in metrics)
-    patients = f"{count(n, 'patient')}, {events:,} positive ({positive})"
+        return f"Nothing was evaluated on the {set_name(split)}."
+    name_of_split = split.capitalize()
+    n, positives = sum(metric.n for metric in metrics), sum(metric.events for metric in metrics)
+    patients = f"{count(n, 'patient')}, {positives:,} positive ({positive})"
     if len(metrics) > 1:
         values = [metric.value for metric in metrics if metric.value is not None]
-        what = f"{where} {title(name)} of {count(len(metrics), 'fold')}"
+        label = f"{name_of_split} {title(name)} of {count(len(metrics), 'fold')}"
         if not values:
-            return f"{what}: undefined in every fold; {patients}."
+            return f"{label}: undefined in every fold; {patients}."
         undefined = len(metrics) - len(values)
         apart = f", undefined in {undefined}" if undefined else ""
-        return f"{what}: {number(min(values), 2)} to {number(max(values), 2)}{apart}; {patients}."
+        return f"{label}: {number(min(values), 2)} to {number(max(values), 2)}{apart}; {patients}."
     metric = metrics[0]
     if metric.value is None:
-        return f"{where} {title(name)}: {metric.interval or 'undefined'}; {patients}."
+        return f"{name_of_split} {title(name)}: {metric.interval or 'undefined'}; {patients}."
     text = estimate(metric, 2)
     if name == "auroc_within_fold":
-        text = text.replace("(", "(approximate ")  # an interval of a procedure, found by simulation
-    return f"{where} {text}, {patients}."
+        text = text.replace("(", "(approximate ")  # the interval of the procedure, by simulation
+    return f"{name_of_split} {text}, {patients}."
 
 
 def _metric_table(metrics: Sequence[Metric]) -> str:
     if not metrics:
         return "No metric was computed."
-    folds = len({(metric.repeat, metric.fold) for metric in metrics}) > 1  # rows over all folds have one place
-    which = ("repeat", "fold") if folds else ()
-    head = ("split", *which, "metric", "value", "interval", "n", "events", "baseline")
+    folds = len({(metric.repeat, metric.fold) for metric in metrics}) > 1  # rows over all folds have no fold
+    fold_columns = ("repeat", "fold") if folds else ()
+    head = ("split", *fold_columns, "metric", "value", "interval", "n", "positive", "baseline")
     rows = []
     for metric in metrics:
         name = title(metric.metric) + (f" [{metric.subgroup}]" if metric.subgroup else "")
         value = number(metric.value) + (f" {metric.unit}" if metric.unit and metric.value is not None else "")
-        # The reason why there is no interval is long and mostly the same: it goes below the table.
+        # The reason for a missing interval is long and mostly the same: it is below the table.
         ends = interval(metric) or "none"
         baseline = "none" if metric.baseline is None else number(metric.baseline)
         which = (str(metric.repeat), str(metric.fold)) if folds else ()
@@ -196,10 +196,10 @@ def _definitions(metrics: Sequence[Metric]) -> str:
         if metric.interval:
             methods.setdefault(metric.interval, {}).setdefault(title(metric.metric), {})[metric.split] = None
     for method, names in methods.items():
-        where = "; ".join(f"{name} on {', '.join(splits)}" for name, splits in names.items())
-        lines.append(f"**Interval** of {where}: {method}.")
-    lines.append("**Baseline**: what a model without any information scores.")
-    lines.append("**n** and **events**: patients, and those of the positive class; a patient's scores are averaged.")
+        metrics_and_splits = "; ".join(f"{name} on {', '.join(splits)}" for name, splits in names.items())
+        lines.append(f"**Interval** of {metrics_and_splits}: {method}.")
+    lines.append("**Baseline**: the value of a model without any information.")
+    lines.append("**n** and **positive**: patients, and those of the positive class; scores are averaged per patient.")
     return _bullets(list(dict.fromkeys(lines)))
 
 
@@ -208,7 +208,7 @@ def _division_table(predictions: Predictions) -> str:
     folds = table[["repeat", "fold"]].drop_duplicates()
     if len(folds) > MOST_COLUMNS:
         counts = table.drop_duplicates(["repeat", "fold", "split", "patient_id"]).groupby(["split", "fold"], sort=False)
-        patients = counts["y_true"].agg(["size", "sum"]).groupby(level="split", sort=False).agg(["min", "max"])
+        ranges = counts["y_true"].agg(["size", "sum"]).groupby(level="split", sort=False).agg(["min", "max"])
         head = ("split", "folds", "patients", f"{predictions.positive} patients")
         return markdown_table(
             head,
@@ -219,16 +219,16 @@ def _division_table(predictions: Predictions) -> str:
                     _range(row[("size", "min")], row[("size", "max")]),
                     _range(row[("sum", "min")], row[("sum", "max")]),
                 )
-                for split, row in patients.iterrows()
+                for split, row in ranges.iterrows()
             ],
         )
     rows = []
-    several = len(table[["repeat", "fold"]].drop_duplicates()) > 1
+    several = len(folds) > 1
     for (repeat, fold, split), part in table.groupby(["repeat", "fold", "split"], sort=False):
-        named = part["patient_id"].nunique()
+        patients = part["patient_id"].nunique()
         which = (str(repeat), str(fold)) if several else ()
-        events = part.loc[part["y_true"] == 1, "patient_id"].nunique()
-        rows.append((str(split), *which, f"{len(part):,}", f"{named:,}", f"{events:,}"))
+        positives = part.loc[part["y_true"] == 1, "patient_id"].nunique()
+        rows.append((str(split), *which, f"{len(part):,}", f"{patients:,}", f"{positives:,}"))
     which = ("repeat", "fold") if several else ()
     head = ("split", *which, "videos", "patients", f"{predictions.positive} patients")
     return markdown_table(head, rows)
@@ -268,7 +268,7 @@ def _bullets(lines: Sequence[str]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, padded so that it reads as plain text too."""
+    """Format a Markdown table, padded so that it is readable as plain text."""
     lines = [[_cell(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     padded = [
