@@ -1,4 +1,4 @@
-"""The lock: everything that a run rests on, written before it starts, and read to repeat it."""
+"""The lock of a run: recipe, data, code and environment, to reproduce it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Lock:
     """The content of ``lock.yaml``.
 
     Attributes:
-        content: As written.
+        content: The content as written.
         recipe: The resolved recipe, which never falls back.
     """
 
@@ -55,12 +55,12 @@ class Lock:
 
     @property
     def stamp(self) -> str | None:
-        """What every output is stamped with, if anything."""
+        """The stamp of every output (PHANTOM DATA), or None."""
         return STAMP if self.phantom else None
 
     @property
     def pretrained_stamp(self) -> str | None:
-        """What is said of starting weights that synthetic hearts have shaped, if anything."""
+        """The warning about starting weights that were trained on phantoms, or None."""
         weights = self.content.get("weights")
         return str(weights["stamp"]) if weights and weights["phantom"] else None
 
@@ -70,7 +70,7 @@ class Lock:
         return str(self.content["recipe_hash"])
 
     def write(self, path: Path) -> None:
-        """Write it as YAML."""
+        """Write the lock as YAML."""
         text = yaml.safe_dump(dict(self.content), sort_keys=False, allow_unicode=True, width=110)
         head = f"# {STAMP}: synthetic hearts, no patient\n" if self.phantom else ""
         path.write_text(head + text, encoding="utf-8")
@@ -79,13 +79,13 @@ class Lock:
 def make_lock(
     recipe: Recipe, data: Mapping[str, Any], compute: Mapping[str, Any], weights: Mapping[str, Any] | None = None
 ) -> Lock:
-    """Lock a recipe to its data and this machine.
+    """Create the lock of a recipe, its data and this machine.
 
     Args:
-        recipe: As it runs: with its fallback already in place where the dataset was absent.
+        recipe: As it runs: the fallback replaces an absent dataset.
         data: ``name, phantom, fingerprint, cases`` and counts.
         compute: Device, precision and why.
-        weights: What the starting weights say of themselves, their ``content`` above all; None where all is new.
+        weights: Description of the starting weights, with the hash ``content``; None for random weights.
     """
     resolved = replace(recipe, fallback=None)
     components = [_component(use) for use in resolved.uses()]
@@ -109,13 +109,13 @@ def make_lock(
 
 
 def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: str, weights: str | None = None) -> str:
-    """Hash what decides the result: no path, device, environment or time.
+    """Hash what determines the result: no path, device, environment or time.
 
     Args:
         recipe: As it runs.
-        components: As a lock has them.
-        fingerprint: Of the data.
-        weights: Hash of the numbers of the starting weights, which stands for their place.
+        components: As in the lock.
+        fingerprint: Fingerprint of the data.
+        weights: Hash of the starting weights, which replaces their path.
     """
     plain = recipe.plain()
     if recipe.weights is not None:
@@ -124,9 +124,9 @@ def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: s
     data = {key: value for key, value in plain["data"].items() if key not in paths | {"fallback", "exclude"}}
     if recipe.exclude is not None:
         data["exclude"] = content_hash(Path(recipe.exclude))
-    what = {**{key: value for key, value in plain.items() if key not in ("name", "report", "track")}, "data": data}
+    content = {**{key: value for key, value in plain.items() if key not in ("name", "report", "track")}, "data": data}
     codes = [{key: part[key] for key in ("kind", "name", "plugin", "code")} for part in components]
-    return digest({"recipe": what, "components": codes, "data": fingerprint})
+    return digest({"recipe": content, "components": codes, "data": fingerprint})
 
 
 def _is_path(extra: object) -> bool:
@@ -146,7 +146,7 @@ def _component(use: Use) -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """This machine and its libraries, without names or paths."""
+    """Describe this machine and its libraries, without names or paths."""
     packages = {}
     for name in PACKAGES:
         try:
@@ -163,7 +163,7 @@ def environment() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Name of the processor."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -172,17 +172,17 @@ def processor() -> str:
 
 
 def is_lock(path: Path) -> bool:
-    """Whether a YAML file is a lock rather than a recipe."""
+    """Return whether a YAML file is a lock, not a recipe."""
     tree = read_yaml(path)
     return isinstance(tree.value, dict) and {"lock", "recipe", "recipe_hash"} <= set(tree.value)
 
 
 def recipe_of(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """Read the recipe of a recipe's file or of a lock.
+    """Read a recipe from its own file or from a lock.
 
     Raises:
-        EchokitError: It can not be read.
-        RecipeError: It is not valid; all mistakes are told at once.
+        EchokitError: The file cannot be read.
+        RecipeError: The recipe is not valid; the error lists all mistakes.
     """
     return read_lock(path, overrides).recipe if is_lock(path) else load_recipe(path, overrides)
 
@@ -192,16 +192,16 @@ def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:
 
     Args:
         path: ``lock.yaml``.
-        overrides: Laid over its recipe, to repeat a run with a change.
+        overrides: Changes of its recipe, as ``key=value``.
 
     Raises:
-        EchokitError: It can not be read, or was written by a newer echokit.
-        RecipeError: What it names is not installed here.
+        EchokitError: The file cannot be read, or was written by a newer echokit.
+        RecipeError: A component of the recipe is not installed.
     """
     tree = read_yaml(path, environment={})
     plain = tree.plain()
     if not isinstance(plain, dict) or plain.get("lock") != LOCK_VERSION or "recipe" not in plain:
-        raise EchokitError("is not a lock of this version of echokit", where=str(path))
+        raise EchokitError("is not a lock of this version of echokit", where=str(path), code="lock.unknown_version")
     inner = tree.at(("recipe",))
     for text in overrides:
         inner = apply_override(inner, text)
@@ -209,7 +209,7 @@ def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:
 
 
 def differences(old: Lock, new: Lock) -> Iterator[str]:
-    """What a rerun rests on that its lock did not, in words.
+    """Describe what differs between a rerun and its lock.
 
     Raises:
         DataError: The data are not those of the lock.
@@ -217,20 +217,22 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
     before, after = old.content["data"], new.content["data"]
     if before["fingerprint"] != after["fingerprint"]:
         raise DataError(
-            "the data are not those that the lock was made from",
+            "the data are not those of the lock",
             hint=f"the lock has {before['cases']} cases of {before['name']} ({before['fingerprint'][:12]}), "
             f"found {after['cases']} of {after['name']} ({after['fingerprint'][:12]})",
+            code="lock.other_data",
         )
-    started, starts = ((lock.content.get("weights") or {}).get("content") for lock in (old, new))
-    if started != starts:
+    old_weights, new_weights = ((lock.content.get("weights") or {}).get("content") for lock in (old, new))
+    if old_weights != new_weights:
         raise DataError(
-            "the starting weights are not those that the lock was made from",
-            hint=f"their hash was {str(started)[:12]} and is {str(starts)[:12]}",
+            "the starting weights are not those of the lock",
+            hint=f"their hash was {str(old_weights)[:12]} and is {str(new_weights)[:12]}",
             where="model.weights",
+            code="lock.other_weights",
         )
-    known = {(part["kind"], part["name"]): part for part in old.content["components"]}
+    old_parts = {(part["kind"], part["name"]): part for part in old.content["components"]}
     for part in new.content["components"]:
-        was = known.get((part["kind"], part["name"]))
+        was = old_parts.get((part["kind"], part["name"]))
         if was and any(was[key] != part[key] for key in ("plugin", "package", "version", "code")):
             same = "" if was["version"] != part["version"] else ", with other code"
             yield (
@@ -240,4 +242,4 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
     for name, then in old.content["environment"]["packages"].items():
         now = new.content["environment"]["packages"].get(name)
         if now != then:
-            yield f"{name} was {then} and is {now}: the bits may differ"
+            yield f"{name} was {then} and is {now}: results may differ in the last digits"

@@ -1,4 +1,4 @@
-"""Run: a directory that holds everything about one run, and can be read and repeated."""
+"""Run: the directory of one run, which can be read and reproduced."""
 
 from __future__ import annotations
 
@@ -23,9 +23,15 @@ if TYPE_CHECKING:
     from echokit.evaluate.evaluation import Metric
 
 
+NOTES = "notes.json"
+"""Warnings about the data and the run: a list of texts."""
+SECTIONS = "sections.json"
+"""Report sections of plugins and controls: a list of title and text."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """A run's directory.
+    """The directory of a run.
 
     Attributes:
         path: ``runs/NAME/STAMP``.
@@ -35,7 +41,7 @@ class Run:
 
     @cached_property
     def lock(self) -> Lock:
-        """What the run rests on.
+        """Recipe, data, environment and hashes of the run.
 
         Raises:
             EchokitError: There is no readable lock.
@@ -47,7 +53,7 @@ class Run:
         """The table of ``predictions.csv``, one row a case and fold.
 
         Raises:
-            EchokitError: The run did not finish, or the file is damaged.
+            EchokitError: The run is unfinished, or the file is damaged.
         """
         from echokit.evaluate.predictions import COLUMNS
 
@@ -58,7 +64,7 @@ class Run:
         """The table of ``cohort.csv``, one row a case.
 
         Raises:
-            EchokitError: The run did not finish, or the file is damaged.
+            EchokitError: The run is unfinished, or the file is damaged.
         """
         return self._table("cohort.csv", ("case_id", "patient_id", "y_true"))
 
@@ -67,15 +73,15 @@ class Run:
         """The metrics of ``metrics.json``.
 
         Raises:
-            EchokitError: The run did not finish, or the file is damaged.
+            EchokitError: The run is unfinished, or the file is damaged.
         """
         from echokit.evaluate.evaluation import Metric
 
-        known = Metric.__dataclass_fields__
+        fields = Metric.__dataclass_fields__
         file = self._finished("metrics.json")
         try:
             entries = _json(file)
-            return tuple(Metric(**{key: value for key, value in entry.items() if key in known}) for entry in entries)
+            return tuple(Metric(**{key: value for key, value in entry.items() if key in fields}) for entry in entries)
         except (AttributeError, TypeError) as error:
             raise _damaged(file, error) from None
 
@@ -84,12 +90,12 @@ class Run:
         """The content of ``curves.json``.
 
         Raises:
-            EchokitError: The run did not finish, or the file is damaged.
+            EchokitError: The run is unfinished, or the file is damaged.
         """
         file = self._finished("curves.json")
         content = _json(file)
         if not isinstance(content, dict):
-            raise _damaged(file, "it holds no curves by name")
+            raise _damaged(file, "it has no curves by name")
         return content
 
     @property
@@ -97,7 +103,7 @@ class Run:
         """The lines of ``history.jsonl``, one an epoch.
 
         Raises:
-            EchokitError: The run did not finish, or the file is damaged.
+            EchokitError: The run is unfinished, or the file is damaged.
         """
         file = self._finished("history.jsonl")
         try:
@@ -105,11 +111,29 @@ class Run:
         except ValueError as error:
             raise _damaged(file, error) from None
         if not all(isinstance(record, dict) for record in records):
-            raise _damaged(file, "a line holds no epoch")
+            raise _damaged(file, "a line has no epoch")
         return records
 
+    @property
+    def notes(self) -> list[str]:
+        """The warnings of ``notes.json``; empty if the run has no such file.
+
+        Raises:
+            EchokitError: The file is damaged.
+        """
+        return [str(note) for note in self._list(NOTES)]
+
+    @property
+    def sections(self) -> list[dict[str, str]]:
+        """The report sections of ``sections.json``, each a ``title`` and a ``text``.
+
+        Raises:
+            EchokitError: The file is damaged.
+        """
+        return self._list(SECTIONS)
+
     def metric(self, name: str, split: str = "test") -> Metric:
-        """One metric of one split.
+        """Return one metric of one split.
 
         Raises:
             EchokitError: The run has no such metric.
@@ -117,43 +141,44 @@ class Run:
         for metric in self.metrics:
             if (metric.metric, metric.split, metric.subgroup) == (name, split, None):
                 return metric
-        raise EchokitError(f"the run has no {name} of the {split} split", where=str(self.path))
+        raise EchokitError(f"the run has no {name} of the {split} set", where=str(self.path), code="run.no_metric")
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """Per fold the score from which on test cases were called positive, accuracy's first; empty without calls."""
-        called = [
+        """The threshold of each fold on the test set; empty without thresholds."""
+        with_threshold = [
             m
             for m in self.metrics
             if m.split == "test" and m.subgroup is None and m.fold is not None and m.threshold is not None
         ]
-        first = "accuracy" if any(m.metric == "accuracy" for m in called) else next((m.metric for m in called), None)
-        return tuple(float(m.threshold) for m in called if m.metric == first and m.threshold is not None)
+        names = [m.metric for m in with_threshold]
+        first = "accuracy" if "accuracy" in names else next(iter(names), None)
+        return tuple(float(m.threshold) for m in with_threshold if m.metric == first and m.threshold is not None)
 
     @property
     def called_from(self) -> float | None:
-        """The one threshold of all folds; None where they differ, or where nothing was called."""
-        found = set(self.thresholds)
-        return found.pop() if len(found) == 1 else None
+        """The common threshold of all folds; None if they differ or have none."""
+        thresholds = set(self.thresholds)
+        return thresholds.pop() if len(thresholds) == 1 else None
 
     @property
     def report(self) -> Path:
-        """Its ``report.html``, which a browser opens from the file.
+        """The path of ``report.html``.
 
         Raises:
-            EchokitError: The run has none.
+            EchokitError: The run has no report.
         """
         return self._finished("report.html")
 
     def figure(self, name: str, split: str = "test") -> Figure:
-        """Draw a plot of the run; a notebook shows it where it is the last line of a cell.
+        """Draw a plot of the run; a notebook shows it as the last line of a cell.
 
         Args:
             name: ``roc``, ``pr``, ``confusion`` or ``learning_curves``.
-            split: Which part; learning curves have none.
+            split: Which split; learning curves have none.
 
         Raises:
-            EchokitError: There is no such plot, or the run did not finish.
+            EchokitError: There is no such plot, or the run is unfinished.
         """
         from echokit.evaluate.evaluation import Evaluation
         from echokit.report.curve_figures import confusion_figure, pr_figure, roc_figure
@@ -161,16 +186,16 @@ class Run:
 
         stamp, positive = self.lock.stamp, self.lock.recipe.target.positive
         if name == "learning_curves":
-            return learning_curves_figure(self.history, kept={}, stamp=stamp)
+            return learning_curves_figure(self.history, stamp=stamp)
         figures = {"roc": roc_figure, "pr": pr_figure, "confusion": confusion_figure}
         if name not in figures:
-            known = [*figures, "learning_curves"]
-            hint = did_you_mean(name, known) or f"the plots are {', '.join(known)}"
-            raise EchokitError(f"there is no plot {name!r}", hint=hint)
+            names = [*figures, "learning_curves"]
+            hint = did_you_mean(name, names) or f"the plots are {', '.join(names)}"
+            raise EchokitError(f"there is no plot {name!r}", hint=hint, code="run.unknown_plot")
         return figures[name](Evaluation(self.metrics, self.curves), positive=positive, split=split, stamp=stamp)
 
     def _repr_html_(self) -> str:
-        """The test metrics as a table, for notebooks."""
+        """Format the test metrics as a table, for notebooks."""
         from html import escape
 
         from echokit.report.wording import interval, number, title
@@ -185,20 +210,22 @@ class Run:
             if m.split == "test" and m.subgroup is None and (m.fold is None or not several)
         )
         stamp = f"<p><strong>{escape(self.lock.stamp)}</strong></p>" if self.lock.stamp else ""
-        head = "<tr><th>test metric</th><th>value</th><th>interval</th><th>baseline</th><th>n</th><th>events</th></tr>"
+        head = (
+            "<tr><th>test metric</th><th>value</th><th>interval</th><th>baseline</th><th>n</th><th>positive</th></tr>"
+        )
         return f"<p>Run {escape(str(self.path))}</p>{stamp}<table>{head}{rows}</table>"
 
     @property
     def complete(self) -> bool:
-        """Whether the run got to its end."""
+        """Whether the run has finished."""
         return (self.path / "summary.md").is_file()
 
     def fold(self, number: int) -> Path:
-        """Where the checkpoints of a fold are."""
+        """Return the folder with the checkpoints of a fold."""
         return self.path / "checkpoints" / f"fold-{number}"
 
     def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
-        """Read a table of the run; every row has something in the given columns, or the file is not whole."""
+        """Read a table of the run; a row without a value in the given columns is an error."""
         import pandas as pd
 
         file = self._finished(name)
@@ -218,13 +245,21 @@ class Run:
             raise _damaged(file, "it ends inside a row" if cut else "a row lacks a value")
         return table
 
+    def _list(self, name: str) -> list[Any]:
+        file = self.path / name
+        content = _json(file) if file.is_file() else []
+        if not isinstance(content, list):
+            raise _damaged(file, "it is not a list")
+        return content
+
     def _finished(self, name: str) -> Path:
         file = self.path / name
         if not file.is_file():
             raise EchokitError(
                 f"the run has no {name}: it did not finish",
-                hint="echokit run ... --resume goes on with it",
+                hint="echokit run ... --resume continues it",
                 where=str(self.path),
+                code="run.unfinished",
             )
         return file
 
@@ -237,30 +272,31 @@ def _json(file: Path) -> Any:
 
 
 def _damaged(file: Path, why: object) -> EchokitError:
-    said = " ".join(str(why).split())
+    reason = " ".join(str(why).split())
     return EchokitError(
-        f"{file.name} of the run is damaged: {said}",
-        hint="echokit run with the run's lock.yaml makes it again",
+        f"{file.name} of the run is damaged: {reason}",
+        hint="echokit run with the run's lock.yaml creates it again",
         where=str(file),
+        code="run.damaged_file",
     )
 
 
 def runs_folder(run: Run) -> Path:
-    """The folder of all run directories that a run is in: ``OUT`` of ``OUT/NAME/STAMP``."""
+    """Return the folder with all runs: ``OUT`` of ``OUT/NAME/STAMP``."""
     return run.path.parent.parent
 
 
 def write_table(table: pd.DataFrame, path: Path, stamp: str | None) -> None:
-    """Write a table as CSV with every digit; a stamped one has the stamp in the column ``data``."""
+    """Write a table as CSV with all digits; a stamp is written to the column ``data``."""
     stamped = table.assign(data=stamp) if stamp else table
     stamped.to_csv(path, index=False, lineterminator="\n")
 
 
 def create_run(out: Path, name: str) -> Run:
-    """Make a new directory ``out/name/STAMP`` and let ``out/name/latest`` point to it.
+    """Create the directory ``out/name/STAMP`` and the link ``out/name/latest`` to it.
 
     Raises:
-        EchokitError: The folder can not be written.
+        EchokitError: The folder cannot be written.
     """
     parent = out / name
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -276,7 +312,9 @@ def create_run(out: Path, name: str) -> Run:
         with atomic_file(parent / "latest", durable=False) as link:
             link.symlink_to(path.name)
     except OSError as error:
-        raise EchokitError(f"the run directory can not be written: {error.strerror}", where=str(out)) from None
+        raise EchokitError(
+            f"the run directory cannot be written: {error.strerror}", where=str(out), code="run.not_writable"
+        ) from None
     return Run(path)
 
 
@@ -291,18 +329,21 @@ def find_run(name: str, out: Path = Path("runs")) -> Run:
             return Run(candidate.resolve() if candidate.name == "latest" else candidate)
         if (candidate / "latest" / "lock.yaml").is_file():
             return Run((candidate / "latest").resolve())
-    known = sorted(path.parent.name for path in out.glob("*/latest"))
+    names = sorted(path.parent.name for path in out.glob("*/latest"))
     raise EchokitError(
         f"there is no run {name!r}",
-        hint=f"give a run directory (it holds lock.yaml), or one of {', '.join(known)}"
-        if known
-        else "give a run directory: it holds lock.yaml",
+        hint=f"give a run directory (it has a lock.yaml), or one of {', '.join(names)}"
+        if names
+        else "give a run directory: it has a lock.yaml",
         where=str(out),
+        code="run.not_found",
     )
 
 
 def find_finished(name: str, out: Path = Path("runs")) -> Run:
-    """Find a run as ``find_run`` does; where the newest of a name did not finish, take the newest that did, and say so.
+    """Find a run as ``find_run`` does, but the newest finished one of a name.
+
+    If that is not the newest run of the name, a message is shown.
 
     Raises:
         EchokitError: There is no run there.

@@ -1,1 +1,1 @@
-"""report.html: one page on which a person sees whether a model is any good, and can trace every number."""
+"""The HTML pages: report of a run, comparison of runs."""

@@ -1,4 +1,4 @@
-"""Several runs beside each other: on the same patients in pairs, recipe line by line, case by case."""
+"""Comparison of several runs: paired differences, recipes and single cases."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from echokit.errors import DataError, EchokitError
 from echokit.evaluate.comparison import Difference, compare_predictions
+from echokit.evaluate.evaluation import Metric
 from echokit.evaluate.predictions import Predictions
-from echokit.page.content import SPLIT, headline, predictions_of
+from echokit.page.content import headline, predictions_of
+from echokit.page.patients import SPLIT
 from echokit.report.wording import number, title
 from echokit.run_directory import Run
 
@@ -20,15 +22,16 @@ NOT_COMPARED = ("name", "report", "track")
 
 @dataclass(frozen=True)
 class Paired:
-    """The first run against another one.
+    """The comparison of the first run with another one.
 
     Attributes:
         other: Name of the other run.
-        differences: Other less first, a metric each; empty where they can not be compared.
-        problem: Why they can not be compared, or None.
-        disagreements: Cases that the two call differently: (case_id, truth, score of the first, of the other).
-        disagreeing: How many there are; at most MOST_CASES are given.
-        cases: Cases that both scored.
+        differences: Other minus first, one for each metric; empty if they cannot be compared.
+        problem: Why they cannot be compared, or None.
+        disagreements: Cases that the two classify differently: (case_id, truth, score of the first, of the other);
+            at most MOST_CASES.
+        disagreeing: Number of all such cases.
+        cases: Number of cases that both scored.
     """
 
     other: str
@@ -41,15 +44,15 @@ class Paired:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs beside each other, the first as the one that the others are held against.
+    """Several runs, of which the first is the reference.
 
     Attributes:
-        names: Of the runs, told apart by their stamp where they are the same.
-        stamps: What each is stamped with, or None.
-        metrics: Rows of name, then a text a run.
+        names: Names of the runs, followed by the time stamp if two are equal.
+        stamps: Stamp of each run (PHANTOM DATA), or None.
+        metrics: Rows of a name, then a text for each run.
         pairs: One for each run but the first.
-        recipes: Rows of key, then what each run's recipe says, where they differ.
-        runs: In the order of the names.
+        recipes: Rows of a key of the recipe that differs, then its value in each run.
+        runs: The runs.
     """
 
     names: tuple[str, ...]
@@ -60,7 +63,7 @@ class Comparison:
     runs: tuple[Run, ...]
 
     def plain(self) -> dict[str, Any]:
-        """As JSON-able data."""
+        """Convert to JSON content."""
         return {
             "runs": list(self.names),
             "data": list(self.stamps),
@@ -71,33 +74,29 @@ class Comparison:
 
 
 def compare_runs(runs: Sequence[Run]) -> Comparison:
-    """Hold finished runs against the first of them.
+    """Compare finished runs with the first of them.
 
     Args:
         runs: Two or more.
 
     Raises:
-        EchokitError: There are fewer than two, or one is not finished.
+        EchokitError: There are fewer than two, or one is unfinished.
     """
     if len(runs) < 2:
-        raise EchokitError("a comparison needs two runs or more", hint="echokit compare RUN RUN")
+        raise EchokitError(
+            "a comparison needs two runs or more", hint="echokit compare RUN RUN", code="compare.one_run"
+        )
     names = _names(runs)
     predictions = [predictions_of(run) for run in runs]
     metrics = [{m.metric: m for m in headline(run.metrics, SPLIT)} for run in runs]
     rows = []
-    for name in dict.fromkeys(name for found in metrics for name in found):
-        cells = []
-        for found in metrics:
-            metric = found.get(name)
-            ends = "" if metric is None or metric.low is None else f" ({number(metric.low)} to {number(metric.high)})"
-            cells.append("none" if metric is None else number(metric.value) + ends)
-        rows.append((title(name), *cells))
-        baselines = [
-            "none" if m is None or m.baseline is None else number(m.baseline) for m in (f.get(name) for f in metrics)
-        ]
-        rows.append((f"{title(name)} without information", *baselines))
-    tested = [next(iter(found.values()), None) for found in metrics]
-    rows.append(("patients, events", *("none" if m is None else f"{m.n}, {m.events}" for m in tested)))
+    for name in dict.fromkeys(name for by_name in metrics for name in by_name):
+        of_runs = [by_name.get(name) for by_name in metrics]
+        rows.append((title(name), *map(_value_and_interval, of_runs)))
+        baselines = ("none" if m is None or m.baseline is None else number(m.baseline) for m in of_runs)
+        rows.append((f"{title(name)}, baseline", *baselines))
+    first_metrics = [next(iter(by_name.values()), None) for by_name in metrics]
+    rows.append(("patients, positive", *("none" if m is None else f"{m.n}, {m.events}" for m in first_metrics)))
     first = predictions[0]
     pairs = [_pair(first, other, name) for other, name in zip(predictions[1:], names[1:], strict=True)]
     recipes = [dict(_flat(run.lock.recipe.plain())) for run in runs]
@@ -111,6 +110,13 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     )
 
 
+def _value_and_interval(metric: Metric | None) -> str:
+    if metric is None:
+        return "none"
+    ends = "" if metric.low is None else f" ({number(metric.low)} to {number(metric.high)})"
+    return number(metric.value) + ends
+
+
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:
     names = [run.lock.recipe.name for run in runs]
     if len(set(names)) == len(names):
@@ -120,14 +126,14 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
 
 def _pair(first: Predictions, other: Predictions, name: str) -> Paired:
     problem, differences = None, []
-    a, b = (_by_case(one) for one in (first, other))
+    a, b = _by_case(first), _by_case(other)
     both = sorted(set(a) & set(b))
-    others = sum(abs(a[case][2] - b[case][2]) > 1e-6 for case in both)
-    classes = sum(a[case][0] != b[case][0] for case in both)
-    if others:
-        problem = f"they were tested on other hearts: {others} of {len(both)} videos of one name are not the same"
-    elif classes:
-        problem = f"{classes} of {len(both)} videos are of another class there: the cut-offs or the outcomes differ"
+    other_videos = sum(abs(a[case][2] - b[case][2]) > 1e-6 for case in both)
+    other_classes = sum(a[case][0] != b[case][0] for case in both)
+    if other_videos:
+        problem = f"the test sets differ: {other_videos} of {len(both)} videos with the same name show other hearts"
+    elif other_classes:
+        problem = f"{other_classes} of {len(both)} videos have another class: the cut-offs or the outcomes differ"
     if problem:
         return Paired(name, (), problem, (), 0, 0)
     try:
@@ -144,27 +150,31 @@ def _pair(first: Predictions, other: Predictions, name: str) -> Paired:
 
 
 def _by_case(predictions: Predictions) -> dict[str, tuple[int, float, float]]:
-    """Class, score and quantity of each test case, the last two as means over folds; without a quantity it is 0."""
+    """Collect class, score and target of each test case.
+
+    Score and target are means over folds; a missing target is 0.
+    """
     table = predictions.table.assign(target=predictions.table.get("target", 0.0))
-    here = table[table["split"] == SPLIT].groupby("case_id", as_index=False)
-    found = here.agg({"y_true": "max", "y_score": "mean", "target": "mean"}).to_dict("records")
-    return {str(row["case_id"]): (int(row["y_true"]), float(row["y_score"]), float(row["target"])) for row in found}
+    cases = table[table["split"] == SPLIT].groupby("case_id", as_index=False)
+    rows = cases.agg({"y_true": "max", "y_score": "mean", "target": "mean"}).to_dict("records")
+    return {str(row["case_id"]): (int(row["y_true"]), float(row["y_score"]), float(row["target"])) for row in rows}
 
 
-def _flat(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The leaves of a recipe by their dotted keys, as JSON."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            if place or key not in NOT_COMPARED:
-                yield from _flat(inner, f"{place}.{key}" if place else str(key))
-    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            if path or key not in NOT_COMPARED:
+                yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         for index, inner in enumerate(value):
-            yield from _flat(inner, f"{place}.{index}")
+            yield from _flat(inner, f"{path}.{index}")
     else:
-        yield place, json.dumps(value)
+        yield path, json.dumps(value)
 
 
 def _differing(recipes: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, ...]]:
     for key in dict.fromkeys(key for recipe in recipes for key in recipe):
-        said = [recipe.get(key, "not there") for recipe in recipes]
-        if len(set(said)) > 1:
-            yield (key, *said)
+        values = [recipe.get(key, "absent") for recipe in recipes]
+        if len(set(values)) > 1:
+            yield (key, *values)

@@ -1,32 +1,26 @@
-"""What the page shows: gathered from the files of a run, so that it can be made again at any time."""
+"""The content of the report page, collected from the files of a run."""
 
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup
+from typing import Any
 
 from echokit.evaluate.evaluation import Evaluation, Metric
 from echokit.evaluate.predictions import NO_PROBABILITY, Predictions
 from echokit.objectives.objective import HALF
-from echokit.page.figures import charts_of
+from echokit.page.figures import figures_of
 from echokit.page.loops import Loop, Source, loop
 from echokit.page.markdown import as_html
+from echokit.page.patients import SPLIT, cohort_table, flow
 from echokit.page.tripod import model_card, tripod
-from echokit.report.caution import cautions
+from echokit.report.caution import ENOUGH_PATIENTS, cautions
 from echokit.report.summary import answer
 from echokit.report.training_words import training_in_words
-from echokit.report.wording import count, number, percent, title
+from echokit.report.wording import number, percent, set_name, title
 from echokit.run_directory import Run
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SPLIT = "test"
 HEADLINE = (
     "auroc_within_fold",
     "auroc",
@@ -39,13 +33,13 @@ HEADLINE = (
     "mae",
     "r2",
 )
-MOST_LEVELS = 6
-NOT_COVARIATES = ("case_id", "patient_id", "split", "y_true", "data", "target")
+MOST_FOLDS = 60
+"""Rows of the table of folds."""
 
 
 @dataclass(frozen=True)
 class ShownCase:
-    """A case with its loop."""
+    """A case and its video loop."""
 
     case_id: str
     score: float
@@ -54,26 +48,36 @@ class ShownCase:
     loop: Loop | None
 
 
-def content(
-    run: Run, *, notes: Sequence[str], tried: int, division: str, source: Source | None, cases: int
-) -> dict[str, Any]:
-    """Everything that the template needs.
+@dataclass(frozen=True)
+class PageSettings:
+    """What the page shows beyond the run's own files.
 
-    Args:
-        run: A finished run.
+    Attributes:
         notes: Warnings about the data.
-        tried: Configurations tried on the same data.
-        division: How the data were divided, in words.
-        source: Gives the frames of a case; None shows none.
-        cases: How many of the most wrong and of the most certain cases are shown.
+        tried: Number of configurations tried on the same data in the same folder, including this one.
+        division: How the data were split.
+        source: Gives the frames of a case; None shows none. Frames of patients only if the user requested them.
+        cases: How many of the worst errors and of the most confident correct cases are shown.
     """
+
+    notes: Sequence[str] = ()
+    tried: int = 1
+    division: str = ""
+    source: Source | None = None
+    cases: int = 4
+
+
+def content(run: Run, settings: PageSettings) -> dict[str, Any]:
+    """Collect the values that the template needs."""
     lock, metrics = run.lock, run.metrics
     predictions = predictions_of(run)
     folds = _folds(predictions, SPLIT)
-    locked = run.called_from
-    score = _score_words(predictions, lock.recipe.target.definition)
-    history = run.history
-    facts = {"division": division, "score": score, "training": training_in_words(lock.recipe.train, history)}
+    score = _score_description(predictions, lock.recipe.target.definition)
+    facts = {
+        "division": settings.division,
+        "score": score,
+        "training": training_in_words(lock.recipe.train, run.history),
+    }
     return {
         "name": lock.recipe.name,
         "stamp": lock.stamp,
@@ -83,20 +87,20 @@ def content(
         "definition": lock.recipe.target.definition.split(": ", 1)[-1],
         "answer": answer(Evaluation(metrics), SPLIT, predictions.positive),
         "verdicts": verdicts(metrics, SPLIT),
-        "cautions": cautions(metrics, SPLIT, tried=tried),
+        "cautions": cautions(metrics, SPLIT, tried=settings.tried),
         "cards": [_card(metric) for metric in headline(metrics, SPLIT)],
-        "charts": charts_of(run.curves, folds, history, metrics, SPLIT),
-        "slider": _slider(folds, locked),
+        "charts": figures_of(run, folds, SPLIT),
+        "slider": _slider(folds, run.called_from),
         "folds": _fold_table(metrics, SPLIT),
         "metrics": [_row(metric) for metric in metrics if metric.fold is None or not _several(metrics)],
         "subgroups": any(metric.subgroup for metric in metrics),
-        "cases": _cases(predictions, source, cases) if source is not None else [],
-        "shows_frames": source is not None,
-        "cohort": _cohort(run, predictions),
-        "notes": list(notes),
-        "sections": _sections(run),
-        "flow": _flow(run, predictions),
-        "division": division,
+        "cases": _cases(predictions, settings.source, settings.cases) if settings.source is not None else [],
+        "shows_frames": settings.source is not None,
+        "cohort": cohort_table(run, predictions),
+        "notes": list(settings.notes),
+        "sections": [(section["title"], as_html(section["text"])) for section in run.sections],
+        "flow": flow(run, predictions),
+        "division": settings.division,
         "tripod": tripod(lock, facts),
         "card": model_card(lock, facts),
         "lock_uri": "data:text/yaml;base64," + base64.b64encode((run.path / "lock.yaml").read_bytes()).decode(),
@@ -108,16 +112,8 @@ def content(
     }
 
 
-def _sections(run: Run) -> list[tuple[str, Markup]]:
-    """What plugins and controls add."""
-    file = run.path / "sections.json"
-    if not file.is_file():
-        return []
-    return [(one["title"], as_html(one["text"])) for one in json.loads(file.read_text(encoding="utf-8"))]
-
-
 def predictions_of(run: Run) -> Predictions:
-    """The predictions of a run, cut where it made its calls."""
+    """Read the predictions of a run, with the threshold that it used."""
     table = run.predictions
     probability = not ("score_is" in table.columns and (table["score_is"] == NO_PROBABILITY).all())
     threshold = run.called_from
@@ -140,7 +136,7 @@ def _several(metrics: Sequence[Metric]) -> bool:
 
 
 def headline(metrics: Sequence[Metric], split: str) -> list[Metric]:
-    """The metrics that come first: over the whole split, in the order of HEADLINE; at most six."""
+    """Select at most six metrics of the whole split, in the order of HEADLINE."""
     several = _several(metrics)
     chosen = []
     for name in HEADLINE:
@@ -163,87 +159,84 @@ def _card(metric: Metric) -> dict[str, str]:
         "interval": ends or (metric.interval or "no interval"),
         "short": "yes" if ends else "",
         "baseline": "no baseline" if metric.baseline is None else f"baseline {number(metric.baseline, 2)}",
-        "patients": f"n {metric.n:,}, {count(metric.events, 'event')}",
+        "patients": f"n {metric.n:,}, {metric.events:,} positive",
         "definition": definition,
     }
 
 
 def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]]:
-    """Three plain questions: (sign, question, answer); the sign is yes, no or open."""
-    found = {metric.metric: metric for metric in reversed(headline(metrics, split))}
-    ranked = found.get("auroc_within_fold") or found.get("auroc")
-    called = found.get("accuracy_pooled") or found.get("accuracy")
+    """Answer three plain questions: (yes, no or open; question; answer)."""
+    by_name = {metric.metric: metric for metric in reversed(headline(metrics, split))}
+    auroc = by_name.get("auroc_within_fold") or by_name.get("auroc")
+    accuracy = by_name.get("accuracy_pooled") or by_name.get("accuracy")
     lines = []
-    if ranked is not None:
-        if ranked.value is None or ranked.low is None or ranked.high is None:
-            lines.append(
-                ("open", "Does it rank patients better than chance?", f"Not known: {ranked.interval or 'undefined'}.")
-            )
-        elif ranked.low > 0.5:
-            sign, words = (
-                "yes",
-                f"Yes: the interval of the AUROC, {ranked.low:.2f} to {ranked.high:.2f}, lies above 0.5.",
-            )
-            lines.append((sign, "Does it rank patients better than chance?", words))
-        else:
-            words = f"Not shown: the interval of the AUROC, {ranked.low:.2f} to {ranked.high:.2f}, holds 0.5 or less."
-            lines.append(("no", "Does it rank patients better than chance?", words))
-    if called is not None and called.value is not None and called.baseline is not None:
-        question = "Are its calls better than always answering the larger class?"
-        of = f"{called.value:.2f} right, against {called.baseline:.2f}"
-        if called.low is not None and called.low > called.baseline:
-            lines.append(("yes", question, f"Yes: {of}, beyond its interval."))
-        elif called.value > called.baseline:
-            lines.append(("open", question, f"Not shown: {of}, within its interval."))
-        else:
-            lines.append(("no", question, f"No: {of}."))
-    first = ranked or called
+    if auroc is not None:
+        lines.append(("Does it rank patients better than chance?", *_ranking_verdict(auroc)))
+    if accuracy is not None and accuracy.value is not None and accuracy.baseline is not None:
+        question = "Is it more accurate than always predicting the larger class?"
+        lines.append((question, *_accuracy_verdict(accuracy, accuracy.value, accuracy.baseline)))
+    first = auroc or accuracy
     if first is not None:
         few = min(first.events, first.n - first.events)
-        question = "Are there enough patients to trust the numbers?"
-        words = f"{few} patients in the smaller class of the {split} part"
-        lines.append(
-            ("yes", question, f"{words}: at least 100.")
-            if few >= 100
-            else ("no", question, f"{words}, fewer than 100.")
-        )
-    return lines
+        enough = few >= ENOUGH_PATIENTS
+        text = f"{few} patients in the smaller class of the {set_name(split)}"
+        end = f": at least {ENOUGH_PATIENTS}." if enough else f", fewer than {ENOUGH_PATIENTS}."
+        lines.append(("Are there enough patients to trust the numbers?", "yes" if enough else "no", text + end))
+    return [(sign, question, text) for question, sign, text in lines]
 
 
-def _slider(folds: Sequence[Predictions], locked: float | None) -> dict[str, Any] | None:
+def _ranking_verdict(auroc: Metric) -> tuple[str, str]:
+    if auroc.value is None or auroc.low is None or auroc.high is None:
+        return "open", f"Not known: {auroc.interval or 'undefined'}."
+    ends = f"the interval of the AUROC, {auroc.low:.2f} to {auroc.high:.2f},"
+    if auroc.low > 0.5:
+        return "yes", f"Yes: {ends} lies above 0.5."
+    return "no", f"Not shown: {ends} includes 0.5 or lower values."
+
+
+def _accuracy_verdict(accuracy: Metric, value: float, baseline: float) -> tuple[str, str]:
+    text = f"{value:.2f} correct, compared with {baseline:.2f}"
+    if accuracy.low is not None and accuracy.low > baseline:
+        return "yes", f"Yes: {text}, and its interval excludes that."
+    if value > baseline:
+        return "open", f"Not shown: {text}, within its interval."
+    return "no", f"No: {text}."
+
+
+def _slider(folds: Sequence[Predictions], threshold: float | None) -> dict[str, Any] | None:
     first = [fold for fold in folds if len(fold) and int(fold.table["repeat"].iloc[0]) == 0]
     pairs = sorted((float(s), int(y)) for fold in first for s, y in zip(fold.y_score, fold.y_true, strict=True))
     if not pairs:
         return None
     scores = [score for score, _ in pairs]
-    low, high = min(*scores, 0.0) if len(scores) > 1 else 0.0, max(*scores, 1.0) if len(scores) > 1 else 1.0
-    start = locked if locked is not None else first[0].threshold
+    low, high = (min(*scores, 0.0), max(*scores, 1.0)) if len(scores) > 1 else (0.0, 1.0)
+    start = threshold if threshold is not None else first[0].threshold
     y = [y for _, y in pairs]
-    return {"scores": scores, "y": y, "low": low, "high": high, "locked": start, "known": locked is not None}
+    return {"scores": scores, "y": y, "low": low, "high": high, "locked": start, "known": threshold is not None}
 
 
 def _fold_table(metrics: Sequence[Metric], split: str) -> dict[str, Any] | None:
     if not _several(metrics):
         return None
-    here = [m for m in metrics if m.split == split and m.subgroup is None]
-    single = [m for m in here if m.fold is not None]
+    of_split = [m for m in metrics if m.split == split and m.subgroup is None]
+    single = [m for m in of_split if m.fold is not None]
     names = [name for name in dict.fromkeys(m.metric for m in single) if not name.startswith("confusion_")][:8]
-    places = list(dict.fromkeys((m.repeat, m.fold) for m in single))
-    value = {(m.metric, m.repeat, m.fold): m for m in single}
+    folds = list(dict.fromkeys((m.repeat, m.fold) for m in single))
+    by_fold = {(m.metric, m.repeat, m.fold): m for m in single}
     rows = []
-    for repeat, fold in places[:60]:
-        found = [value.get((name, repeat, fold)) for name in names]
-        known = next(one for one in found if one is not None)
-        cells = ["" if one is None else number(one.value, 2) for one in found]
-        rows.append([str(repeat), str(fold), str(known.n), str(known.events), *cells])
-    joined = {m.metric: m for m in here if m.fold is None}
-    for ending, word in (("_fold_mean", "mean"), ("_fold_sd", "sample SD")):
+    for repeat, fold in folds[:MOST_FOLDS]:
+        row = [by_fold.get((name, repeat, fold)) for name in names]
+        first = next(metric for metric in row if metric is not None)
+        cells = ["" if metric is None else number(metric.value, 2) for metric in row]
+        rows.append([str(repeat), str(fold), str(first.n), str(first.events), *cells])
+    joined = {m.metric: m for m in of_split if m.fold is None}
+    for ending, label in (("_fold_mean", "mean"), ("_fold_sd", "sample SD")):
         cells = [number(joined[name + ending].value, 2) if name + ending in joined else "" for name in names]
-        rows.append([word, "", "", "", *cells])
+        rows.append([label, "", "", "", *cells])
     return {
-        "head": ["repeat", "fold", "n", "events", *map(title, names)],
+        "head": ["repeat", "fold", "n", "positive", *map(title, names)],
         "rows": rows,
-        "left": max(0, len(places) - 60),
+        "left": max(0, len(folds) - MOST_FOLDS),
     }
 
 
@@ -263,99 +256,23 @@ def _row(metric: Metric) -> dict[str, str]:
 
 
 def _cases(predictions: Predictions, source: Source, most: int) -> list[ShownCase]:
-    """The most wrong and the most certain of the test part, those that can be shown."""
+    """The worst errors and the most confident correct cases of the test set."""
     table = predictions.table
-    here = table[table["split"] == SPLIT].groupby(["case_id", "y_true"], as_index=False)["y_score"].mean()
-    margin = (here["y_score"] - predictions.threshold) * (2 * here["y_true"] - 1)
-    ordered = here.assign(margin=margin).sort_values(["margin", "case_id"])
+    cases = table[table["split"] == SPLIT].groupby(["case_id", "y_true"], as_index=False)["y_score"].mean()
+    margin = (cases["y_score"] - predictions.threshold) * (2 * cases["y_true"] - 1)
+    ordered = cases.assign(margin=margin).sort_values(["margin", "case_id"])
     wrong = ordered[ordered["margin"] < 0].head(most)
     certain = ordered[ordered["margin"] >= 0].tail(most).iloc[::-1]
     shown = []
-    for kind, part in (("wrong", wrong), ("certain", certain)):
-        for row in part.to_dict("records"):
-            found = source(str(row["case_id"]))
+    for kind, selected in (("wrong", wrong), ("certain", certain)):
+        for row in selected.to_dict("records"):
+            clip = source(str(row["case_id"]))
             truth = predictions.positive if row["y_true"] else f"not {predictions.positive}"
-            made = None if found is None else loop(found)
-            shown.append(ShownCase(str(row["case_id"]), float(row["y_score"]), truth, kind, made))
+            video = None if clip is None else loop(clip)
+            shown.append(ShownCase(str(row["case_id"]), float(row["y_score"]), truth, kind, video))
     return shown
 
 
-def _cohort(run: Run, predictions: Predictions) -> dict[str, Any]:
-    import pandas as pd
-
-    cohort = run.cohort
-    table = predictions.table
-    groups: list[tuple[str, pd.DataFrame]] = [("all", cohort)]
-    if len(table[["repeat", "fold"]].drop_duplicates()) == 1:
-        part = table.drop_duplicates("case_id").set_index("case_id")["split"]
-        place = cohort["case_id"].map(part)
-        groups += [(split, cohort[place == split]) for split in ("train", "val", "test") if (place == split).any()]
-    positive = predictions.positive
-    groups += [(positive, cohort[cohort["y_true"] == 1]), (f"not {positive}", cohort[cohort["y_true"] == 0])]
-    rows = [["videos", *(f"{len(part):,}" for _, part in groups)]]
-    rows.append(["patients", *(f"{part['patient_id'].nunique():,}" for _, part in groups)])
-    rows.append([f"{positive} videos", *(_share(int(part["y_true"].sum()), len(part)) for _, part in groups)])
-    for column in cohort.columns:
-        if column in NOT_COVARIATES:
-            continue
-        values = cohort[column]
-        if pd.api.types.is_numeric_dtype(values) and values.nunique() > 2:
-            rows.append([f"{column}, mean (SD)", *(_mean_sd(part[column]) for _, part in groups)])
-        elif 1 < values.nunique() <= MOST_LEVELS:
-            for level in sorted(values.dropna().unique(), key=str):
-                cells = [_share(int((part[column] == level).sum()), len(part)) for _, part in groups]
-                rows.append([f"{column}: {level}", *cells])
-        if values.isna().any():
-            rows.append([f"{column}: not known", *(f"{int(part[column].isna().sum()):,}" for _, part in groups)])
-    return {"head": ["", *(name for name, _ in groups)], "rows": rows}
-
-
-def _mean_sd(values: pd.Series[Any]) -> str:
-    known = values.dropna()
-    if not len(known):
-        return "none"
-    return f"{known.mean():.1f} ({known.std():.1f})" if len(known) > 1 else f"{known.mean():.1f}"
-
-
-def _share(some: int, of: int) -> str:
-    return f"{some:,} ({some / of:.0%})" if of else "0"
-
-
-def _flow(run: Run, predictions: Predictions) -> dict[str, Any]:
-    data = run.lock.content["data"]
-    table = predictions.table
-    single = len(table[["repeat", "fold"]].drop_duplicates()) == 1
-    parts = []
-    if single:
-        for split in ("train", "val", "test"):
-            part = table[table["split"] == split]
-            if len(part):
-                events = part.loc[part["y_true"] == 1, "patient_id"].nunique()
-                parts.append(
-                    {"name": split, "videos": len(part), "patients": part["patient_id"].nunique(), "events": events}
-                )
-    else:
-        test = table[table["split"] == SPLIT].drop_duplicates("case_id")
-        folds = len(table[table["split"] == SPLIT][["repeat", "fold"]].drop_duplicates())
-        events = test.loc[test["y_true"] == 1, "patient_id"].nunique()
-        parts.append(
-            {
-                "name": f"tested in {folds} folds",
-                "videos": len(test),
-                "patients": test["patient_id"].nunique(),
-                "events": events,
-            }
-        )
-    return {
-        "read": data["cases"] + data["unreadable"] + data["excluded"],
-        "excluded": data["excluded"],
-        "unreadable": data["unreadable"],
-        "used": data["cases"],
-        "parts": parts,
-    }
-
-
-def _score_words(predictions: Predictions, definition: str) -> str:
-    if predictions.probability:
-        return f"probability of {definition}; called from {predictions.threshold:g} on"
-    return f"no probability, higher means {definition}; called from {predictions.threshold:g} on"
+def _score_description(predictions: Predictions, definition: str) -> str:
+    kind = "probability of" if predictions.probability else "no probability, higher means"
+    return f"{kind} {definition}; classified as {predictions.positive} from {predictions.threshold:g} on"

@@ -1,4 +1,4 @@
-"""Loops: a prepared clip as a small moving picture inside the page, with the line of its mask."""
+"""Video loops: a prepared clip as a small animation inside the page, with the outline of its mask."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ QUALITY = 55
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of a case: prepared (T, H, W) uint8 frames, what was kept of them, and their rate."""
+    """The frames of a case.
+
+    Attributes:
+        frames: Prepared (T, H, W) uint8 frames.
+        mask: The region that the mask left visible, or None.
+        fps: Frames a second, or None if unknown.
+    """
 
     frames: npt.NDArray[np.uint8]
     mask: Mask | None
@@ -27,22 +33,22 @@ class Shown:
 
 
 Source = Callable[[str], Shown | None]
-"""From a case_id to what can be shown of it."""
+"""Returns the frames of a case_id, or None."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A moving picture and its first frame, as data URIs."""
+    """An animation and its first frame, as data URIs."""
 
     moving: str
     still: str
 
 
 def loop(shown: Shown) -> Loop:
-    """Encode a clip as WebP, a real second a second; long clips are cut."""
+    """Encode a clip as WebP at its own speed; long clips are cut."""
     from PIL import Image
 
-    pictures = [Image.fromarray(_drawn(frame, shown.mask)) for frame in shown.frames[:MOST_FRAMES]]
+    pictures = [Image.fromarray(_with_outline(frame, shown.mask)) for frame in shown.frames[:MOST_FRAMES]]
     moving, still = io.BytesIO(), io.BytesIO()
     milliseconds = round(1000 / (shown.fps or 25.0))
     pictures[0].save(
@@ -59,7 +65,7 @@ def loop(shown: Shown) -> Loop:
     return Loop(_uri(moving), _uri(still))
 
 
-def _drawn(frame: npt.NDArray[np.uint8], mask: Mask | None) -> npt.NDArray[np.uint8]:
+def _with_outline(frame: npt.NDArray[np.uint8], mask: Mask | None) -> npt.NDArray[np.uint8]:
     import cv2
 
     from echokit.preprocess.mask_region import OUTLINE

@@ -5,8 +5,8 @@
   function show(threshold, locked) {
     let tp = 0, fp = 0, fn = 0, tn = 0;
     DATA.scores.forEach((score, i) => {
-      const called = score >= threshold;
-      if (DATA.y[i]) called ? tp++ : fn++; else called ? fp++ : tn++;
+      const positive = score >= threshold;
+      if (DATA.y[i]) positive ? tp++ : fn++; else positive ? fp++ : tn++;
     });
     const put = (id, text) => { document.getElementById(id).textContent = text; };
     put("tp", tp); put("fp", fp); put("fn", fn); put("tn", tn);
@@ -14,7 +14,7 @@
     put("ppv", share(tp, tp + fp)); put("npv", share(tn, tn + fn));
     value.textContent = threshold.toFixed(3);
     locked = locked && DATA.known;
-    state.textContent = locked ? "locked: fixed before the test patients were seen" : "exploratory: chosen while looking at the test patients";
+    state.textContent = locked ? "locked: fixed before the test patients were seen" : "exploratory: chosen on the test patients";
     state.classList.toggle("exploratory", !locked);
   }
   slider.addEventListener("input", () => show(Number(slider.value), false));

@@ -1,9 +1,9 @@
-"""From a finished run to ``report.html``."""
+"""Write ``report.html`` of a finished run, and the page of a comparison."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,8 @@ from markupsafe import Markup
 from echokit.errors import EchokitError
 from echokit.files import write_text
 from echokit.page.comparison import Comparison
-from echokit.page.content import content
+from echokit.page.content import PageSettings, content
 from echokit.page.figures import overlaid
-from echokit.page.loops import Source
 from echokit.report.wording import title
 from echokit.run_directory import Run
 
@@ -26,35 +25,24 @@ LARGEST = 5 * 2**20
 HERE = Path(__file__).parent
 
 
-def write_page(
-    run: Run,
-    *,
-    notes: Sequence[str] = (),
-    tried: int = 1,
-    division: str = "",
-    source: Source | None = None,
-    cases: int = 4,
-) -> Path:
+def write_page(run: Run, settings: PageSettings) -> Path:
     """Write the page of a run: one file without network, below 5 MB.
 
     Args:
         run: A finished run.
-        notes: Warnings about the data.
-        tried: Configurations tried on the same data in the same folder, this one included.
-        division: How the data were divided, in words.
-        source: Gives the frames of a case, or None; real patients only where the user asked for them.
-        cases: How many of the most wrong and of the most certain cases are shown.
+        settings: What the run's own files do not contain.
 
     Returns:
         The file.
 
     Raises:
-        EchokitError: The run is not finished, or the page can not be written.
+        EchokitError: The run is unfinished, or the page cannot be written.
     """
-    page = _render(run, notes, tried, division, source, cases)
-    while len(page.encode()) > LARGEST and cases:
-        cases //= 2
-        page = _render(run, notes, tried, division, source if cases else None, cases)
+    page = _render(run, settings)
+    while len(page.encode()) > LARGEST and settings.cases:
+        cases = settings.cases // 2
+        settings = replace(settings, cases=cases, source=settings.source if cases else None)
+        page = _render(run, settings)
     return _write(run.path / NAME, page)
 
 
@@ -62,22 +50,19 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     """Write the page of several runs: one file without network.
 
     Raises:
-        EchokitError: It can not be written.
+        EchokitError: The page cannot be written.
     """
-    found = [run.curves for run in comparison.runs]
-    page = (
-        _environment()
-        .get_template("compare.html")
-        .render(
-            names=comparison.names,
-            stamp=next((stamp for stamp in comparison.stamps if stamp), None),
-            stamps=comparison.stamps,
-            metrics=comparison.metrics,
-            pairs=comparison.pairs,
-            recipes=comparison.recipes,
-            charts=overlaid(comparison.names, found, "test"),
-            css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        )
+    stamp = next((stamp for stamp in comparison.stamps if stamp), None)
+    template = _environment().get_template("compare.html")
+    page = template.render(
+        names=comparison.names,
+        stamp=stamp,
+        stamps=comparison.stamps,
+        metrics=comparison.metrics,
+        pairs=comparison.pairs,
+        recipes=comparison.recipes,
+        charts=overlaid(comparison.names, [run.curves for run in comparison.runs], "test", stamp),
+        css=_asset("page.css"),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     return _write(path, page)
@@ -87,18 +72,23 @@ def _write(path: Path, page: str) -> Path:
     try:
         write_text(path, page)
     except OSError as error:
-        raise EchokitError(f"the report can not be written: {error.strerror}", where=str(path)) from None
+        raise EchokitError(
+            f"the report cannot be written: {error.strerror}", where=str(path), code="report.not_writable"
+        ) from None
     return path
 
 
-def _render(run: Run, notes: Sequence[str], tried: int, division: str, source: Source | None, cases: int) -> str:
+def _render(run: Run, settings: PageSettings) -> str:
     environment = _environment()
-    found = content(run, notes=notes, tried=tried, division=division, source=source, cases=cases)
-    # A script may hold no "</": JSON allows the escape.
-    data = Markup(json.dumps(found["slider"]).replace("<", "\\u003c"))
-    css = Markup((HERE / "page.css").read_text(encoding="utf-8"))
-    js = Markup((HERE / "page.js").read_text(encoding="utf-8"))
-    return environment.get_template("page.html").render(**found, slider_json=data, css=css, js=js)
+    values = content(run, settings)
+    # A script must not contain "</": JSON allows the escape.
+    data = Markup(json.dumps(values["slider"]).replace("<", "\\u003c"))
+    template = environment.get_template("page.html")
+    return template.render(**values, slider_json=data, css=_asset("page.css"), js=_asset("page.js"))
+
+
+def _asset(name: str) -> Markup:
+    return Markup((HERE / name).read_text(encoding="utf-8"))
 
 
 def _environment() -> Environment:

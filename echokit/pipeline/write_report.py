@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from echokit.errors import DataError, EchokitError
+from echokit.page.content import PageSettings
 from echokit.page.loops import MOST_FRAMES, Shown, Source
 from echokit.page.write import write_page
 from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
 from echokit.pipeline.prepared_cohort import PreparedCohort
-from echokit.pipeline.write_results import division_of, tried_configurations
 from echokit.progress import display
+from echokit.report.division import division_of, tried_configurations
 from echokit.run_directory import Run, runs_folder
 
 if TYPE_CHECKING:
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
 
     from echokit.pipeline.fold_plan import FoldPlan
 
-NOTES = "## Notes and warnings"
 CONTROL_MASKS = ("no_mask", "random_mask")
-"""Masks that do not look at the picture: they may leave names of patients."""
+"""Masks that ignore the content of the image: names of patients may remain visible."""
 
 
 def try_report(plan: FoldPlan, run: Run) -> None:
-    """Write the report of a run that has just finished; an error is shown and does not end the run."""
+    """Write the report of a run that has just finished; an error is only shown."""
     if not plan.recipe.report.page:
         return
     try:
@@ -61,7 +61,7 @@ def report(run: Run, *, frames: bool = False) -> Path:
         raise DataError(
             "the data are not those of the run",
             hint="without --frames the report needs no data",
-            code="report.other_data",
+            code="lock.other_data",
         )
     return write_report(run, frames_of(dataset, masked_only=not lock.phantom))
 
@@ -71,7 +71,7 @@ def write_report(run: Run, source: Source | None = None) -> Path:
 
     Args:
         run: The run.
-        source: Gives the frames of a case; None shows none. The caller decides whether frames may be shown.
+        source: Gives the frames of a case; None shows none. The caller checks whether frames may be shown.
 
     Raises:
         EchokitError: The run is unfinished, or the report cannot be written.
@@ -84,29 +84,22 @@ def write_report(run: Run, source: Source | None = None) -> Path:
             code="run.unfinished",
         )
     lock = run.lock
-    return write_page(
-        run,
-        notes=notes_of(run),
+    settings = PageSettings(
+        notes=run.notes,
         tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
         division=division_of(lock),
         source=source,
         cases=lock.recipe.report.cases,
     )
-
-
-def notes_of(run: Run) -> list[str]:
-    """The notes and warnings that stand in a run's summary."""
-    text = (run.path / "summary.md").read_text(encoding="utf-8")
-    part = text.partition(NOTES)[2].partition("\n## ")[0]
-    return [line.removeprefix("- ") for line in part.splitlines() if line.startswith("- ")]
+    return write_page(run, settings)
 
 
 def frames_of(dataset: PreparedCohort, *, masked_only: bool = False) -> Source:
-    """Give the prepared frames of each case.
+    """Return the source of the prepared frames of each case.
 
     Args:
         dataset: Cases and clips.
-        masked_only: Show nothing of a clip that its mask left unchanged.
+        masked_only: Show no frames of a clip that its mask left unchanged.
     """
     rows = {case: row for row, case in enumerate(dataset.case_ids)}
     clips = dataset.clips

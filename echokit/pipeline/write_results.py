@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.cohort.target import TargetSettings
-from echokit.errors import EchokitError
 from echokit.evaluate.predictions import NO_PROBABILITY
 from echokit.lock import Lock
 from echokit.objectives.calibration import Uncalibrated, all_or_none
@@ -18,8 +17,7 @@ from echokit.pipeline.cohort_stage import preparation_warnings
 from echokit.pipeline.fold_files import FoldResult
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.negative_controls import compute_controls
-from echokit.recipe.yaml_file import read_yaml
-from echokit.run_directory import Run, runs_folder, write_table
+from echokit.run_directory import NOTES, SECTIONS, Run, runs_folder, write_table
 
 if TYPE_CHECKING:
     from echokit.evaluate.evaluation import Evaluation
@@ -28,20 +26,19 @@ if TYPE_CHECKING:
     from echokit.pipeline.negative_controls import Controls
 
 
-SECTIONS = "sections.json"
-"""Report sections of plugins and controls, for ``report.html``."""
-
-
 def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callbacks: RunCallbacks) -> None:
-    """Evaluate all folds and write every result file; ``summary.md`` comes last and marks the run complete.
+    """Evaluate all folds and write the result files.
+
+    ``summary.md`` is the last file and marks the run as complete.
 
     Raises:
         DataError: The predictions cannot be evaluated.
     """
     from echokit.evaluate.assessment import assess
     from echokit.evaluate.files import write_curves, write_metrics
+    from echokit.report.division import division_of, tried_configurations
     from echokit.report.plots import write_plots
-    from echokit.report.summary import KeptEpoch, write_summary
+    from echokit.report.summary import RunSummary, SelectedEpochRow, write_summary
 
     controls = compute_controls(plan)
     path, lock, recipe, stamp = run.path, plan.lock, plan.recipe, plan.lock.stamp
@@ -53,59 +50,64 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     evaluation = assess(_with_covariates(predictions, evaluators, plan), evaluators, seed=recipe.seed)
     write_metrics(evaluation, path / "metrics.json", stamp=stamp)
     write_curves(evaluation, path / "curves.json", stamp=stamp)
-    kept = [
-        KeptEpoch(result.number, result.selected.epoch, len(result.history), recipe.train.keep, result.selected.note)
+    selected_epochs = [
+        SelectedEpochRow(
+            result.number, result.selected.epoch, len(result.history), recipe.train.keep, result.selected.note
+        )
         for result in results
     ]
     plots = write_plots(
         path / "plots",
         evaluation,
         history,
-        kept={epoch.fold: epoch.epoch for epoch in kept},
+        selected={row.fold: row.epoch for row in selected_epochs},
         positive=recipe.target.positive,
         stamp=stamp,
     )
     sections = [*_own_sections(run, results, evaluation, controls), *callbacks.sections()]
     if sections:
-        content = [{"title": section.title, "text": section.text} for section in sections]
-        (path / SECTIONS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    failures = plan.dataset.preparation.failures
-    write_summary(
-        path / "summary.md",
+        _write_json([{"title": section.title, "text": section.text} for section in sections], path / SECTIONS)
+    notes = [
+        *_weights_warnings(lock, results),
+        *plan.dataset.cohort.warnings,
+        *plan.warnings,
+        *preparation_warnings(plan.dataset),
+        *(f"unreadable: {failure.case_id}: {failure.reason}" for failure in plan.dataset.preparation.failures),
+        *callbacks.problems,
+    ]
+    _write_json(notes, path / NOTES)
+    summary = RunSummary(
         name=recipe.name,
         evaluation=evaluation,
         predictions=predictions,
         division=division_of(lock),
-        kept=kept,
+        selected_epochs=selected_epochs,
         facts={"score": score, **_facts(lock, history), "starting weights": _weights_fact(lock, results)},
-        notes=[
-            *_weights_warnings(lock, results),
-            *plan.dataset.cohort.warnings,
-            *plan.warnings,
-            *preparation_warnings(plan.dataset),
-            *(f"unreadable: {failure.case_id}: {failure.reason}" for failure in failures),
-            *callbacks.problems,
-        ],
+        notes=notes,
         plots=plots,
         sections=sections,
         stamp=stamp,
         pretrained=lock.pretrained_stamp,
         tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
     )
+    write_summary(path / "summary.md", summary)
+
+
+def _write_json(content: object, path: Path) -> None:
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _own_sections(
     run: Run, results: Sequence[FoldResult], evaluation: Evaluation, controls: Controls | None
 ) -> list[Section]:
-    """Describe the controls and the configurations that folds selected; write ``controls.json``."""
+    """Report the controls and the selected configurations; write ``controls.json``."""
     from echokit.report.controls import choice_section, control_section
 
     sections = []
     if controls is not None:
         stamp = run.lock.stamp
         content = {**({"data": stamp} if stamp else {}), **controls.to_dict()}
-        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        (run.path / "controls.json").write_text(text, encoding="utf-8")
+        _write_json(content, run.path / "controls.json")
         within = [m for m in evaluation.metrics if (m.metric, m.split) == ("auroc_within_fold", "test")]
         test = controls.permutation
         sections.append(
@@ -172,34 +174,6 @@ def write_history(history: Sequence[Mapping[str, Any]], path: Path, stamp: str |
     extra = {"data": stamp} if stamp else {}
     lines = [json.dumps({**record, **extra}, sort_keys=True, allow_nan=False) + "\n" for record in history]
     path.write_text("".join(lines), encoding="utf-8")
-
-
-def tried_configurations(out: Path, fingerprint: str) -> int:
-    """Count the different recipes of runs in a folder on the same data, unfinished runs included."""
-    hashes = set()
-    for file in out.glob("*/*/lock.yaml"):
-        content = {} if file.parent.is_symlink() else _content(file)
-        if content.get("data", {}).get("fingerprint") == fingerprint:
-            hashes.add(content.get("recipe_hash"))
-    return max(1, len(hashes))
-
-
-def _content(lock: Path) -> Mapping[str, Any]:
-    """Read a lock as plain data, without checking its recipe; empty if it cannot be read."""
-    try:
-        content = read_yaml(lock, environment={}).plain()
-    except EchokitError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def division_of(lock: Lock) -> str:
-    """Describe how a run split its data."""
-    resample = lock.recipe.resample
-    if resample.name == "official":
-        return f"By the splits of the dataset ({lock.content['data']['name']})."
-    settings = ", ".join(f"{name} {value}" for name, value in resample.params.items())
-    return f"By the resampler `{resample.name}` ({settings}), grouped by patient, seed {lock.recipe.seed}."
 
 
 def _facts(lock: Lock, history: Sequence[Mapping[str, Any]]) -> dict[str, str | int | float]:

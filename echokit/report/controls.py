@@ -1,4 +1,4 @@
-"""What a run has to beat and what its folds chose, as sections of ``summary.md``."""
+"""Negative controls and the configurations selected by the folds, as sections of ``summary.md``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def control_section(
     *,
     permuted: tuple[float, np.ndarray, float, int] | None,
 ) -> Section:
-    """The controls beside the run.
+    """Compare the run with its negative controls.
 
     Args:
-        run: Its AUROC within folds.
-        controls: Name, what it knows, and AUROC within folds of each.
-        permuted: Of a permutation test: observed value, (m,) null values, p, repeats.
+        run: The AUROC within folds of the run.
+        controls: Name, available information and AUROC within folds of each.
+        permuted: Result of a permutation test: observed value, (m,) null values, p, repeats.
     """
     rows = [("this run", *_cells(run), "")] if run else []
-    rows += [(name, *_cells(metric), what) for name, what, metric in controls]
+    rows += [(name, *_cells(metric), description) for name, description, metric in controls]
     parts = []
     if controls:
-        head = ("what", "AUROC within folds", "interval", "n", "events", "knows")
+        head = ("model", "AUROC within folds", "interval", "n", "positive", "information")
         parts.append(markdown_table(head, rows))
         reached = [
             name
@@ -39,11 +39,12 @@ def control_section(
         ]
         if reached:
             parts.append(
-                f"**Without what this run learned from videos, {', '.join(reached)} scores as high or higher.**"
+                f"**Without the information that this run learned from videos, {', '.join(reached)} has an AUROC as "
+                "high or higher.**"
             )
     if permuted:
         parts.append(_permuted(*permuted, run))
-    return Section("What the result has to beat", "\n\n".join(parts), first=True)
+    return Section("Negative controls", "\n\n".join(parts), first=True)
 
 
 def _cells(metric: Metric) -> tuple[str, str, str, str]:
@@ -54,33 +55,34 @@ def _permuted(observed: float, null: np.ndarray, p: float, repeats: int, run: Me
     low, middle, high = np.quantile(null, [0.025, 0.5, 0.975])
     reached = int((null >= observed - 1e-12).sum())
     text = (
-        "Permutation test of the whole procedure (division, choice of the configuration, training, test), with labels "
-        f"shuffled over patients. AUROC within the folds of {count(repeats, 'division')}, as computed by training all "
-        f"heads at once: {number(observed)} with the real labels; without, {number(middle)} ({number(low)} to "
-        f"{number(high)}, 95 % of shuffles). {reached:,} of {len(null):,} shuffles reach it: "
+        "Permutation test of the whole procedure (splits, selection of the configuration, training, test), with labels "
+        f"permuted over patients. AUROC within folds of {count(repeats, 'repeat')}, with all heads trained at once: "
+        f"{number(observed)} with the real labels; median {number(middle)} with permuted labels (95 % of permutations "
+        f"between {number(low)} and {number(high)}). {reached:,} of {len(null):,} permutations reach the real value: "
         f"p = ({reached:,} + 1) / ({len(null):,} + 1) = {p:.3g}."
     )
     if run is not None and run.value is not None and abs(run.value - observed) >= 0.0005:
         text += (
-            f" The run's own {number(run.value)} is of its own divisions, first weights and batches: the test does all "
-            "of it again, alike for real and shuffled labels. How far the two are apart is what those alone make of it."
+            f" The run itself has {number(run.value)}, with other splits, initial weights and batches: the test "
+            "repeats the whole procedure, in the same way for real and permuted labels. The difference shows how much "
+            "these random choices matter."
         )
-    return text if p <= 0.05 else f"{text} The data do not show that the procedure finds anything."
+    return text if p <= 0.05 else f"{text} The data do not show that the procedure finds any association."
 
 
 def choice_section(chosen: Sequence[str], tried: Sequence[str], inner: int) -> Section:
-    """Which configurations the folds chose.
+    """Count how many folds selected each configuration.
 
     Args:
-        chosen: By each fold, in words.
-        tried: All of them, in words.
-        inner: Inner folds.
+        chosen: The configuration that each fold selected.
+        tried: All configurations.
+        inner: Number of inner folds.
     """
     counts = Counter(chosen)
-    rows = [(words, f"{counts[words]}") for words in tried]
+    rows = [(name, f"{counts[name]}") for name in tried]
     text = (
         f"Each of {count(len(chosen), 'fold')} compared {count(len(tried), 'configuration')} in {inner} inner folds of "
-        "its training part, by the AUROC within them, and trained the best one (the first of equals) on all of it. The "
-        "test parts had no say."
+        "its training set, by the AUROC within folds, and trained the best one (the first of equals) on the whole "
+        "training set. The test sets were not used."
     )
-    return Section("Which configuration was chosen", f"{text}\n\n" + markdown_table(("configuration", "folds"), rows))
+    return Section("Selected configurations", f"{text}\n\n" + markdown_table(("configuration", "folds"), rows))

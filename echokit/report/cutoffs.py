@@ -10,30 +10,30 @@ from echokit.report.wording import interval, number, title
 
 
 def is_cutoff(metric: Metric) -> bool:
-    """Whether a metric is of another cut-off than the run's own."""
+    """Whether a metric belongs to another cut-off than the run's own."""
     return metric.metric.startswith(PREFIX) and metric.subgroup is not None
 
 
 def cutoff_rows(metrics: Sequence[Metric], split: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Head and rows of the table: one row a cut-off and fold, one column a metric; no rows where there is none."""
-    here = [metric for metric in metrics if is_cutoff(metric) and metric.split == split and metric.fold is not None]
-    names = list(dict.fromkeys(metric.metric for metric in here))
-    folds = len({(metric.repeat, metric.fold) for metric in here}) > 1
+    """Head and rows of the table: one row a cut-off and fold, one column a metric."""
+    cutoffs = [metric for metric in metrics if is_cutoff(metric) and metric.split == split and metric.fold is not None]
+    names = list(dict.fromkeys(metric.metric for metric in cutoffs))
+    folds = len({(metric.repeat, metric.fold) for metric in cutoffs}) > 1
     groups: dict[tuple[str, int | None, int | None], dict[str, Metric]] = {}
-    for metric in here:
+    for metric in cutoffs:
         groups.setdefault((str(metric.subgroup), metric.repeat, metric.fold), {})[metric.metric] = metric
-    head = ("patients and positive class", *(("repeat", "fold") if folds else ()), "n", "events")
+    head = ("patients and positive class", *(("repeat", "fold") if folds else ()), "n", "positive")
     head += tuple(title(name.removeprefix(PREFIX)) for name in names)
     rows = []
-    for (words, repeat, fold), found in groups.items():
-        first = next(iter(found.values()))
+    for (subgroup, repeat, fold), by_name in groups.items():
+        first = next(iter(by_name.values()))
         which = (str(repeat), str(fold)) if folds else ()
-        cells = [_cell(found[name]) if name in found else "none" for name in names]
-        rows.append((words, *which, f"{first.n:,}", f"{first.events:,}", *cells))
+        cells = [_cell(by_name[name]) if name in by_name else "none" for name in names]
+        rows.append((subgroup, *which, f"{first.n:,}", f"{first.events:,}", *cells))
     return head, rows
 
 
 def _cell(metric: Metric) -> str:
-    beside = [interval(metric), None if metric.baseline is None else f"baseline {number(metric.baseline)}"]
-    inside = "; ".join(filter(None, beside))
-    return f"{number(metric.value)} ({inside})" if inside else number(metric.value)
+    parts = [interval(metric), None if metric.baseline is None else f"baseline {number(metric.baseline)}"]
+    text = "; ".join(filter(None, parts))
+    return f"{number(metric.value)} ({text})" if text else number(metric.value)

@@ -1,4 +1,4 @@
-"""Fold by fold: a row a metric, a column a fold, then mean ± sample SD, the way the study reports."""
+"""Metrics by fold, with mean ± sample SD, as in the reference study."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from echokit.evaluate.evaluation import Metric
 from echokit.report.wording import UNDEFINED, number, title
 
 MOST_COLUMNS = 10
-"""Folds that are shown one by one; of more, mean and SD are shown, and ``metrics.json`` has each."""
+"""Up to this number, folds have their own columns; with more, only mean and SD are shown."""
 ABOUT_FOLDS = ("_fold_mean", "_fold_sd")
 
 
 def fold_rows(metrics: Sequence[Metric]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Head and rows of the table.
+    """Build head and rows of the table.
 
     Args:
-        metrics: Of several folds, with the rows over all folds.
+        metrics: Metrics of several folds, including those over all folds.
     """
     folds = sorted({(m.repeat, m.fold) for m in metrics if m.repeat is not None and m.fold is not None})
     shown = folds if len(folds) <= MOST_COLUMNS else []
-    head = ("split", "metric", *(f"fold {fold}" for _, fold in shown), "mean ± SD", "n", "events", "baseline")
+    head = ("split", "metric", *(f"fold {fold}" for _, fold in shown), "mean ± SD", "n", "positive", "baseline")
     over = {(m.split, m.metric, m.subgroup): m for m in metrics if m.fold is None}
     groups: dict[tuple[str, str, str | None], dict[tuple[int | None, int | None], Metric]] = {}
     for metric in metrics:
@@ -31,10 +31,10 @@ def fold_rows(metrics: Sequence[Metric]) -> tuple[tuple[str, ...], list[tuple[st
     for (split, name, subgroup), values in groups.items():
         mean, sd = (over.get((split, f"{name}{ending}", subgroup)) for ending in ABOUT_FOLDS)
         cells = [number(values[fold].value) if fold in values else "none" for fold in shown]
-        called = title(name) + (f" [{subgroup}]" if subgroup else "")
+        label = title(name) + (f" [{subgroup}]" if subgroup else "")
         counts = (f"{mean.n:,}", f"{mean.events:,}") if mean else ("", "")
         baseline = "none" if mean is None or mean.baseline is None else number(mean.baseline)
-        rows.append((split, called, *cells, _mean_and_sd(mean, sd, values), *counts, baseline))
+        rows.append((split, label, *cells, _mean_and_sd(mean, sd, values), *counts, baseline))
     return head, rows
 
 

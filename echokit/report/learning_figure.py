@@ -1,69 +1,84 @@
-"""Learning curves: what training did, epoch by epoch, and which epoch was kept."""
+"""Learning curves: loss, accuracy and AUROC by epoch, with the selected epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from echokit.report.style import (
-    BLUE,
-    GREY,
-    INK,
-    VERMILLION,
-    add_panel,
-    house_style,
-    new_figure,
-    say,
-)
+from echokit.report.style import BLUE, GREY, INK, VERMILLION, add_panel, house_style, new_figure, show_message
 from echokit.report.wording import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Panel title, then (key in history.jsonl, label, colour, line style): told apart without colour too.
+
+class Series(NamedTuple):
+    """A line of a panel; lines are distinct without colour too.
+
+    Attributes:
+        key: Key in ``history.jsonl``.
+        label: Label of the legend.
+        colour: Colour.
+        style: Line style.
+    """
+
+    key: str
+    label: str
+    colour: str
+    style: str
+
+
 PANELS = (
-    ("Loss", (("train_loss", "train", BLUE, "-"), ("val_loss", "val", VERMILLION, "--"))),
-    ("Accuracy", (("train_accuracy", "train", BLUE, "-"), ("val_accuracy", "val", VERMILLION, "--"))),
-    ("AUROC", (("val_auroc", "val", VERMILLION, "--"),)),
+    (
+        "Loss",
+        (Series("train_loss", "training set", BLUE, "-"), Series("val_loss", "validation set", VERMILLION, "--")),
+    ),
+    (
+        "Accuracy",
+        (
+            Series("train_accuracy", "training set", BLUE, "-"),
+            Series("val_accuracy", "validation set", VERMILLION, "--"),
+        ),
+    ),
+    ("AUROC", (Series("val_auroc", "validation set", VERMILLION, "--"),)),
 )
 
 
 def learning_curves_figure(
-    history: Sequence[Mapping[str, Any]], *, kept: Mapping[int, int], stamp: str | None = None
+    history: Sequence[Mapping[str, Any]], *, selected: Mapping[int, int] | None = None, stamp: str | None = None
 ) -> Figure:
-    """Draw loss, accuracy and AUROC against the epoch, one line a fold, with the kept epoch marked.
+    """Draw loss, accuracy and AUROC against the epoch, one line a fold.
 
     Args:
         history: Lines of history.jsonl: ``epoch``, optional ``fold`` (0), and any of ``train_loss, val_loss,
             train_accuracy, val_accuracy, val_auroc``, where None means undefined.
-        kept: The kept epoch of each fold.
-        stamp: Words such as PHANTOM DATA, or None.
+        selected: The selected epoch of each fold, which is marked; None marks none.
+        stamp: PHANTOM DATA, or None.
     """
     from matplotlib.ticker import MaxNLocator
 
+    selected = selected or {}
     folds: dict[int, list[Mapping[str, Any]]] = {}
     for record in history:
         folds.setdefault(int(record.get("fold", 0)), []).append(record)
     with house_style():
-        figure = new_figure("Learning curves", _subtitle(folds, kept), stamp=stamp, height=6.5)
-        for row, (title, series) in enumerate(PANELS):
+        figure = new_figure("Learning curves", _subtitle(folds, selected), stamp=stamp, height=6.5)
+        for row, (title, lines) in enumerate(PANELS):
             axes = add_panel(figure, stamp=stamp, row=row, rows=len(PANELS))
             axes.set_ylabel(title)
-            drawn = False
-            for key, label, colour, style in series:
-                drawn |= _draw(axes, folds, kept, key, label, colour, style)
-            if not drawn:
-                say(axes, f"{title} was not recorded or is undefined")
+            drawn = [_draw(axes, folds, selected, line) for line in lines]
+            if not any(drawn):
+                show_message(axes, f"{title} was not recorded or is undefined")
                 continue
             if len(folds) == 1:
-                for epoch in kept.values():
+                for epoch in selected.values():
                     axes.axvline(epoch, color=GREY, linewidth=1.0, linestyle=":", zorder=1)
             last = max(int(record["epoch"]) for record in history)
             axes.set_xlim(0.8, max(last, 2) + 0.2)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.margins(y=0.12)
-            axes.legend(loc="best", ncols=len(series))
+            axes.legend(loc="best", ncols=len(lines))
             if row < len(PANELS) - 1:
                 axes.tick_params(labelbottom=False)
             else:
@@ -72,47 +87,33 @@ def learning_curves_figure(
 
 
 def _draw(
-    axes: Axes,
-    folds: Mapping[int, Sequence[Mapping[str, Any]]],
-    kept: Mapping[int, int],
-    key: str,
-    label: str,
-    colour: str,
-    style: str,
+    axes: Axes, folds: Mapping[int, Sequence[Mapping[str, Any]]], selected: Mapping[int, int], series: Series
 ) -> bool:
-    """Draw one series of every fold; say whether there was anything to draw."""
+    """Draw one series of every fold; return whether there was anything to draw."""
     drawn = False
-    many = len(folds) > 1
+    several = len(folds) > 1
+    line: dict[str, Any] = {"color": series.colour, "linestyle": series.style, "marker": "."}
+    line |= {"linewidth": 1.2, "alpha": 0.6, "markersize": 3} if several else {"markersize": 6}
     for fold, records in folds.items():
-        points = [(int(r["epoch"]), r.get(key)) for r in records]
-        if all(value is None for _, value in points):
+        values = {int(record["epoch"]): record.get(series.key) for record in records}
+        if all(value is None for value in values.values()):
             continue
-        epochs = [epoch for epoch, _ in points]
-        values = [float("nan") if value is None else float(value) for _, value in points]
-        axes.plot(
-            epochs,
-            values,
-            color=colour,
-            linestyle=style,
-            linewidth=1.2 if many else 2.0,
-            alpha=0.6 if many else 1.0,
-            marker=".",
-            markersize=3 if many else 6,
-            label=None if drawn else label,
-        )
-        for epoch, value in zip(epochs, values, strict=True):
-            if epoch == kept.get(fold):
-                axes.plot([epoch], [value], "o", color=colour, markersize=8, markeredgecolor=INK, zorder=5)
+        points = {epoch: float("nan") if value is None else float(value) for epoch, value in values.items()}
+        axes.plot(list(points), list(points.values()), label=None if drawn else series.label, **line)
+        if selected.get(fold) in points:
+            epoch = selected[fold]
+            axes.plot([epoch], [points[epoch]], "o", color=series.colour, ms=8, markeredgecolor=INK, zorder=5)
         drawn = True
     return drawn
 
 
-def _subtitle(folds: Mapping[int, Sequence[Mapping[str, Any]]], kept: Mapping[int, int]) -> str:
+def _subtitle(folds: Mapping[int, Sequence[Mapping[str, Any]]], selected: Mapping[int, int]) -> str:
     if not folds:
         return "no epoch was recorded"
-    most = max(len(records) for records in folds.values())
+    most = count(max(len(records) for records in folds.values()), "epoch")
     if len(folds) > 1:
-        each = f"{len(folds)} folds of up to {count(most, 'epoch')}"
-        return f"{each}, one line each; outlined dots: the kept epochs"
-    chosen = ", ".join(str(epoch) for epoch in kept.values())
-    return f"{count(most, 'epoch')}; outlined dots and dotted line: kept epoch {chosen or 'none'}"
+        text = f"{len(folds)} folds of up to {most}, one line each"
+        return f"{text}; outlined dots: the selected epochs" if selected else text
+    if not selected:
+        return most
+    return f"{most}; outlined dots and dotted line: selected epoch {', '.join(map(str, selected.values()))}"

@@ -17,21 +17,21 @@ def write_plots(
     evaluation: Evaluation,
     history: Sequence[Mapping[str, Any]],
     *,
-    kept: Mapping[int, int],
+    selected: Mapping[int, int],
     positive: str,
     split: str = "test",
     stamp: str | None = None,
 ) -> tuple[Path, ...]:
-    """Write roc.png, pr.png, confusion.png and learning_curves.png; the same input gives the same bytes.
+    """Write ROC, precision-recall, confusion matrix and learning curves as PNG.
 
     Args:
-        directory: The folder, made where missing.
+        directory: The folder, created if missing.
         evaluation: From ``assess``.
         history: Lines of history.jsonl; see ``learning_curves_figure``.
-        kept: The kept epoch of each fold.
+        selected: The selected epoch of each fold.
         positive: Name of the positive class.
         split: The split of the curves.
-        stamp: Words such as PHANTOM DATA, drawn into every plot, or None.
+        stamp: PHANTOM DATA, drawn into every plot, or None.
 
     Returns:
         The files, in the order above.
@@ -40,7 +40,7 @@ def write_plots(
         "roc.png": roc_figure(evaluation, positive=positive, split=split, stamp=stamp),
         "pr.png": pr_figure(evaluation, positive=positive, split=split, stamp=stamp),
         "confusion.png": confusion_figure(evaluation, positive=positive, split=split, stamp=stamp),
-        "learning_curves.png": learning_curves_figure(history, kept=kept, stamp=stamp),
+        "learning_curves.png": learning_curves_figure(history, selected=selected, stamp=stamp),
     }
     directory.mkdir(parents=True, exist_ok=True)
     with house_style():

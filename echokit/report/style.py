@@ -1,4 +1,4 @@
-"""What every figure shares: type, colours, the head, the stamp, and how it becomes a file."""
+"""The common style of all figures: font, colours, title, stamp and file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008): told apart with every common form of colour blindness.
+# Okabe and Ito (2008): distinct with every common form of colour blindness.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 ORANGE, PURPLE, SKY = "#E69F00", "#CC79A7", "#56B4E9"
 FOLD_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
@@ -53,7 +53,7 @@ _RC: Any = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Use the project's type and lines inside the block, whatever the user's matplotlibrc says."""
+    """Replace the user's matplotlibrc by the project's style in the block."""
     import matplotlib
 
     with matplotlib.rc_context(_RC):
@@ -61,19 +61,19 @@ def house_style() -> Iterator[None]:
 
 
 def new_figure(title: str, subtitle: str, *, stamp: str | None, height: float = HEIGHT) -> Figure:
-    """Make an empty figure with its head and, where given, the stamp as a banner and a watermark.
+    """Create an empty figure with its title and stamp.
 
     Args:
         title: One line, bold.
         subtitle: One line below it.
-        stamp: Words such as PHANTOM DATA, or None.
+        stamp: PHANTOM DATA, or None.
         height: Inches.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     class Inline(Figure):
-        """A figure that a notebook shows, whether or not pyplot was ever imported there."""
+        """A figure that a notebook shows even if pyplot was never imported."""
 
         def _repr_png_(self) -> bytes:
             drawn = io.BytesIO()
@@ -81,15 +81,16 @@ def new_figure(title: str, subtitle: str, *, stamp: str | None, height: float = 
             return drawn.getvalue()
 
     figure = Inline(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    figure.set_label(title)
     top = height
     if stamp:
         top -= BANNER
         figure.add_artist(
             Rectangle((0, top / height), 1, BANNER / height, transform=figure.transFigure, color=VERMILLION)
         )
-        place: dict[str, Any] = {"ha": "center", "va": "center", "fontweight": "bold"}
-        figure.text(0.5, (top + BANNER / 2) / height, stamp, color="white", fontsize=11, **place)
-        mark = figure.text(0.54, 0.42, stamp, color=VERMILLION, fontsize=42, rotation=30, alpha=0.14, **place)
+        align: dict[str, Any] = {"ha": "center", "va": "center", "fontweight": "bold"}
+        figure.text(0.5, (top + BANNER / 2) / height, stamp, color="white", fontsize=11, **align)
+        mark = figure.text(0.54, 0.42, stamp, color=VERMILLION, fontsize=42, rotation=30, alpha=0.14, **align)
         mark.set_zorder(10)
     left = 0.75 / WIDTH
     figure.text(left, (top - 0.17) / height, title, fontsize=12.5, fontweight="bold", va="top")
@@ -98,14 +99,14 @@ def new_figure(title: str, subtitle: str, *, stamp: str | None, height: float = 
 
 
 def add_panel(figure: Figure, *, stamp: str | None, row: int = 0, rows: int = 1, above: float = 0.0) -> Axes:
-    """Add axes below the head; with several rows, they share the space.
+    """Add axes below the title; several rows share the space.
 
     Args:
         figure: From ``new_figure``.
-        stamp: The same as there.
-        row: Which one, counted from the top.
-        rows: How many there are.
-        above: Inches to leave free between head and axes.
+        stamp: The same as for ``new_figure``.
+        row: Number of the row, from the top.
+        rows: Number of rows.
+        above: Free space between title and axes, in inches.
     """
     width, height = figure.get_size_inches()
     bottom, top = 0.62, height - HEAD - above - (BANNER if stamp else 0)
@@ -115,8 +116,8 @@ def add_panel(figure: Figure, *, stamp: str | None, row: int = 0, rows: int = 1,
     return figure.add_axes((0.75 / width, lower / height, (width - 0.75 - 0.25) / width, each / height))
 
 
-def say(axes: Axes, text: str) -> None:
-    """Write into empty axes why there is nothing to see."""
+def show_message(axes: Axes, text: str) -> None:
+    """Write into empty axes why nothing is drawn."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(False)
@@ -127,5 +128,5 @@ def say(axes: Axes, text: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG whose bytes depend on nothing but the picture: no time, no software version."""
+    """Write a PNG that depends on the picture only: no time, no software version."""
     figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

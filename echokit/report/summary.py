@@ -1,4 +1,4 @@
-"""summary.md: the answer of a run in one screen, with what is needed to trust or doubt it."""
+"""summary.md: the result of a run on one screen, with its limits, methods and settings."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from echokit.hooks import Section
 from echokit.report.caution import cautions
 from echokit.report.cutoffs import cutoff_rows, is_cutoff
 from echokit.report.fold_table import ABOUT_FOLDS, MOST_COLUMNS, fold_rows
-from echokit.report.wording import count, estimate, interval, number, select, title
+from echokit.report.wording import count, estimate, interval, number, select, set_name, title
 
 HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
 OTHER_CUTOFFS = (
-    "Nothing was trained or chosen again: the true EF was cut anew, and patients ranked by the estimated EF where the "
-    "run estimates it, else by the score that it learned for its own cut-off. `metrics.json` has each definition."
+    "Nothing was trained or selected again: only the true EF was divided at another cut-off. Patients are ranked by "
+    "the estimated EF if the run estimates it, otherwise by the score that it learned for its own cut-off. "
+    "`metrics.json` has each definition."
 )
 CITATIONS = (
-    "Why average precision and not the trapezoid area: Davis and Goadrich, The relationship between "
+    "Average precision instead of the trapezoid area: Davis and Goadrich, The relationship between "
     "precision-recall and ROC curves, ICML 2006.",
     "Interval of the AUROC: DeLong, DeLong and Clarke-Pearson, Biometrics 1988, on the logit scale; of a proportion: "
     "Wilson, JASA 1927.",
     "Percentile bootstrap: Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13.",
-    "At least 100 events: Collins, Ogundimu and Altman, Sample size considerations for the external "
+    "At least 100 patients of each class: Collins, Ogundimu and Altman, Sample size considerations for the external "
     "validation of a multivariable prognostic model, Statistics in Medicine 2016.",
 )
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEpoch:
-    """Which epoch of a fold was kept.
+class SelectedEpochRow:
+    """The selected epoch of one fold.
 
     Attributes:
         fold: Number of the fold.
-        epoch: Its number, from 1.
+        epoch: Number of the epoch, from 1.
         epochs: Epochs trained.
-        rule: Name of the keep rule.
-        note: Why, where the rule alone does not say it, or None.
+        rule: Name of the selection rule.
+        note: Why, if the rule alone does not explain it, or None.
     """
 
     fold: int
@@ -50,126 +51,136 @@ class KeptEpoch:
     note: str | None = None
 
 
-def write_summary(
-    path: Path,
-    *,
-    name: str,
-    evaluation: Evaluation,
-    predictions: Predictions,
-    division: str,
-    kept: Sequence[KeptEpoch],
-    facts: Mapping[str, str | int | float],
-    notes: Sequence[str] = (),
-    plots: Sequence[Path] = (),
-    sections: Sequence[Section] = (),
-    split: str = "test",
-    rerun: str | None = None,
-    tried: int = 1,
-    citations: Sequence[str] = CITATIONS,
-    stamp: str | None = None,
-    pretrained: str | None = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """The content of ``summary.md``.
+
+    Attributes:
+        name: Name of the run.
+        evaluation: Result of ``assess``.
+        predictions: What was evaluated, one row a case and fold, before averaging per patient.
+        division: How the data were split (``official splits of EchoNet-Dynamic``).
+        selected_epochs: One row a fold.
+        facts: Facts from the lock, shown as a table: data, recipe hash, seed, device and the like.
+        notes: Warnings and counts: files that could not be read, masks that changed nothing.
+        plots: Images to show, linked relative to the summary if they are below it.
+        sections: Sections of plugins and controls.
+        split: The split that the answer is about.
+        rerun: The command that repeats the run; by default ``echokit run <directory of the summary>/lock.yaml``.
+        tried: Number of configurations tried on the same data in the same folder, including this one.
+        citations: Sources of the definitions and of the data.
+        stamp: PHANTOM DATA, or None.
+        pretrained: Warning about starting weights that were trained on phantoms, or None.
+    """
+
+    name: str
+    evaluation: Evaluation
+    predictions: Predictions
+    division: str
+    selected_epochs: Sequence[SelectedEpochRow]
+    facts: Mapping[str, str | int | float]
+    notes: Sequence[str] = ()
+    plots: Sequence[Path] = ()
+    sections: Sequence[Section] = ()
+    split: str = "test"
+    rerun: str | None = None
+    tried: int = 1
+    citations: Sequence[str] = CITATIONS
+    stamp: str | None = None
+    pretrained: str | None = None
+
+
+def write_summary(path: Path, summary: RunSummary) -> None:
     """Write the summary of a run as Markdown.
 
     Args:
         path: The file, inside the run directory; overwritten.
-        name: Name of the run.
-        evaluation: From ``assess``.
-        predictions: What was evaluated, one row a case and fold, before averaging per patient.
-        division: How the data were divided, in words (``official splits of EchoNet-Dynamic``).
-        kept: The kept epoch of each fold.
-        facts: What the lock says of the run, shown as a table: data, recipe hash, seed, device and the like.
-        notes: Warnings and counts: files that could not be read, masks that passed a video through.
-        plots: Images to show; linked relative to the summary where they lie below it.
-        sections: What plugins add, below the core's own parts.
-        split: The split that the answer is about.
-        rerun: The command that repeats the run; by default ``echokit run <directory of path>/lock.yaml``.
-        tried: Configurations that were tried on the same data in the same folder, this one included.
-        citations: Sources of the definitions and of the data.
-        stamp: Words such as PHANTOM DATA, or None.
-        pretrained: What is said of starting weights that synthetic hearts have shaped, or None.
+        summary: Its content.
     """
-    mark = f"{stamp}: " if stamp else ""
-    parts = [f"# {mark}{name}"]
-    if stamp:
-        parts.append(f"> **{stamp}.** Synthetic data: these numbers say nothing about patients.")
-    if pretrained:
-        parts.append(f"> **{pretrained}.**")
-    parts.append(f"**{answer(evaluation, split, predictions.positive)}**")
-    warned = cautions(evaluation.metrics, split, tried=tried)
-    if warned:
-        parts.append("## What these numbers do not support\n\n" + _bullets(warned))
-    own = [metric for metric in evaluation.metrics if not is_cutoff(metric)]
-    joined = [metric for metric in own if metric.fold is None]
-    if joined:
-        whole = [metric for metric in joined if not metric.metric.endswith(ABOUT_FOLDS)]
-        if whole:
-            parts.append("## Over all folds\n\n" + _metric_table(whole))
-        parts.append("## Fold by fold\n\n" + markdown_table(*fold_rows(own)))
-    else:
-        parts.append("## Metrics\n\n" + _metric_table(own))
-    parts += [_section(section) for section in sections if section.first]
-    parts.append(_definitions(own))
-    head, rows = cutoff_rows(evaluation.metrics, split)
+    metrics, split = summary.evaluation.metrics, summary.split
+    mark = f"{summary.stamp}: " if summary.stamp else ""
+    parts = [f"# {mark}{summary.name}"]
+    if summary.stamp:
+        parts.append(f"> **{summary.stamp}.** Synthetic data: these numbers do not describe patients.")
+    if summary.pretrained:
+        parts.append(f"> **{summary.pretrained}.**")
+    parts.append(f"**{answer(summary.evaluation, split, summary.predictions.positive)}**")
+    if warnings := cautions(metrics, split, tried=summary.tried):
+        parts.append("## What these numbers do not support\n\n" + _bullets(warnings))
+    parts += _metric_parts([metric for metric in metrics if not is_cutoff(metric)], summary.sections)
+    head, rows = cutoff_rows(metrics, split)
     if rows:
-        parts.append(
-            f"## The same {split} patients at other cut-offs\n\n{OTHER_CUTOFFS}\n\n" + markdown_table(head, rows)
-        )
-    if plots:
-        parts.append("## Plots\n\n" + "\n\n".join(_image(plot, path.parent) for plot in plots))
-    parts.append(f"## How the data were divided\n\n{division}\n\n" + _division_table(predictions))
-    parts.append("## Which epoch was kept\n\n" + _kept_lines(kept))
-    parts.append("## Notes and warnings\n\n" + (_bullets(notes) if notes else "None."))
-    parts += [_section(section) for section in sections if not section.first]
-    if facts:
-        rows = [(key, str(value)) for key, value in facts.items()]
+        table = markdown_table(head, rows)
+        parts.append(f"## The same {split} patients at other cut-offs\n\n{OTHER_CUTOFFS}\n\n{table}")
+    if summary.plots:
+        parts.append("## Plots\n\n" + "\n\n".join(_image(plot, path.parent) for plot in summary.plots))
+    parts.append(f"## How the data were split\n\n{summary.division}\n\n" + _division_table(summary.predictions))
+    parts.append("## Selected epochs\n\n" + _selected_epochs(summary.selected_epochs))
+    parts.append("## Notes and warnings\n\n" + (_bullets(summary.notes) if summary.notes else "None."))
+    parts += [_section(section) for section in summary.sections if not section.first]
+    if summary.facts:
+        rows = [(key, str(value)) for key, value in summary.facts.items()]
         parts.append("## This run\n\n" + markdown_table(("what", "value"), rows))
-    command = rerun or f"echokit run {shlex.quote((path.parent / 'lock.yaml').as_posix())}"
+    command = summary.rerun or f"echokit run {shlex.quote((path.parent / 'lock.yaml').as_posix())}"
     parts.append(f"## How to rerun\n\n```\n{command}\n```")
-    if citations:
-        parts.append("## Sources\n\n" + _bullets(citations))
+    if summary.citations:
+        parts.append("## Sources\n\n" + _bullets(summary.citations))
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8", newline="\n")
 
 
+def _metric_parts(metrics: Sequence[Metric], sections: Sequence[Section]) -> list[str]:
+    """Format the tables of metrics, the first sections and the definitions."""
+    parts = []
+    over_folds = [metric for metric in metrics if metric.fold is None]
+    if over_folds:
+        whole = [metric for metric in over_folds if not metric.metric.endswith(ABOUT_FOLDS)]
+        if whole:
+            parts.append("## Over all folds\n\n" + _metric_table(whole))
+        parts.append("## Fold by fold\n\n" + markdown_table(*fold_rows(metrics)))
+    else:
+        parts.append("## Metrics\n\n" + _metric_table(metrics))
+    return [*parts, *(_section(section) for section in sections if section.first), _definitions(metrics)]
+
+
 def answer(evaluation: Evaluation, split: str, positive: str) -> str:
-    """One line: the first metric of the headline that was evaluated on the split."""
+    """Format the first metric of the headline that was evaluated on the split."""
     for name in HEADLINE:
         metrics = select(evaluation.metrics, name, split)
         if metrics:
             break
     else:
-        return f"Nothing was evaluated on the {split} split."
-    where = split.capitalize()
-    n, events = sum(metric.n for metric in metrics), sum(metric.events for metric in metrics)
-    patients = f"{count(n, 'patient')}, {events:,} positive ({positive})"
+        return f"Nothing was evaluated on the {set_name(split)}."
+    name_of_split = split.capitalize()
+    n, positives = sum(metric.n for metric in metrics), sum(metric.events for metric in metrics)
+    patients = f"{count(n, 'patient')}, {positives:,} positive ({positive})"
     if len(metrics) > 1:
         values = [metric.value for metric in metrics if metric.value is not None]
-        what = f"{where} {title(name)} of {count(len(metrics), 'fold')}"
+        label = f"{name_of_split} {title(name)} of {count(len(metrics), 'fold')}"
         if not values:
-            return f"{what}: undefined in every fold; {patients}."
+            return f"{label}: undefined in every fold; {patients}."
         undefined = len(metrics) - len(values)
         apart = f", undefined in {undefined}" if undefined else ""
-        return f"{what}: {number(min(values), 2)} to {number(max(values), 2)}{apart}; {patients}."
+        return f"{label}: {number(min(values), 2)} to {number(max(values), 2)}{apart}; {patients}."
     metric = metrics[0]
     if metric.value is None:
-        return f"{where} {title(name)}: {metric.interval or 'undefined'}; {patients}."
+        return f"{name_of_split} {title(name)}: {metric.interval or 'undefined'}; {patients}."
     text = estimate(metric, 2)
     if name == "auroc_within_fold":
-        text = text.replace("(", "(approximate ")  # an interval of a procedure, found by simulation
-    return f"{where} {text}, {patients}."
+        text = text.replace("(", "(approximate ")  # the interval of the procedure, by simulation
+    return f"{name_of_split} {text}, {patients}."
 
 
 def _metric_table(metrics: Sequence[Metric]) -> str:
     if not metrics:
         return "No metric was computed."
-    folds = len({(metric.repeat, metric.fold) for metric in metrics}) > 1  # rows over all folds have one place
-    which = ("repeat", "fold") if folds else ()
-    head = ("split", *which, "metric", "value", "interval", "n", "events", "baseline")
+    folds = len({(metric.repeat, metric.fold) for metric in metrics}) > 1  # rows over all folds have no fold
+    fold_columns = ("repeat", "fold") if folds else ()
+    head = ("split", *fold_columns, "metric", "value", "interval", "n", "positive", "baseline")
     rows = []
     for metric in metrics:
         name = title(metric.metric) + (f" [{metric.subgroup}]" if metric.subgroup else "")
         value = number(metric.value) + (f" {metric.unit}" if metric.unit and metric.value is not None else "")
-        # The reason why there is no interval is long and mostly the same: it goes below the table.
+        # The reason for a missing interval is long and mostly the same: it is below the table.
         ends = interval(metric) or "none"
         baseline = "none" if metric.baseline is None else number(metric.baseline)
         which = (str(metric.repeat), str(metric.fold)) if folds else ()
@@ -185,10 +196,10 @@ def _definitions(metrics: Sequence[Metric]) -> str:
         if metric.interval:
             methods.setdefault(metric.interval, {}).setdefault(title(metric.metric), {})[metric.split] = None
     for method, names in methods.items():
-        where = "; ".join(f"{name} on {', '.join(splits)}" for name, splits in names.items())
-        lines.append(f"**Interval** of {where}: {method}.")
-    lines.append("**Baseline**: what a model without any information scores.")
-    lines.append("**n** and **events**: patients, and those of the positive class; a patient's scores are averaged.")
+        metrics_and_splits = "; ".join(f"{name} on {', '.join(splits)}" for name, splits in names.items())
+        lines.append(f"**Interval** of {metrics_and_splits}: {method}.")
+    lines.append("**Baseline**: the value of a model without any information.")
+    lines.append("**n** and **positive**: patients, and those of the positive class; scores are averaged per patient.")
     return _bullets(list(dict.fromkeys(lines)))
 
 
@@ -197,7 +208,7 @@ def _division_table(predictions: Predictions) -> str:
     folds = table[["repeat", "fold"]].drop_duplicates()
     if len(folds) > MOST_COLUMNS:
         counts = table.drop_duplicates(["repeat", "fold", "split", "patient_id"]).groupby(["split", "fold"], sort=False)
-        patients = counts["y_true"].agg(["size", "sum"]).groupby(level="split", sort=False).agg(["min", "max"])
+        ranges = counts["y_true"].agg(["size", "sum"]).groupby(level="split", sort=False).agg(["min", "max"])
         head = ("split", "folds", "patients", f"{predictions.positive} patients")
         return markdown_table(
             head,
@@ -208,16 +219,16 @@ def _division_table(predictions: Predictions) -> str:
                     _range(row[("size", "min")], row[("size", "max")]),
                     _range(row[("sum", "min")], row[("sum", "max")]),
                 )
-                for split, row in patients.iterrows()
+                for split, row in ranges.iterrows()
             ],
         )
     rows = []
-    several = len(table[["repeat", "fold"]].drop_duplicates()) > 1
+    several = len(folds) > 1
     for (repeat, fold, split), part in table.groupby(["repeat", "fold", "split"], sort=False):
-        named = part["patient_id"].nunique()
+        patients = part["patient_id"].nunique()
         which = (str(repeat), str(fold)) if several else ()
-        events = part.loc[part["y_true"] == 1, "patient_id"].nunique()
-        rows.append((str(split), *which, f"{len(part):,}", f"{named:,}", f"{events:,}"))
+        positives = part.loc[part["y_true"] == 1, "patient_id"].nunique()
+        rows.append((str(split), *which, f"{len(part):,}", f"{patients:,}", f"{positives:,}"))
     which = ("repeat", "fold") if several else ()
     head = ("split", *which, "videos", "patients", f"{predictions.positive} patients")
     return markdown_table(head, rows)
@@ -231,19 +242,19 @@ def _section(section: Section) -> str:
     return f"## {section.title}\n\n{section.text.strip()}"
 
 
-def _kept_lines(kept: Sequence[KeptEpoch]) -> str:
-    if not kept:
+def _selected_epochs(rows: Sequence[SelectedEpochRow]) -> str:
+    if not rows:
         return "Nothing was trained."
-    same = {(choice.epoch, choice.epochs, choice.rule, choice.note) for choice in kept}
-    if len(kept) > 1 and len(same) == 1:
-        [first, *_] = kept
+    same = {(row.epoch, row.epochs, row.rule, row.note) for row in rows}
+    if len(rows) > 1 and len(same) == 1:
+        first = rows[0]
         note = f": {first.note}" if first.note else ""
-        return f"In each of {len(kept)} folds epoch {first.epoch} of {first.epochs}, by the rule `{first.rule}`{note}."
+        return f"In each of {len(rows)} folds epoch {first.epoch} of {first.epochs}, by the rule `{first.rule}`{note}."
     lines = []
-    for choice in kept:
-        fold = f"Fold {choice.fold}: epoch" if len(kept) > 1 else "Epoch"
-        line = f"{fold} {choice.epoch} of {choice.epochs}, by the rule `{choice.rule}`"
-        lines.append(f"{line}: {choice.note}" if choice.note else line)
+    for row in rows:
+        fold = f"Fold {row.fold}: epoch" if len(rows) > 1 else "Epoch"
+        line = f"{fold} {row.epoch} of {row.epochs}, by the rule `{row.rule}`"
+        lines.append(f"{line}: {row.note}" if row.note else line)
     return _bullets(lines)
 
 
@@ -257,7 +268,7 @@ def _bullets(lines: Sequence[str]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, padded so that it reads as plain text too."""
+    """Format a Markdown table, padded so that it is readable as plain text."""
     lines = [[_cell(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     padded = [

@@ -1,4 +1,4 @@
-"""What a training really was, in words: its phases, their epochs and the learning rates that were used."""
+"""Description of a finished training: phases, epochs and learning rates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def training_in_words(train: TrainSettings, history: Sequence[Mapping[str, Any]]) -> str:
-    """Tell of a training by what its epochs were, not by what the recipe's defaults say.
+    """Describe a training by its epochs, not by the settings of the recipe.
 
     Args:
         train: The recipe's settings.
@@ -21,20 +21,20 @@ def training_in_words(train: TrainSettings, history: Sequence[Mapping[str, Any]]
     """
     kind = f"batch size {train.batch_size}, {train.optimizer.use}"
     if train.phases is None:
-        return f"{_spent(train.epochs, train.optimizer.lr, history)}, {kind}"
-    told = []
+        return f"{_epochs_and_rates(train.epochs, train.optimizer.lr, history)}, {kind}"
+    phases = []
     for phase in train.phases:
         records = [record for record in history if record.get("phase") == phase.name]
-        spent = _spent(phase.epochs, phase.lr or train.optimizer.lr, records)
-        told.append(f"phase {phase.name} ({', '.join(phase.train)} learns): {spent}")
-    return f"{'; '.join(told)}; {kind}"
+        spent = _epochs_and_rates(phase.epochs, phase.lr or train.optimizer.lr, records)
+        phases.append(f"phase {phase.name} (trains {', '.join(phase.train)}): {spent}")
+    return f"{'; '.join(phases)}; {kind}"
 
 
-def _spent(planned: int, lr: float, records: Sequence[Mapping[str, Any]]) -> str:
-    """``3 to 5 of 10 epochs at 0.0001 to 0.001``: over folds, as an early stop and a schedule made them."""
+def _epochs_and_rates(planned: int, lr: float, records: Sequence[Mapping[str, Any]]) -> str:
+    """Format epochs and rates of all folds: ``3 to 5 of 10 epochs at 1e-4 to 1e-3``."""
     counts = set(Counter(record.get("fold") for record in records).values()) or {planned}
-    whole = count(planned, "epoch")
-    epochs = whole if counts == {planned} else f"{_ends(counts)} of {whole}"
+    all_epochs = count(planned, "epoch")
+    epochs = all_epochs if counts == {planned} else f"{_ends(counts)} of {all_epochs}"
     rates = {record["lr"] for record in records if record.get("lr") is not None} or {lr}
     return f"{epochs} at {_ends(rates)}"
 

@@ -1,4 +1,4 @@
-"""How numbers are put into words, once for tables, titles and legends."""
+"""Formatting of metrics and numbers in tables, titles and legends."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _TITLES = {
     "rmse": "RMSE",
     "r2": "R²",
 }
+_SETS = {"train": "training set", "val": "validation set", "test": "test set"}
 _OVER_FOLDS = {
     "_within_fold": " within folds",
     "_fold_mean": ", mean over folds",
@@ -37,30 +38,35 @@ _OVER_FOLDS = {
 
 
 def title(metric: str) -> str:
-    """The usual way to write the name of a metric; names of third parties stay as they are."""
-    for ending, words in _OVER_FOLDS.items():
+    """Format the name of a metric; unknown names stay as they are."""
+    for ending, text in _OVER_FOLDS.items():
         if metric.endswith(ending):
-            return title(metric.removesuffix(ending)) + words
+            return title(metric.removesuffix(ending)) + text
     return _TITLES.get(metric, metric)
 
 
+def set_name(split: str) -> str:
+    """Format a split: ``test`` -> ``test set``."""
+    return _SETS.get(split, f"{split} split")
+
+
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with a fixed count of digits, or the word undefined."""
+    """Format a number with a fixed count of digits; None is ``undefined``."""
     return UNDEFINED if value is None else f"{value:.{digits}f}"
 
 
 def percent(level: float) -> str:
-    """0.95 -> ``95 %``."""
+    """Format a share: 0.95 -> ``95 %``."""
     return f"{100 * level:.10g} %"
 
 
-def count(n: int, one: str, many: str | None = None) -> str:
-    """1 -> ``1 patient``, 1200 -> ``1,200 patients``."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+def count(n: int, singular: str, plural: str | None = None) -> str:
+    """Format a count: 1 -> ``1 patient``, 1200 -> ``1,200 patients``."""
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
 def interval(metric: Metric, digits: int = 3) -> str | None:
-    """``95 % CI 0.85 to 0.98``, or None where the metric has no interval."""
+    """Format an interval: ``95 % CI 0.85 to 0.98``; None if the metric has none."""
     if metric.low is None or metric.high is None:
         return None
     level = f"{percent(metric.level)} " if metric.level is not None else ""
@@ -68,12 +74,12 @@ def interval(metric: Metric, digits: int = 3) -> str | None:
 
 
 def estimate(metric: Metric, digits: int = 3) -> str:
-    """``AUROC 0.93 (95 % CI 0.85 to 0.98)``."""
+    """Format a metric: ``AUROC 0.93 (95 % CI 0.85 to 0.98)``."""
     text = f"{title(metric.metric)} {number(metric.value, digits)}"
     ends = interval(metric, digits)
     return f"{text} ({ends})" if ends else text
 
 
 def select(metrics: Iterable[Metric], metric: str, split: str) -> list[Metric]:
-    """The metrics of one name and split over the whole cohort, one a fold."""
+    """Select the metrics of one name and split over all patients, one a fold."""
     return [m for m in metrics if m.metric == metric and m.split == split and m.subgroup is None]

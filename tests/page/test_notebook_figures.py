@@ -1,12 +1,10 @@
-"""What a notebook shows of a run: its metrics as a table, its plots as pictures."""
+"""A run in a notebook: its metrics as a table, its plots as images."""
 
 from pathlib import Path
 
-import pytest
-
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.errors import EchokitError
+from tests.expect import refused
 
 
 def test_a_run_shows_itself_in_a_notebook(tiny: Path, tmp_path: Path) -> None:
@@ -17,6 +15,6 @@ def test_a_run_shows_itself_in_a_notebook(tiny: Path, tmp_path: Path) -> None:
     assert f"{run.metric('auroc').value:.3f}" in table
     for name in ("roc", "pr", "confusion", "learning_curves"):
         assert run.figure(name)._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
-    with pytest.raises(EchokitError, match="there is no plot 'rock'"):
+    with refused("run.unknown_plot"):
         run.figure("rock")
     assert run.report.read_bytes().startswith(b"<!doctype html>")

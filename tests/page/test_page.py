@@ -1,4 +1,4 @@
-"""report.html of a small run: what it says, what it must never hold, and that it never costs the run."""
+"""report.html of a small run: its content, what it must never contain, and failures that do not cost the run."""
 
 import base64
 import json
@@ -14,10 +14,10 @@ import pytest
 from echokit import load_run
 from echokit.cli import exit_code
 from echokit.evaluate.evaluation import Metric
-from echokit.page.charts import Axis, Series, axis, line_chart
 from echokit.page.content import verdicts
 from echokit.run_directory import Run
 from tests.conftest import TINY
+from tests.expect import command_error
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,12 @@ def page_of(run: Run) -> str:
     return (run.path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_page_says_what_the_run_found(finished: Run) -> None:
+def test_the_page_shows_the_results_of_the_run(finished: Run) -> None:
     page = page_of(finished)
     assert "PHANTOM DATA" in page
     for metric in ("auroc", "accuracy"):
-        found = finished.metric(metric)
-        assert f">{found.value:.2f}<" in page
-    assert "What these numbers do not support" in page
+        assert f">{finished.metric(metric).value:.2f}<" in page
+    assert '<div class="cautions">' in page
     assert page.count('role="img"') >= 5
     assert 4 <= page.count("data:image/webp") // 2 <= 8  # a loop and a still of each shown case
     assert len(page) < 5 * 2**20
@@ -51,7 +50,7 @@ def test_the_page_says_what_the_run_found(finished: Run) -> None:
     assert base64.b64decode(lock[1]) == (finished.path / "lock.yaml").read_bytes()
 
 
-def test_the_page_needs_nothing_from_elsewhere(finished: Run) -> None:
+def test_the_page_is_self_contained(finished: Run) -> None:
     page = page_of(finished)
     assert not re.search(r'(?:src|href|srcset)="(?!data:|#)', page)
     assert "http://" not in page
@@ -60,9 +59,9 @@ def test_the_page_needs_nothing_from_elsewhere(finished: Run) -> None:
 
 
 def test_the_scores_behind_the_slider_are_the_test_patients(finished: Run) -> None:
-    found = re.search(r"const DATA = (\{.*?\});", page_of(finished))
-    assert found is not None
-    data = json.loads(found[1])
+    script = re.search(r"const DATA = (\{.*?\});", page_of(finished))
+    assert script is not None
+    data = json.loads(script[1])
     table = finished.predictions[finished.predictions["split"] == "test"]
     assert data["scores"] == pytest.approx(sorted(table["y_score"]), abs=1e-6)
     assert sum(data["y"]) == table["y_true"].sum()
@@ -70,7 +69,7 @@ def test_the_scores_behind_the_slider_are_the_test_patients(finished: Run) -> No
 
 
 @pytest.mark.parametrize(("thresholds", "locked"), [((0.4, 0.4), 0.4), ((0.4, 0.6), None), ((None, None), None)])
-def test_a_threshold_is_called_locked_only_where_all_folds_have_it(
+def test_a_threshold_is_locked_only_if_all_folds_share_it(
     tmp_path: Path, thresholds: tuple[float | None, ...], locked: float | None
 ) -> None:
     folds = [
@@ -82,7 +81,7 @@ def test_a_threshold_is_called_locked_only_where_all_folds_have_it(
     assert Run(tmp_path).called_from == (locked if thresholds[0] is not None else 0.1)
 
 
-def test_no_source_no_path_and_of_patients_no_frame(finished: Run, tmp_path: Path, phantom: Path) -> None:
+def test_the_page_has_no_paths_and_no_frames_of_patients(finished: Run, tmp_path: Path, phantom: Path) -> None:
     page = page_of(finished)
     assert str(phantom) not in page
     real = shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "run")
@@ -95,17 +94,14 @@ def test_no_source_no_path_and_of_patients_no_frame(finished: Run, tmp_path: Pat
     assert "DO NOT SHARE" not in page
 
 
-def test_frames_of_patients_only_when_asked_and_with_the_banner(
-    finished: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_frames_of_patients_only_on_request_and_with_a_banner(finished: Run, tmp_path: Path) -> None:
     hearts = tmp_path / "hearts"
     shutil.copytree(finished.lock.recipe.data.params["root"], hearts)
     (hearts / "PHANTOM_DATA.json").unlink()
     bare = TINY.format(root=hearts) + "report: {cases: 1}\n"
     (tmp_path / "bare.yaml").write_text(bare.replace("name: tiny", "name: bare"))
     assert exit_code(["run", str(tmp_path / "bare.yaml"), "--out", str(tmp_path / "runs")]) == 0
-    assert exit_code(["report", "bare", "--out", str(tmp_path / "runs"), "--frames"]) == 2
-    assert "the recipe has no mask" in capfd.readouterr().err
+    assert command_error(["report", "bare", "--out", str(tmp_path / "runs"), "--frames"]).code == "report.no_mask"
     (tmp_path / "tiny.yaml").write_text(
         bare.replace("[{use: trim, frames: 12}", "[{use: trim, frames: 12}, motion_mask")
     )
@@ -120,7 +116,7 @@ def test_frames_of_patients_only_when_asked_and_with_the_banner(
     assert exit_code(["report", str(run.path)]) == 0
 
 
-def test_sections_of_plugins_stand_in_the_page(finished: Run, tmp_path: Path) -> None:
+def test_sections_of_plugins_are_in_the_page(finished: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "run"))
     sections = [{"title": "In my clinic", "text": "| prevalence | PPV |\n|---|---|\n| 0.1 | 0.3 |"}]
     (run.path / "sections.json").write_text(json.dumps(sections))
@@ -154,7 +150,7 @@ def test_a_report_that_fails_costs_no_run(
     assert "ValueError: a defect of the page" in capfd.readouterr().err
 
 
-def test_no_page_where_none_is_asked_for_and_the_hash_stays(tmp_path: Path, phantom: Path, finished: Run) -> None:
+def test_the_keys_of_the_report_are_validated(tmp_path: Path, phantom: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY.format(root=phantom) + "report: {page: false}\n")
     assert exit_code(["validate", str(tmp_path / "tiny.yaml")]) == 0
     (tmp_path / "bad.yaml").write_text(TINY.format(root=phantom) + "report: {pages: false, cases: -1}\n")
@@ -177,42 +173,29 @@ def metric(name: str, value: float | None, low: float | None, high: float | None
         ((None, None, None), (0.7, 0.5, 0.8), 34, 7, ["open", "no", "no"]),
     ],
 )
-def test_the_plain_answers(
+def test_plain_answers_have_a_sign(
     auroc: tuple[float | None, ...], accuracy: tuple[float, ...], n: int, events: int, signs: list[str]
 ) -> None:
-    found = [metric("auroc", *auroc, n, events), metric("accuracy", *accuracy, n, events)]  # type: ignore[arg-type]
-    assert [sign for sign, _, _ in verdicts(found, "test")] == signs
+    metrics = [metric("auroc", *auroc, n, events), metric("accuracy", *accuracy, n, events)]  # type: ignore[arg-type]
+    assert [sign for sign, _, _ in verdicts(metrics, "test")] == signs
 
 
-def test_axes_have_round_ticks_around_their_values() -> None:
-    for values in ([0.13, 0.94], [3.0, 3.0], [-2.2, 811.0], [1e-5, 3e-5]):
-        found = axis("x", values)
-        assert found.low <= min(values)
-        assert found.high >= max(values)
-        assert 2 <= len(found.ticks) <= 8
-    chart = line_chart("<b>", Axis("x"), Axis("y"), [Series("a&b", ((0, 0), (2, 3)))], described='"quoted"')
-    assert "<b>" not in str(chart)
-    assert "a&amp;b" in str(chart)
-
-
-def test_cases_that_a_list_left_out_are_in_the_flow(finished: Run, tmp_path: Path) -> None:
+def test_excluded_cases_are_in_the_flow_of_videos(finished: Run, tmp_path: Path) -> None:
     copy = shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "listed")
     lock = (copy / "lock.yaml").read_text()
     assert "excluded: 0" in lock
-    assert "left out by the recipe" not in page_of(finished)
+    assert "(data.exclude)" not in page_of(finished)
     (copy / "lock.yaml").write_text(lock.replace("excluded: 0", "excluded: 3"))
     assert exit_code(["report", str(copy)]) == 0
     page = (copy / "report.html").read_text()
     assert "27 videos in the data" in page
-    assert "3 left out by the recipe" in page
+    assert re.search(r">3 [^<]*\(data.exclude\)", page)
 
 
 @pytest.mark.parametrize("command", ["report", "compare"])
 @pytest.mark.parametrize("name", ["metrics.json", "curves.json", "history.jsonl", "predictions.csv"])
 @pytest.mark.parametrize("damage", ["cut", "nothing", "text"])
-def test_a_damaged_file_of_a_run_is_named(
-    finished: Run, tmp_path: Path, command: str, name: str, damage: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_file_of_a_run_is_named(finished: Run, tmp_path: Path, command: str, name: str, damage: str) -> None:
     if command == "compare" and name == "history.jsonl":
         pytest.skip("a comparison shows no epochs")
     if (name, damage) == ("history.jsonl", "nothing"):
@@ -222,7 +205,35 @@ def test_a_damaged_file_of_a_run_is_named(
     whole = (copy / name).read_bytes()
     (copy / name).write_bytes({"cut": whole[:-9], "nothing": b"", "text": b"[1, 2]\n"}[damage])
     runs = [str(copy)] if command == "report" else [str(finished.path), str(copy), "--to", str(tmp_path / "page.html")]
-    assert exit_code([command, *runs]) == 2
-    said = capsys.readouterr().err
-    assert f"{name} of the run is damaged" in said
-    assert "Traceback" not in said
+    error = command_error([command, *runs])
+    assert error.code == "run.damaged_file"
+    assert str(error.where).endswith(name)
+
+
+@pytest.mark.parametrize("name", ["notes.json", "sections.json"])
+def test_damaged_notes_and_sections_are_named(finished: Run, tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(finished.path, tmp_path / "copy")
+    for text in ("{", "{}"):
+        (copy / name).write_text(text)
+        error = command_error(["report", str(copy)])
+        assert (error.code, Path(str(error.where)).name) == ("run.damaged_file", name)
+
+
+def test_notes_come_from_their_own_file(finished: Run, tmp_path: Path) -> None:
+    assert finished.notes == json.loads((finished.path / "notes.json").read_text())
+    copy = shutil.copytree(finished.path, tmp_path / "copy")
+    (copy / "notes.json").write_text('["2 videos <lost>"]')
+    assert exit_code(["report", str(copy)]) == 0
+    assert "<li>2 videos &lt;lost&gt;</li>" in (copy / "report.html").read_text()
+    (copy / "notes.json").unlink()
+    assert Run(copy).notes == []
+    assert exit_code(["report", str(copy)]) == 0
+
+
+def test_the_same_run_gives_the_same_page(finished: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished.path, tmp_path / "copy")
+    pages = []
+    for _ in range(2):
+        assert exit_code(["report", str(copy)]) == 0
+        pages.append((copy / "report.html").read_bytes())
+    assert pages[0] == pages[1]

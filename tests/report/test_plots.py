@@ -1,4 +1,4 @@
-"""Plots: they exist, are the same every time, carry the stamp, and say what they cannot show."""
+"""Plots: same bytes every time, with stamp, numbers and reasons for missing curves."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def pixels(figure):
 def test_four_png_files_with_the_same_bytes_every_time(tmp_path):
     evaluation = evaluate()
     first, again = (
-        write_plots(tmp_path / name / "plots", evaluation, records(), kept={0: 2}, positive="reduced")
+        write_plots(tmp_path / name / "plots", evaluation, records(), selected={0: 2}, positive="reduced")
         for name in ("a", "b")
     )
     assert [path.name for path in first] == NAMES
@@ -69,7 +69,7 @@ def test_four_png_files_with_the_same_bytes_every_time(tmp_path):
 def test_every_file_has_the_banner_only_when_stamped(tmp_path):
     evaluation = evaluate()
     plain, stamped = (
-        write_plots(tmp_path / str(stamp), evaluation, records(), kept={0: 2}, positive="reduced", stamp=stamp)
+        write_plots(tmp_path / str(stamp), evaluation, records(), selected={0: 2}, positive="reduced", stamp=stamp)
         for stamp in (None, "PHANTOM DATA")
     )
     for without, with_stamp in zip(plain, stamped, strict=True):
@@ -80,12 +80,12 @@ def test_every_file_has_the_banner_only_when_stamped(tmp_path):
 
 @pytest.mark.parametrize("figure", [*CURVE_FIGURES, learning_curves_figure])
 @pytest.mark.parametrize("folds", [0, 1])
-def test_the_watermark_is_seen_over_the_plot(figure, folds):
+def test_the_watermark_is_visible_over_the_plot(figure, folds):
     from matplotlib.text import Text
 
     evaluation = evaluate() if folds else Evaluation()
     if figure is learning_curves_figure:
-        drawn = figure(records(folds), kept={0: 2}, stamp="PHANTOM DATA")
+        drawn = figure(records(folds), selected={0: 2}, stamp="PHANTOM DATA")
     else:
         drawn = figure(evaluation, positive="reduced", stamp="PHANTOM DATA")
     banner, watermark = (item for item in drawn.findobj(Text) if item.get_text() == "PHANTOM DATA")
@@ -97,24 +97,24 @@ def test_the_watermark_is_seen_over_the_plot(figure, folds):
 
 
 @pytest.mark.parametrize("figure", CURVE_FIGURES)
-def test_a_curve_says_its_patients_value_and_interval(figure):
+def test_a_curve_shows_its_patients_value_and_interval(figure):
     evaluation = evaluate()
-    said = texts(figure(evaluation, positive="reduced"))
+    labels = texts(figure(evaluation, positive="reduced"))
     name = {"roc_figure": "auroc", "pr_figure": "auprc", "confusion_figure": "accuracy"}[figure.__name__]
     metric = next(metric for metric in evaluation.metrics if metric.metric == name)
-    assert "24 patients, 8 positive (reduced)" in said
+    assert "24 patients, 8 positive (reduced)" in labels
     ends = "" if metric.low is None else f" (95 % CI {metric.low:.2f} to {metric.high:.2f})"
     assert (name == "auprc") == (metric.low is None)  # 8 events are too few for one
-    assert f"{metric.value:.2f}{ends}" in said
-    assert "PHANTOM" not in said
+    assert f"{metric.value:.2f}{ends}" in labels
+    assert "PHANTOM" not in labels
 
 
 def test_the_pr_curve_shows_prevalence_and_chance_apart():
     evaluation = evaluate()
     metric = next(metric for metric in evaluation.metrics if metric.metric == "auprc")
     assert metric.baseline > 8 / 24
-    said = texts(pr_figure(evaluation, positive="reduced"))
-    assert f"chance: prevalence 0.33 (line), AUPRC {metric.baseline:.2f}" in said
+    labels = texts(pr_figure(evaluation, positive="reduced"))
+    assert f"chance: prevalence 0.33 (line), AUPRC {metric.baseline:.2f}" in labels
 
 
 def test_the_drawn_steps_enclose_the_average_precision():
@@ -129,16 +129,16 @@ def test_the_drawn_steps_enclose_the_average_precision():
 def test_the_confusion_matrix_shows_the_counts():
     evaluation = evaluate()
     counts = evaluation.curves["confusion"]["test"][0]
-    said = texts(confusion_figure(evaluation, positive="reduced")).split(" | ")
+    labels = texts(confusion_figure(evaluation, positive="reduced")).split(" | ")
     for key in ("tn", "fp", "fn", "tp"):
-        assert str(counts[key]) in said
-    assert any("threshold 0.5" in text for text in said)
+        assert str(counts[key]) in labels
+    assert any("threshold 0.5" in text for text in labels)
 
 
 @pytest.mark.parametrize("figure", [roc_figure, pr_figure])
-def test_one_class_is_said_and_not_drawn(figure):
+def test_one_class_is_reported_and_not_drawn(figure):
     drawn = figure(evaluate(one_class_in=[0]), positive="reduced")
-    assert "Undefined: only one class among 24 patients." in texts(drawn)
+    assert "24 patients" in texts(drawn)
     assert not drawn.axes[0].lines
 
 
@@ -147,34 +147,36 @@ def test_one_class_leaves_a_confusion_matrix_without_a_sensitivity():
 
 
 @pytest.mark.parametrize("figure", CURVE_FIGURES)
-def test_a_split_that_was_not_evaluated_is_said(figure):
-    assert "It was not evaluated on the val split." in texts(figure(evaluate(), positive="r", split="val"))
+def test_a_split_that_was_not_evaluated_is_reported(figure):
+    drawn = figure(evaluate(), positive="r", split="val")
+    assert texts(drawn).count("validation set") == 2  # title and reason
+    assert not drawn.axes[0].lines
 
 
 @pytest.mark.parametrize("figure", CURVE_FIGURES)
 def test_folds_are_named_and_undefined_ones_counted(figure):
-    said = texts(figure(evaluate(folds=3, one_class_in=[1]), positive="reduced"))
-    assert "over 3 folds" in said
+    labels = texts(figure(evaluate(folds=3, one_class_in=[1]), positive="reduced"))
+    assert "over 3 folds" in labels
     if figure is not confusion_figure:
-        assert "(1 undefined)" in said
-        assert "fold 0: AU" in said
-        assert "fold 1" not in said
+        assert "(1 undefined)" in labels
+        assert "fold 0: AU" in labels
+        assert "fold 1" not in labels
 
 
 def test_many_folds_share_one_label():
-    said = texts(roc_figure(evaluate(folds=12), positive="reduced"))
-    assert "12 folds, one line each" in said
-    assert "fold 3" not in said
+    labels = texts(roc_figure(evaluate(folds=12), positive="reduced"))
+    assert "12 folds, one line each" in labels
+    assert "fold 3" not in labels
 
 
-def test_the_kept_epoch_moves_the_mark():
-    two, three = (learning_curves_figure(records(), kept={0: epoch}) for epoch in (2, 3))
-    assert "kept epoch 2" in texts(two)
+def test_the_selected_epoch_moves_the_mark():
+    two, three = (learning_curves_figure(records(), selected={0: epoch}) for epoch in (2, 3))
+    assert "selected epoch 2" in texts(two)
     assert (pixels(two) != pixels(three)).any()
 
 
 @pytest.mark.parametrize(
-    ("history", "kept", "said"),
+    ("history", "selected", "message"),
     [
         ([], {}, "no epoch was recorded"),
         (records(epochs=1, val_auroc=None), {0: 1}, "AUROC was not recorded or is undefined"),
@@ -182,9 +184,9 @@ def test_the_kept_epoch_moves_the_mark():
         (records(folds=3), {0: 1, 1: 2, 2: 3}, "3 folds of up to 4 epochs"),
     ],
 )
-def test_thin_histories_are_drawn_or_said(history, kept, said):
-    figure = learning_curves_figure(history, kept=kept)
-    assert said in texts(figure)
+def test_short_histories_are_drawn_or_reported(history, selected, message):
+    figure = learning_curves_figure(history, selected=selected)
+    assert message in texts(figure)
     pixels(figure)
 
 

@@ -1,4 +1,4 @@
-"""What a training was, in words: by its epochs, over folds that stopped at different times."""
+"""Description of a training by its epochs, over folds that stopped at different times."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def test_phases_of_folds_that_stopped_early_under_a_schedule() -> None:
         *epochs(1, "head", 0.01, 0.01), *epochs(1, "all", 0.001, 0.0005),
     ]  # fmt: skip
     assert training_in_words(train, history) == (
-        "phase head (head learns): 2 epochs at 0.01; "
-        "phase all (head, backbone learns): 2 to 3 of 4 epochs at 0.0001 to 0.001; batch size 8, adam"
+        "phase head (trains head): 2 epochs at 0.01; "
+        "phase all (trains head, backbone): 2 to 3 of 4 epochs at 0.0001 to 0.001; batch size 8, adam"
     )
