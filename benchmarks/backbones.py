@@ -73,7 +73,7 @@ def measure(
         frames, side: Of the clips.
         steps: Of a round, after one that is not counted.
     """
-    from echokit.plugins import installed
+    from echokit.plugins.discovery import installed
 
     names = backbones or [component.name for component in installed().registry.components(["backbone"])]
     setting = Setting(frames, side, steps, seed)
@@ -137,21 +137,21 @@ def _in_own_process(name: str, setting: Setting) -> Cost:
 
 def cost_of(name: str, setting: Setting) -> Cost:
     """Measure one backbone in this process, which must be fresh for the memory to be its own."""
-    from echokit.training.allocator import tune_allocator
+    from echokit.system.malloc import tune_allocator
 
     tune_allocator()  # as every command of echokit does, before torch is there
     import torch
     from torch import nn
 
-    from echokit.lock import environment
     from echokit.models.cost import count_parameters, multiply_adds
     from echokit.models.echo_model import build_model
-    from echokit.models.fusion import SingleStream
+    from echokit.models.fusions.fusions import SingleStream
+    from echokit.models.input_shape import InputShape
     from echokit.models.norm import Norm
-    from echokit.models.shape import InputShape
-    from echokit.plugins import installed
-    from echokit.training.convolution import avoid_conv3d_gradient_bug
-    from echokit.training.device import choose_device, choose_precision, fix_threads
+    from echokit.plugins.discovery import installed
+    from echokit.system.environment import environment
+    from echokit.training.hardware.conv3d_fix import avoid_conv3d_gradient_bug
+    from echokit.training.hardware.device import choose_device, choose_precision, fix_threads
 
     fix_threads()
     chosen = choose_device("auto")

@@ -23,9 +23,9 @@ def cohort(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours(name: str) -> Callable[[], object]:
-    from echokit.evaluate.auprc import Auprc
-    from echokit.evaluate.auroc import Auroc
-    from echokit.evaluate.bootstrap import bootstrap_interval
+    from echokit.evaluation.metrics.auprc import Auprc
+    from echokit.evaluation.metrics.auroc import Auroc
+    from echokit.evaluation.statistics.bootstrap import bootstrap_interval
 
     evaluator = {"auroc": Auroc(), "auprc": Auprc()}[name]
     y, score = cohort()

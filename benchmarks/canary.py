@@ -32,15 +32,15 @@ from scipy.stats import binom
 
 from benchmarks.timing import machine
 from echokit import Cohort, Run, load_run
-from echokit.evaluate.cross_validation import joined_auroc
+from echokit.evaluation.cross_validation import joined_auroc
 from echokit.pipeline.frozen_backbone import Features
 from echokit.pipeline.head_search import HeadSearch
 from echokit.pipeline.negative_controls import Shuffler
-from echokit.recipe.check import load_recipe
 from echokit.recipe.compose import find_recipe
 from echokit.recipe.recipe import Recipe
-from echokit.run_directory import runs_folder
-from echokit.stamp import STAMP
+from echokit.recipe.validate import load_recipe
+from echokit.results.run import runs_folder
+from echokit.system.phantom_mark import STAMP
 
 RESULTS = Path(__file__).parent / "results"
 PATIENTS, EVENTS, WIDTH = 34, 7, 1024

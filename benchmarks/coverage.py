@@ -26,11 +26,11 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from benchmarks.timing import machine
-from echokit.evaluate.assessment import assess
-from echokit.evaluate.comparison import compare_predictions
-from echokit.evaluate.cross_validation import joined_auroc
-from echokit.evaluate.predictions import Predictions
-from echokit.plugins import installed
+from echokit.evaluation.cross_validation import joined_auroc
+from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.paired_comparison import compare_predictions
+from echokit.evaluation.predictions import Predictions
+from echokit.plugins.discovery import installed
 
 COHORTS = {"n = 34, 7 events": (34, 7), "n = 1,277, 285 events": (1277, 285)}
 NAMES = ("auroc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "balanced_accuracy", "f1", "mcc", "auprc")

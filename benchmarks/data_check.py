@@ -17,12 +17,13 @@ import numpy as np
 
 from benchmarks.timing import interleaved, ratio
 from echokit import Clip, read_video
-from echokit.check.doctor import check_dataset
-from echokit.check.likeness import near_pairs
-from echokit.check.videos import describe, see_videos
-from echokit.phantom.layout import write_phantom
-from echokit.stamp import STAMP
-from echokit.workers import in_order
+from echokit.data.clips.appearance import describe
+from echokit.data.clips.near_duplicates import near_pairs
+from echokit.phantom.write_echonet_dynamic import write_phantom
+from echokit.system.phantom_mark import STAMP
+from echokit.system.worker_pool import in_order
+from echokit.tools.dataset_check.check_dataset import check_dataset
+from echokit.tools.dataset_check.videos import see_videos
 
 Change = Callable[[Clip], np.ndarray]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import interleaved, ratio
-from echokit.phantom.layout import write_phantom
-from echokit.stamp import STAMP
-from echokit.video.reading import read_video
+from echokit.data.video.read import read_video
+from echokit.phantom.write_echonet_dynamic import write_phantom
+from echokit.system.phantom_mark import STAMP
 
 GREY, COLOUR = "OpenCV to grey", "OpenCV to RGB float32"
 

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from echokit.bench.plot import fitted_exponent
-from echokit.phantom.layout import write_phantom
-from echokit.stamp import STAMP
+from echokit.phantom.write_echonet_dynamic import write_phantom
+from echokit.system.phantom_mark import STAMP
+from echokit.tools.bench.plot import fitted_exponent
 
 # Small videos, so that ten thousand of them are written in minutes.
 SIDE, FRAMES = 32, (38, 44)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import interleaved
-from echokit.bench.plot import fitted_exponent
-from echokit.phantom.layout import write_phantom
-from echokit.stamp import STAMP
-from echokit.store import ClipStore, Step
+from echokit.data.clips.clip_store import ClipStore
+from echokit.data.clips.prepare_video import Step
+from echokit.phantom.write_echonet_dynamic import write_phantom
+from echokit.system.phantom_mark import STAMP
+from echokit.tools.bench.plot import fitted_exponent
 
 Points = list[tuple[float, float]]
 
@@ -79,9 +80,9 @@ def _points(ways: dict[str, Callable[[], object]], repetitions: int) -> Points:
 
 
 def _steps(frames: int, size: int) -> tuple[Step, ...]:
-    from echokit.preprocess.optical_flow import OpticalFlow
-    from echokit.preprocess.resize import Resize
-    from echokit.preprocess.trim import Trim
+    from echokit.data.preprocess.optical_flow import OpticalFlow
+    from echokit.data.preprocess.resize import Resize
+    from echokit.data.preprocess.trim import Trim
 
     made = (("trim", Trim(frames=frames)), ("resize", Resize(size=size)), ("optical_flow", OpticalFlow()))
     return tuple(Step(name, make, False, f"{name} {frames} {size}") for name, make in made)
@@ -101,10 +102,10 @@ def _training_step(frames: int, size: int, width: int) -> Any:
     from torch import nn
 
     from echokit.models.echo_model import build_model
-    from echokit.models.fusion import TwoStream
+    from echokit.models.fusions.fusions import TwoStream
+    from echokit.models.input_shape import InputShape
     from echokit.models.norm import Norm
-    from echokit.models.shape import InputShape
-    from echokit.plugins import installed
+    from echokit.plugins.discovery import installed
 
     shapes = {"video": InputShape(1, frames, size, size), "flow": InputShape(2, frames - 1, size, size)}
     norms = {"video": Norm((33.0,), (50.0,)), "flow": Norm((0.0, 0.0), (1.0, 1.0))}

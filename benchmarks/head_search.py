@@ -14,13 +14,13 @@ import torch
 
 from benchmarks.single_head import Head, fit_head
 from benchmarks.timing import interleaved, ratio
-from echokit.cohort.cohort import Fold
-from echokit.objectives.cross_entropy import CrossEntropy
-from echokit.objectives.objective import Targets
+from echokit.data.cohort.cohort import Fold
+from echokit.data.cohort.targets import Targets
+from echokit.training.batches.batch_sources import FeatureSource
+from echokit.training.batches.features import FeatureSamples
 from echokit.training.context import FoldTask
-from echokit.training.features import FeatureSamples
-from echokit.training.many_heads import HeadPlan, HeadTask, train_and_score
-from echokit.training.samples import FeatureSource
+from echokit.training.heads.batched_heads import HeadPlan, HeadTask, train_and_score
+from echokit.training.objectives.cross_entropy import CrossEntropy
 from echokit.training.settings import TrainSettings
 
 CLIPS, WIDTH, EPOCHS = 46, 1024, 30

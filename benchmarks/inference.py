@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import interleaved, ratio
-from echokit.phantom.layout import write_phantom
+from echokit.phantom.write_echonet_dynamic import write_phantom
 
 
 def measure(*, seed: int, videos: int = 8, repetitions: int = 3, width: int = 64, size: int = 56) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import interleaved, ratio
-from echokit.prepared import PreparedClips, write_clip
-from echokit.video.clip import Clip, Stream
+from echokit.data.clips.clip_file import write_clip
+from echokit.data.clips.prepared_clips import PreparedClips
+from echokit.data.video.clip import Clip, Stream
 
 RESIDENT, STORE, DEVICE = "one random batch, resident", "from the store", "all clips resident on the GPU"
 
@@ -40,17 +41,17 @@ def measure(
         width: Filters of the stem of the two-stream ResNet18 that is trained; the study's are 64.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    from echokit.training.allocator import tune_allocator
+    from echokit.system.malloc import tune_allocator
 
     tune_allocator()
     import torch
 
-    from echokit.lock import environment
-    from echokit.sampling.window import Window
-    from echokit.training.convolution import avoid_conv3d_gradient_bug
-    from echokit.training.data import in_batches, read_batches
-    from echokit.training.device import choose_device, choose_precision, fix_threads, reproducible
-    from echokit.training.resident import make_resident
+    from echokit.data.sampling.window_sampler import Window
+    from echokit.system.environment import environment
+    from echokit.training.batches.batches import in_batches, read_batches
+    from echokit.training.batches.gpu_clips import make_resident
+    from echokit.training.hardware.conv3d_fix import avoid_conv3d_gradient_bug
+    from echokit.training.hardware.device import choose_device, choose_precision, fix_threads, reproducible
 
     fix_threads()
     chosen = choose_device(device)
@@ -125,19 +126,19 @@ def _training(
     """Build a model, and a function that trains it on a batch."""
     import torch
 
+    from echokit.data.cohort.targets import Targets
+    from echokit.models.backbones.preact_resnet import ResNet18
     from echokit.models.echo_model import build_model
-    from echokit.models.fusion import TwoStream
+    from echokit.models.fusions.fusions import TwoStream
+    from echokit.models.input_shape import InputShape
     from echokit.models.norm import Norm
-    from echokit.models.preact_resnet import ResNet18
-    from echokit.models.shape import InputShape
-    from echokit.objectives.cross_entropy import CrossEntropy
-    from echokit.objectives.objective import Targets
     from echokit.training.context import TrainingContext
-    from echokit.training.device import Compute
+    from echokit.training.hardware.device import Compute
+    from echokit.training.hardware.distributed import ALONE
+    from echokit.training.objectives.cross_entropy import CrossEntropy
     from echokit.training.phases import plan_phases
-    from echokit.training.processes import ALONE
     from echokit.training.settings import TrainSettings
-    from echokit.training.step import MicroBatch, make_step
+    from echokit.training.step.train_step import MicroBatch, make_step
 
     shapes = {
         name: InputShape(channels, frames - (name != "video"), *store.size) for name, channels in store.channels.items()

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import interleaved, ratio
-from echokit.mask_audit.measures import Measures
-from echokit.mask_audit.measures import measure as audit
-from echokit.mask_audit.subjects import subjects_of
+from echokit.data.preprocess.motion_mask import MotionMask
+from echokit.data.video.clip import Clip, Frames
+from echokit.data.video.read import read_video
 from echokit.phantom.clinical.directory import write_clinical
-from echokit.phantom.layout import write_phantom
-from echokit.preprocess.motion_mask import MotionMask
-from echokit.stamp import STAMP
-from echokit.video.clip import Clip, Frames
-from echokit.video.reading import read_video
+from echokit.phantom.write_echonet_dynamic import write_phantom
+from echokit.system.phantom_mark import STAMP
+from echokit.tools.mask_audit.measures import Measures
+from echokit.tools.mask_audit.measures import measure as audit
+from echokit.tools.mask_audit.subjects import subjects_of
 
 STUDY = 3.5
 SHOWN = {

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from echokit.bench.columns import Column, Value, column_named
-from echokit.bench.write import field, ratio_table
-from echokit.report.summary import markdown_table
+from echokit.results.summary.summary import markdown_table
+from echokit.tools.bench.columns import Column, Value, column_named
+from echokit.tools.bench.write import field, ratio_table
 
 HERE = Path(__file__).parent
 RESULTS, ROOT = HERE / "results", HERE.parent

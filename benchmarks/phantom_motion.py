@@ -11,10 +11,10 @@ from pathlib import Path
 
 from echokit import Metric, Run
 from echokit import run as run_recipe
-from echokit.lock import environment
-from echokit.plugins import installed
-from echokit.registry import Component
-from echokit.stamp import STAMP
+from echokit.plugins.discovery import installed
+from echokit.plugins.registry import Component
+from echokit.system.environment import environment
+from echokit.system.phantom_mark import STAMP
 
 INPUTS = {
     "video": None,

@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from echokit import Run
 from echokit import run as run_recipe
-from echokit.evaluate.auprc import Auprc
-from echokit.evaluate.auroc import Auroc
-from echokit.evaluate.bootstrap import resample_weights
-from echokit.lock import environment
-from echokit.stamp import STAMP
+from echokit.evaluation.metrics.auprc import Auprc
+from echokit.evaluation.metrics.auroc import Auroc
+from echokit.evaluation.statistics.bootstrap import resample_weights
+from echokit.system.environment import environment
+from echokit.system.phantom_mark import STAMP
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[npt.NDArray[np.int64], Floats, npt.NDArray[Any]], Floats]

@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from echokit.objectives.objective import Objective
+from echokit.system.stop_signals import stop_on_signal
+from echokit.training.batches.batch_sources import FeatureSource
+from echokit.training.checkpoints.epoch_selection import require_validation, select_epoch
+from echokit.training.checkpoints.training_state import TrainingState
 from echokit.training.context import FoldTask, TrainingContext
-from echokit.training.device import Compute, choose_precision, one_thread, reproducible
-from echokit.training.epoch import PhaseTraining
-from echokit.training.keep import require_validation, select_epoch
+from echokit.training.hardware.device import Compute, choose_precision, one_thread, reproducible
+from echokit.training.hardware.distributed import ALONE
+from echokit.training.objectives.objective import Objective
+from echokit.training.phase_trainer import PhaseTraining
 from echokit.training.phases import current_phase, plan_phases
-from echokit.training.processes import ALONE
-from echokit.training.progress import TrainingState
-from echokit.training.samples import FeatureSource
 from echokit.training.settings import TrainSettings
-from echokit.training.signals import stop_on_signal
-from echokit.training.step import Step, make_step
+from echokit.training.step.train_step import Step, make_step
 
 CPU = torch.device("cpu")
 
@@ -62,7 +62,7 @@ def fit_head(
     seed: int = 0,
     device: torch.device = CPU,
 ) -> tuple[Mapping[str, Any], ...]:
-    """Train a head on features, as `echokit.training.loop.fit` does in a phase with a frozen backbone.
+    """Train a head on features, as `echokit.training.fit.fit` does in a phase with a frozen backbone.
 
     Nothing is written: it takes less time to train again than to resume.
 

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import interleaved, ratio
-from echokit.phantom.layout import write_phantom
-from echokit.prepared import PreparedClips, write_clip
-from echokit.preprocess.flow import flow_fields
-from echokit.preprocess.optical_flow import OpticalFlow
-from echokit.stamp import STAMP
-from echokit.video.clip import Clip
-from echokit.video.reading import read_video
+from echokit.data.clips.clip_file import write_clip
+from echokit.data.clips.prepared_clips import PreparedClips
+from echokit.data.preprocess.flow_estimation import flow_fields
+from echokit.data.preprocess.optical_flow import OpticalFlow
+from echokit.data.video.clip import Clip
+from echokit.data.video.read import read_video
+from echokit.phantom.write_echonet_dynamic import write_phantom
+from echokit.system.phantom_mark import STAMP
 
 WINDOW = 38
 
@@ -28,8 +29,8 @@ WINDOW = 38
 BUILD = """
 import json, os, sys, threading, time
 from pathlib import Path
-from echokit.preprocess.resize import Resize
-from echokit.store import ClipStore, Step
+from echokit.data.preprocess.resize import Resize
+from echokit.data.clips.clip_store import ClipStore, Step
 
 peaks = {}
 

@@ -63,7 +63,7 @@ def process(command: Sequence[str]) -> Callable[[], object]:
 
 def machine() -> str:
     """This machine and its libraries in a few words."""
-    from echokit.lock import environment
+    from echokit.system.environment import environment
 
     found = environment()
     return f"{found['processor']}, {found['cores']} cores, torch {found['packages']['torch']}, Python {found['python']}"

@@ -226,14 +226,14 @@ def _in_own_process(way: Way, setting: Setting) -> Found:
 
 def work(way: Way, setting: Setting) -> Found:
     """Measure one way, in a process that has not imported torch."""
-    from echokit.training.allocator import tune_allocator
+    from echokit.system.malloc import tune_allocator
 
     if way.allocator:
         tune_allocator()
     import torch
 
-    from echokit.lock import environment
-    from echokit.training.device import choose_device, fix_threads
+    from echokit.system.environment import environment
+    from echokit.training.hardware.device import choose_device, fix_threads
 
     fix_threads()
     device = choose_device(setting.device)
@@ -263,7 +263,7 @@ def _plain(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
     import torch
     from torch import nn
 
-    from echokit.models.preact_blocks import PreActResNet3D
+    from echokit.models.backbones.preact_blocks import PreActResNet3D
 
     streams, classes = _batch(setting, device)
     nets = nn.ModuleList(
@@ -295,23 +295,23 @@ def _ours(way: Way, setting: Setting, device: Any) -> Iterator[Made]:
     import numpy as np
     import torch
 
+    from echokit.data.cohort.targets import Targets
+    from echokit.models.backbones.preact_resnet import ResNet18
     from echokit.models.cost import multiply_adds
     from echokit.models.echo_model import build_model
-    from echokit.models.fusion import TwoStream
+    from echokit.models.fusions.fusions import TwoStream
+    from echokit.models.input_shape import InputShape
     from echokit.models.norm import Norm
-    from echokit.models.preact_resnet import ResNet18
-    from echokit.models.shape import InputShape
-    from echokit.objectives.cross_entropy import CrossEntropy
-    from echokit.objectives.objective import Targets
+    from echokit.training.batches.batches import Batch
+    from echokit.training.checkpoints.training_state import FoldFiles, TrainingState
     from echokit.training.context import TrainingContext
-    from echokit.training.convolution import avoid_conv3d_gradient_bug
-    from echokit.training.data import Batch
-    from echokit.training.device import Compute, choose_precision, reproducible
+    from echokit.training.hardware.conv3d_fix import avoid_conv3d_gradient_bug
+    from echokit.training.hardware.device import Compute, choose_precision, reproducible
+    from echokit.training.hardware.distributed import ALONE
+    from echokit.training.objectives.cross_entropy import CrossEntropy
     from echokit.training.phases import plan_phases
-    from echokit.training.processes import ALONE
-    from echokit.training.progress import FoldFiles, TrainingState
     from echokit.training.settings import TrainSettings
-    from echokit.training.step import MicroBatch, make_step
+    from echokit.training.step.train_step import MicroBatch, make_step
 
     streams, classes = _batch(setting, device)
     shapes = {

@@ -23,7 +23,7 @@ from scipy.stats import t
 from benchmarks.timing import machine
 from echokit import Run
 from echokit import run as run_recipe
-from echokit.stamp import STAMP
+from echokit.system.phantom_mark import STAMP
 
 RESULTS = Path(__file__).parent / "results"
 SIDE, WIDTH, BATCH = 28, 16, 8

@@ -17,14 +17,14 @@ import click
 from pydantic import BaseModel
 
 from echokit.cli import COMMANDS, application
-from echokit.cohort.target import TargetSettings
-from echokit.hooks import HOOKS, HookSpecs
-from echokit.models.settings import WeightSettings
-from echokit.plugins import installed
-from echokit.recipe.check import DEFAULTS, KEYS
+from echokit.data.cohort.target import TargetSettings
+from echokit.models.weights.settings import WeightSettings
+from echokit.plugins.discovery import installed
+from echokit.plugins.hookspecs import HOOKS, HookSpecs
+from echokit.plugins.parameters import type_in_words
+from echokit.plugins.registry import KINDS, Component
 from echokit.recipe.report_settings import ReportSettings
-from echokit.registry import KINDS, Component
-from echokit.schema import type_in_words
+from echokit.recipe.validate import DEFAULTS, KEYS
 from echokit.training.settings import TrainSettings
 
 SETTINGS: dict[str, type[BaseModel]] = {

@@ -11,62 +11,62 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PLACES = {
-    "hookimpl": "echokit.hooks",
-    "Clip": "echokit.video.clip",
-    "Region": "echokit.video.clip",
-    "Stream": "echokit.video.clip",
-    "Cohort": "echokit.cohort.cohort",
-    "Fold": "echokit.cohort.cohort",
-    "DataPath": "echokit.schema",
-    "Section": "echokit.hooks",
-    "Targets": "echokit.objectives.objective",
-    "Windows": "echokit.sampling.windows",
-    "PADDING": "echokit.sampling.windows",
-    "Predictions": "echokit.evaluate.predictions",
-    "Evaluation": "echokit.evaluate.evaluation",
-    "Metric": "echokit.evaluate.evaluation",
-    "InputShape": "echokit.models.shape",
+    "hookimpl": "echokit.plugins.hookspecs",
+    "Clip": "echokit.data.video.clip",
+    "Region": "echokit.data.video.clip",
+    "Stream": "echokit.data.video.clip",
+    "Cohort": "echokit.data.cohort.cohort",
+    "Fold": "echokit.data.cohort.cohort",
+    "DataPath": "echokit.plugins.parameters",
+    "Section": "echokit.plugins.hookspecs",
+    "Targets": "echokit.training.objectives.objective",
+    "Windows": "echokit.data.sampling.windows",
+    "PADDING": "echokit.data.sampling.windows",
+    "Predictions": "echokit.evaluation.predictions",
+    "Evaluation": "echokit.evaluation.evaluation",
+    "Metric": "echokit.evaluation.evaluation",
+    "InputShape": "echokit.models.input_shape",
     "EchokitError": "echokit.errors",
     "DataError": "echokit.errors",
     "RecipeError": "echokit.errors",
     "VideoError": "echokit.errors",
-    "Run": "echokit.run_directory",
+    "Run": "echokit.results.run",
     "RunModel": "echokit.pipeline.inference.run_model",
     "ModelInput": "echokit.pipeline.inference.run_model",
     "run": "echokit.api",
     "load_run": "echokit.api",
-    "read_video": "echokit.video.reading",
-    "write_video": "echokit.video.writing",
+    "read_video": "echokit.data.video.read",
+    "write_video": "echokit.data.video.write",
 }
 __all__ = ["__version__", *_PLACES]
 
 if TYPE_CHECKING:
     from echokit.api import load_run as load_run
     from echokit.api import run as run
-    from echokit.cohort.cohort import Cohort as Cohort
-    from echokit.cohort.cohort import Fold as Fold
+    from echokit.data.cohort.cohort import Cohort as Cohort
+    from echokit.data.cohort.cohort import Fold as Fold
+    from echokit.data.cohort.targets import Targets as Targets
+    from echokit.data.sampling.windows import PADDING as PADDING
+    from echokit.data.sampling.windows import Windows as Windows
+    from echokit.data.video.clip import Clip as Clip
+    from echokit.data.video.clip import Region as Region
+    from echokit.data.video.clip import Stream as Stream
+    from echokit.data.video.read import read_video as read_video
+    from echokit.data.video.write import write_video as write_video
     from echokit.errors import DataError as DataError
     from echokit.errors import EchokitError as EchokitError
     from echokit.errors import RecipeError as RecipeError
     from echokit.errors import VideoError as VideoError
-    from echokit.evaluate.evaluation import Evaluation as Evaluation
-    from echokit.evaluate.evaluation import Metric as Metric
-    from echokit.evaluate.predictions import Predictions as Predictions
-    from echokit.hooks import Section as Section
-    from echokit.hooks import hookimpl as hookimpl
-    from echokit.models.shape import InputShape as InputShape
-    from echokit.objectives.objective import Targets as Targets
+    from echokit.evaluation.evaluation import Evaluation as Evaluation
+    from echokit.evaluation.evaluation import Metric as Metric
+    from echokit.evaluation.predictions import Predictions as Predictions
+    from echokit.models.input_shape import InputShape as InputShape
     from echokit.pipeline.inference.run_model import ModelInput as ModelInput
     from echokit.pipeline.inference.run_model import RunModel as RunModel
-    from echokit.run_directory import Run as Run
-    from echokit.sampling.windows import PADDING as PADDING
-    from echokit.sampling.windows import Windows as Windows
-    from echokit.schema import DataPath as DataPath
-    from echokit.video.clip import Clip as Clip
-    from echokit.video.clip import Region as Region
-    from echokit.video.clip import Stream as Stream
-    from echokit.video.reading import read_video as read_video
-    from echokit.video.writing import write_video as write_video
+    from echokit.plugins.hookspecs import Section as Section
+    from echokit.plugins.hookspecs import hookimpl as hookimpl
+    from echokit.plugins.parameters import DataPath as DataPath
+    from echokit.results.run import Run as Run
 
 
 def __getattr__(name: str) -> Any:

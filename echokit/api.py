@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from echokit.run_directory import Run, find_run
+from echokit.results.run import Run, find_run
 
 
 def run(
@@ -31,8 +31,8 @@ def run(
 
     from echokit.pipeline.run import run as run_request
     from echokit.pipeline.session import RunRequest
-    from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
+    from echokit.recipe.validate import load_recipe
 
     overrides = tuple(f"{key}={json.dumps(value)}" for key, value in (set or {}).items())
     return run_request(RunRequest(load_recipe(find_recipe(str(recipe)), overrides), Path(out), device))

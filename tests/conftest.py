@@ -34,7 +34,7 @@ def _interruptible() -> None:
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty-four phantom hearts in the layout of EchoNet-Dynamic."""
-    from echokit.phantom.layout import write_phantom
+    from echokit.phantom.write_echonet_dynamic import write_phantom
 
     root = tmp_path_factory.mktemp("phantom") / "hearts"
     write_phantom(root, cases=24, seed=3, ef="wide", frames=(20, 24), workers=1)

@@ -55,7 +55,7 @@ COMMANDS = (
 
 def transcript(folder: Path) -> str:
     """Run every command in a folder with a few phantom hearts; the exit code and the text of each."""
-    from echokit.phantom.layout import write_phantom
+    from echokit.phantom.write_echonet_dynamic import write_phantom
 
     write_phantom(folder / "hearts", cases=24, seed=3, ef="wide", frames=(20, 24), workers=1)
     (folder / "tiny.yaml").write_text(TINY.format(root="hearts"))

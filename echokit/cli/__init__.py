@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from echokit.errors import EchokitError
-from echokit.printable import printable
+from echokit.system.terminal_text import printable
 
 COMMANDS = {
     "run": "run",
@@ -76,8 +76,8 @@ def main() -> None:
     Exit codes: 0, done; 1, a defect in echokit; 2, wrong input; 129, 130 or 143, stopped by a closed terminal,
     Ctrl-C or SIGTERM. A command keeps working after its terminal or pipe is closed.
     """
-    from echokit.cli.outlived import ClosableStream
-    from echokit.training.signals import stop_at_once_on_signal
+    from echokit.cli.closed_streams import ClosableStream
+    from echokit.system.stop_signals import stop_at_once_on_signal
 
     stop_at_once_on_signal()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -96,10 +96,10 @@ def exit_code(arguments: list[str]) -> int:
 
 
 def _print_plugin_problems() -> None:
-    if "echokit.plugins" not in sys.modules:  # no plugin was loaded
+    if "echokit.plugins.discovery" not in sys.modules:  # no plugin was loaded
         return
     from echokit.cli.plugin_commands import plugin_problems
-    from echokit.plugins import installed
+    from echokit.plugins.discovery import installed
 
     if installed.cache_info().currsize:
         for line in plugin_problems(COMMANDS):

@@ -27,7 +27,7 @@ def command(table: Path, patients: int | None, events: int | None, as_json: bool
     import json
     from dataclasses import asdict
 
-    from echokit.evaluate.audit_table import audit_table
+    from echokit.evaluation.published.audit_table import audit_table
 
     rows = audit_table(table, patients=patients, events=events)
     if as_json:

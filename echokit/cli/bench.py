@@ -48,12 +48,12 @@ def command(
     Examples: echokit bench stage1
               echokit bench stage1 --scale small --row resnet18_28 --seed 0
     """
-    from echokit.bench.execute import cells_of, execute
-    from echokit.bench.suite import read_suite, shipped_suites
-    from echokit.bench.table import make_table
-    from echokit.bench.write import write_bench_table
-    from echokit.cli.console import Screen
-    from echokit.progress import shown_by
+    from echokit.cli.screen import Screen
+    from echokit.system.progress import shown_by
+    from echokit.tools.bench.execute import cells_of, execute
+    from echokit.tools.bench.suite import read_suite, shipped_suites
+    from echokit.tools.bench.table import make_table
+    from echokit.tools.bench.write import write_bench_table
 
     suites_to_run = [read_suite(name, scale) for name in suites or shipped_suites()]
     screen = Screen()

@@ -20,7 +20,7 @@ def command(old: Path, new: Path, everything: bool) -> None:
     \b
     Example: echokit bench-diff benchmarks/results/stage1-small.json runs/bench/small/stage1-small.json
     """
-    from echokit.bench.difference import compare_tables, read_table
+    from echokit.tools.bench.difference import compare_tables, read_table
 
     first, second = read_table(old), read_table(new)
     compared = list(compare_tables(first, second))

@@ -25,10 +25,10 @@ def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) ->
     """
     import json
 
-    from echokit.page.comparison import compare_runs
-    from echokit.page.write import write_comparison
-    from echokit.report.wording import title
-    from echokit.run_directory import find_finished
+    from echokit.results.page.run_comparison import compare_runs
+    from echokit.results.page.write_page import write_comparison
+    from echokit.results.run import find_finished
+    from echokit.results.wording import title
 
     comparison = compare_runs([find_finished(run, out) for run in runs])
     names = "-".join(name.replace(" ", "-") for name in comparison.names)

@@ -49,9 +49,9 @@ def phantom(
     Example: echokit data phantom phantom --cases 100 --seed 1
     Example: echokit data phantom phantom --layout camus
     """
-    from echokit.cli.console import Screen
+    from echokit.cli.screen import Screen
     from echokit.errors import DataError
-    from echokit.stamp import STAMP
+    from echokit.system.phantom_mark import STAMP
 
     layout_spec = LAYOUTS[layout]
     if ef is not None and layout_spec.own_ef:
@@ -88,14 +88,14 @@ def check(dataset: Path, as_json: bool, exclusions: Path | None, settings: tuple
     """
     import json
 
-    from echokit.check.account import as_json as checkup_json
-    from echokit.check.account import lines, write_exclusions
-    from echokit.check.doctor import check_dataset
-    from echokit.cli.console import Screen
-    from echokit.printable import printable
-    from echokit.progress import shown_by
+    from echokit.cli.screen import Screen
     from echokit.recipe.compose import apply_override
     from echokit.recipe.tree import Node, Origin
+    from echokit.system.progress import shown_by
+    from echokit.system.terminal_text import printable
+    from echokit.tools.dataset_check.check_dataset import check_dataset
+    from echokit.tools.dataset_check.report import as_json as checkup_json
+    from echokit.tools.dataset_check.report import lines, write_exclusions
 
     tree = Node({}, Origin("--set"))
     for text in settings:
@@ -121,11 +121,11 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     \b
     Example: echokit data prepare ef_112
     """
-    from echokit.cli.console import Screen
-    from echokit.lock import recipe_of
+    from echokit.cli.screen import Screen
     from echokit.pipeline import cohort_stage
-    from echokit.progress import shown_by
     from echokit.recipe.compose import find_recipe
+    from echokit.results.lock import recipe_of
+    from echokit.system.progress import shown_by
 
     with shown_by(Screen()):
         cohort = cohort_stage.load_cohort(recipe_of(find_recipe(recipe), overrides))
@@ -160,12 +160,12 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
     \b
     Example: echokit data convert studies --to dataset --table measurements.csv
     """
-    from echokit.cli.console import Screen
-    from echokit.conversion.conversion import Conversion
-    from echokit.conversion.convert import NO_VIDEO, REPORT, convert_studies
+    from echokit.cli.screen import Screen
+    from echokit.data.video.find import expand
     from echokit.errors import DataError
-    from echokit.sources import expand
-    from echokit.stamp import STAMP
+    from echokit.system.phantom_mark import STAMP
+    from echokit.tools.convert.convert import NO_VIDEO, REPORT, convert_studies
+    from echokit.tools.convert.record import Conversion
 
     inside = next((s for s in sources if directory.resolve().is_relative_to(Path(s).expanduser().resolve())), None)
     if inside is not None:

@@ -20,7 +20,7 @@ def command(as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from echokit.doctor import examine
+    from echokit.tools.environment_check import examine
 
     findings = examine()
     if as_json:

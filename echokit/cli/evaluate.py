@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from echokit.evaluate.anybody import Found
-    from echokit.evaluate.evaluation import Evaluation
+    from echokit.evaluation.evaluation import Evaluation
+    from echokit.evaluation.files.foreign_predictions import Found
 
 CLASSES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "auroc", "auprc")
 PROBABILITIES = ("brier", "calibration")
@@ -62,9 +62,9 @@ def command(
     Example: echokit evaluate predictions.csv --positive died
     """
     from echokit.errors import DataError
-    from echokit.evaluate.anybody import is_echonet, read_anybody, read_echonet
-    from echokit.evaluate.assessment import assess
-    from echokit.plugins import installed
+    from echokit.evaluation.evaluate_folds import assess
+    from echokit.evaluation.files.foreign_predictions import is_echonet, read_anybody, read_echonet
+    from echokit.plugins.discovery import installed
 
     requested = {"y_true": y_true, "y_score": y_score, "patient_id": patient}
     columns = {ours: theirs for ours, theirs in requested.items() if theirs is not None}
@@ -88,7 +88,7 @@ def command(
         evaluators.append(("subgroups", registry.get("evaluator", "subgroups").load()(by=list(by))))
     evaluation = assess(found.predictions, evaluators, seed=seed)
     if as_json:
-        from echokit.evaluate.files import metrics_json
+        from echokit.evaluation.files.metric_files import metrics_json
 
         click.echo(metrics_json(evaluation, stamp=found.stamp))
     else:
@@ -118,8 +118,8 @@ def _default_metrics(found: Found) -> tuple[str, ...]:
 
 
 def _show(found: Found, evaluation: Evaluation) -> None:
-    from echokit.report.caution import cautions
-    from echokit.report.wording import interval, number, title
+    from echokit.results.summary.cautions import cautions
+    from echokit.results.wording import interval, number, title
 
     if found.stamp:
         click.echo(f"{found.stamp}: synthetic hearts; these results do not apply to patients")

@@ -19,9 +19,9 @@ def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """
     import json
 
-    from echokit.lock import recipe_of
     from echokit.recipe.compose import find_recipe
-    from echokit.recipe.explanation import explain
+    from echokit.recipe.explain import explain
+    from echokit.results.lock import recipe_of
 
     rows = explain(recipe_of(find_recipe(recipe), overrides))
     if as_json:

@@ -42,11 +42,11 @@ def command(
         return
     if as_json:
         raise click.UsageError("--json needs --audit")
-    from echokit.cli.console import Screen
-    from echokit.identity import case_ids, which_is_which
-    from echokit.masking import mask_videos, masking_step
-    from echokit.preprocess.mask_region import KEPT
-    from echokit.sources import expand
+    from echokit.cli.screen import Screen
+    from echokit.data.cohort.pseudonyms import case_ids, which_is_which
+    from echokit.data.preprocess.mask_region import KEPT
+    from echokit.data.video.find import expand
+    from echokit.tools.mask_videos import mask_videos, masking_step
 
     step = masking_step(method, settings)
     files = expand(sources)
@@ -79,12 +79,12 @@ def command(
 def _audit(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str, ...], as_json: bool) -> None:
     import json
 
-    from echokit.cli.console import Screen
-    from echokit.mask_audit.audit import audit_masks
-    from echokit.mask_audit.files import Sheet, plain, table, write_audit
-    from echokit.mask_audit.subjects import subjects_of
-    from echokit.masking import masking_step
-    from echokit.progress import shown_by
+    from echokit.cli.screen import Screen
+    from echokit.system.progress import shown_by
+    from echokit.tools.mask_audit.audit import audit_masks
+    from echokit.tools.mask_audit.files import Sheet, plain, table, write_audit
+    from echokit.tools.mask_audit.subjects import subjects_of
+    from echokit.tools.mask_videos import masking_step
 
     masks = {method: masking_step(method, settings).make}
     for control in ("sector_mask", "no_mask", "random_mask"):

@@ -30,8 +30,8 @@ def list_plugins(as_json: bool) -> None:
     """
     import json
 
-    from echokit.plugins import Plugin, installed
-    from echokit.registry import BUILT_IN
+    from echokit.plugins.discovery import Plugin, installed
+    from echokit.plugins.registry import BUILT_IN
 
     plugins = installed()
     components = plugins.registry.components()
@@ -82,8 +82,8 @@ def new(kind: str, name: str, into: Path) -> None:
     \b
     Example: echokit plugin new mask half_mask
     """
-    from echokit.registry import with_article
-    from echokit.scaffold import write_package
+    from echokit.plugins.registry import with_article
+    from echokit.tools.new_plugin import write_package
 
     folder = write_package(kind, name, into)
     click.echo(f"{folder}: {with_article(kind)} named {name!r}; next:")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from echokit.errors import EchokitError, did_you_mean, place_within
-from echokit.plugins import Plugin, in_words, installed
+from echokit.plugins.discovery import Plugin, in_words, installed
 
 
 def available_commands(built_in: Iterable[str]) -> dict[str, click.Command]:
@@ -72,7 +72,7 @@ def plugin_problems(built_in: Iterable[str]) -> Iterator[str]:
 
 def plugin_failure(error: BaseException) -> EchokitError | None:
     """Describe an exception that was raised inside a plugin; None if no plugin was involved."""
-    if "echokit.plugins" not in sys.modules:
+    if "echokit.plugins.discovery" not in sys.modules:
         return None
     plugins = {plugin.module.partition(".")[0]: plugin for plugin in installed().plugins if not plugin.blocked}
     culprit: Plugin | None = None

@@ -11,7 +11,7 @@ import click
 from echokit.cli import options
 
 if TYPE_CHECKING:
-    from echokit.cli.console import Screen
+    from echokit.cli.screen import Screen
     from echokit.pipeline.inference.predictor import Prediction, Predictor
 
 
@@ -45,15 +45,15 @@ def command(
     Examples: echokit predict runs/ef_112/latest video.avi study.dcm
               echokit predict ef_112 studies/ --csv --overlays overlays > scores.csv
     """
-    from echokit.training.allocator import tune_allocator
+    from echokit.system.malloc import tune_allocator
 
     tune_allocator()  # before torch is imported
-    from echokit.cli.console import Screen
-    from echokit.identity import case_ids, which_is_which
+    from echokit.cli.screen import Screen
+    from echokit.data.cohort.pseudonyms import case_ids, which_is_which
+    from echokit.data.video.find import expand
     from echokit.pipeline.inference.predictor import Predictor
-    from echokit.run_directory import find_finished
-    from echokit.sources import expand
-    from echokit.training.device import fix_threads
+    from echokit.results.run import find_finished
+    from echokit.training.hardware.device import fix_threads
 
     files = expand(sources)
     fix_threads()
@@ -157,7 +157,7 @@ def _class(predictor: Predictor, row: Prediction) -> str:
 
 def _write_overlays(folder: Path, predictor: Predictor, rows: list[tuple[Prediction, Path]], screen: Screen) -> None:
     from echokit.errors import VideoError
-    from echokit.overlays import write_overlay
+    from echokit.tools.overlay_videos import write_overlay
 
     with screen.task("Writing overlays", len(rows)) as advance:
         for row, source in rows:

@@ -22,10 +22,10 @@ def command(run: str, frames: bool, out: Path) -> None:
     \b
     Example: echokit report ef_112
     """
-    from echokit.cli.console import Screen
+    from echokit.cli.screen import Screen
     from echokit.pipeline.write_report import report
-    from echokit.progress import shown_by
-    from echokit.run_directory import find_finished
+    from echokit.results.run import find_finished
+    from echokit.system.progress import shown_by
 
     with shown_by(Screen()):
         path = report(find_finished(run, out), frames=frames)

@@ -49,20 +49,20 @@ def command(
               echokit run recipes/ef_112.yaml --set train.epochs=3
               echokit run runs/ef_112/latest/lock.yaml
     """
-    from echokit.training.allocator import tune_allocator
+    from echokit.system.malloc import tune_allocator
 
     tune_allocator()  # before torch is imported
-    from echokit.cli.console import Screen
-    from echokit.lock import is_lock, read_lock
+    from echokit.cli.screen import Screen
     from echokit.pipeline.dry_run import dry_run as check_run
     from echokit.pipeline.prerequisites import missing_runs
     from echokit.pipeline.run import run
     from echokit.pipeline.session import RunRequest
-    from echokit.progress import shown_by
-    from echokit.recipe.check import load_recipe
     from echokit.recipe.compose import find_recipe
-    from echokit.run_directory import find_run
-    from echokit.training.processes import processes
+    from echokit.recipe.validate import load_recipe
+    from echokit.results.lock import is_lock, read_lock
+    from echokit.results.run import find_run
+    from echokit.system.progress import shown_by
+    from echokit.training.hardware.distributed import processes
 
     path = find_recipe(recipe)
     screen = Screen()
@@ -92,8 +92,8 @@ def command(
     if not processes().is_main:
         return
     if done.complete:
-        from echokit.page.content import headline
-        from echokit.report.wording import count, estimate, number
+        from echokit.results.page.page_content import headline
+        from echokit.results.wording import count, estimate, number
 
         if done.lock.stamp:
             click.echo(f"{done.lock.stamp}: synthetic hearts; these results do not apply to patients")
@@ -122,7 +122,7 @@ def command(
 
 def _plan(checked: CheckedCohort) -> Iterator[str]:
     """Describe the cohort and its splits before any video is opened; unreadable videos are only excluded later."""
-    from echokit.report.wording import count
+    from echokit.results.wording import count
 
     labelled, folds = checked.cohort, checked.folds
     cases, positive, y_true = labelled.cohort.cases, labelled.recipe.target.positive, labelled.targets.y_true

@@ -18,9 +18,9 @@ def command(name: str, as_json: bool) -> None:
     import json
 
     from echokit.errors import EchokitError, did_you_mean
-    from echokit.plugins import installed
+    from echokit.plugins.discovery import installed
+    from echokit.plugins.parameters import type_in_words
     from echokit.recipe.json_schema import component_schema
-    from echokit.schema import type_in_words
 
     kind, _, bare = name.rpartition(".")
     components = installed().registry.components()

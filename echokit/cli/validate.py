@@ -16,8 +16,8 @@ def command(recipe: str, overrides: tuple[str, ...]) -> None:
     \b
     Example: echokit validate recipes/ef_112.yaml
     """
-    from echokit.lock import recipe_of
     from echokit.recipe.compose import find_recipe
+    from echokit.results.lock import recipe_of
 
     path = find_recipe(recipe)
     loaded = recipe_of(path, overrides)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from echokit.models.shape import InputShape
+from echokit.models.input_shape import InputShape
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
-from echokit.models.fusion_modules import feature_width
+from echokit.models.fusions.fusion_modules import feature_width
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import Norm
-from echokit.models.shape import InputShape
 
 Backbone = Callable[[InputShape], nn.Module]
 Fusion = Callable[[Mapping[str, InputShape], Backbone], nn.Module]

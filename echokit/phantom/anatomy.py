@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.phantom.beat import Beats
-from echokit.phantom.cases import PhantomCase
+from echokit.phantom.case import PhantomCase
 from echokit.phantom.motion import endocardium, epicardium, from_diastole
 from echokit.phantom.scanner import as_float32, cut
 from echokit.phantom.ventricle import ventricle_at

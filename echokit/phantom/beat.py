@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from echokit.phantom.cases import PhantomCase, random_stream
+from echokit.phantom.case import PhantomCase, random_stream
 
 Array = npt.NDArray[np.float64]
 

@@ -10,16 +10,16 @@ from typing import Annotated, Literal
 from filelock import FileLock, Timeout
 from pydantic import Field
 
-from echokit.cohort.camus import Camus
-from echokit.cohort.cohort import Cohort
-from echokit.cohort.echonet_dynamic import EchonetDynamic
-from echokit.cohort.echonet_pediatric import EchonetPediatric
-from echokit.cohort.table import Table
+from echokit.data.cohort.camus import Camus
+from echokit.data.cohort.cohort import Cohort
+from echokit.data.cohort.echonet_dynamic import EchonetDynamic
+from echokit.data.cohort.echonet_pediatric import EchonetPediatric
+from echokit.data.cohort.hospital_table import Table
 from echokit.errors import DataError
-from echokit.fingerprint import digest, package_hash
 from echokit.phantom.layouts import LAYOUTS
-from echokit.progress import display
-from echokit.workspace import workspace
+from echokit.system.cache_folder import workspace
+from echokit.system.hashing import digest, package_hash
+from echokit.system.progress import display
 
 
 class Phantom:

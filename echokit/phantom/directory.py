@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
 from echokit.errors import DataError, EchokitError, did_you_mean
-from echokit.files import new_folder
-from echokit.phantom.cases import EjectionFractions, PhantomCase, sample_case
-from echokit.stamp import MARKER
-from echokit.workers import Lost, cores, in_order
+from echokit.phantom.case import EjectionFractions, PhantomCase, sample_case
+from echokit.system.files import new_folder
+from echokit.system.phantom_mark import MARKER
+from echokit.system.worker_pool import Lost, cores, in_order
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

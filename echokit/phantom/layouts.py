@@ -34,9 +34,9 @@ class Layout:
 
 
 LAYOUTS = {
-    "echonet_dynamic": Layout("echokit.phantom.layout:write_phantom", 224),
-    "echonet_pediatric": Layout("echokit.phantom.pediatric:write_pediatric", 60, "patients"),
-    "camus": Layout("echokit.phantom.camus:write_camus", 40, "patients"),
-    "table": Layout("echokit.phantom.table:write_table", 40),
+    "echonet_dynamic": Layout("echokit.phantom.write_echonet_dynamic:write_phantom", 224),
+    "echonet_pediatric": Layout("echokit.phantom.write_echonet_pediatric:write_pediatric", 60, "patients"),
+    "camus": Layout("echokit.phantom.write_camus:write_camus", 40, "patients"),
+    "table": Layout("echokit.phantom.write_table:write_table", 40),
     "clinical": Layout("echokit.phantom.clinical.directory:write_clinical", 34, "patients", "patients", own_ef=True),
 }

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.phantom.beat import Beats, contraction_at
-from echokit.phantom.cases import PhantomCase
+from echokit.phantom.case import PhantomCase
 from echokit.phantom.ventricle import Ventricle, ventricle_at
 
 Array = npt.NDArray[np.float64]

@@ -10,22 +10,13 @@ import numpy.typing as npt
 
 from echokit.phantom.anatomy import LEAFLET, TISSUE_GRID, Grid, draw_anatomy, leaflet_paths
 from echokit.phantom.beat import Beats, beats_of
-from echokit.phantom.cases import PhantomCase, random_stream
+from echokit.phantom.case import PhantomCase, random_stream
 from echokit.phantom.motion import endocardium, epicardium, pose_of, to_diastole
-from echokit.phantom.scanner import (
-    Sector,
-    as_float32,
-    contact_of,
-    cut,
-    detect,
-    look_up,
-    receiver_of,
-    sector_of,
-)
+from echokit.phantom.scanner import Sector, as_float32, contact_of, cut, detect, look_up, receiver_of, sector_of
 from echokit.phantom.ventricle import DISKS, Ventricle, ventricle_at
 
 if TYPE_CHECKING:
-    from echokit.video.clip import Frames
+    from echokit.data.video.clip import Frames
 
 Float32 = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]

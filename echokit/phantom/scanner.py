@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.phantom.beat import Beats
-from echokit.phantom.cases import PhantomCase
+from echokit.phantom.case import PhantomCase
 from echokit.phantom.motion import slow_course
 
 if TYPE_CHECKING:
-    from echokit.video.clip import Frames
+    from echokit.data.video.clip import Frames
 
 Float32 = npt.NDArray[np.float32]
 

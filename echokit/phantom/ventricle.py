@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from echokit.phantom.cases import PhantomCase
+from echokit.phantom.case import PhantomCase
 
 Array = npt.NDArray[np.float64]
 DISKS = 20

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from echokit.fingerprint import digest
-from echokit.models.shape import InputShape
+from echokit.data.sampling.windows import Windows
+from echokit.models.input_shape import InputShape
+from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.recipe import Recipe
-from echokit.registry import BUILT_IN
-from echokit.sampling.windows import Windows
-from echokit.workspace import workspace
+from echokit.system.cache_folder import workspace
+from echokit.system.hashing import digest
 
 if TYPE_CHECKING:
     from echokit.models.echo_model import EchoModel
     from echokit.models.norm import Norm
     from echokit.pipeline.prepared_cohort import PreparedCohort
-    from echokit.training.features import FeatureCache
+    from echokit.training.batches.features import FeatureCache
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def features_cache(recipe: Recipe, *, shared: bool, cases: int) -> FeatureCache:
         shared: Whether features are computed for all cases at once, because several folds need them.
         cases: Number of cases.
     """
-    from echokit.training.features import FeatureCache
+    from echokit.training.batches.features import FeatureCache
 
     uses = (recipe.fusion, recipe.backbone, *recipe.augment)
     code = [use.component.code_hash() for use in uses]

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from echokit.hooks import Section
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.session import Session
-from echokit.plugins import Installed, in_words, installed
-from echokit.progress import display
-from echokit.run_directory import Run
-from echokit.training.watch import StepProgress, TrainingCallback
+from echokit.plugins.discovery import Installed, in_words, installed
+from echokit.plugins.hookspecs import Section
+from echokit.results.run import Run
+from echokit.system.progress import display
+from echokit.training.callback import StepProgress, TrainingCallback
 
 
 class RunHooks:
@@ -118,7 +118,7 @@ class RunCallbacks:
 @contextmanager
 def run_callbacks(run: Run, plan: FoldPlan, session: Session) -> Iterator[RunCallbacks]:
     """Connect the callbacks of a run inside the block; processes beside the main one have none."""
-    from echokit.training.track import tracked
+    from echokit.training.trackers import tracked
 
     if not session.is_main:
         yield RunCallbacks()

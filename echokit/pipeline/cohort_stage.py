@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from echokit.cohort.absent import AbsentError
-from echokit.cohort.cohort import Cohort
-from echokit.cohort.exclusions import exclude
-from echokit.cohort.target import count_mixed_patients, targets_of
+from echokit.data.clips.clip_store import ClipStore, Failure, steps_of
+from echokit.data.cohort.cohort import Cohort
+from echokit.data.cohort.exclusions import exclude
+from echokit.data.cohort.missing_dataset import AbsentError
+from echokit.data.cohort.target import count_mixed_patients, targets_of
+from echokit.data.sampling.windows import Windows
 from echokit.errors import DataError
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
-from echokit.progress import display
-from echokit.recipe.check import with_fallback
 from echokit.recipe.recipe import Recipe
-from echokit.sampling.windows import Windows
-from echokit.stamp import STAMP
-from echokit.store import ClipStore, Failure, steps_of
-from echokit.workspace import workspace
+from echokit.recipe.validate import with_fallback
+from echokit.system.cache_folder import workspace
+from echokit.system.phantom_mark import STAMP
+from echokit.system.progress import display
 
 
 def load_cohort(recipe: Recipe) -> LabelledCohort:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from echokit.cohort.cohort import SPLITS, Fold
-from echokit.objectives.objective import Objective, initial_bias_of, threshold_of
+from echokit.data.cohort.cohort import SPLITS, Fold
 from echokit.pipeline.build_model import build_model_from_recipe, dropout_rate, features_cache, fold_seed
 from echokit.pipeline.fold_files import (
     CALIBRATION,
@@ -27,18 +26,19 @@ from echokit.pipeline.fold_files import (
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.head_search import Choice, LabelledFold
 from echokit.pipeline.prepared_cohort import PreparedCohort
-from echokit.progress import display
 from echokit.recipe.recipe import Recipe
-from echokit.run_directory import Run
+from echokit.results.run import Run
+from echokit.system.progress import display
+from echokit.training.objectives.objective import Objective, initial_bias_of, threshold_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from echokit.models.echo_model import EchoModel
     from echokit.models.norm import Norm
-    from echokit.models.transfer import WeightReport
+    from echokit.models.weights.transfer import WeightReport
+    from echokit.training.callback import TrainingCallback
     from echokit.training.scoring import Scores
-    from echokit.training.watch import TrainingCallback
 
 Integers = npt.NDArray[np.int64]
 
@@ -65,8 +65,8 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
         EchokitError: The training failed in a way that the user can fix.
     """
     from echokit.training.context import FoldTask, TrainingContext
-    from echokit.training.loop import fit
-    from echokit.training.processes import processes
+    from echokit.training.fit import fit
+    from echokit.training.hardware.distributed import processes
 
     dataset, folder, phantom = plan.dataset, run.fold(fold.number), plan.lock.phantom
     choice = choose_configuration(plan, fold)
@@ -131,7 +131,7 @@ def start_model(plan: FoldPlan, fold: Fold, recipe: Recipe, objective: Objective
         recipe: The recipe of this fold; a search may have changed its dropout rate.
         objective: Gives the initial bias of the head.
     """
-    from echokit.training.data import norm_statistics, of_cases
+    from echokit.training.batches.batches import norm_statistics, of_cases
 
     seed, weights = fold_seed(recipe.seed, fold.number), plan.weights
     if plan.frozen is not None:
@@ -177,7 +177,7 @@ def score_fold(plan: FoldPlan, fold: Fold, model: EchoModel, objective: Objectiv
 
 
 def _score(plan: FoldPlan, rows: Integers, model: EchoModel, objective: Objective) -> Scores:
-    from echokit.training.data import of_cases
+    from echokit.training.batches.batches import of_cases
     from echokit.training.scoring import score, scores_of_cases
 
     if plan.frozen is not None:

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from echokit.data.cohort.targets import Targets
 from echokit.errors import EchokitError
-from echokit.files import write_text
-from echokit.objectives.calibration import Calibration, Uncalibrated, calibration_from
-from echokit.objectives.objective import Objective, Targets, calibrator_of
-from echokit.stamp import STAMP
+from echokit.system.files import write_text
+from echokit.system.phantom_mark import STAMP
+from echokit.training.objectives.calibration import Calibration, Uncalibrated, calibration_from
+from echokit.training.objectives.objective import Objective, calibrator_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from echokit.models.transfer import WeightReport
+    from echokit.models.weights.transfer import WeightReport
     from echokit.pipeline.head_search import Choice
-    from echokit.training.keep import SelectedEpoch
+    from echokit.training.checkpoints.epoch_selection import SelectedEpoch
 
 SCORES, CALIBRATION, CHOICE, WEIGHTS = (
     "predictions.csv",
@@ -94,7 +95,7 @@ def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncali
         objective: Objective of the fold.
         table: Rows of ``predictions.csv``, with the scores of the objective.
     """
-    from echokit.evaluate.predictions import Predictions
+    from echokit.evaluation.predictions import Predictions
 
     calibrator = calibrator_of(objective)
     if calibrator is None:

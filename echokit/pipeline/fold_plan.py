@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from echokit.cohort.cohort import Fold
-from echokit.lock import Lock, differences, make_lock
+from echokit.data.cohort.cohort import Fold
 from echokit.pipeline.build_model import ModelSpec, model_spec
 from echokit.pipeline.cohort_stage import padding_warnings
 from echokit.pipeline.frozen_backbone import FrozenBackbone, shared_backbone
@@ -16,9 +15,10 @@ from echokit.pipeline.preflight import CheckedCohort, check_budget, check_contro
 from echokit.pipeline.prepared_cohort import PreparedCohort
 from echokit.pipeline.session import Session
 from echokit.recipe.recipe import Recipe
+from echokit.results.lock import Lock, differences, make_lock
 
 if TYPE_CHECKING:
-    from echokit.training.device import Compute
+    from echokit.training.hardware.device import Compute
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
         EchokitError: The data differ from those of the lock, a recording is in two sets of a fold, or the recipe
             asks for more than this machine or the backbone can do.
     """
-    from echokit.training.device import Compute, choose_precision
+    from echokit.training.hardware.device import Compute, choose_precision
 
     recipe, weights = dataset.recipe, checked.weights
     folds = dataset.draw_folds() if dataset.preparation.failures else checked.folds
@@ -108,7 +108,7 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
 
 def _compute_facts(session: Session, compute: Compute) -> dict[str, Any]:
     """Describe device, precision and memory for a lock."""
-    from echokit.training.allocator import allocator
+    from echokit.system.malloc import allocator
 
     return {
         "device": compute.device.type,

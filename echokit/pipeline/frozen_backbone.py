@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from echokit.data.sampling.windows import Windows
 from echokit.pipeline.build_model import ModelSpec, build_model_from_recipe, features_cache, fold_seed
 from echokit.pipeline.initial_weights import InitialWeights
 from echokit.pipeline.prepared_cohort import PreparedCohort
-from echokit.sampling.windows import Windows
 from echokit.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from echokit.models.echo_model import EchoModel
-    from echokit.models.transfer import WeightReport
-    from echokit.training.augmented import Augmentation
-    from echokit.training.device import Compute
+    from echokit.models.weights.transfer import WeightReport
+    from echokit.training.batches.augment import Augmentation
+    from echokit.training.hardware.device import Compute
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -83,7 +83,7 @@ class FrozenBackbone:
     @property
     def fully_loaded(self) -> bool:
         """Whether all of the backbone comes from the weights, and nothing from random initialisation."""
-        from echokit.training.parts import in_part
+        from echokit.training.model_parts import in_part
 
         loaded = {*self.report.loaded, *self.report.adapted}
         return all(name in loaded or in_part(name, "head") for name in self.model.state_dict())
@@ -91,7 +91,7 @@ class FrozenBackbone:
     @cached_property
     def hash(self) -> str:
         """Hash of the backbone."""
-        from echokit.training.features import backbone_hash
+        from echokit.training.batches.features import backbone_hash
 
         return backbone_hash(self.model)
 
@@ -132,7 +132,7 @@ class FrozenBackbone:
         """Compute the present head's outputs (m, outputs) for the scored windows of some cases, and their cases."""
         import torch
 
-        from echokit.training.parts import evaluating
+        from echokit.training.model_parts import evaluating
 
         case, values = self._compute_features("test", 0, (), still=False)
         rows = np.isin(case, cases)
@@ -143,7 +143,7 @@ class FrozenBackbone:
     def _compute_features(
         self, split: str, copy: int, augment: Sequence[Augmentation], still: bool
     ) -> tuple[Integers, Floats]:
-        from echokit.training.features import FeatureJob, compute_features
+        from echokit.training.batches.features import FeatureJob, compute_features
 
         recipe, clips = self._dataset.recipe, self._dataset.clips
         # Every scored case uses the windows of split "test" and epoch 0, as in `fit_fold`.

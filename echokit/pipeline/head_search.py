@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from echokit.cohort.cohort import Fold
+from echokit.data.cohort.cohort import Fold
+from echokit.data.splits.stratify import Patients, stratified_folds
 from echokit.errors import EchokitError
 from echokit.pipeline.build_model import dropout_rate
 from echokit.recipe.recipe import Recipe
-from echokit.recipe.search import Configuration, configurations, search_of
-from echokit.resample.patients import Patients, stratified_folds
+from echokit.recipe.search import Configuration, search_of
+from echokit.recipe.validate import configurations
 
 if TYPE_CHECKING:
     from echokit.pipeline.frozen_backbone import Features, FrozenBackbone
-    from echokit.training.many_heads import HeadPlan, HeadTask
+    from echokit.training.heads.batched_heads import HeadPlan, HeadTask
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -80,7 +81,7 @@ class HeadSearch:
     """
 
     def __init__(self, recipe: Recipe, features: Features, patients: npt.NDArray[Any]) -> None:
-        from echokit.training.many_heads import require_plain
+        from echokit.training.heads.batched_heads import require_plain
 
         self.candidates = configurations(recipe) if search_of(recipe) else (Configuration({}, recipe),)
         self.n_inner_folds = int(getattr(recipe.resample.values, "inner", 0))
@@ -166,14 +167,14 @@ class HeadSearch:
         return parts
 
     def _task(self, y: Integers, train: Integers) -> HeadTask:
-        from echokit.training.many_heads import HeadTask
+        from echokit.training.heads.batched_heads import HeadTask
 
         return HeadTask(y, train)
 
     def _score(self, plan: HeadPlan, tasks: Sequence[HeadTask]) -> Floats:
         import torch
 
-        from echokit.training.many_heads import train_and_score
+        from echokit.training.heads.batched_heads import train_and_score
 
         return train_and_score(
             plan,
@@ -204,8 +205,8 @@ def head_plan(recipe: Recipe) -> HeadPlan:
     Raises:
         EchokitError: The objective is not the plain cross-entropy of two classes.
     """
-    from echokit.objectives.cross_entropy import CrossEntropy
-    from echokit.training.many_heads import HeadPlan
+    from echokit.training.heads.batched_heads import HeadPlan
+    from echokit.training.objectives.cross_entropy import CrossEntropy
 
     objective = recipe.objective.build()
     if not isinstance(objective, CrossEntropy) or objective.label_smoothing or objective.focal:

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.errors import DataError, EchokitError
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import Norm
-from echokit.models.settings import RUN, WeightSettings
-from echokit.models.shape import InputShape
-from echokit.progress import display
-from echokit.run_directory import Run, find_finished
-from echokit.stamp import PRETRAINED_STAMP
+from echokit.models.weights.settings import RUN, WeightSettings
+from echokit.results.run import Run, find_finished
+from echokit.system.phantom_mark import PRETRAINED_STAMP
+from echokit.system.progress import display
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from echokit.models.echo_model import EchoModel
-    from echokit.models.transfer import WeightReport
+    from echokit.models.weights.transfer import WeightReport
     from echokit.pipeline.prepared_cohort import LabelledCohort
     from echokit.pipeline.session import RunRequest
-    from echokit.recipe.recipe import Use
+    from echokit.plugins.component_config import Use
 
 
 class MissingRunError(EchokitError):
@@ -82,7 +82,7 @@ class InitialWeights:
         Raises:
             EchokitError: No weight fits, or the head cannot be kept as requested.
         """
-        from echokit.models.transfer import HEAD, apply_weights, renamed
+        from echokit.models.weights.transfer import HEAD, apply_weights, renamed
 
         keep = self.settings.head == "keep"
         leave = {} if keep else {HEAD: "the head starts from random weights (model.weights.head: keep loads it)"}
@@ -150,7 +150,7 @@ def find_initial_weights(settings: WeightSettings, backbone: Use, out: Path) -> 
         EchokitError: The run is unfinished or has several folds; the file is missing or damaged; the tag is unknown or
             cannot be downloaded.
     """
-    from echokit.models.weights import digest_tensors, read_weights
+    from echokit.models.weights.weight_files import digest_tensors, read_weights
 
     trained_on: frozenset[str] | None = None
     pinned = settings
@@ -227,7 +227,7 @@ def _run_and_fold(settings: WeightSettings, out: Path) -> tuple[Run, int]:
 
 
 def _checkpoint(run: Run, fold: int) -> Path:
-    from echokit.training.checkpoint import MODEL, find_checkpoint
+    from echokit.training.checkpoints.checkpoint_files import MODEL, find_checkpoint
 
     best = find_checkpoint(run.fold(fold), "best")
     if best is None:
@@ -236,7 +236,7 @@ def _checkpoint(run: Run, fold: int) -> Path:
 
 
 def _finished(fold: Path) -> bool:
-    from echokit.training.checkpoint import find_checkpoint
+    from echokit.training.checkpoints.checkpoint_files import find_checkpoint
 
     return find_checkpoint(fold, "best") is not None and find_checkpoint(fold, "last") is None
 

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from echokit.cohort.cohort import Cohort, Fold
+from echokit.data.cohort.cohort import Cohort, Fold
+from echokit.data.splits.stratify import patients_of
 from echokit.errors import DataError
 from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.head_search import HeadSearch, LabelledFold
-from echokit.progress import display
 from echokit.recipe.recipe import Recipe
-from echokit.resample.patients import patients_of
+from echokit.system.progress import display
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from echokit.evaluate.evaluation import Metric
-    from echokit.evaluate.predictions import Predictions
+    from echokit.evaluation.evaluation import Metric
+    from echokit.evaluation.predictions import Predictions
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -176,7 +176,7 @@ def permutation_test(shuffler: Shuffler, permutations: int, *, seed: int) -> Per
     Raises:
         DataError: No test fold of a shuffle has both classes.
     """
-    from echokit.evaluate.chance import permutation_p
+    from echokit.evaluation.statistics.null_distributions import permutation_p
 
     [observed] = shuffler.aurocs([None], seed=seed)
     null: list[float | None] = []
@@ -212,7 +212,7 @@ def _regression_scores(x: Floats, y: Integers, folds: Sequence[Fold]) -> Iterato
 
 
 def _auroc_within_folds(plan: FoldPlan, scores: Iterable[Floats]) -> Metric:
-    from echokit.evaluate.cross_validation import joined_auroc
+    from echokit.evaluation.cross_validation import joined_auroc
 
     cases, y = plan.dataset.cases, plan.dataset.targets.y_true
     parts = [_test_predictions(cases, y, fold, score) for fold, score in zip(plan.folds, scores, strict=True)]
@@ -223,7 +223,7 @@ def _test_predictions(cases: pd.DataFrame, y: Integers, fold: Fold, score: Float
     """Collect the test set of a fold, one row for each patient."""
     import pandas as pd
 
-    from echokit.evaluate.predictions import Predictions
+    from echokit.evaluation.predictions import Predictions
 
     test = cases.iloc[fold.test]
     table = pd.DataFrame(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from echokit.errors import EchokitError
-from echokit.lock import Lock
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.session import RunRequest, Session
-from echokit.run_directory import Run, create_run, write_table
+from echokit.results.lock import Lock
+from echokit.results.run import Run, create_run, write_table
 
 
 def open_run(plan: FoldPlan, session: Session) -> Run:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from echokit.cohort.cohort import Fold
+from echokit.data.cohort.cohort import Fold
+from echokit.data.splits.leakage import check_fold, refuse_leaks
 from echokit.errors import EchokitError
-from echokit.leaks import check_fold, refuse_leaks
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import raw
-from echokit.models.shape import InputShape
 from echokit.pipeline.build_model import ModelSpec, build_model_from_recipe, infer_input_shapes
 from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.frozen_backbone import FrozenBackbone, trains_only_heads
@@ -30,7 +30,7 @@ from echokit.recipe.recipe import Recipe
 from echokit.recipe.search import search_of
 
 if TYPE_CHECKING:
-    from echokit.training.device import Compute
+    from echokit.training.hardware.device import Compute
 
 MEASURED_CLIPS = 4
 FROZEN = "train.phases: [{name: head, train: [head], epochs: 20}]"
@@ -93,7 +93,7 @@ def check_folds(cohort: LabelledCohort, folds: Sequence[Fold], weights: InitialW
         EchokitError: A training set has one class, a patient is in two sets, the keep rule needs a validation set that
             is not there, or the initial weights were trained on test patients.
     """
-    from echokit.training.keep import require_validation
+    from echokit.training.checkpoints.epoch_selection import require_validation
 
     for fold in folds:
         check_fold(fold, cohort.targets, cohort.patients)
@@ -112,7 +112,7 @@ def check_model(recipe: Recipe, shapes: Mapping[str, InputShape]) -> None:
     Raises:
         EchokitError: The model cannot be built, or has no such part.
     """
-    from echokit.training.parts import require_parts
+    from echokit.training.model_parts import require_parts
 
     norms = {stream: raw(shape.channels) for stream, shape in shapes.items()}
     model = build_model_from_recipe(recipe, shapes, 1, norms, recipe.seed)
@@ -216,7 +216,7 @@ def seconds_per_clip(dataset: PreparedCohort, spec: ModelSpec, fold: Fold, compu
     """Measure one training step of the whole model."""
     import torch
 
-    from echokit.training.data import batches, norm_statistics, of_cases
+    from echokit.training.batches.batches import batches, norm_statistics, of_cases
 
     recipe, targets = dataset.recipe, dataset.targets
     windows = of_cases(spec.windows, fold.train[:MEASURED_CLIPS])

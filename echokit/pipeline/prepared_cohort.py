@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from echokit.cohort.cohort import SPLITS, Cohort, Fold
-from echokit.fingerprint import digest
-from echokit.objectives.objective import Targets
+from echokit.data.clips.clip_store import Preparation
+from echokit.data.cohort.cohort import SPLITS, Cohort, Fold
+from echokit.data.cohort.targets import Targets
 from echokit.recipe.recipe import Recipe
-from echokit.store import Preparation
+from echokit.system.hashing import digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from echokit.prepared import PreparedClips
+    from echokit.data.clips.prepared_clips import PreparedClips
 
 
 @dataclass(frozen=True)

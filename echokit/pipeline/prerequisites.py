@@ -6,9 +6,9 @@ from pathlib import Path
 
 from echokit.errors import EchokitError
 from echokit.pipeline.initial_weights import MissingRunError, find_weights_run
-from echokit.recipe.check import load_recipe
 from echokit.recipe.compose import find_recipe
 from echokit.recipe.recipe import Recipe
+from echokit.recipe.validate import load_recipe
 
 
 def missing_runs(recipe: Recipe, beside: Path, out: Path) -> list[Recipe]:

@@ -12,7 +12,7 @@ from echokit.pipeline.preflight import preflight
 from echokit.pipeline.session import RunRequest, start_session
 from echokit.pipeline.write_report import try_report
 from echokit.pipeline.write_results import write_results
-from echokit.run_directory import Run
+from echokit.results.run import Run
 
 
 def run(request: RunRequest) -> Run:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echokit.lock import Lock
-from echokit.progress import Silent, display, shown_by
 from echokit.recipe.recipe import Recipe
-from echokit.run_directory import Run
-from echokit.workers import stop_in_a_worker
+from echokit.results.lock import Lock
+from echokit.results.run import Run
+from echokit.system.progress import Silent, display, shown_by
+from echokit.system.worker_pool import stop_in_a_worker
 
 if TYPE_CHECKING:
     import torch
 
-    from echokit.training.processes import Processes
-    from echokit.training.watch import TrainingCallback
+    from echokit.training.callback import TrainingCallback
+    from echokit.training.hardware.distributed import Processes
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def start_session(request: RunRequest) -> Session:
         EchokitError: The device, a tracker or the launcher's processes are not there.
     """
     stop_in_a_worker()
-    from echokit.training.device import choose_device, fix_threads
-    from echokit.training.processes import init_distributed
-    from echokit.training.track import require_trackers
+    from echokit.training.hardware.device import choose_device, fix_threads
+    from echokit.training.hardware.distributed import init_distributed
+    from echokit.training.trackers import require_trackers
 
     require_trackers(request.recipe.track)
     threads = fix_threads()

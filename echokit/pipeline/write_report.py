@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from echokit.errors import DataError, EchokitError
-from echokit.page.content import PageSettings
-from echokit.page.loops import MOST_FRAMES, Shown, Source
-from echokit.page.write import write_page
 from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
 from echokit.pipeline.prepared_cohort import PreparedCohort
-from echokit.progress import display
-from echokit.report.division import division_of, tried_configurations
-from echokit.run_directory import Run, runs_folder
+from echokit.results.page.cine_loops import MOST_FRAMES, Shown, Source
+from echokit.results.page.page_content import PageSettings
+from echokit.results.page.write_page import write_page
+from echokit.results.run import Run, runs_folder
+from echokit.results.summary.division import division_of, tried_configurations
+from echokit.system.progress import display
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,22 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echokit.cohort.target import TargetSettings
-from echokit.evaluate.predictions import NO_PROBABILITY
-from echokit.lock import Lock
-from echokit.objectives.calibration import Uncalibrated, all_or_none
+from echokit.data.cohort.target import TargetSettings
+from echokit.evaluation.predictions import NO_PROBABILITY
 from echokit.pipeline.callbacks import RunCallbacks
 from echokit.pipeline.cohort_stage import preparation_warnings
 from echokit.pipeline.fold_files import FoldResult
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.negative_controls import compute_controls
-from echokit.run_directory import NOTES, SECTIONS, Run, runs_folder, write_table
+from echokit.results.lock import Lock
+from echokit.results.run import NOTES, SECTIONS, Run, runs_folder, write_table
+from echokit.training.objectives.calibration import Uncalibrated, all_or_none
 
 if TYPE_CHECKING:
-    from echokit.evaluate.evaluation import Evaluation
-    from echokit.evaluate.predictions import Predictions
-    from echokit.hooks import Section
+    from echokit.evaluation.evaluation import Evaluation
+    from echokit.evaluation.predictions import Predictions
     from echokit.pipeline.negative_controls import Controls
+    from echokit.plugins.hookspecs import Section
 
 
 def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callbacks: RunCallbacks) -> None:
@@ -34,11 +34,11 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     Raises:
         DataError: The predictions cannot be evaluated.
     """
-    from echokit.evaluate.assessment import assess
-    from echokit.evaluate.files import write_curves, write_metrics
-    from echokit.report.division import division_of, tried_configurations
-    from echokit.report.plots import write_plots
-    from echokit.report.summary import RunSummary, SelectedEpochRow, write_summary
+    from echokit.evaluation.evaluate_folds import assess
+    from echokit.evaluation.files.metric_files import write_curves, write_metrics
+    from echokit.results.figures.write_figures import write_plots
+    from echokit.results.summary.division import division_of, tried_configurations
+    from echokit.results.summary.summary import RunSummary, SelectedEpochRow, write_summary
 
     controls = compute_controls(plan)
     path, lock, recipe, stamp = run.path, plan.lock, plan.recipe, plan.lock.stamp
@@ -101,7 +101,7 @@ def _own_sections(
     run: Run, results: Sequence[FoldResult], evaluation: Evaluation, controls: Controls | None
 ) -> list[Section]:
     """Report the controls and the selected configurations; write ``controls.json``."""
-    from echokit.report.controls import choice_section, control_section
+    from echokit.results.summary.control_section import choice_section, control_section
 
     sections = []
     if controls is not None:
@@ -145,7 +145,7 @@ def join_folds(results: Sequence[FoldResult], target: TargetSettings) -> tuple[P
     """
     import pandas as pd
 
-    from echokit.evaluate.predictions import Predictions
+    from echokit.evaluation.predictions import Predictions
 
     tables = [result.table for result in results]
     calibrations = all_or_none([result.calibration for result in results])
@@ -177,7 +177,7 @@ def write_history(history: Sequence[Mapping[str, Any]], path: Path, stamp: str |
 
 
 def _facts(lock: Lock, history: Sequence[Mapping[str, Any]]) -> dict[str, str | int | float]:
-    from echokit.report.training_words import training_in_words
+    from echokit.results.summary.training_summary import training_in_words
 
     data, compute = lock.content["data"], lock.content["compute"]
     recipe = lock.recipe

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from echokit.plugins.parameters import Problem
+from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.recipe import Recipe
-from echokit.registry import BUILT_IN
-from echokit.schema import Problem
 
 
 def inconsistencies(recipe: Recipe) -> Iterator[Problem]:

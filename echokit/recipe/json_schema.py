@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from echokit.cohort.target import TargetSettings
+from echokit.data.cohort.target import TargetSettings
 from echokit.errors import EchokitError
-from echokit.models.settings import WeightSettings
-from echokit.plugins import installed
-from echokit.recipe.check import DATA_KEYS, KEYS
+from echokit.models.weights.settings import WeightSettings
+from echokit.plugins.discovery import installed
+from echokit.plugins.parameters import summary_line
+from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
-from echokit.registry import BUILT_IN
-from echokit.schema import summary_line
+from echokit.recipe.validate import DATA_KEYS, KEYS
 from echokit.training.settings import TrainSettings
-from echokit.training.track import TRACKERS
+from echokit.training.trackers import TRACKERS
 
 SLOTS = {
     "data": "dataset",

@@ -6,47 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
-from echokit.cohort.target import TargetSettings
-from echokit.models.settings import WeightSettings
+from echokit.data.cohort.target import TargetSettings
+from echokit.models.weights.settings import WeightSettings
+from echokit.plugins.component_config import Use
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node
-from echokit.registry import BUILT_IN, Component
 from echokit.training.settings import TrainSettings
-
-
-@dataclass(frozen=True)
-class Use:
-    """A component with its validated parameters.
-
-    Attributes:
-        component: The registered component.
-        values: The validated parameters, defaults included.
-    """
-
-    component: Component
-    values: BaseModel
-
-    @property
-    def name(self) -> str:
-        """Name of the component."""
-        return self.component.name
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """All parameters as JSON data."""
-        return self.values.model_dump(mode="json")
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as written in a recipe; a plugin's component with its full name, which stays unambiguous."""
-        plugin = self.component.plugin
-        return {"use": self.name if plugin == BUILT_IN else f"{plugin}:{self.name}", **self.params}
-
-    def build(self) -> Any:
-        """Build the component."""
-        return self.component.load()(**{name: getattr(self.values, name) for name in type(self.values).model_fields})
 
 
 @dataclass(frozen=True)

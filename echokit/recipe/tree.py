@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from echokit.errors import EchokitError
-from echokit.schema import KeyPath
+from echokit.plugins.parameters import KeyPath
 
 Scalar = str | int | float | bool | None
 

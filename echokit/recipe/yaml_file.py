@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from echokit.errors import EchokitError
-from echokit.files import require_regular
 from echokit.recipe.tree import Node, Origin, Scalar
+from echokit.system.files import require_regular
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from echokit.registry import Component
-from echokit.schema import InvalidParameters, validate
+from echokit.plugins.parameters import InvalidParameters, validate
+from echokit.plugins.registry import Component
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from echokit.video.clip import Clip, Region
+from echokit.data.video.clip import Clip, Region
 
 Frames = npt.NDArray[np.uint8]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from echokit.errors import EchokitError, place_within
-from echokit.plugins import installed
-from echokit.registry import BUILT_IN, Component
+from echokit.plugins.discovery import installed
+from echokit.plugins.registry import BUILT_IN, Component
 from echokit.testing.case import Case, Expected, Failure, Outcome, Result, Skip, Subject
 
 Check = Callable[[Subject], None]

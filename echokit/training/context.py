@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echokit.cohort.cohort import Fold
-from echokit.objectives.objective import Targets
-from echokit.prepared import PreparedClips
-from echokit.training.augmented import Augmentation
-from echokit.training.device import Compute
-from echokit.training.features import FeatureCache
+from echokit.data.clips.prepared_clips import PreparedClips
+from echokit.data.cohort.cohort import Fold
+from echokit.data.cohort.targets import Targets
+from echokit.training.batches.augment import Augmentation
+from echokit.training.batches.features import FeatureCache
+from echokit.training.callback import NoCallback, TrainingCallback
+from echokit.training.hardware.device import Compute
 from echokit.training.settings import TrainSettings
-from echokit.training.watch import NoCallback, TrainingCallback
 
 if TYPE_CHECKING:
-    from echokit.training.samples import Sampler
+    from echokit.training.batches.batch_sources import Sampler
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from echokit.data.clips.prepared_clips import PreparedClips
+from echokit.data.sampling.windows import Windows
 from echokit.errors import DataError
-from echokit.objectives.objective import Objective
-from echokit.prepared import PreparedClips
-from echokit.sampling.windows import Windows
-from echokit.training.data import batches
-from echokit.training.device import Compute, reproducible
-from echokit.training.parts import evaluating
-from echokit.training.processes import processes
+from echokit.training.batches.batches import batches
+from echokit.training.hardware.device import Compute, reproducible
+from echokit.training.hardware.distributed import processes
+from echokit.training.model_parts import evaluating
+from echokit.training.objectives.objective import Objective
 
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]

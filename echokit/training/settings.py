@@ -97,14 +97,14 @@ class OptimizerSettings(_FromLibrary):
     @classmethod
     def parameters(cls, use: str) -> Mapping[str, Any]:
         """Return the parameters of an optimizer and their defaults."""
-        from echokit.training.by_name import optimizer_parameters
+        from echokit.training.optimizer_catalog import optimizer_parameters
 
         return optimizer_parameters(use)
 
     @model_validator(mode="after")
     def _check_with_library(self) -> Self:
         if self.use not in self.LIGHT:
-            from echokit.training.by_name import try_optimizer
+            from echokit.training.optimizer_catalog import try_optimizer
 
             try_optimizer(self.use, {"lr": self.lr, **self.options})
         return self
@@ -143,13 +143,13 @@ class NamedSchedule(_FromLibrary):
     @classmethod
     def parameters(cls, use: str) -> Mapping[str, Any]:
         """Return the parameters of a schedule and their defaults."""
-        from echokit.training.by_name import schedule_parameters
+        from echokit.training.optimizer_catalog import schedule_parameters
 
         return schedule_parameters(use)
 
     @model_validator(mode="after")
     def _check_with_library(self) -> Self:
-        from echokit.training.by_name import PLATEAU, plateau_rate, schedule_curve
+        from echokit.training.optimizer_catalog import PLATEAU, plateau_rate, schedule_curve
 
         try:
             if self.use == PLATEAU:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_plugins import install
+from tests.plugins.test_discovery import install
 
 MASK = """
 from echokit import hookimpl

@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from echokit.cli import console
-from echokit.cli.console import Screen
-from echokit.training.watch import StepProgress
+from echokit.cli import screen as console
+from echokit.cli.screen import Screen
+from echokit.training.callback import StepProgress
 
 
 def test_remaining_time_is_that_of_the_current_fold(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from pydicom.examples import get_path
 
 from echokit import write_video
 from echokit.cli import exit_code
-from echokit.fingerprint import content_hash, known_hashes
-from echokit.identity import case_ids
-from echokit.printable import printable
+from echokit.data.cohort.pseudonyms import case_ids
+from echokit.system.hashing import content_hash, known_hashes
+from echokit.system.terminal_text import printable
 
 
 @pytest.fixture

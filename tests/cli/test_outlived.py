@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from echokit import load_run
-from echokit.cli.outlived import ClosableStream
+from echokit.cli.closed_streams import ClosableStream
 
 
 def test_output_to_a_closed_pipe_is_discarded() -> None:

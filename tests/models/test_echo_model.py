@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from echokit.models.backbones.preact_resnet import PreActResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 from echokit.models.echo_model import EchoModel, build_model
-from echokit.models.fusion import SingleStream, TwoStream
+from echokit.models.fusions.fusions import SingleStream, TwoStream
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import Norm, raw
-from echokit.models.preact_resnet import PreActResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
-from echokit.models.shape import InputShape
-from echokit.models.transfer import apply_weights
-from echokit.models.weights import load_weights, save_tensors
+from echokit.models.weights.transfer import apply_weights
+from echokit.models.weights.weight_files import load_weights, save_tensors
 from tests.expect import refused
 
 SHAPES = {"video": InputShape(1, 3, 16, 16), "flow": InputShape(2, 2, 16, 16)}

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from echokit.models.echo_model import build_model
-from echokit.models.fusion import SingleStream, TwoStream
+from echokit.models.fusions.fusions import SingleStream, TwoStream
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import Norm
-from echokit.models.shape import InputShape
-from echokit.plugins import installed
-from echokit.training.convolution import sound_gradients
+from echokit.plugins.discovery import installed
+from echokit.training.hardware.conv3d_fix import sound_gradients
 from tests.expect import refused
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from echokit.models.backbones.preact_blocks import PreActResNet3D
+from echokit.models.backbones.preact_resnet import PreActResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 from echokit.models.cost import count_parameters, multiply_adds
 from echokit.models.echo_model import EchoModel, build_model
-from echokit.models.fusion import TwoStream
+from echokit.models.fusions.fusions import TwoStream
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import raw
-from echokit.models.preact_blocks import PreActResNet3D
-from echokit.models.preact_resnet import PreActResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
-from echokit.models.shape import InputShape
 from tests.expect import refused
 
 
@@ -173,8 +173,8 @@ def test_clips_that_are_too_small_are_refused(shape: InputShape) -> None:
 
 def test_components_import_no_heavy_library() -> None:
     code = (
-        "import sys, echokit.models.preact_resnet, echokit.models.fusion, echokit.models.norm,"
-        " echokit.objectives.cross_entropy\n"
+        "import sys, echokit.models.backbones.preact_resnet, echokit.models.fusions.fusions, echokit.models.norm,"
+        " echokit.training.objectives.cross_entropy\n"
         "print([heavy for heavy in ('torch', 'cv2', 'pandas', 'scipy', 'sklearn') if heavy in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

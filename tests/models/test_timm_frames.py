@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from echokit.models.backbones.timm_frames import Timm
 from echokit.models.cost import multiply_adds
 from echokit.models.echo_model import build_model
-from echokit.models.fusion import SingleStream
+from echokit.models.fusions.fusions import SingleStream
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import raw
-from echokit.models.shape import InputShape
-from echokit.models.timm_frames import Timm
 from tests.expect import refused
 
 SHAPE = InputShape(2, 5, 32, 48)

@@ -9,11 +9,11 @@ import torchvision
 from torch import Tensor, nn
 
 from echokit.models.echo_model import EchoModel, build_model
-from echokit.models.fusion import SingleStream, TwoStream
+from echokit.models.fusions.fusions import SingleStream, TwoStream
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import raw
-from echokit.models.shape import InputShape
-from echokit.models.transfer import apply_weights, renamed
-from echokit.plugins import installed
+from echokit.models.weights.transfer import apply_weights, renamed
+from echokit.plugins.discovery import installed
 from tests.expect import refused
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from echokit.errors import EchokitError
-from echokit.models.weights import digest_tensors, load_weights, read_weights, save_tensors
+from echokit.models.weights.weight_files import digest_tensors, load_weights, read_weights, save_tensors
 from tests.expect import refused
 
 
@@ -177,7 +177,7 @@ def test_the_digest_depends_on_the_values_not_on_the_file(tmp_path: Path) -> Non
 WRITER = """
 import sys, torch
 from pathlib import Path
-from echokit.models.weights import save_tensors
+from echokit.models.weights.weight_files import save_tensors
 path, step = Path(sys.argv[1]), 0
 while True:
     step += 1

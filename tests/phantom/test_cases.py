@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from echokit.phantom.beat import ISOVOLUMIC_CONTRACTION, beats_of
-from echokit.phantom.cases import PhantomCase, random_stream, sample_case, sample_ef
+from echokit.phantom.case import PhantomCase, random_stream, sample_case, sample_ef
 from echokit.phantom.render import measure
 
 CONTRACTION = ("ef", "shortening")  # its two parts

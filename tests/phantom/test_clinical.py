@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from echokit.cohort.table import Table
+from echokit.data.cohort.hospital_table import Table
+from echokit.data.video.read import read_video
 from echokit.phantom.clinical.directory import COVARIATES, write_clinical
 from echokit.phantom.clinical.export import file_name
 from echokit.phantom.clinical.patients import DEATHS, PATIENTS, sample_patients
 from echokit.phantom.clinical.screen import draw_screen
 from echokit.phantom.clinical.truth import read_truth
 from echokit.phantom.dataset import Phantom
-from echokit.video.reading import read_video
 from tests.expect import refused
 
 SMALL = {"patients": 4, "deaths": 1, "frames": (12, 12), "seed": 3, "workers": 1}

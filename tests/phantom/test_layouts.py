@@ -11,14 +11,14 @@ import pytest
 
 from echokit import read_video
 from echokit.cli import exit_code
-from echokit.cohort.camus import Camus
-from echokit.cohort.cohort import Cohort
-from echokit.cohort.echonet_dynamic import EchonetDynamic
-from echokit.cohort.echonet_pediatric import EchonetPediatric
-from echokit.cohort.table import Table
+from echokit.data.cohort.camus import Camus
+from echokit.data.cohort.cohort import Cohort
+from echokit.data.cohort.echonet_dynamic import EchonetDynamic
+from echokit.data.cohort.echonet_pediatric import EchonetPediatric
+from echokit.data.cohort.hospital_table import Table
 from echokit.phantom.dataset import Phantom
 from echokit.phantom.layouts import LAYOUTS
-from echokit.stamp import MARKER
+from echokit.system.phantom_mark import MARKER
 
 SMALL: dict[str, Any] = {"seed": 2, "size": 32, "frames": (30, 34)}
 READERS = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from echokit.phantom.cases import sample_case
+from echokit.phantom.case import sample_case
 from echokit.phantom.motion import endocardium, from_diastole, to_diastole
 from echokit.phantom.render import measure, phantom_frames, phantom_masks
 from echokit.phantom.scanner import sector_of

@@ -12,7 +12,13 @@ import av
 import numpy as np
 import pytest
 
-from echokit.phantom.layout import FILE_LIST_COLUMNS, SPLITS, TRACING_COLUMNS, assign_splits, write_phantom
+from echokit.phantom.write_echonet_dynamic import (
+    FILE_LIST_COLUMNS,
+    SPLITS,
+    TRACING_COLUMNS,
+    assign_splits,
+    write_phantom,
+)
 from tests.expect import refused
 
 CASES = 40

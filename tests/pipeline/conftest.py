@@ -6,7 +6,7 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.run_directory import Run
+from echokit.results.run import Run
 from tests.conftest import TINY
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import echokit
 from echokit.pipeline.callbacks import RunHooks
-from echokit.plugins import installed
-from echokit.run_directory import Run
-from tests.test_plugins import install
+from echokit.plugins.discovery import installed
+from echokit.results.run import Run
+from tests.plugins.test_discovery import install
 
 TELLING = """
 import json

@@ -9,8 +9,8 @@ import pytest
 
 from echokit.cli import exit_code
 from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
-from echokit.recipe.check import load_recipe
-from echokit.run_directory import Run
+from echokit.recipe.validate import load_recipe
+from echokit.results.run import Run
 from tests.pipeline.conftest import run
 
 

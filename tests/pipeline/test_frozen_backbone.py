@@ -10,7 +10,7 @@ from echokit import load_run
 from echokit.cli import exit_code
 from echokit.errors import RecipeError
 from echokit.pipeline.inference.predictor import Predictor
-from echokit.run_directory import Run
+from echokit.results.run import Run
 from tests.conftest import TINY
 from tests.expect import command_error, mistakes
 
@@ -71,7 +71,7 @@ def test_single_fold_gives_the_bits_of_the_whole_run(folder: Path, tmp_path: Pat
 
 
 def test_folds_share_the_backbone_and_have_their_own_heads(folder: Path) -> None:
-    from echokit.models.weights import load_weights
+    from echokit.models.weights.weight_files import load_weights
 
     heads = [load_weights(frozen(folder).fold(number) / "best" / "model.safetensors") for number in range(3)]
     assert len({facts["backbone_hash"] for _, facts in heads}) == 1

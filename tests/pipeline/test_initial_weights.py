@@ -10,8 +10,8 @@ import torch
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.models.weights import load_weights, save_tensors
-from echokit.run_directory import Run
+from echokit.models.weights.weight_files import load_weights, save_tensors
+from echokit.results.run import Run
 from tests.conftest import TINY
 from tests.expect import command_error
 

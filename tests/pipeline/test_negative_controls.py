@@ -12,9 +12,9 @@ from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.frozen_backbone import Features
 from echokit.pipeline.head_search import HeadSearch, LabelledFold
 from echokit.pipeline.negative_controls import Shuffler, permutation_test
-from echokit.recipe.check import load_recipe
 from echokit.recipe.compose import find_recipe
 from echokit.recipe.recipe import Recipe
+from echokit.recipe.validate import load_recipe
 from tests.expect import refused
 
 PATIENTS, EVENTS, WIDTH = 30, 9, 12

@@ -11,12 +11,12 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.objectives.calibration import Calibration, Uncalibrated
-from echokit.objectives.ef_regression import EfRegression
-from echokit.objectives.objective import Targets
+from echokit.data.cohort.targets import Targets
 from echokit.pipeline.fold_files import calibrate, load_calibration
 from echokit.pipeline.inference.predictor import Predictor
-from echokit.run_directory import Run
+from echokit.results.run import Run
+from echokit.training.objectives.calibration import Calibration, Uncalibrated
+from echokit.training.objectives.ef_regression import EfRegression
 from tests.expect import refused
 
 RECIPE = """
@@ -36,7 +36,7 @@ LARGE_VAL = "{use: holdout, val: 0.45, test: 0.3}"
 @pytest.fixture(scope="module")
 def hearts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fifty phantom hearts: enough for a validation part that can calibrate."""
-    from echokit.phantom.layout import write_phantom
+    from echokit.phantom.write_echonet_dynamic import write_phantom
 
     root = tmp_path_factory.mktemp("many") / "hearts"
     write_phantom(root, cases=50, seed=5, ef="wide", frames=(20, 24), workers=1)

@@ -7,9 +7,9 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.models.weights import load_weights
+from echokit.models.weights.weight_files import load_weights
 from echokit.pipeline.inference.predictor import Predictor
-from echokit.run_directory import Run
+from echokit.results.run import Run
 from tests.conftest import TINY
 from tests.expect import command_error
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from echokit.cli import exit_code
-from echokit.run_directory import Run
+from echokit.results.run import Run
 from tests.pipeline.conftest import run
 
 FILES = ["lock.yaml", "cohort.csv", "history.jsonl", "predictions.csv", "metrics.json", "curves.json", "summary.md"]

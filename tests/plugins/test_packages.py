@@ -8,7 +8,7 @@ import pytest
 
 import echokit
 import echokit.testing
-from echokit.plugins import installed
+from echokit.plugins.discovery import installed
 
 FOLDER = Path(__file__).parents[2] / "plugins"
 PACKAGES = sorted(path.parent.name for path in FOLDER.glob("*/pyproject.toml"))

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echokit.errors import EchokitError, RecipeError
-from echokit.recipe.check import check, load_recipe, with_fallback
 from echokit.recipe.compose import apply_override, compose, find_recipe, shipped_recipes
-from echokit.recipe.explanation import explain
+from echokit.recipe.explain import explain
 from echokit.recipe.json_schema import recipe_schema
 from echokit.recipe.tree import Origin, merge, node_of
+from echokit.recipe.validate import check, load_recipe, with_fallback
 from tests.expect import mistakes, refused
 
 SHIPPED = shipped_recipes()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from echokit.prepared import read_header
-from tests.video.test_fuzz import FRAMES, mutate, write_sources
+from echokit.data.clips.clip_file import read_header
+from tests.data.video.test_fuzz import FRAMES, mutate, write_sources
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +20,10 @@ VIDEOS, DICOMS = 500, 100
 PREPARE = """
     import json, sys
     from pathlib import Path
-    from echokit.preprocess.motion_mask import MotionMask
-    from echokit.preprocess.optical_flow import OpticalFlow
-    from echokit.preprocess.resize import Resize
-    from echokit.store import ClipStore, Step
+    from echokit.data.preprocess.motion_mask import MotionMask
+    from echokit.data.preprocess.optical_flow import OpticalFlow
+    from echokit.data.preprocess.resize import Resize
+    from echokit.data.clips.clip_store import ClipStore, Step
 
     if __name__ == "__main__":
         folder, store = map(Path, sys.argv[1:])

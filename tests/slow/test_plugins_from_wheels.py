@@ -90,7 +90,7 @@ def test_the_tutorial_word_for_word(environment: Path, tmp_path: Path) -> None:
         pattern = re.escape(second.strip()).replace(re.escape("...\n"), "(?:.*\n)?").replace(re.escape("..."), ".*")
         assert re.fullmatch(pattern, said.strip(), re.S), f"{first}\nwanted:\n{second}\nsaid:\n{said}"
     kept = (
-        "from echokit.prepared import PreparedClips; from pathlib import Path;"
+        "from echokit.data.clips.prepared_clips import PreparedClips; from pathlib import Path;"
         "paths = sorted(Path('.echokit/store').rglob('*.safetensors')); mask = PreparedClips(paths[:1]).mask(0);"
         "print(len(paths), mask.region.shape, 0.3 < mask.region.mean() < 1, mask.thumbnail.max() > 50)"
     )

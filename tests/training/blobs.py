@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from echokit.cohort.cohort import Fold
-from echokit.models.weights import load_weights
-from echokit.objectives.objective import Targets
-from echokit.sampling.window import Window
-from echokit.sampling.windows import PADDING
+from echokit.data.cohort.cohort import Fold
+from echokit.data.cohort.targets import Targets
+from echokit.data.sampling.window_sampler import Window
+from echokit.data.sampling.windows import PADDING
+from echokit.models.weights.weight_files import load_weights
+from echokit.training.callback import NoCallback, StepProgress
 from echokit.training.context import FoldTask, TrainingContext
-from echokit.training.device import Compute, choose_precision
-from echokit.training.loop import FitResult, fit
+from echokit.training.fit import FitResult, fit
+from echokit.training.hardware.device import Compute, choose_precision
 from echokit.training.settings import TrainSettings
-from echokit.training.watch import NoCallback, StepProgress
 
 SIZE = 12
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from echokit.training.checkpoint import (
+from echokit.training.checkpoints.checkpoint_files import (
     MODEL,
     OPTIMIZER,
     find_checkpoint,

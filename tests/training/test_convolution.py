@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from echokit.training.convolution import avoid_conv3d_gradient_bug
+from echokit.training.hardware.conv3d_fix import avoid_conv3d_gradient_bug
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from echokit.sampling.window import Window
-from echokit.sampling.windows import PADDING, Windows
-from echokit.training.data import batches, norm_statistics, of_cases
+from echokit.data.sampling.window_sampler import Window
+from echokit.data.sampling.windows import PADDING, Windows
+from echokit.training.batches.batches import batches, norm_statistics, of_cases
 from tests.expect import refused
 
 from .blobs import CASES, CPU, Blobs

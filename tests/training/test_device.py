@@ -9,8 +9,15 @@ import sys
 import pytest
 import torch
 
-from echokit.training import device as device_module
-from echokit.training.device import choose_device, choose_precision, cpu_flags, cpu_vendor, fix_threads, reproducible
+from echokit.training.hardware import device as device_module
+from echokit.training.hardware.device import (
+    choose_device,
+    choose_precision,
+    cpu_flags,
+    cpu_vendor,
+    fix_threads,
+    reproducible,
+)
 from tests.expect import refused
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -130,7 +137,7 @@ def test_reproducible_restores_the_settings_of_torch(monkeypatch):
 )
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_allocator_reports_its_state(first, environment, state):
-    code = f"import sys; {first}from echokit.training.allocator import tune_allocator; print(tune_allocator())"
+    code = f"import sys; {first}from echokit.system.malloc import tune_allocator; print(tune_allocator())"
     child = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},

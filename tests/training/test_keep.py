@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echokit.training.keep import require_validation, select_epoch
+from echokit.training.checkpoints.epoch_selection import require_validation, select_epoch
 from tests.expect import refused
 
 

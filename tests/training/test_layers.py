@@ -11,9 +11,9 @@ from torch import nn
 from torch.func import functional_call
 
 from echokit.models.cost import without_numbers
-from echokit.models.shape import InputShape
-from echokit.plugins import installed
-from echokit.training.layers import layer_scales
+from echokit.models.input_shape import InputShape
+from echokit.plugins.discovery import installed
+from echokit.training.step.layer_decay import layer_scales
 
 SHAPE = InputShape(1, 8, 64, 64)
 NARROW = {"width": 8}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from echokit.models.weights import load_weights
-from echokit.sampling.window import Window
+from echokit.data.sampling.window_sampler import Window
+from echokit.models.weights.weight_files import load_weights
 from echokit.training.scoring import auroc, score
 from tests.expect import refused
 

@@ -11,9 +11,9 @@ import weakref
 import pytest
 import torch
 
-from echokit.training import memory
-from echokit.training.memory import explain_out_of_memory, largest_that_fits
-from echokit.training.processes import Processes
+from echokit.training.hardware import out_of_memory as memory
+from echokit.training.hardware.distributed import Processes
+from echokit.training.hardware.out_of_memory import explain_out_of_memory, largest_that_fits
 from tests.expect import refused
 
 from .blobs import Tiny, train
@@ -119,13 +119,13 @@ def test_other_errors_are_not_taken_for_a_shortage(tmp_path):
 
 
 SHORT = """
-from echokit.training.allocator import tune_allocator
+from echokit.system.malloc import tune_allocator
 tune_allocator()
 import resource
 import torch
 from torch import nn
 from echokit.errors import EchokitError
-from echokit.training.memory import explain_out_of_memory
+from echokit.training.hardware.out_of_memory import explain_out_of_memory
 
 torch.set_num_threads(1)
 layers = [nn.Conv3d(8, 8, 3, padding=1) for _ in range(4)]
@@ -162,7 +162,7 @@ def test_real_shortage_suggests_a_batch_that_fits(monkeypatch):
 
 
 GIVE_BACK = """
-from echokit.training.allocator import give_memory_back, tune_allocator
+from echokit.system.malloc import give_memory_back, tune_allocator
 tune_allocator()
 import numpy as np
 

@@ -14,16 +14,16 @@ from pydantic import ValidationError
 from torch import nn
 
 from benchmarks.single_head import Head, fit_head
-from echokit.models.weights import load_weights
-from echokit.sampling.window import Window
+from echokit.data.sampling.window_sampler import Window
+from echokit.models.weights.weight_files import load_weights
+from echokit.system.stop_signals import Interrupted
+from echokit.training.batches.batch_sources import FeatureSource
+from echokit.training.batches.batches import of_cases
+from echokit.training.batches.features import FeatureCache, FeatureJob, FeatureSamples, backbone_hash, compute_features
 from echokit.training.context import FoldTask
-from echokit.training.data import of_cases
-from echokit.training.features import FeatureCache, FeatureJob, FeatureSamples, backbone_hash, compute_features
-from echokit.training.parts import in_part, set_mode, set_trained
+from echokit.training.model_parts import in_part, set_mode, set_trained
 from echokit.training.phases import plan_phases
-from echokit.training.samples import FeatureSource
 from echokit.training.settings import TrainSettings
-from echokit.training.signals import Interrupted
 from tests.expect import refused
 
 from .blobs import (

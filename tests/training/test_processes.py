@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echokit import load_run
-from echokit.models.weights import load_weights
-from echokit.training.epoch import cut_steps, deal_clips
+from echokit.models.weights.weight_files import load_weights
+from echokit.training.phase_trainer import cut_steps, deal_clips
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4))
@@ -50,7 +50,7 @@ def test_a_last_step_that_is_too_small_joins_the_one_before(clips, batch_size, a
 def test_accelerate_that_starts_one_process_is_refused(tmp_path: Path, processes: int) -> None:
     """Accelerate does so with --cpu; a single requested process is accepted."""
     (tmp_path / "launched.py").write_text(
-        "import torch\nfrom echokit.training.processes import init_distributed\n"
+        "import torch\nfrom echokit.training.hardware.distributed import init_distributed\n"
         "print(init_distributed(torch.device('cpu'))[0])\n"
     )
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]

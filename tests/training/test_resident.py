@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from echokit.sampling.window import Window
-from echokit.sampling.windows import PADDING
-from echokit.training import samples
-from echokit.training.data import in_batches, of_cases, read_batches
-from echokit.training.resident import bytes_of, fits, make_resident
+from echokit.data.sampling.window_sampler import Window
+from echokit.data.sampling.windows import PADDING
+from echokit.training.batches import batch_sources as samples
+from echokit.training.batches.batches import in_batches, of_cases, read_batches
+from echokit.training.batches.gpu_clips import bytes_of, fits, make_resident
 
 from .blobs import CASES, CPU, FOLD, Blobs, RecordingCallback, bits, train
 

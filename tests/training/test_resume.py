@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from echokit.errors import EchokitError
-from echokit.training.signals import Interrupted
+from echokit.system.stop_signals import Interrupted
 from tests.expect import refused
 
 from .blobs import CASES, FOLD, Blobs, RecordingCallback, Tiny, bits, train

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from echokit.sampling.window import Window
+from echokit.data.sampling.window_sampler import Window
+from echokit.training.batches.batches import in_batches, read_batches
 from echokit.training.context import TrainingContext
-from echokit.training.data import in_batches, read_batches
+from echokit.training.hardware.determinism_cost import determinism_cost
+from echokit.training.hardware.distributed import ALONE
 from echokit.training.phases import plan_phases
-from echokit.training.processes import ALONE
-from echokit.training.same_bits import determinism_cost
 from echokit.training.settings import TrainSettings
-from echokit.training.step import MicroBatch, make_step
+from echokit.training.step.train_step import MicroBatch, make_step
 
 from .blobs import CASES, COMPUTE, CPU, Blobs, Tiny, TwoClasses
 

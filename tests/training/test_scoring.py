@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from echokit.sampling.window import Window
-from echokit.sampling.windows import Windows
-from echokit.training.data import of_cases
+from echokit.data.sampling.window_sampler import Window
+from echokit.data.sampling.windows import Windows
+from echokit.training.batches.batches import of_cases
 from echokit.training.scoring import auroc, score, scores_of
 from tests.expect import refused
 

@@ -11,15 +11,13 @@ import torch
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from echokit.training.by_name import (
+from echokit.training.optimizer_catalog import (
     _timm_optimizer_names,
     _timm_schedules,
     _torch_optimizers,
     _torch_schedules,
     optimizer_parameters,
 )
-from echokit.training.optimizer import build_optimizer
-from echokit.training.schedule import SchedulePosition, learning_rate
 from echokit.training.settings import (
     ConstantSchedule,
     NamedSchedule,
@@ -27,6 +25,8 @@ from echokit.training.settings import (
     OptimizerSettings,
     TrainSettings,
 )
+from echokit.training.step.optimizer import build_optimizer
+from echokit.training.step.schedule import SchedulePosition, learning_rate
 from tests.expect import refused
 
 
@@ -74,7 +74,7 @@ def test_settings_import_no_heavy_library():
     code = (
         "import sys\n"
         + "".join(f"import echokit.training.{name}\n" for name in light)
-        + "import echokit.sampling.window\n"
+        + "import echokit.data.sampling.window_sampler\n"
         + "assert not {'torch', 'cv2', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

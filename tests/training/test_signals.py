@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from echokit.training.signals import Interrupted, stop_on_signal
+from echokit.system.stop_signals import Interrupted, stop_on_signal
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

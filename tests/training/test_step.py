@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from echokit.training.watch import NoCallback
+from echokit.training.callback import NoCallback
 from tests.expect import refused
 
 from .blobs import Tiny, train

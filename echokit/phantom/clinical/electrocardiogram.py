@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.phantom.beat import rhythm_of
-from echokit.phantom.cases import PhantomCase, random_stream
+from echokit.phantom.case import PhantomCase, random_stream
 
 Array = npt.NDArray[np.float64]
 Style = Literal["sweep", "scroll", "marker"]

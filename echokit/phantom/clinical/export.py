@@ -15,8 +15,8 @@ import numpy as np
 from echokit.phantom.clinical.patients import Patient, Vendor
 from echokit.phantom.clinical.screen import Picture, Screen
 from echokit.phantom.clinical.vendors import LAYOUTS, Colour
-from echokit.phantom.dicom import MULTI_FRAME, make_uid
-from echokit.phantom.encode import write_mjpeg
+from echokit.phantom.write_dicom import MULTI_FRAME, make_uid
+from echokit.phantom.write_mjpeg import write_mjpeg
 
 if TYPE_CHECKING:
     from pydicom import Dataset

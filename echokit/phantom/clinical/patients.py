@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from echokit.phantom.cases import PhantomCase, random_stream, sample_case
+from echokit.phantom.case import PhantomCase, random_stream, sample_case
 
 PATIENTS, DEATHS = 34, 7
 PART = 0.6  # correlation of the risk of death with the latent function

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from echokit.errors import DataError
 from echokit.phantom.anatomy import TISSUE_GRID, draw_anatomy
 from echokit.phantom.beat import beats_of
-from echokit.phantom.cases import PhantomCase, random_stream
+from echokit.phantom.case import PhantomCase, random_stream
 from echokit.phantom.clinical.screen import Screen
 from echokit.phantom.motion import pose_of, to_diastole
 from echokit.phantom.render import phantom_masks

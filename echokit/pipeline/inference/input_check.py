@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from echokit.prepared import PreparedClips
-from echokit.run_directory import Run
+from echokit.data.clips.prepared_clips import PreparedClips
+from echokit.results.run import Run
 
 if TYPE_CHECKING:
     from echokit.pipeline.fold_plan import FoldPlan

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from echokit.data.clips.clip_store import steps_of
+from echokit.data.clips.prepare_video import prepare_video
+from echokit.data.clips.prepared_clips import one_clip
+from echokit.data.sampling.windows import PADDING, Windows
 from echokit.errors import EchokitError, VideoError
-from echokit.evaluate.conformal import conformal_half_width
+from echokit.evaluation.statistics.conformal import conformal_half_width
+from echokit.models.input_shape import InputShape
 from echokit.models.norm import Norm
-from echokit.models.shape import InputShape
-from echokit.objectives.calibration import Calibration, Uncalibrated, all_or_none
-from echokit.objectives.objective import HALF, Objective, calibrator_of, threshold_of
 from echokit.pipeline.build_model import build_model_from_recipe, fold_seed
 from echokit.pipeline.fold_files import load_calibration, targets_like
 from echokit.pipeline.inference.input_check import out_of_range_flags, read_reference
 from echokit.pipeline.initial_weights import find_initial_weights
-from echokit.prepared import one_clip
-from echokit.run_directory import Run, runs_folder
-from echokit.sampling.windows import PADDING, Windows
-from echokit.store import prepare_video, steps_of
+from echokit.results.run import Run, runs_folder
+from echokit.training.objectives.calibration import Calibration, Uncalibrated, all_or_none
+from echokit.training.objectives.objective import HALF, Objective, calibrator_of, threshold_of
 
 if TYPE_CHECKING:
     from echokit.models.echo_model import EchoModel
@@ -100,7 +101,7 @@ class Predictor:
     """
 
     def __init__(self, run: Run, device: str = "auto") -> None:
-        from echokit.training.device import Compute, choose_device, choose_precision
+        from echokit.training.hardware.device import Compute, choose_device, choose_precision
 
         self.recipe = run.lock.recipe
         self.stamp = run.lock.stamp
@@ -128,9 +129,9 @@ class Predictor:
         self.threshold = fmean(self.thresholds) if common is None else common
 
     def _load(self, folder: Path, out: Path) -> Member:
-        from echokit.models.weights import load_weights
-        from echokit.training.checkpoint import MODEL, find_checkpoint
-        from echokit.training.progress import load_checkpoint_weights
+        from echokit.models.weights.weight_files import load_weights
+        from echokit.training.checkpoints.checkpoint_files import MODEL, find_checkpoint
+        from echokit.training.checkpoints.training_state import load_checkpoint_weights
 
         checkpoint = find_checkpoint(folder, "best")
         if checkpoint is None:

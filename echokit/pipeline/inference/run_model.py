@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from echokit.data.clips.prepare_video import prepare_video
+from echokit.data.clips.prepared_clips import one_clip
+from echokit.data.sampling.windows import PADDING
+from echokit.data.video.clip import Frames
 from echokit.pipeline.inference.predictor import Predictor
-from echokit.prepared import one_clip
-from echokit.run_directory import Run
-from echokit.sampling.windows import PADDING
-from echokit.store import prepare_video
-from echokit.video.clip import Frames
+from echokit.results.run import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,7 +74,7 @@ class RunModel:
         Raises:
             VideoError: The video can not be read, or a step can not use it.
         """
-        from echokit.training.data import batches
+        from echokit.training.batches.batches import batches
 
         predictor = self._predictor
         with tempfile.TemporaryDirectory(prefix="echokit-") as folder:
@@ -114,7 +114,7 @@ class RunModel:
         """
         import torch
 
-        from echokit.training.convolution import avoid_conv3d_gradient_bug
+        from echokit.training.hardware.conv3d_fix import avoid_conv3d_gradient_bug
 
         answers = []
         for member in self._predictor.members:

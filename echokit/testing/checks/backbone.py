@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from echokit.models.shape import InputShape
+from echokit.models.input_shape import InputShape
 from echokit.testing.case import Skip, Subject, require
 from echokit.testing.checks.networks import (
     build_with_seed,
@@ -78,7 +78,7 @@ def check_gradients_are_finite(subject: Subject) -> None:
     """In training mode, every trainable weight gets a finite gradient from a batch of two."""
     import torch
 
-    from echokit.training.convolution import avoid_conv3d_gradient_bug
+    from echokit.training.hardware.conv3d_fix import avoid_conv3d_gradient_bug
 
     _skip_on_meta(subject)
     module = _build(subject).train()

@@ -9,9 +9,9 @@ import pickle
 import subprocess
 import sys
 
-from echokit.plugins import installed
-from echokit.registry import BUILT_IN
-from echokit.schema import validate
+from echokit.plugins.discovery import installed
+from echokit.plugins.parameters import validate
+from echokit.plugins.registry import BUILT_IN
 from echokit.testing.case import Subject, require
 
 HEAVY = ("torch", "torchvision", "timm", "cv2", "av", "pandas", "sklearn", "scipy", "matplotlib")
@@ -20,7 +20,7 @@ HEAVY = ("torch", "torchvision", "timm", "cv2", "av", "pandas", "sklearn", "scip
 _PROBE = """
 import importlib, json, os, sys
 heavy, entry, targets = json.loads(sys.stdin.read())
-import echokit.registry, echokit.schema, echokit.plugins
+import echokit.plugins.registry, echokit.plugins.parameters, echokit.plugins.discovery
 def loaded(module):
     reading, writing = os.pipe()
     child = os.fork()  # every module starts from the same clean state, without a new interpreter

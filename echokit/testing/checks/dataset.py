@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from echokit.cohort.cohort import SPLITS, Cohort
+from echokit.data.cohort.cohort import SPLITS, Cohort
 from echokit.testing.case import Subject, require
 
 

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from echokit.evaluate.evaluation import Evaluation, Metric
-from echokit.evaluate.evaluator import Resampled
-from echokit.evaluate.predictions import Predictions
+from echokit.evaluation.evaluation import Evaluation, Metric
+from echokit.evaluation.evaluator import Resampled
+from echokit.evaluation.predictions import Predictions
 from echokit.testing.case import Skip, Subject, require
 
 N = 60

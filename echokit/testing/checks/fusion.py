@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from echokit.models.shape import InputShape
+from echokit.models.input_shape import InputShape
 from echokit.testing.case import Subject, require
 from echokit.testing.checks.networks import (
     build_with_seed,

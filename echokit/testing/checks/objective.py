@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from echokit.data.cohort.targets import Targets
 from echokit.errors import EchokitError
-from echokit.objectives.objective import Targets
 from echokit.testing.case import Subject, require
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from echokit.data.preprocess import mask_region
+from echokit.data.video.clip import Clip
 from echokit.errors import VideoError
-from echokit.preprocess import mask_region
 from echokit.testing.case import Skip, Subject, require
 from echokit.testing.clips import clips
-from echokit.video.clip import Clip
 
 
 @functools.cache

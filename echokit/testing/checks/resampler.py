@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from echokit.cohort.cohort import SPLITS, Cohort, Fold
+from echokit.data.cohort.cohort import SPLITS, Cohort, Fold
 from echokit.testing.case import Subject, require
 
 PATIENTS = 60

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from echokit.cohort.cohort import SPLITS
-from echokit.sampling.windows import PADDING, Windows
+from echokit.data.cohort.cohort import SPLITS
+from echokit.data.sampling.windows import PADDING, Windows
 from echokit.testing.case import Subject, require
 
 LENGTHS = np.array([1, 2, 37, 38, 200], np.int64)

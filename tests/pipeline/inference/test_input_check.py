@@ -9,7 +9,7 @@ import pytest
 
 from echokit import load_run, read_video, write_video
 from echokit.cli import exit_code
-from echokit.evaluate.conformal import conformal_half_width
+from echokit.evaluation.statistics.conformal import conformal_half_width
 from echokit.pipeline.inference.input_check import (
     TrainingReference,
     frame_statistics,
@@ -17,9 +17,9 @@ from echokit.pipeline.inference.input_check import (
     read_reference,
     write_reference,
 )
-from echokit.run_directory import Run
+from echokit.results.run import Run
 from tests.conftest import TINY
-from tests.test_masking import real_clip
+from tests.tools.test_mask_videos import real_clip
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_split_conformal_interval_has_its_coverage() -> None:
 def test_video_without_a_sector_has_no_overlay(tmp_path: Path) -> None:
     """Nothing then tells where a name may stand."""
     from echokit.errors import VideoError
-    from echokit.overlays import write_overlay
+    from echokit.tools.overlay_videos import write_overlay
 
     write_video(tmp_path / "black.avi", np.zeros((6, 64, 64), np.uint8), 30)
     with pytest.raises(VideoError, match="no fan"):

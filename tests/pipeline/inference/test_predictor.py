@@ -8,9 +8,9 @@ import pytest
 
 from echokit import read_video, write_video
 from echokit.cli import exit_code
-from echokit.page.content import predictions_of
 from echokit.pipeline.inference.predictor import Predictor
-from echokit.run_directory import Run
+from echokit.results.page.page_content import predictions_of
+from echokit.results.run import Run
 from tests.pipeline.conftest import run
 
 

@@ -1,0 +1,39 @@
+"""``echokit list``."""
+
+from __future__ import annotations
+
+import click
+
+from echokit.cli import options
+
+
+@click.command("list", short_help="List the components that a recipe can use.")
+@click.argument("kind", required=False)
+@options.as_json
+def command(kind: str | None, as_json: bool) -> None:
+    """List the components that a recipe can use; with KIND (singular or plural), only those of one kind.
+
+    \b
+    Example: echokit list backbones
+    """
+    import json
+
+    from echokit.plugins.discovery import installed
+    from echokit.plugins.registry import KINDS, kind_named
+
+    plugins = installed()
+    kinds = [kind_named(kind)] if kind else list(KINDS)
+    components = plugins.registry.components(kinds)
+    if as_json:
+        rows = [
+            {"kind": c.kind, "name": c.name, "plugin": c.plugin, "summary": c.summary, "mask": c.mask}
+            for c in components
+        ]
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        width = max((len(component.name) for component in components), default=0)
+        for of_kind in kinds:
+            click.echo(f"{of_kind}: {KINDS[of_kind]}")
+            for c in (c for c in components if c.kind == of_kind):
+                origin = "" if c.plugin == "echokit" else f"  [{c.plugin}]"
+                click.echo(f"  {c.name:<{width}}  {c.summary}{origin}")

@@ -1,0 +1,1 @@
+"""Prepared clips: preparing, storing and reading them."""

@@ -1,0 +1,246 @@
+"""ClipStore: a content-addressed store of prepared clips, one safetensors file each.
+
+The name of a file is a hash of the video's content, of the code and parameters of every preprocessing step, and of the
+libraries that decode and filter. So no stale clip is ever used, a killed build continues at the next video, and two
+runs with the same preprocessing share their clips.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.data.clips.appearance import describe
+from echokit.data.clips.clip_file import Shown, read_header, sweep, write_clip
+from echokit.data.clips.prepare_video import Step, apply_steps, decode
+from echokit.data.clips.prepared_clips import PreparedClips, is_whole
+from echokit.errors import DataError, VideoError
+from echokit.plugins.component_config import Use
+from echokit.system.hashing import content_hash, digest, known_hashes, package_hash, remember
+from echokit.system.progress import display
+from echokit.system.worker_pool import Lost, map_unordered
+
+FORMAT = 4
+DECODING_LIBRARIES = (
+    "av",
+    "opencv-python",
+    "pillow",
+    "pydicom",
+    "pylibjpeg-openjpeg",
+    "pylibjpeg-rle",
+    "python-gdcm",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A video that could not be prepared, and the reason."""
+
+    case_id: str
+    reason: str
+
+
+def steps_of(preprocess: Sequence[Use]) -> tuple[Step, ...]:
+    """Build the preprocessing steps of a recipe."""
+    steps = []
+    for use in preprocess:
+        code = use.component.code_hash()
+        identity = digest({"use": use.plain(), "plugin": use.component.plugin, "code": code})
+        steps.append(Step(use.name, use.build(), use.component.mask, identity, use.component.plugin))
+    return tuple(steps)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The prepared clips of a cohort.
+
+    Attributes:
+        rows: (n,) int64 rows of the cohort that could be prepared, in order.
+        clips: Their prepared clips.
+        contents: Content hash of each of their video files.
+        failures: The other rows, with the reason.
+        made: Number of clips prepared now; the others were in the store.
+        damaged: Number of clips prepared now because those in the store were damaged.
+    """
+
+    rows: npt.NDArray[np.int64]
+    clips: PreparedClips
+    contents: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    made: int
+    damaged: int
+
+    @property
+    def changed(self) -> int:
+        """Number of clips that were damaged on disk and prepared again, before or while they were used."""
+        return self.damaged + len(self.clips.remade)
+
+    def notes(self) -> dict[str, int]:
+        """Count the notes of the clips."""
+        return dict(Counter(note for header in self.clips.headers for note in header["notes"]))
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    return {name: version(name) for name in DECODING_LIBRARIES}
+
+
+@dataclass(frozen=True)
+class ClipStore:
+    """Prepared clips under one folder."""
+
+    folder: Path
+
+    def path(self, content: str, steps: Sequence[Step]) -> Path:
+        """Return the path of the clip of a video with this content hash after these steps."""
+        key = digest(
+            {
+                "format": FORMAT,
+                "content": content,
+                "steps": [step.identity for step in steps],
+                "decoder": package_hash("echokit.data.video"),
+                "libraries": _libraries(),
+            }
+        )
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def prepare(
+        self,
+        sources: Sequence[tuple[str, Path]],
+        steps: Sequence[Step],
+        *,
+        verify: bool = False,
+        workers: int | None = None,
+    ) -> Preparation:
+        """Prepare videos in parallel; clips in the store are reused.
+
+        A clip whose file changed in size or time since it was last verified is verified again, and prepared again if
+        it is damaged. A clip that is damaged while in use is prepared again then, if its video gives the same bits.
+
+        Args:
+            sources: (case_id, path of the video).
+            steps: From ``steps_of``.
+            verify: Verify every clip, even if its size and time are unchanged: a disk can lose bits silently.
+            workers: Processes; one per available core by default. With 1 no process is started, and a decoder that
+                crashes ends the program.
+
+        Raises:
+            EchokitError: A step failed for another reason than the video.
+        """
+        sweep(self.folder)
+        failed: dict[int, Failure] = {}
+        done = {} if verify else self._stored(sources, steps)
+        rest = [row for row in range(len(sources)) if row not in done]
+        with display().task("Preparing videos", len(sources)) as advance:
+            advance(len(done))
+            for row, outcome in self._outcomes(sources, rest, steps, workers):
+                if isinstance(outcome, Failure):
+                    failed[row] = outcome
+                else:
+                    done[row] = outcome
+                advance(1)
+        rows = sorted(done)
+        contents = tuple(done[row].content for row in rows)
+        paths = [self.path(content, steps) for content in contents]
+        origins = {path: sources[row] for path, row in zip(paths, rows, strict=True)}
+        clips = PreparedClips(paths, _Remaking(self, tuple(steps), origins, display().say))
+        new = set(rest)
+        remember({path: head["sum"] for row, path, head in zip(rows, paths, clips.headers, strict=True) if row in new})
+        failures = tuple(failed[row] for row in sorted(failed))
+        made, damaged = sum(clip.made for clip in done.values()), sum(clip.damaged for clip in done.values())
+        return Preparation(np.array(rows, np.int64), clips, contents, failures, made, damaged)
+
+    def _stored(self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step]) -> dict[int, _Done]:
+        """Find the rows whose clips are in the store, unchanged since they were last verified."""
+        contents = known_hashes([path for _, path in sources])
+        paths = {row: self.path(content, steps) for row, content in enumerate(contents) if content is not None}
+        sums = dict(zip(paths, known_hashes(list(paths.values())), strict=True))
+        return {
+            row: _Done(str(contents[row]))
+            for row, path in paths.items()
+            if (header := read_header(path)) is not None and header["sum"] == sums[row]
+        }
+
+    def _outcomes(
+        self, sources: Sequence[tuple[str, Path]], rows: Sequence[int], steps: Sequence[Step], workers: int | None
+    ) -> Iterator[tuple[int, _Done | Failure]]:
+        work = partial(self._prepare_one, tuple(steps))
+        if workers == 1:
+            yield from ((row, work(sources[row])) for row in rows)
+            return
+        with closing(map_unordered(work, [sources[row] for row in rows], workers=workers)) as results:
+            for number, outcome in results:
+                row = rows[number]
+                yield row, Failure(sources[row][0], outcome.reason) if isinstance(outcome, Lost) else outcome
+
+    def _prepare_one(self, steps: Sequence[Step], source: tuple[str, Path]) -> _Done | Failure:
+        case_id, video = source
+        try:
+            content = content_hash(video)
+        except VideoError as error:
+            return Failure(case_id, error.message)
+        except OSError as error:
+            return Failure(case_id, f"the file cannot be read: {error.strerror}")
+        try:
+            path = self.path(content, steps)
+            exists = path.exists()
+            if exists and is_whole(path):
+                return _Done(content)
+            decoded = decode(video, steps)
+            seen = describe(decoded)
+            assert seen.look is not None
+            clip, mask = apply_steps(decoded, steps)
+            write_clip(path, clip, mask, Shown(seen.content, seen.look, seen.change))
+        except VideoError as error:
+            return Failure(case_id, error.message)
+        return _Done(content, made=True, damaged=exists)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A clip in the store: whether it was prepared now, and whether it replaces a damaged one."""
+
+    content: str
+    made: bool = False
+    damaged: bool = False
+
+
+@dataclass(frozen=True)
+class _Remaking:
+    """Prepares damaged clips again from their videos, with a message."""
+
+    store: ClipStore
+    steps: tuple[Step, ...]
+    sources: Mapping[Path, tuple[str, Path]]
+    say: Callable[[str], None]
+
+    def __call__(self, path: Path, header: Mapping[str, Any]) -> None:
+        case_id, source = self.sources[path]
+        done = self.store._prepare_one(self.steps, (case_id, source))
+        if isinstance(done, Failure):
+            reason = done.reason
+        elif self.store.path(done.content, self.steps) != path:
+            reason = "the video has changed"
+        elif read_header(path) != header:
+            reason = "its video gives other bits now (another machine?)"
+        else:
+            self.say(
+                f"{case_id}: its prepared clip was damaged or missing (a failing disk?) and was prepared again, "
+                "with the same bits"
+            )
+            return
+        raise DataError(
+            f"the prepared clip was damaged or missing (a failing disk?), and cannot be prepared again: {reason}",
+            hint="echokit data prepare RECIPE verifies every clip",
+            where=case_id,
+            code="clip.not_recreated",
+        )

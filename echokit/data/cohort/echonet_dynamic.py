@@ -1,0 +1,125 @@
+"""The EchoNet-Dynamic layout: ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi``.
+
+The layout and its quirks are those of the public dataset (Ouyang et al., Nature 2020): names with or without
+``.avi``, splits in any case, rows that list another size than their video has, videos without a tracing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from echokit.data.cohort.cohort import SPLITS, Cohort
+from echokit.data.cohort.file_list import numbers_of, read_file_list, refuse_escapes, stem, untraced
+from echokit.data.cohort.missing_dataset import AbsentError
+from echokit.errors import DataError
+from echokit.plugins.parameters import DataPath
+from echokit.system.phantom_mark import is_phantom
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REQUIRED = ("FileName", "EF", "Split")
+COVARIATES = {
+    "EF": "ef",
+    "ESV": "esv",
+    "EDV": "edv",
+    "FPS": "fps",
+    "NumberOfFrames": "frames",
+    "FrameHeight": "height",
+    "FrameWidth": "width",
+}
+
+
+def patient_of(name: str, cells: Mapping[Hashable, str]) -> str:
+    """Return the patient of a video: ``PatientId`` of its row, or the video itself."""
+    return cells.get("PatientId", "").strip() or name
+
+
+class EchonetDynamic:
+    """Read a folder in the layout of EchoNet-Dynamic.
+
+    The layout has no patient identifiers: each video counts as a patient of its own. A dataset of `echokit data
+    convert` has a column `PatientId`, which groups them.
+
+    Args:
+        root: The folder with FileList.csv and Videos.
+    """
+
+    def __init__(self, *, root: DataPath) -> None:
+        self.root = Path(root).expanduser()
+
+    def __call__(self) -> Cohort:
+        """Read the tables; no video is opened.
+
+        Raises:
+            AbsentError: The root does not exist.
+            DataError: The root does not have this layout, or a table cannot be used.
+        """
+        from echokit.system.hashing import content_hash
+
+        listing = self._listing()
+        table = read_file_list(listing, REQUIRED)
+        warnings: list[str] = []
+        names = [stem(str(name)) for name in table["FileName"]]
+        refuse_escapes(names, listing)
+        cases = numbers_of(table, COVARIATES)
+        cases.insert(0, "case_id", names)
+        cells = table.to_dict("records")
+        cases.insert(1, "patient_id", [patient_of(name, row) for name, row in zip(names, cells, strict=True)])
+        cases.insert(2, "source", [str(self.root / "Videos" / f"{name}.avi") for name in names])
+        cases.insert(3, "split", [str(split).strip().lower() for split in table["Split"]])
+        _check_splits(cases, listing)
+        warnings += _size_warnings(cases)
+        warnings += untraced(self.root / "VolumeTracings.csv", names)
+        return Cohort(
+            cases.reset_index(drop=True),
+            name="EchoNet-Dynamic layout",
+            phantom=is_phantom(self.root, self.root / "Videos" / names[0]),
+            warnings=tuple(warnings),
+            fingerprint=content_hash(listing),
+        )
+
+    def _listing(self) -> Path:
+        if not self.root.exists():
+            raise AbsentError(
+                f"the dataset is missing: {self.root} does not exist",
+                hint=f"expected {self.root / 'FileList.csv'}; set data.root or ECHONET_DYNAMIC to its folder",
+                where="data.root",
+                code="dataset.missing",
+            )
+        listing = self.root / "FileList.csv"
+        videos = self.root / "Videos"
+        for path, exists in ((listing, listing.is_file()), (videos, videos.is_dir())):
+            if not exists:
+                raise DataError(
+                    f"{self.root} is not in the layout of EchoNet-Dynamic: expected {path}",
+                    hint="data.root is the folder with FileList.csv and Videos/",
+                    where="data.root",
+                    code="dataset.other_layout",
+                )
+        return listing
+
+
+def _check_splits(cases: pd.DataFrame, listing: Path) -> None:
+    unknown = cases[~cases["split"].isin(SPLITS)]
+    if len(unknown):
+        row = int(unknown.index[0])
+        raise DataError(
+            f"the split {unknown['split'].iloc[0]!r} is not one of TRAIN, VAL, TEST",
+            hint=f"{len(unknown)} such rows",
+            where=f"{listing}:{row + 2}",
+            code="table.unknown_split",
+        )
+
+
+def _size_warnings(cases: pd.DataFrame) -> list[str]:
+    if "height" not in cases or "width" not in cases:
+        return []
+    sizes = list(zip(cases["height"], cases["width"], strict=True))
+    usual = max(set(sizes), key=sizes.count)
+    other = sum(size != usual for size in sizes)
+    if not other:
+        return []
+    return [f"{other} rows list another size than {usual[0]:g}x{usual[1]:g}; the size of the decoded video is used"]

@@ -1,0 +1,139 @@
+"""Pseudonyms of cases and patients, keyed by a secret of this machine.
+
+A DICOM carries its patient, and its path often does too. So a case that comes from one is named by a keyed pseudonym:
+the same file has the same name on this machine, and without the key nothing leads back to the patient.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import io
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from echokit.errors import EchokitError, VideoError
+from echokit.system.cache_folder import workspace
+from echokit.system.files import write_bytes
+from echokit.system.hashing import content_hash
+from echokit.system.terminal_text import is_printable
+
+KEY = "pseudonym.key"
+KEY_BYTES = 32
+SOURCES = "sources.csv"
+SOURCE_COLUMNS = ("case_id", "patient_id", "source")
+
+
+def pseudonym(kind: str, value: str) -> str:
+    """Compute the pseudonym of a case or a patient: ``case-1f0c...``.
+
+    Args:
+        kind: ``case`` or ``patient``.
+        value: A content hash or a patient identifier.
+    """
+    message = f"{kind}:{value}".encode(errors="surrogateescape")  # the name of a file may be no UTF-8
+    digest = hmac.new(_key(), message, hashlib.sha256).hexdigest()
+    return f"{kind}-{digest[:12]}"
+
+
+def case_ids(paths: Sequence[Path]) -> list[str]:
+    """Derive a unique case identifier from each file.
+
+    An AVI or MP4 keeps its stem; equal stems get a number. A DICOM, a file that may be one but cannot be read, and a
+    file whose name is not printable UTF-8 get a pseudonym of their content. Pseudonyms, and the identifiers of all
+    files that share a stem, are recorded in the table of sources.
+    """
+    names: list[str] = []
+    recorded: list[tuple[str, str, Path]] = []
+    stems = Counter(path.stem for path in paths)
+    for path in paths:
+        name = path.stem if _keeps_name(path) else _hidden_name(path)
+        number = 2
+        unique = name
+        while unique in names:
+            unique, number = f"{name}-{number}", number + 1
+        names.append(unique)
+        if name != path.stem or stems[path.stem] > 1:
+            recorded.append((unique, "", path))
+    remember_sources(recorded)
+    return names
+
+
+def which_is_which(names: Sequence[str], paths: Sequence[Path]) -> str | None:
+    """Format a note on where pseudonyms lead back to files; None if ``case_ids`` renamed no file."""
+    if all(name == path.stem for name, path in zip(names, paths, strict=True)):
+        return None
+    return f"which file is which: {workspace() / SOURCES} (for you only: file names may identify a patient)"
+
+
+def _keeps_name(path: Path) -> bool:
+    """Return whether a case may be named like its file: names of DICOM files, broken ones too, identify patients."""
+    from echokit.data.video.read import video_format
+
+    if not is_printable(path.stem):
+        return False
+    try:
+        return video_format(path) != "DICOM"
+    except (VideoError, OSError):
+        return path.suffix.lower() in (".avi", ".mp4")
+
+
+def _hidden_name(path: Path) -> str:
+    try:
+        return pseudonym("case", content_hash(path))
+    except OSError:
+        return pseudonym("case", str(path.absolute()))
+
+
+def remember_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
+    """Add pseudonyms to ``sources.csv`` in the cache folder, which only its owner can read.
+
+    It is the one file that leads from a pseudonym back to a video. Existing rows stay.
+
+    Args:
+        rows: case_id, patient_id (may be empty) and path of each video.
+    """
+    new = {(case_id, str(path.absolute())): patient_id for case_id, patient_id, path in rows}
+    if not new:
+        return
+    table = workspace() / SOURCES
+    with _lock(table):
+        old: dict[tuple[str, str], str] = {}
+        if table.exists():
+            with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                old = {(row["case_id"], row["source"]): row["patient_id"] for row in csv.DictReader(file)}
+        if new.items() <= old.items():
+            return
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(SOURCE_COLUMNS)
+        writer.writerows((case_id, patient, path) for (case_id, path), patient in {**old, **new}.items())
+        write_bytes(table, text.getvalue().encode(errors="surrogateescape"), private=True)
+
+
+def _key() -> bytes:
+    """Read the key of this machine's cache folder; create it on first use."""
+    path = workspace() / KEY
+    if not path.exists():
+        with _lock(path):
+            if not path.exists():
+                write_bytes(path, secrets.token_bytes(KEY_BYTES), private=True)
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise EchokitError(
+            "the key of the pseudonyms is damaged",
+            hint="restore it from a copy; if there is none, delete it: pseudonyms will then be different",
+            where=str(path),
+            code="identity.damaged_key",
+        )
+    return key
+
+
+def _lock(path: Path) -> FileLock:
+    """Return a lock that lets one process at a time change a file."""
+    return FileLock(path.with_suffix(".lock"), mode=0o600)

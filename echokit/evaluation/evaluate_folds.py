@@ -1,0 +1,196 @@
+"""Evaluate a run: every evaluator on every split and fold, with intervals."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from echokit.errors import DataError, EchokitError, did_you_mean
+from echokit.evaluation.cross_validation import over_folds
+from echokit.evaluation.evaluation import Evaluation, Interval, Metric
+from echokit.evaluation.evaluator import AcrossFolds, AtThreshold, Evaluator
+from echokit.evaluation.predictions import NO_PROBABILITY, Predictions, list_cases
+from echokit.evaluation.statistics.bootstrap import interval_of
+from echokit.evaluation.threshold import with_threshold
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "val", "test")
+NO_STATISTIC = "none: the evaluator offers no statistic to resample"
+ONE_OF_FOLDS = "none: one of {folds} folds, whose test scores come from different models"
+
+Curves = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+def assess(
+    predictions: Predictions,
+    evaluators: Sequence[tuple[str, Evaluator]],
+    *,
+    seed: int,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    splits: Sequence[str] = SPLITS,
+) -> Evaluation:
+    """Evaluate predictions by patient.
+
+    Scores are averaged per patient within split, repeat and fold first. A split with one fold gets an interval from
+    every evaluator that has one; all evaluators see the same resamples. A split with several folds gives one metric a
+    fold without an interval, then rows over all folds (repeat and fold None): mean and sample SD, and for the test set
+    the evaluator's metrics of a whole cross-validation. A threshold rule is applied to the validation set of the same
+    fold.
+
+    Args:
+        predictions: One row a case and fold.
+        evaluators: Name in the recipe and evaluator, in the order of the recipe.
+        seed: Seed of the bootstrap.
+        resamples: Bootstrap resamples.
+        level: Nominal level of the intervals.
+        splits: Splits to evaluate, in this order; those without a row are left out.
+
+    Returns:
+        Metrics ordered by evaluator, split and fold. Curves by name and split: a list of one mapping a fold,
+        which adds ``repeat``, ``fold``, ``n`` and ``events`` to the curve of the evaluator.
+
+    Raises:
+        DataError: A row has no patient, split or fold, a split is unknown, or a patient has two outcomes.
+        EchokitError: An evaluator gave a value that is not a finite number (undefined is None).
+    """
+    _check_keys(predictions.table, splits)
+    patients = predictions.per_patient()
+    parts = list(_parts(patients, splits))
+    bootstrap = _Bootstrap(level, seed, resamples)
+    metrics: list[Metric] = []
+    curves: Curves = {}
+    names: dict[str, int] = {}
+    for number, (name, evaluator) in enumerate(evaluators):
+        rule = evaluator.threshold_rule if isinstance(evaluator, AtThreshold) else None
+        for split, group in itertools.groupby(parts, key=lambda part: part.split):
+            folds = [replace(part, rows=_set_threshold(part, parts, rule)) for part in group]
+            rows: list[Metric] = []
+            for part in folds:
+                evaluation = evaluator(part.rows)
+                rows += _complete(name, evaluator, evaluation.metrics, part, len(folds), bootstrap)
+                _add_curves(curves, evaluation, part, name)
+            if len(folds) > 1:
+                rows += _over_folds(evaluator, rows, [part.rows for part in folds], split, level)
+            metrics += [replace(metric, metric=_unique_name(metric.metric, number, names, rule)) for metric in rows]
+    return Evaluation(tuple(metrics), curves)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The patients of one split and fold."""
+
+    split: str
+    repeat: int
+    fold: int
+    rows: Predictions
+
+
+@dataclass(frozen=True, slots=True)
+class _Bootstrap:
+    level: float
+    seed: int
+    resamples: int
+
+
+def _parts(patients: Predictions, splits: Sequence[str]) -> Iterator[_Part]:
+    for split in splits:
+        for _, rows in patients.table[patients.table["split"] == split].groupby(["repeat", "fold"], sort=True):
+            repeat, fold = int(rows["repeat"].iloc[0]), int(rows["fold"].iloc[0])
+            yield _Part(split, repeat, fold, replace(patients, table=rows))
+
+
+def _set_threshold(part: _Part, parts: Sequence[_Part], rule: float | str | None) -> Predictions:
+    """Set the threshold by a rule, on the validation set of the same fold."""
+    validation = [p for p in parts if p.split == "val" and (p.repeat, p.fold) == (part.repeat, part.fold)]
+    return with_threshold(part.rows, validation[0].rows if validation else None, rule)
+
+
+def _complete(
+    name: str, evaluator: Evaluator, metrics: Sequence[Metric], part: _Part, folds: int, bootstrap: _Bootstrap
+) -> list[Metric]:
+    """Add split, repeat, fold and interval to the metrics of an evaluator."""
+    intervals: list[Interval] = []
+    level = bootstrap.level
+    if folds == 1 and any(metric.interval is None and metric.low is None for metric in metrics):
+        intervals = interval_of(evaluator, part.rows, level=level, seed=bootstrap.seed, resamples=bootstrap.resamples)
+    if len(intervals) != len(metrics):
+        reason = ONE_OF_FOLDS.format(folds=folds) if folds > 1 else NO_STATISTIC
+        intervals = [Interval(None, None, reason)] * len(metrics)
+    completed = []
+    for metric, interval in zip(metrics, intervals, strict=True):
+        metric = replace(metric, split=part.split, repeat=part.repeat, fold=part.fold)
+        if not part.rows.probability:
+            metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
+        _check_finite(name, metric)
+        if metric.interval is None and metric.low is None:
+            low, high = interval.low, interval.high
+            metric = replace(metric, low=low, high=high, level=None if low is None else level, interval=interval.method)
+        completed.append(metric)
+    return completed
+
+
+def _over_folds(
+    evaluator: Evaluator, metrics: Sequence[Metric], folds: Sequence[Predictions], split: str, level: float
+) -> list[Metric]:
+    rows = over_folds(metrics)
+    if split == "test" and isinstance(evaluator, AcrossFolds):
+        rows = [*(replace(row, split=split) for row in evaluator.across_folds(folds, level=level)), *rows]
+    return rows
+
+
+def _unique_name(metric: str, number: int, names: dict[str, int], rule: float | str | None) -> str:
+    """Add the threshold or number of the evaluator if an earlier one has the name."""
+    if names.setdefault(metric, number) == number:
+        return metric
+    other = f"{metric}_at_{rule}" if rule is not None else f"{metric}_{number + 1}"
+    return other if names.setdefault(other, number) == number else f"{other}_{number + 1}"
+
+
+def _add_curves(curves: Curves, evaluation: Evaluation, part: _Part, evaluator: str) -> None:
+    """Add the curves of a fold; a different curve of the same name gets the evaluator's name."""
+    key = {
+        "repeat": part.repeat,
+        "fold": part.fold,
+        "n": len(part.rows),
+        "events": int(part.rows.y_true.sum()),
+    }
+    for curve, data in evaluation.curves.items():
+        entry = {**key, **data}
+        entries = curves.setdefault(curve, {}).setdefault(part.split, [])
+        same = [other for other in entries if (other["repeat"], other["fold"]) == (part.repeat, part.fold)]
+        if not same:
+            entries.append(entry)
+        elif same[0] != entry:
+            curves.setdefault(f"{curve}_of_{evaluator}", {}).setdefault(part.split, []).append(entry)
+
+
+def _check_keys(table: pd.DataFrame, splits: Sequence[str]) -> None:
+    """Refuse rows that grouping by these columns would silently drop."""
+    for column in ("split", "repeat", "fold", "patient_id"):
+        empty = table.loc[table[column].isna(), "case_id"]
+        if len(empty):
+            raise DataError(f"the predictions have no {column} for {list_cases(empty)}", code="predictions.empty_cell")
+    known_splits = dict.fromkeys((*splits, *SPLITS))
+    for split in table["split"].unique():
+        if split not in known_splits:
+            raise DataError(
+                f"unknown split {split!r} in the predictions",
+                hint=did_you_mean(str(split), known_splits) or f"the splits are {', '.join(known_splits)}",
+                code="predictions.unknown_split",
+            )
+
+
+def _check_finite(name: str, metric: Metric) -> None:
+    for label, number in (("value", metric.value), ("baseline", metric.baseline)):
+        if number is not None and not math.isfinite(number):
+            raise EchokitError(
+                f"the evaluator {name!r} gave {label} {number} for {metric.metric!r} on {metric.split}",
+                hint="an undefined value is None, never NaN",
+                code="evaluator.not_finite",
+            )

@@ -1,0 +1,1 @@
+"""Files of metrics, and predictions of other software."""

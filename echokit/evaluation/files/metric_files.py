@@ -1,0 +1,200 @@
+"""Read predictions.csv; write metrics.json and curves.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from echokit.data.cohort.text_table import read_text_table
+from echokit.errors import DataError, did_you_mean
+from echokit.evaluation.evaluation import Evaluation
+from echokit.evaluation.predictions import COLUMNS, NO_PROBABILITY, Predictions, list_cases
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIELDS = (
+    "metric",
+    "definition",
+    "split",
+    "repeat",
+    "fold",
+    "subgroup",
+    "threshold",
+    "value",
+    "low",
+    "high",
+    "level",
+    "interval",
+    "n",
+    "events",
+    "baseline",
+    "unit",
+)
+
+
+def write_metrics(evaluation: Evaluation, path: Path, *, stamp: str | None = None) -> None:
+    """Write metrics.json: a list of objects with the fields of ``FIELDS``.
+
+    Args:
+        evaluation: Metrics and curves.
+        path: The file, overwritten.
+        stamp: A mark such as PHANTOM DATA, added to every entry as ``data``.
+    """
+    path.write_text(metrics_json(evaluation, stamp=stamp) + "\n", encoding="utf-8", newline="\n")
+
+
+def metrics_json(evaluation: Evaluation, *, stamp: str | None = None) -> str:
+    """Return the text of metrics.json; see ``write_metrics``."""
+    entries = []
+    for metric in evaluation.metrics:
+        values = asdict(metric)
+        entry = {field: values[field] for field in FIELDS}
+        entries.append({**entry, "data": stamp} if stamp else entry)
+    return _strict(entries, indent=2)
+
+
+def write_curves(evaluation: Evaluation, path: Path, *, stamp: str | None = None) -> None:
+    """Write curves.json: ``stamp``, then each curve by name and split, one line a fold.
+
+    Args:
+        evaluation: Metrics and curves.
+        path: The file, overwritten.
+        stamp: A mark such as PHANTOM DATA, or None.
+    """
+    lines = [f'  "stamp": {_strict(stamp)}']
+    for name, splits in evaluation.curves.items():
+        parts = []
+        for split, folds in splits.items():
+            body = ",\n".join(f"      {_strict(fold)}" for fold in folds)
+            parts.append(f"    {_strict(split)}: [\n{body}\n    ]")
+        lines.append(f"  {_strict(name)}: {{\n" + ",\n".join(parts) + "\n  }")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
+
+
+def read_predictions(
+    path: Path | str,
+    *,
+    positive: str = "positive",
+    threshold: float | None = None,
+    probability: bool | None = None,
+) -> Predictions:
+    """Read predictions.csv.
+
+    Args:
+        path: CSV with the columns of ``COLUMNS``, and ``target, prediction`` for an EF objective; other
+            columns stay.
+        positive: Name of the positive class.
+        threshold: Score at and above which a case is classified as positive; None for the value of the column
+            ``threshold``, and 0.5 without one.
+        probability: Whether the scores are probabilities; None for the value of the column ``score_is``, and
+            True without one.
+
+    Raises:
+        DataError: The file is missing, empty or no CSV; a column is missing; a number is invalid; a case
+            is given twice in one split and fold; the rows have several thresholds. The message names the cases.
+    """
+    import numpy as np
+
+    path = Path(path)
+    if not path.is_file():
+        raise DataError("no such file", hint="expected a CSV of predictions", where=str(path), code="file.missing")
+    table = read_text_table(path)  # as text first: a patient named NA, or 007, stays what it is
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        near = [hint for column in missing if (hint := did_you_mean(column, table.columns))]
+        expected = f"expected the columns {', '.join(COLUMNS)}"
+        raise DataError(
+            f"the columns {', '.join(missing)} are missing",
+            hint=f"{expected}; {near[0]}" if near else expected,
+            where=str(path),
+            code="predictions.missing_column",
+        )
+    if table.empty:
+        raise DataError("there are no predictions in this file", where=str(path), code="predictions.empty")
+    for column in ("case_id", "patient_id", "split"):
+        empty = table.index[table[column].str.strip() == ""]
+        if len(empty):
+            raise DataError(
+                f"{len(empty)} rows have no {column}", where=f"{path}:{empty[0] + 2}", code="predictions.empty_cell"
+            )
+    for column in ("repeat", "fold", "y_true"):
+        table[column] = _numbers(table, column, path, whole=True)
+    table["y_score"] = _numbers(table, "y_score", path)
+    for column in ("target", "prediction"):
+        if column in table.columns:
+            table[column] = _numbers(table, column, path, optional=True)
+    wrong = table.loc[~table["y_true"].isin([0, 1]), "case_id"].tolist()
+    if wrong:
+        raise DataError(
+            f"y_true is neither 0 nor 1 for {list_cases(wrong)}",
+            hint="1 is the positive class",
+            where=str(path),
+            code="predictions.bad_class",
+        )
+    twice = table.loc[table.duplicated(["case_id", "split", "repeat", "fold"]), "case_id"].tolist()
+    if twice:
+        raise DataError(
+            f"given twice in one split and fold: {list_cases(twice)}",
+            hint="one row a case and fold; several videos of a patient share patient_id, not case_id",
+            where=str(path),
+            code="predictions.duplicate_case",
+        )
+    table = table.astype(dict.fromkeys(("repeat", "fold", "y_true"), np.int64))
+    if "threshold" in table.columns:
+        table["threshold"] = _numbers(table, "threshold", path)
+        if table["threshold"].nunique() > 1 and threshold is None:
+            raise DataError(
+                "the rows have several thresholds",
+                hint="give one threshold for all rows",
+                where=str(path),
+                code="predictions.many_thresholds",
+            )
+    if threshold is None:
+        threshold = float(table["threshold"].iloc[0]) if "threshold" in table.columns else 0.5
+    if probability is None:
+        probability = "score_is" not in table.columns or not (table["score_is"] == NO_PROBABILITY).any()
+    return Predictions(table, positive, threshold, probability)
+
+
+def _numbers(
+    table: pd.DataFrame, column: str, path: Path, *, whole: bool = False, optional: bool = False
+) -> list[float]:
+    # Python's own float keeps every digit, which pandas' parser of text does not promise.
+    values = [to_number(text) for text in table[column]]
+    texts = table[column].str.strip()
+    invalid = [
+        case
+        for case, text, value in zip(table["case_id"], texts, values, strict=True)
+        if not (optional and text == "") and (not math.isfinite(value) or (whole and value != int(value)))
+    ]
+    if invalid:
+        kind = "whole number" if whole else "finite number"
+        hint = (
+            "leave out a case without a score, and report that, rather than invent a score"
+            if column == "y_score"
+            else None
+        )
+        raise DataError(
+            f"{column} is not a {kind} for {list_cases(invalid)}",
+            hint=hint if column == "y_score" else None,
+            where=str(path),
+            code="predictions.bad_number",
+        )
+    return values
+
+
+def to_number(text: str) -> float:
+    """Parse a number, NaN if the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _strict(value: Any, indent: int | None = None) -> str:
+    """Encode as JSON without NaN; numpy scalars of evaluators become plain numbers."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent, default=lambda item: item.item())

@@ -1,0 +1,1 @@
+"""Evaluators: one metric or chart in each file."""

@@ -1,0 +1,32 @@
+"""Brier score."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from echokit.evaluation.evaluator import Floats, Labels, Weights
+from echokit.evaluation.metrics.score_metric import ScoreMetric, weighted_mean
+
+
+class Brier(ScoreMetric):
+    """Mean squared error of the probability of the positive class (Brier, 1950); lower is better.
+
+    Undefined if the scores are no probabilities. The baseline is always giving the prevalence.
+    """
+
+    metric = "brier"
+    definition = (
+        "mean squared difference between the probability of the positive class ({positive}) and the class (1 or 0), "
+        "not summed over both classes; lower is better; the baseline is always giving the prevalence of these patients"
+    )
+    two_classes = False
+    needs_probability = True
+
+    def baseline(self, y: npt.NDArray[np.int64]) -> float:
+        """Compute the score of always giving the prevalence."""
+        return float(y.mean() * (1 - y.mean()))
+
+    def statistic(self, y: Labels, score: Floats, weights: Weights) -> Floats:
+        """Compute the weighted mean of the squared differences, (B,) float64."""
+        return weighted_mean((score - y) ** 2, weights)

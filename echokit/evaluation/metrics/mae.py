@@ -1,0 +1,20 @@
+"""Mean absolute error."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from echokit.evaluation.evaluator import Floats, Labels, Weights
+from echokit.evaluation.metrics.estimate_metric import EstimateMetric
+from echokit.evaluation.metrics.score_metric import weighted_mean
+
+
+class Mae(EstimateMetric):
+    """Mean absolute error of the estimate, in the unit of the target; lower is better."""
+
+    metric = "mae"
+    definition = "mean absolute difference between estimate and truth; lower is better"
+
+    def formula(self, target: Labels, prediction: Floats, weights: Weights) -> Floats:
+        """Compute the weighted mean absolute error, (B,) float64."""
+        return weighted_mean(np.abs(prediction - target), weights)

@@ -1,0 +1,1 @@
+"""Check the numbers of published tables."""

@@ -1,0 +1,1 @@
+"""Statistical methods behind the metrics: intervals, ranks, null distributions."""

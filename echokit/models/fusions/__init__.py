@@ -1,0 +1,1 @@
+"""Fusions: join the features of several streams."""

@@ -1,0 +1,1 @@
+"""Initial weights: files, names, transfer into a model."""

@@ -1,0 +1,113 @@
+"""Phantom as a hospital table: a CSV file, and videos of every format below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from echokit.phantom.case import PhantomCase, random_stream
+from echokit.phantom.directory import Hearts, LayoutWriter, Workers, write_csv
+from echokit.phantom.render import measure, phantom_frames
+from echokit.phantom.write_dicom import write_grey_dicom
+from echokit.phantom.write_mjpeg import write_mjpeg
+
+TABLE = "cases.csv"
+COLUMNS = ("source", "target", "patient_id", "split", "age", "sex", "ef", "days", "died")
+KINDS = ("AVI", "MP4", "DICOM", "series", "frames")
+NAMES = ("Abernathy", "Bellweather", "Castellane", "Dunmore", "Everhart", "Fairbrother", "Grimwade", "Hollis")
+SPLITS = ("train", "train", "train", "val", "test")
+REDUCED = 50.0
+
+
+@dataclass(frozen=True)
+class _Video:
+    source: str
+    kind: str
+    patient: str
+    case: PhantomCase
+
+
+class TableWriter(LayoutWriter):
+    """Write ``cases.csv`` and videos in folders that name the patients, for the dataset ``table``.
+
+    The table is UTF-8 with a byte order mark, as spreadsheets write it. The videos are AVI, MP4 and DICOM files, DICOM
+    series whose file names are in another order than their frames, and folders of frames (``frame_9.png``,
+    ``frame_10.png``). ``target`` is 1 for an ejection fraction below 50; ``days`` and ``died`` give an outcome, with
+    some patients lost to follow-up early; every third patient has two videos, in one split.
+    """
+
+    layout = "table"
+    generator = "echokit.phantom.write_table"
+    statement = (
+        "PHANTOM DATA: synthetic videos of computed hearts under invented names, as a hospital's table lists them. "
+        "No patient was examined; results on them say nothing about patients."
+    )
+
+    def write_files(self, folder: Path, hearts: Hearts, workers: Workers) -> None:
+        """Write videos and the table."""
+        videos = _videos(hearts.cases, hearts.sample)
+        efs = workers.map(partial(_write_video, folder), videos)
+        rows = (
+            (video.source, int(ef < REDUCED), video.patient, *_facts(hearts.seed, video, ef))
+            for video, ef in zip(videos, efs, strict=True)
+        )
+        write_csv(folder / TABLE, COLUMNS, rows, spreadsheet=True)
+
+
+write_table = TableWriter().write
+
+
+def _videos(cases: int, sample: Callable[[int], PhantomCase]) -> list[_Video]:
+    videos: list[_Video] = []
+    patient = 0
+    while len(videos) < cases:
+        name = f"{NAMES[patient % len(NAMES)]}{patient:03}"
+        heart = sample(patient)
+        for visit in range(2 if patient % 3 == 2 else 1):
+            if len(videos) < cases:
+                kind = KINDS[len(videos) % len(KINDS)]
+                suffix = {"AVI": ".avi", "MP4": ".mp4", "DICOM": ".dcm"}.get(kind, "")
+                case = replace(heart, index=heart.index + (visit << 32))
+                videos.append(_Video(f"clips/{name}/visit {visit + 1}{suffix}", kind, f"MRN-{7000 + patient}", case))
+        patient += 1
+    return videos
+
+
+def _write_video(directory: Path, video: _Video) -> float:
+    from echokit.data.video.write import write_video
+
+    path = directory / video.source
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames, fps = phantom_frames(video.case), video.case.fps
+    if video.kind == "AVI":
+        write_mjpeg(path, frames, fps)
+    elif video.kind == "MP4":
+        write_video(path, frames, fps)
+    elif video.kind == "DICOM":
+        write_grey_dicom(path, frames, fps=fps, patient=video.patient, series=video.source)
+    elif video.kind == "series":
+        path.mkdir()
+        for number, frame in enumerate(frames, start=1):
+            file = path / f"IM{len(frames) - number:04}"
+            write_grey_dicom(file, frame[None], fps=fps, patient=video.patient, series=video.source, instance=number)
+    else:
+        import cv2
+
+        path.mkdir()
+        for number, frame in enumerate(frames, start=1):
+            (path / f"frame_{number}.png").write_bytes(np.asarray(cv2.imencode(".png", frame)[1]).tobytes())
+    return measure(video.case).ef_a4c
+
+
+def _facts(seed: int, video: _Video, ef: float) -> tuple[str, int, str, str, int, int]:
+    """Draw split, age, sex, EF and outcome of a patient; death is more likely if the ejection fraction is reduced."""
+    number = int(video.patient.removeprefix("MRN-")) - 7000
+    rng = random_stream(seed, number, 10)
+    died = bool(rng.random() < 0.15 + 0.3 * (ef < REDUCED))
+    lost = bool(rng.random() < 0.1)
+    days = int(rng.integers(20, 365)) if died or lost else int(rng.integers(365, 1200))
+    return SPLITS[number % 5], int(rng.integers(30, 92)), "MF"[int(rng.integers(2))], f"{ef:.1f}", days, int(died)

@@ -1,0 +1,1 @@
+"""Registry, hook specifications, discovery, parameter schema and the list of built-in components."""

@@ -1,0 +1,135 @@
+"""The built-in components, registered through the same hook as those of plugins."""
+
+from __future__ import annotations
+
+from echokit.plugins.hookspecs import Register, hookimpl
+
+DATASETS = (
+    (
+        "echonet_dynamic",
+        "echokit.data.cohort.echonet_dynamic:EchonetDynamic",
+        "a directory in the layout of EchoNet-Dynamic",
+    ),
+    (
+        "echonet_pediatric",
+        "echokit.data.cohort.echonet_pediatric:EchonetPediatric",
+        "a directory in the layout of EchoNet-Pediatric",
+    ),
+    ("camus", "echokit.data.cohort.camus:Camus", "a directory in the layout of CAMUS"),
+    ("table", "echokit.data.cohort.hospital_table:Table", "a CSV or Parquet table of your own videos"),
+    ("phantom", "echokit.phantom.dataset:Phantom", "synthetic beating hearts (PHANTOM DATA)"),
+)
+
+PREPROCESSORS = (
+    ("trim", "echokit.data.preprocess.trim:Trim", "keep the first frames"),
+    ("resample", "echokit.data.preprocess.resample_rate:Resample", "resample to another frame rate"),
+    ("resize", "echokit.data.preprocess.resize:Resize", "resize the frames"),
+    ("motion_mask", "echokit.data.preprocess.motion_mask:MotionMask", "mask: set everything but moving tissue to zero"),
+    (
+        "sector_mask",
+        "echokit.data.preprocess.sector_mask:SectorMask",
+        "mask: set everything outside the ultrasound sector to zero",
+    ),
+    (
+        "random_mask",
+        "echokit.data.preprocess.random_mask:RandomMask",
+        "control mask: set everything outside a random ellipse to zero",
+    ),
+    ("no_mask", "echokit.data.preprocess.no_mask:NoMask", "control mask: leave the frames unchanged"),
+    ("optical_flow", "echokit.data.preprocess.optical_flow:OpticalFlow", "compute optical flow as a second stream"),
+)
+
+AUGMENTATIONS = (
+    ("pad_and_crop", "pad_and_crop:PadAndCrop", "random translation by padding and cropping"),
+    ("rotate", "rotate:Rotate", "random rotation, flow vectors included"),
+    ("gain", "gain:Gain", "random brightness and contrast"),
+    ("speckle", "speckle:Speckle", "multiplicative speckle noise"),
+)
+
+BACKBONES = (
+    *(
+        (f"resnet{n}", f"preact_resnet:ResNet{n}", f"the reference study's pre-activation 3D ResNet, {n} layers")
+        for n in (18, 34, 50, 101, 152)
+    ),
+    ("r3d_18", "torchvision_resnet:R3D18", "torchvision's 3D ResNet, 18 layers"),
+    ("mc3_18", "torchvision_resnet:MC318", "torchvision's ResNet of mixed 3D and 2D convolutions, 18 layers"),
+    ("r2plus1d_18", "torchvision_resnet:R2Plus1D18", "torchvision's R(2+1)D, 18 layers, as in echonet/dynamic"),
+    ("s3d", "torchvision_s3d:S3D", "torchvision's separable 3D Inception network (S3D)"),
+    ("mvit_v2_s", "torchvision_transformers:MViTV2S", "torchvision's Multiscale Vision Transformer v2, small"),
+    ("swin3d_t", "torchvision_transformers:Swin3DT", "torchvision's Video Swin Transformer, tiny"),
+    ("slow_r50", "pytorchvideo_resnet:SlowR50", "pytorchvideo's Slow, 50 layers"),
+    ("c2d_r50", "pytorchvideo_resnet:C2DR50", "pytorchvideo's frame-by-frame ResNet (C2D), 50 layers"),
+    ("i3d_r50", "pytorchvideo_resnet:I3DR50", "pytorchvideo's I3D, 50 layers"),
+    ("csn_r101", "pytorchvideo_resnet:CSNR101", "pytorchvideo's channel-separated network, 101 layers"),
+    ("r2plus1d_r50", "pytorchvideo_resnet:R2Plus1DR50", "pytorchvideo's R(2+1)D, 50 layers"),
+    ("slowfast_r50", "pytorchvideo_slowfast:SlowFastR50", "pytorchvideo's SlowFast, 50 layers"),
+    ("x3d_xs", "pytorchvideo_x3d:X3DXS", "pytorchvideo's X3D-XS"),
+    ("x3d_s", "pytorchvideo_x3d:X3DS", "pytorchvideo's X3D-S"),
+    ("x3d_m", "pytorchvideo_x3d:X3DM", "pytorchvideo's X3D-M"),
+    ("x3d_l", "pytorchvideo_x3d:X3DL", "pytorchvideo's X3D-L"),
+    ("mvit", "pytorchvideo_mvit:MViT", "pytorchvideo's Multiscale Vision Transformer, base"),
+    ("timm", "timm_frames:Timm", "any image model of timm, applied frame by frame"),
+)
+
+RESAMPLERS = (
+    ("official", "official:Official", "the dataset's own split"),
+    ("holdout", "holdout:Holdout", "one random split by patient"),
+    ("kfold", "kfold:KFold", "k-fold cross-validation by patient"),
+    ("repeated_kfold", "kfold:RepeatedKFold", "repeated k-fold cross-validation by patient"),
+    ("nested", "nested:Nested", "nested k-fold cross-validation with a hyperparameter search"),
+    ("leave_one_out", "leave_out:LeaveOneOut", "leave-one-patient-out; Brier score and log loss only"),
+    ("leave_pair_out", "leave_out:LeavePairOut", "leave-pair-out for the AUROC; frozen backbones only"),
+)
+
+EVALUATORS = (
+    ("accuracy", "Accuracy", "share of correct classifications"),
+    ("auroc", "Auroc", "area under the ROC curve"),
+    ("auprc", "Auprc", "average precision of the positive class"),
+    ("balanced_accuracy", "BalancedAccuracy", "mean of sensitivity and specificity"),
+    ("sensitivity", "Sensitivity", "true-positive rate (recall)"),
+    ("specificity", "Specificity", "true-negative rate"),
+    ("ppv", "Ppv", "positive predictive value (precision)"),
+    ("npv", "Npv", "negative predictive value"),
+    ("f1", "F1", "harmonic mean of precision and recall"),
+    ("mcc", "Mcc", "Matthews correlation coefficient"),
+    ("brier", "Brier", "mean squared error of the predicted probabilities"),
+    ("log_loss", "LogLoss", "cross-entropy of the predicted probabilities"),
+    ("calibration", "Calibration", "observed/expected ratio, calibration slope, intercept and curve"),
+    ("net_benefit", "NetBenefit", "net benefit at the threshold, decision curve"),
+    ("confusion", "Confusion", "confusion matrix"),
+    ("mae", "Mae", "mean absolute error"),
+    ("rmse", "Rmse", "root mean squared error"),
+    ("r2", "R2", "coefficient of determination"),
+    ("bland_altman", "BlandAltman", "bias and limits of agreement"),
+    ("subgroups", "Subgroups", "other metrics in subgroups of the patients"),
+    ("study_compat", "StudyCompat", "the three AUPRC conventions of the reference study"),
+    ("ef_cutoffs", "EfCutoffs", "classification metrics at EF cut-offs of 35, 40, 45 and 50 %"),
+)
+
+
+@hookimpl
+def echokit_components(register: Register) -> None:
+    """Register the built-in components."""
+    for name, target, summary in DATASETS:
+        register.dataset(name, target, summary=summary)
+    for name, target, summary in PREPROCESSORS:
+        register.preprocessor(name, target, mask=name.endswith("_mask"), summary=summary)
+    register.sampler("window", "echokit.data.sampling.window_sampler:Window", summary="windows of consecutive frames")
+    for name, target, summary in AUGMENTATIONS:
+        register.augmentation(name, f"echokit.data.sampling.{target}", summary=summary)
+    for name, target, summary in BACKBONES:
+        register.backbone(name, f"echokit.models.backbones.{target}", summary=summary)
+    register.fusion(
+        "two_stream", "echokit.models.fusions.fusions:TwoStream", summary="video and flow, features concatenated"
+    )
+    register.fusion("single_stream", "echokit.models.fusions.fusions:SingleStream", summary="one stream")
+    for name, class_name, summary in (
+        ("cross_entropy", "CrossEntropy", "binary classification"),
+        ("ef_regression", "EfRegression", "regression of the ejection fraction"),
+        ("multi_task", "MultiTask", "classification and regression of the ejection fraction together"),
+    ):
+        register.objective(name, f"echokit.training.objectives.{name}:{class_name}", summary=summary)
+    for name, target, summary in RESAMPLERS:
+        register.resampler(name, f"echokit.data.splits.{target}", summary=summary)
+    for name, class_name, summary in EVALUATORS:
+        register.evaluator(name, f"echokit.evaluation.metrics.{name}:{class_name}", summary=summary)

@@ -1,0 +1,349 @@
+"""Validation: from a composed tree to a Recipe, or to all its mistakes with file and line."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from echokit.data.cohort.target import TargetSettings
+from echokit.errors import EchokitError, RecipeError, did_you_mean
+from echokit.models.weights.settings import WeightSettings
+from echokit.plugins.component_config import Use
+from echokit.plugins.discovery import Installed, installed
+from echokit.plugins.parameters import InvalidParameters, KeyPath, Problem, validate
+from echokit.plugins.registry import with_article
+from echokit.recipe.compose import apply_override, compose
+from echokit.recipe.consistency import inconsistencies, padded_windows
+from echokit.recipe.control_settings import ControlSettings
+from echokit.recipe.recipe import Recipe
+from echokit.recipe.report_settings import ReportSettings
+from echokit.recipe.search import SEARCHED, Configuration, search_of
+from echokit.recipe.tree import Node, merge
+from echokit.training.settings import TrainSettings
+from echokit.training.trackers import TRACKERS
+
+Value = TypeVar("Value")
+
+KEYS = {
+    "name": "Name of the run directory.",
+    "seed": "Random seed.",
+    "data": "The dataset.",
+    "target": "What is predicted.",
+    "preprocess": "Preprocessing steps of every video, in order.",
+    "clip": "How windows of frames are sampled from a clip.",
+    "augment": "Augmentations of training batches, in order.",
+    "model": "Fusion, backbone and initial weights.",
+    "objective": "Loss, outputs and scores.",
+    "resample": "How the cohort is split into training, validation and test sets.",
+    "train": "Settings of the training.",
+    "evaluate": "Metrics.",
+    "report": "Settings of the report.",
+    "track": "Experiment trackers: tensorboard, mlflow, wandb; history.jsonl is always written.",
+    "controls": "Negative controls and baselines in the same folds.",
+}
+DATA_KEYS = {"exclude": None, "fallback": None, "max_unreadable": 0.02}
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "preprocess": [],
+    "clip": "window",
+    "augment": [],
+    "objective": "cross_entropy",
+    "resample": "official",
+    "evaluate": ["accuracy", "auroc", "auprc"],
+    "report": {},
+    "track": [],
+    "controls": None,
+}
+
+
+def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read, compose and validate a recipe.
+
+    Raises:
+        EchokitError: The file cannot be read as a strict YAML mapping.
+        RecipeError: Carries all mistakes, each with its file and line.
+    """
+    return check(compose(path, overrides))
+
+
+def check(tree: Node) -> Recipe:
+    """Validate a composed tree, its fallback included.
+
+    Raises:
+        RecipeError: Carries all mistakes, each with its file and line.
+    """
+    checker = _Checker(tree, installed())
+    recipe = checker.recipe()
+    if not checker.problems and recipe is not None and recipe.fallback is not None:
+        fallback = _Checker(_fallback_tree(tree), checker.installed)
+        fallback.recipe()
+        checker.problems += fallback.problems
+    if checker.problems or recipe is None:
+        raise RecipeError(checker.problems)
+    return recipe
+
+
+def with_fallback(recipe: Recipe) -> Recipe:
+    """Return the recipe for a missing dataset: its fallback dataset with the fallback's settings."""
+    return check(_fallback_tree(recipe.tree))
+
+
+def _fallback_tree(tree: Node) -> Node:
+    data = tree.at(("data",))
+    fallback = tree.at(("data", "fallback"))
+    assert isinstance(tree.value, dict)
+    assert isinstance(data.value, dict)
+    if isinstance(fallback.value, str):
+        fallback = Node({"use": fallback}, fallback.origin)
+    if not isinstance(fallback.value, dict):
+        return tree
+    dataset = dict(fallback.value)
+    changes = dataset.pop("set", None)
+    inherited = {key: data.value[key] for key in ("max_unreadable",) if key in data.value}
+    replaced = Node({**inherited, **dataset}, fallback.origin)
+    base = Node({**tree.value, "data": replaced}, tree.origin)
+    return merge(base, changes) if changes is not None else base
+
+
+class _Checker:
+    """Validates a tree in one pass and collects all problems."""
+
+    def __init__(self, tree: Node, plugins: Installed) -> None:
+        self.tree = tree
+        self.installed = plugins
+        self.problems: list[EchokitError] = []
+
+    def problem(self, path: KeyPath, code: str, message: str, hint: str | None = None) -> None:
+        key = ".".join(str(step) for step in path)
+        origin = str(self.tree.at(path).origin)
+        self.problems.append(EchokitError(f"{key}: {message}", hint=hint, where=origin, code=code))
+
+    def wrong_type(self, path: KeyPath, expected: str, value: Any, hint: str | None = None) -> None:
+        self.problem(path, "recipe.wrong_type", f"expected {expected}, not {value!r}", hint)
+
+    def add(self, path: KeyPath, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self.problem((*path, *problem.place), problem.code, problem.message, problem.hint)
+
+    def recipe(self) -> Recipe | None:
+        plain = self.tree.plain()
+        if not isinstance(plain, dict):
+            raise EchokitError(
+                "a recipe is a mapping of keys to values", where=str(self.tree.origin), code="recipe.no_mapping"
+            )
+        for key in plain:
+            if key not in KEYS:
+                hint = did_you_mean(key, KEYS) or f"the keys are {', '.join(KEYS)}"
+                self.problem((key,), "recipe.unknown_key", f"unknown key {key!r}", hint)
+        for key in ("name", "data", "target", "model", "train"):
+            if key not in plain:
+                self.problem((key,), "recipe.missing_key", f"the key {key!r} is missing", KEYS[key])
+            elif plain[key] is None:
+                self.problem((key,), "recipe.empty_key", f"the key {key!r} is empty", KEYS[key])
+        plain = {key: value for key, value in plain.items() if value is not None or key in DEFAULTS}
+        values = {**DEFAULTS, **plain}
+        data_keys, dataset = self.split(values.get("data"), DATA_KEYS)
+        model_keys, fusion = self.split(values.get("model"), {"backbone": None, "weights": None})
+        clip = values["clip"]
+        if isinstance(clip, dict) and "use" not in clip:
+            clip = {"use": "window", **clip}
+        parts = {
+            "name": self.scalar("name", values.get("name"), str),
+            "seed": self.scalar("seed", values["seed"], int),
+            "data": self.use("dataset", dataset, ("data",)) if "data" in plain else None,
+            "exclude": self.exclude(data_keys["exclude"]),
+            "fallback": self.fallback(data_keys["fallback"]),
+            "max_unreadable": self.share(("data", "max_unreadable"), data_keys["max_unreadable"]),
+            "target": self.settings(TargetSettings, values.get("target"), ("target",)) if "target" in plain else None,
+            "preprocess": self.uses("preprocessor", values["preprocess"], ("preprocess",)),
+            "clip": self.use("sampler", clip, ("clip",)),
+            "augment": self.uses("augmentation", values["augment"], ("augment",)),
+            "fusion": self.use("fusion", fusion, ("model",)) if "model" in plain else None,
+            "backbone": self.use("backbone", model_keys["backbone"], ("model", "backbone"))
+            if "model" in plain
+            else None,
+            "weights": self.weights(model_keys["weights"]),
+            "objective": self.use("objective", values["objective"], ("objective",)),
+            "resample": self.use("resampler", values["resample"], ("resample",)),
+            "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,
+            "evaluate": self.uses("evaluator", values["evaluate"], ("evaluate",)),
+            "report": self.settings(ReportSettings, values["report"], ("report",)),
+            "track": self.trackers(values["track"]),
+            "controls": self.settings(ControlSettings, values["controls"], ("controls",))
+            if values["controls"] is not None
+            else None,
+        }
+        if self.problems:
+            return None
+        recipe = Recipe(tree=self.tree, **parts)
+        self.check_construction(recipe)
+        if self.problems:
+            return None
+        self.add((), inconsistencies(recipe))
+        self.check_search(recipe)
+        if not self.problems:
+            self.add((), padded_windows(recipe))
+        return recipe
+
+    def split(self, section: Any, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """Separate the keys of the recipe itself in a section from the parameters of its component."""
+        if not isinstance(section, dict):
+            return dict(defaults), section
+        given = {key: value for key, value in section.items() if key in defaults}
+        return {**defaults, **given}, {key: value for key, value in section.items() if key not in defaults}
+
+    def scalar(self, key: str, value: Any, kind: type[Any]) -> Any:
+        if type(value) is not kind:
+            if value is not None or key == "seed":
+                self.wrong_type((key,), _TYPE_NAMES[kind], value)
+        elif key == "name" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", value):
+            hint = "use letters, digits, '_' and '-'"
+            self.problem((key,), "recipe.bad_name", f"{value!r} cannot name a folder", hint)
+        elif key == "seed" and value < 0:
+            self.problem((key,), "recipe.out_of_range", f"expected a whole number >= 0, not {value!r}")
+        return value
+
+    def exclude(self, value: Any) -> Any:
+        if value is not None and not isinstance(value, str):
+            self.wrong_type(("data", "exclude"), "text or null", value)
+        return value
+
+    def share(self, path: KeyPath, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            self.problem(path, "recipe.out_of_range", f"expected a share from 0 to 1, not {value!r}")
+            return 0.0
+        return float(value)
+
+    def fallback(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"use": value}
+        if value is not None and not isinstance(value, dict):
+            self.wrong_type(("data", "fallback"), "a dataset or null", value)
+        return value
+
+    def use(self, kind: str, value: Any, path: KeyPath) -> Use | None:
+        if isinstance(value, str):
+            value = {"use": value}
+        if not isinstance(value, dict) or not isinstance(value.get("use"), str):
+            names = ", ".join(self.installed.registry.names(kind))
+            message = f"name {with_article(kind)} here: {{use: name, ...}}"
+            self.problem(path, "recipe.no_component", message, f"the {kind}s are {names}")
+            return None
+        try:
+            component = self.installed.registry.get(kind, value["use"])
+            model = component.parameters()
+        except EchokitError as error:
+            self.problem((*path, "use"), error.code, error.message, error.hint)
+            return None
+        given = {name: inner for name, inner in value.items() if name != "use"}
+        return self.validated(path, lambda: Use(component, validate(model, given)))
+
+    def uses(self, kind: str, values: Any, path: KeyPath) -> tuple[Use | None, ...]:
+        if not isinstance(values, list):
+            self.wrong_type(path, f"a list of {kind}s", values)
+            return ()
+        return tuple(self.use(kind, value, (*path, index)) for index, value in enumerate(values))
+
+    def trackers(self, values: Any) -> tuple[str, ...]:
+        names = f"the trackers are {', '.join(TRACKERS)}"
+        if not isinstance(values, list):
+            self.wrong_type(("track",), "a list of trackers", values, names)
+            return ()
+        for index, value in enumerate(values):
+            if value not in TRACKERS:
+                hint = did_you_mean(str(value), TRACKERS) or names
+                self.problem(("track", index), "recipe.unknown_tracker", f"there is no tracker {value!r}", hint)
+        return tuple(dict.fromkeys(values))
+
+    def settings(self, model: type[BaseModel], value: Any, path: KeyPath) -> Any:
+        if not isinstance(value, dict):
+            self.wrong_type(path, "a mapping", value)
+            return None
+        return self.validated(path, lambda: validate(model, value))
+
+    def validated(self, path: KeyPath, make: Callable[[], Value]) -> Value | None:
+        try:
+            return make()
+        except InvalidParameters as invalid:
+            self.add(path, invalid.problems)
+            return None
+
+    def weights(self, value: Any) -> WeightSettings | None:
+        if value is None:
+            return None
+        given = {"use": value} if isinstance(value, str) else value
+        settings: WeightSettings | None = self.settings(WeightSettings, given, ("model", "weights"))
+        return settings
+
+    def check_search(self, recipe: Recipe) -> None:
+        """Every combination of a hyperparameter search is a valid recipe, and there are two or more."""
+
+        if "search" not in type(recipe.resample.values).model_fields:
+            return
+        path = ("resample", "search")
+        try:
+            if len(configurations(recipe)) < 2:
+                hint = "give a hyperparameter and two values or more"
+                self.problem(path, "search.one_candidate", "there is only one candidate", hint)
+        except RecipeError as invalid:
+            for problem in invalid.problems:
+                self.problem(path, problem.code, problem.message, problem.hint)
+        except EchokitError as error:
+            self.problem(path, error.code, error.message, error.hint)
+
+    def check_construction(self, recipe: Recipe) -> None:
+        """Build every component, without calling it, to find parameters that contradict one another."""
+        components: dict[KeyPath, Use] = {
+            ("data",): recipe.data,
+            ("clip",): recipe.clip,
+            ("model",): recipe.fusion,
+            ("model", "backbone"): recipe.backbone,
+            ("objective",): recipe.objective,
+            ("resample",): recipe.resample,
+        }
+        lists = {"preprocess": recipe.preprocess, "augment": recipe.augment, "evaluate": recipe.evaluate}
+        components |= {(key, index): use for key, uses in lists.items() for index, use in enumerate(uses)}
+        for path, use in components.items():
+            try:
+                use.build()
+            except EchokitError as error:
+                self.problem(path, error.code, error.message, error.hint)
+            except (TypeError, ValueError) as error:  # a plugin that raises its own error
+                self.problem(path, "parameter.invalid", f"{use.name!r} rejects its parameters: {error}")
+
+
+_TYPE_NAMES = {str: "text", int: "a whole number"}
+
+
+def configurations(recipe: Recipe) -> tuple[Configuration, ...]:
+    """List all candidates in the order of the recipe; the last hyperparameter changes fastest.
+
+    Raises:
+        EchokitError: A key cannot be searched.
+        RecipeError: A candidate is no valid recipe.
+    """
+
+    search = search_of(recipe)
+    for key in search:
+        if not key.startswith(SEARCHED) or key.startswith("train.phases"):
+            raise EchokitError(
+                f"{key!r} cannot be searched",
+                hint="search keys under train (not phases) or model.dropout; others would change the features",
+                code="search.unsearchable_key",
+            )
+    base = recipe.tree
+    for text in ("resample={use: holdout}", "evaluate=[auroc]", "controls=null"):
+        base = apply_override(base, text)
+    candidates = []
+    for values in itertools.product(*search.values()):
+        tree = base
+        for key, value in zip(search, values, strict=True):
+            tree = apply_override(tree, f"{key}={json.dumps(value)}")
+        candidates.append(Configuration(dict(zip(search, values, strict=True)), check(tree)))
+    return tuple(candidates)

@@ -1,0 +1,208 @@
+"""The lock of a run: recipe, data, code and environment, to reproduce it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from echokit.errors import DataError, EchokitError
+from echokit.plugins.component_config import Use
+from echokit.plugins.discovery import installed
+from echokit.recipe.compose import apply_override
+from echokit.recipe.recipe import Recipe
+from echokit.recipe.validate import check, load_recipe
+from echokit.recipe.yaml_file import read_yaml
+from echokit.system.environment import environment
+from echokit.system.hashing import content_hash, digest
+from echokit.system.phantom_mark import STAMP
+
+LOCK_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The content of ``lock.yaml``.
+
+    Attributes:
+        content: The content as written.
+        recipe: The resolved recipe, which never falls back.
+    """
+
+    content: Mapping[str, Any]
+    recipe: Recipe
+
+    @property
+    def phantom(self) -> bool:
+        """Whether the data are synthetic."""
+        return bool(self.content["data"]["phantom"])
+
+    @property
+    def stamp(self) -> str | None:
+        """The stamp of every output (PHANTOM DATA), or None."""
+        return STAMP if self.phantom else None
+
+    @property
+    def pretrained_stamp(self) -> str | None:
+        """The warning about starting weights that were trained on phantoms, or None."""
+        weights = self.content.get("weights")
+        return str(weights["stamp"]) if weights and weights["phantom"] else None
+
+    @property
+    def recipe_hash(self) -> str:
+        """Hash of the resolved recipe, its components, its data and its seed."""
+        return str(self.content["recipe_hash"])
+
+    def write(self, path: Path) -> None:
+        """Write the lock as YAML."""
+        text = yaml.safe_dump(dict(self.content), sort_keys=False, allow_unicode=True, width=110)
+        head = f"# {STAMP}: synthetic hearts, no patient\n" if self.phantom else ""
+        path.write_text(head + text, encoding="utf-8")
+
+
+def make_lock(
+    recipe: Recipe, data: Mapping[str, Any], compute: Mapping[str, Any], weights: Mapping[str, Any] | None = None
+) -> Lock:
+    """Create the lock of a recipe, its data and this machine.
+
+    Args:
+        recipe: As it runs: the fallback replaces an absent dataset.
+        data: ``name, phantom, fingerprint, cases`` and counts.
+        compute: Device, precision and why.
+        weights: Description of the starting weights, with the hash ``content``; None for random weights.
+    """
+    resolved = replace(recipe, fallback=None)
+    components = [_component(use) for use in resolved.uses()]
+    content = {
+        "lock": LOCK_VERSION,
+        "echokit": version("echokit"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "recipe_hash": recipe_hash(
+            resolved, components, str(data["fingerprint"]), str(weights["content"]) if weights else None
+        ),
+        "data": dict(data),
+        "target": {"positive": recipe.target.positive, "definition": recipe.target.definition},
+        "seed": recipe.seed,
+        "weights": dict(weights) if weights else None,
+        "compute": dict(compute),
+        "components": components,
+        "environment": environment(),
+        "recipe": resolved.plain(),
+    }
+    return Lock(content, resolved)
+
+
+def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: str, weights: str | None = None) -> str:
+    """Hash what determines the result: no path, device, environment or time.
+
+    Args:
+        recipe: As it runs.
+        components: As in the lock.
+        fingerprint: Fingerprint of the data.
+        weights: Hash of the starting weights, which replaces their path.
+    """
+    plain = recipe.plain()
+    if recipe.weights is not None:
+        plain["model"]["weights"]["use"] = weights
+    paths = {name for name, field in type(recipe.data.values).model_fields.items() if _is_path(field.json_schema_extra)}
+    data = {key: value for key, value in plain["data"].items() if key not in paths | {"fallback", "exclude"}}
+    if recipe.exclude is not None:
+        data["exclude"] = content_hash(Path(recipe.exclude))
+    content = {**{key: value for key, value in plain.items() if key not in ("name", "report", "track")}, "data": data}
+    codes = [{key: part[key] for key in ("kind", "name", "plugin", "code")} for part in components]
+    return digest({"recipe": content, "components": codes, "data": fingerprint})
+
+
+def _is_path(extra: object) -> bool:
+    return isinstance(extra, dict) and extra.get("format") == "path"
+
+
+def _component(use: Use) -> dict[str, str]:
+    plugin = installed().plugin(use.component.plugin)
+    return {
+        "kind": use.component.kind,
+        "name": use.name,
+        "plugin": plugin.name,
+        "package": plugin.package,
+        "version": plugin.version,
+        "code": use.component.code_hash(),
+    }
+
+
+def is_lock(path: Path) -> bool:
+    """Return whether a YAML file is a lock, not a recipe."""
+    tree = read_yaml(path)
+    return isinstance(tree.value, dict) and {"lock", "recipe", "recipe_hash"} <= set(tree.value)
+
+
+def recipe_of(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe from its own file or from a lock.
+
+    Raises:
+        EchokitError: The file cannot be read.
+        RecipeError: The recipe is not valid; the error lists all mistakes.
+    """
+    return read_lock(path, overrides).recipe if is_lock(path) else load_recipe(path, overrides)
+
+
+def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:
+    """Read a lock; its recipe is validated against what is installed now.
+
+    Args:
+        path: ``lock.yaml``.
+        overrides: Changes of its recipe, as ``key=value``.
+
+    Raises:
+        EchokitError: The file cannot be read, or was written by a newer echokit.
+        RecipeError: A component of the recipe is not installed.
+    """
+    tree = read_yaml(path, environment={})
+    plain = tree.plain()
+    if not isinstance(plain, dict) or plain.get("lock") != LOCK_VERSION or "recipe" not in plain:
+        raise EchokitError("is not a lock of this version of echokit", where=str(path), code="lock.unknown_version")
+    inner = tree.at(("recipe",))
+    for text in overrides:
+        inner = apply_override(inner, text)
+    return Lock(plain, check(inner))
+
+
+def differences(old: Lock, new: Lock) -> Iterator[str]:
+    """Describe what differs between a rerun and its lock.
+
+    Raises:
+        DataError: The data are not those of the lock.
+    """
+    before, after = old.content["data"], new.content["data"]
+    if before["fingerprint"] != after["fingerprint"]:
+        raise DataError(
+            "the data are not those of the lock",
+            hint=f"the lock has {before['cases']} cases of {before['name']} ({before['fingerprint'][:12]}), "
+            f"found {after['cases']} of {after['name']} ({after['fingerprint'][:12]})",
+            code="lock.other_data",
+        )
+    old_weights, new_weights = ((lock.content.get("weights") or {}).get("content") for lock in (old, new))
+    if old_weights != new_weights:
+        raise DataError(
+            "the starting weights are not those of the lock",
+            hint=f"their hash was {str(old_weights)[:12]} and is {str(new_weights)[:12]}",
+            where="model.weights",
+            code="lock.other_weights",
+        )
+    old_parts = {(part["kind"], part["name"]): part for part in old.content["components"]}
+    for part in new.content["components"]:
+        was = old_parts.get((part["kind"], part["name"]))
+        if was and any(was[key] != part[key] for key in ("plugin", "package", "version", "code")):
+            same = "" if was["version"] != part["version"] else ", with other code"
+            yield (
+                f"the {part['kind']} {part['name']} has changed since the lock: "
+                f"{was['package']} {was['version']} then, {part['package']} {part['version']} now{same}"
+            )
+    for name, then in old.content["environment"]["packages"].items():
+        now = new.content["environment"]["packages"].get(name)
+        if now != then:
+            yield f"{name} was {then} and is {now}: results may differ in the last digits"

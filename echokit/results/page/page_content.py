@@ -1,0 +1,278 @@
+"""The content of the report page, collected from the files of a run."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from echokit.evaluation.evaluation import Evaluation, Metric
+from echokit.evaluation.predictions import NO_PROBABILITY, Predictions
+from echokit.results.page.cine_loops import Loop, Source, loop
+from echokit.results.page.markdown import as_html
+from echokit.results.page.patients import SPLIT, cohort_table, flow
+from echokit.results.page.run_charts import figures_of
+from echokit.results.page.tripod import model_card, tripod
+from echokit.results.run import Run
+from echokit.results.summary.cautions import ENOUGH_PATIENTS, cautions
+from echokit.results.summary.summary import answer
+from echokit.results.summary.training_summary import training_in_words
+from echokit.results.wording import number, percent, set_name, title
+from echokit.training.objectives.objective import HALF
+
+HEADLINE = (
+    "auroc_within_fold",
+    "auroc",
+    "auprc",
+    "auprc_fold_mean",
+    "accuracy",
+    "accuracy_pooled",
+    "sensitivity",
+    "specificity",
+    "mae",
+    "r2",
+)
+MOST_FOLDS = 60
+"""Rows of the table of folds."""
+
+
+@dataclass(frozen=True)
+class ShownCase:
+    """A case and its video loop."""
+
+    case_id: str
+    score: float
+    truth: str
+    kind: str
+    loop: Loop | None
+
+
+@dataclass(frozen=True)
+class PageSettings:
+    """What the page shows beyond the run's own files.
+
+    Attributes:
+        notes: Warnings about the data.
+        tried: Number of configurations tried on the same data in the same folder, including this one.
+        division: How the data were split.
+        source: Gives the frames of a case; None shows none. Frames of patients only if the user requested them.
+        cases: How many of the worst errors and of the most confident correct cases are shown.
+    """
+
+    notes: Sequence[str] = ()
+    tried: int = 1
+    division: str = ""
+    source: Source | None = None
+    cases: int = 4
+
+
+def content(run: Run, settings: PageSettings) -> dict[str, Any]:
+    """Collect the values that the template needs."""
+    lock, metrics = run.lock, run.metrics
+    predictions = predictions_of(run)
+    folds = _folds(predictions, SPLIT)
+    score = _score_description(predictions, lock.recipe.target.definition)
+    facts = {
+        "division": settings.division,
+        "score": score,
+        "training": training_in_words(lock.recipe.train, run.history),
+    }
+    return {
+        "name": lock.recipe.name,
+        "stamp": lock.stamp,
+        "pretrained": lock.pretrained_stamp,
+        "phantom": lock.phantom,
+        "positive": predictions.positive,
+        "definition": lock.recipe.target.definition.split(": ", 1)[-1],
+        "answer": answer(Evaluation(metrics), SPLIT, predictions.positive),
+        "verdicts": verdicts(metrics, SPLIT),
+        "cautions": cautions(metrics, SPLIT, tried=settings.tried),
+        "cards": [_card(metric) for metric in headline(metrics, SPLIT)],
+        "charts": figures_of(run, folds, SPLIT),
+        "slider": _slider(folds, run.called_from),
+        "folds": _fold_table(metrics, SPLIT),
+        "metrics": [_row(metric) for metric in metrics if metric.fold is None or not _several(metrics)],
+        "subgroups": any(metric.subgroup for metric in metrics),
+        "cases": _cases(predictions, settings.source, settings.cases) if settings.source is not None else [],
+        "shows_frames": settings.source is not None,
+        "cohort": cohort_table(run, predictions),
+        "notes": list(settings.notes),
+        "sections": [(section["title"], as_html(section["text"])) for section in run.sections],
+        "flow": flow(run, predictions),
+        "division": settings.division,
+        "tripod": tripod(lock, facts),
+        "card": model_card(lock, facts),
+        "lock_uri": "data:text/yaml;base64," + base64.b64encode((run.path / "lock.yaml").read_bytes()).decode(),
+        "recipe_hash": lock.recipe_hash,
+        "created": str(lock.content["created"])[:16].replace("T", " "),
+        "echokit": lock.content["echokit"],
+        "computed": lock.content["compute"],
+        "fingerprint": lock.content["data"]["fingerprint"],
+    }
+
+
+def predictions_of(run: Run) -> Predictions:
+    """Read the predictions of a run, with the threshold that it used."""
+    table = run.predictions
+    probability = not ("score_is" in table.columns and (table["score_is"] == NO_PROBABILITY).all())
+    threshold = run.called_from
+    if threshold is None:
+        threshold = HALF if probability else float(table["threshold"].iloc[0])
+    return Predictions(table, run.lock.recipe.target.positive, threshold, probability=probability)
+
+
+def _folds(predictions: Predictions, split: str) -> list[Predictions]:
+    patients = predictions.per_patient().table
+    here = patients[patients["split"] == split]
+    return [
+        Predictions(part.reset_index(drop=True), predictions.positive, predictions.threshold, predictions.probability)
+        for _, part in here.groupby(["repeat", "fold"], sort=True)
+    ]
+
+
+def _several(metrics: Sequence[Metric]) -> bool:
+    return len({(m.repeat, m.fold) for m in metrics if m.fold is not None}) > 1
+
+
+def headline(metrics: Sequence[Metric], split: str) -> list[Metric]:
+    """Select at most six metrics of the whole split, in the order of HEADLINE."""
+    several = _several(metrics)
+    chosen = []
+    for name in HEADLINE:
+        for metric in metrics:
+            whole = metric.fold is None if several else True
+            if (metric.metric, metric.split, metric.subgroup) == (name, split, None) and whole:
+                chosen.append(metric)
+                break
+    return chosen[:6]
+
+
+def _card(metric: Metric) -> dict[str, str]:
+    ends = ""
+    if metric.low is not None and metric.high is not None:
+        ends = f"{percent(metric.level or 0.95)} CI {number(metric.low, 2)} to {number(metric.high, 2)}"
+    definition = metric.definition + (f". Interval: {metric.interval}" if metric.interval else "")
+    return {
+        "title": title(metric.metric),
+        "value": number(metric.value, 2) + (f" {metric.unit}" if metric.unit and metric.value is not None else ""),
+        "interval": ends or (metric.interval or "no interval"),
+        "short": "yes" if ends else "",
+        "baseline": "no baseline" if metric.baseline is None else f"baseline {number(metric.baseline, 2)}",
+        "patients": f"n {metric.n:,}, {metric.events:,} positive",
+        "definition": definition,
+    }
+
+
+def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]]:
+    """Answer three plain questions: (yes, no or open; question; answer)."""
+    by_name = {metric.metric: metric for metric in reversed(headline(metrics, split))}
+    auroc = by_name.get("auroc_within_fold") or by_name.get("auroc")
+    accuracy = by_name.get("accuracy_pooled") or by_name.get("accuracy")
+    lines = []
+    if auroc is not None:
+        lines.append(("Does it rank patients better than chance?", *_ranking_verdict(auroc)))
+    if accuracy is not None and accuracy.value is not None and accuracy.baseline is not None:
+        question = "Is it more accurate than always predicting the larger class?"
+        lines.append((question, *_accuracy_verdict(accuracy, accuracy.value, accuracy.baseline)))
+    first = auroc or accuracy
+    if first is not None:
+        few = min(first.events, first.n - first.events)
+        enough = few >= ENOUGH_PATIENTS
+        text = f"{few} patients in the smaller class of the {set_name(split)}"
+        end = f": at least {ENOUGH_PATIENTS}." if enough else f", fewer than {ENOUGH_PATIENTS}."
+        lines.append(("Are there enough patients to trust the numbers?", "yes" if enough else "no", text + end))
+    return [(sign, question, text) for question, sign, text in lines]
+
+
+def _ranking_verdict(auroc: Metric) -> tuple[str, str]:
+    if auroc.value is None or auroc.low is None or auroc.high is None:
+        return "open", f"Not known: {auroc.interval or 'undefined'}."
+    ends = f"the interval of the AUROC, {auroc.low:.2f} to {auroc.high:.2f},"
+    if auroc.low > 0.5:
+        return "yes", f"Yes: {ends} lies above 0.5."
+    return "no", f"Not shown: {ends} includes 0.5 or lower values."
+
+
+def _accuracy_verdict(accuracy: Metric, value: float, baseline: float) -> tuple[str, str]:
+    text = f"{value:.2f} correct, compared with {baseline:.2f}"
+    if accuracy.low is not None and accuracy.low > baseline:
+        return "yes", f"Yes: {text}, and its interval excludes that."
+    if value > baseline:
+        return "open", f"Not shown: {text}, within its interval."
+    return "no", f"No: {text}."
+
+
+def _slider(folds: Sequence[Predictions], threshold: float | None) -> dict[str, Any] | None:
+    first = [fold for fold in folds if len(fold) and int(fold.table["repeat"].iloc[0]) == 0]
+    pairs = sorted((float(s), int(y)) for fold in first for s, y in zip(fold.y_score, fold.y_true, strict=True))
+    if not pairs:
+        return None
+    scores = [score for score, _ in pairs]
+    low, high = (min(*scores, 0.0), max(*scores, 1.0)) if len(scores) > 1 else (0.0, 1.0)
+    start = threshold if threshold is not None else first[0].threshold
+    y = [y for _, y in pairs]
+    return {"scores": scores, "y": y, "low": low, "high": high, "locked": start, "known": threshold is not None}
+
+
+def _fold_table(metrics: Sequence[Metric], split: str) -> dict[str, Any] | None:
+    if not _several(metrics):
+        return None
+    of_split = [m for m in metrics if m.split == split and m.subgroup is None]
+    single = [m for m in of_split if m.fold is not None]
+    names = [name for name in dict.fromkeys(m.metric for m in single) if not name.startswith("confusion_")][:8]
+    folds = list(dict.fromkeys((m.repeat, m.fold) for m in single))
+    by_fold = {(m.metric, m.repeat, m.fold): m for m in single}
+    rows = []
+    for repeat, fold in folds[:MOST_FOLDS]:
+        row = [by_fold.get((name, repeat, fold)) for name in names]
+        first = next(metric for metric in row if metric is not None)
+        cells = ["" if metric is None else number(metric.value, 2) for metric in row]
+        rows.append([str(repeat), str(fold), str(first.n), str(first.events), *cells])
+    joined = {m.metric: m for m in of_split if m.fold is None}
+    for ending, label in (("_fold_mean", "mean"), ("_fold_sd", "sample SD")):
+        cells = [number(joined[name + ending].value, 2) if name + ending in joined else "" for name in names]
+        rows.append([label, "", "", "", *cells])
+    return {
+        "head": ["repeat", "fold", "n", "positive", *map(title, names)],
+        "rows": rows,
+        "left": max(0, len(folds) - MOST_FOLDS),
+    }
+
+
+def _row(metric: Metric) -> dict[str, str]:
+    ends = f"{number(metric.low)} to {number(metric.high)}" if metric.low is not None else "none"
+    return {
+        "split": metric.split,
+        "name": title(metric.metric) + (f" [{metric.subgroup}]" if metric.subgroup else ""),
+        "value": number(metric.value) + (f" {metric.unit}" if metric.unit and metric.value is not None else ""),
+        "interval": ends,
+        "baseline": "none" if metric.baseline is None else number(metric.baseline),
+        "n": f"{metric.n:,}",
+        "events": f"{metric.events:,}",
+        "definition": metric.definition,
+        "method": metric.interval or "",
+    }
+
+
+def _cases(predictions: Predictions, source: Source, most: int) -> list[ShownCase]:
+    """The worst errors and the most confident correct cases of the test set."""
+    table = predictions.table
+    cases = table[table["split"] == SPLIT].groupby(["case_id", "y_true"], as_index=False)["y_score"].mean()
+    margin = (cases["y_score"] - predictions.threshold) * (2 * cases["y_true"] - 1)
+    ordered = cases.assign(margin=margin).sort_values(["margin", "case_id"])
+    wrong = ordered[ordered["margin"] < 0].head(most)
+    certain = ordered[ordered["margin"] >= 0].tail(most).iloc[::-1]
+    shown = []
+    for kind, selected in (("wrong", wrong), ("certain", certain)):
+        for row in selected.to_dict("records"):
+            clip = source(str(row["case_id"]))
+            truth = predictions.positive if row["y_true"] else f"not {predictions.positive}"
+            video = None if clip is None else loop(clip)
+            shown.append(ShownCase(str(row["case_id"]), float(row["y_score"]), truth, kind, video))
+    return shown
+
+
+def _score_description(predictions: Predictions, definition: str) -> str:
+    kind = "probability of" if predictions.probability else "no probability, higher means"
+    return f"{kind} {definition}; classified as {predictions.positive} from {predictions.threshold:g} on"

@@ -1,0 +1,360 @@
+"""Run: the directory of one run, which can be read and reproduced."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from echokit.errors import EchokitError, did_you_mean
+from echokit.results.lock import Lock, read_lock
+from echokit.system.files import atomic_file
+from echokit.system.progress import display
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from echokit.evaluation.evaluation import Metric
+
+
+NOTES = "notes.json"
+"""Warnings about the data and the run: a list of texts."""
+SECTIONS = "sections.json"
+"""Report sections of plugins and controls: a list of title and text."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The directory of a run.
+
+    Attributes:
+        path: ``runs/NAME/STAMP``.
+    """
+
+    path: Path
+
+    @cached_property
+    def lock(self) -> Lock:
+        """Recipe, data, environment and hashes of the run.
+
+        Raises:
+            EchokitError: There is no readable lock.
+        """
+        return read_lock(self.path / "lock.yaml")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The table of ``predictions.csv``, one row a case and fold.
+
+        Raises:
+            EchokitError: The run is unfinished, or the file is damaged.
+        """
+        from echokit.evaluation.predictions import COLUMNS
+
+        return self._table("predictions.csv", COLUMNS)
+
+    @cached_property
+    def cohort(self) -> pd.DataFrame:
+        """The table of ``cohort.csv``, one row a case.
+
+        Raises:
+            EchokitError: The run is unfinished, or the file is damaged.
+        """
+        return self._table("cohort.csv", ("case_id", "patient_id", "y_true"))
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics of ``metrics.json``.
+
+        Raises:
+            EchokitError: The run is unfinished, or the file is damaged.
+        """
+        from echokit.evaluation.evaluation import Metric
+
+        fields = Metric.__dataclass_fields__
+        file = self._finished("metrics.json")
+        try:
+            entries = _json(file)
+            return tuple(Metric(**{key: value for key, value in entry.items() if key in fields}) for entry in entries)
+        except (AttributeError, TypeError) as error:
+            raise _damaged(file, error) from None
+
+    @property
+    def curves(self) -> dict[str, Any]:
+        """The content of ``curves.json``.
+
+        Raises:
+            EchokitError: The run is unfinished, or the file is damaged.
+        """
+        file = self._finished("curves.json")
+        content = _json(file)
+        if not isinstance(content, dict):
+            raise _damaged(file, "it has no curves by name")
+        return content
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of ``history.jsonl``, one an epoch.
+
+        Raises:
+            EchokitError: The run is unfinished, or the file is damaged.
+        """
+        file = self._finished("history.jsonl")
+        try:
+            records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise _damaged(file, error) from None
+        if not all(isinstance(record, dict) for record in records):
+            raise _damaged(file, "a line has no epoch")
+        return records
+
+    @property
+    def notes(self) -> list[str]:
+        """The warnings of ``notes.json``; empty if the run has no such file.
+
+        Raises:
+            EchokitError: The file is damaged.
+        """
+        return [str(note) for note in self._list(NOTES)]
+
+    @property
+    def sections(self) -> list[dict[str, str]]:
+        """The report sections of ``sections.json``, each a ``title`` and a ``text``.
+
+        Raises:
+            EchokitError: The file is damaged.
+        """
+        return self._list(SECTIONS)
+
+    def metric(self, name: str, split: str = "test") -> Metric:
+        """Return one metric of one split.
+
+        Raises:
+            EchokitError: The run has no such metric.
+        """
+        for metric in self.metrics:
+            if (metric.metric, metric.split, metric.subgroup) == (name, split, None):
+                return metric
+        raise EchokitError(f"the run has no {name} of the {split} set", where=str(self.path), code="run.no_metric")
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The threshold of each fold on the test set; empty without thresholds."""
+        with_threshold = [
+            m
+            for m in self.metrics
+            if m.split == "test" and m.subgroup is None and m.fold is not None and m.threshold is not None
+        ]
+        names = [m.metric for m in with_threshold]
+        first = "accuracy" if "accuracy" in names else next(iter(names), None)
+        return tuple(float(m.threshold) for m in with_threshold if m.metric == first and m.threshold is not None)
+
+    @property
+    def called_from(self) -> float | None:
+        """The common threshold of all folds; None if they differ or have none."""
+        thresholds = set(self.thresholds)
+        return thresholds.pop() if len(thresholds) == 1 else None
+
+    @property
+    def report(self) -> Path:
+        """The path of ``report.html``.
+
+        Raises:
+            EchokitError: The run has no report.
+        """
+        return self._finished("report.html")
+
+    def figure(self, name: str, split: str = "test") -> Figure:
+        """Draw a plot of the run; a notebook shows it as the last line of a cell.
+
+        Args:
+            name: ``roc``, ``pr``, ``confusion`` or ``learning_curves``.
+            split: Which split; learning curves have none.
+
+        Raises:
+            EchokitError: There is no such plot, or the run is unfinished.
+        """
+        from echokit.evaluation.evaluation import Evaluation
+        from echokit.results.figures.curve_figures import confusion_figure, pr_figure, roc_figure
+        from echokit.results.figures.learning_figure import learning_curves_figure
+
+        stamp, positive = self.lock.stamp, self.lock.recipe.target.positive
+        if name == "learning_curves":
+            return learning_curves_figure(self.history, stamp=stamp)
+        figures = {"roc": roc_figure, "pr": pr_figure, "confusion": confusion_figure}
+        if name not in figures:
+            names = [*figures, "learning_curves"]
+            hint = did_you_mean(name, names) or f"the plots are {', '.join(names)}"
+            raise EchokitError(f"there is no plot {name!r}", hint=hint, code="run.unknown_plot")
+        return figures[name](Evaluation(self.metrics, self.curves), positive=positive, split=split, stamp=stamp)
+
+    def _repr_html_(self) -> str:
+        """Format the test metrics as a table, for notebooks."""
+        from html import escape
+
+        from echokit.results.wording import interval, number, title
+
+        if not self.complete:
+            return f"<p>Run {escape(str(self.path))}, not finished</p>"
+        several = len({(m.repeat, m.fold) for m in self.metrics if m.fold is not None}) > 1
+        rows = "".join(
+            f"<tr><td>{escape(title(m.metric))}</td><td>{number(m.value)}</td><td>{escape(interval(m) or 'none')}</td>"
+            f"<td>{'none' if m.baseline is None else number(m.baseline)}</td><td>{m.n}</td><td>{m.events}</td></tr>"
+            for m in self.metrics
+            if m.split == "test" and m.subgroup is None and (m.fold is None or not several)
+        )
+        stamp = f"<p><strong>{escape(self.lock.stamp)}</strong></p>" if self.lock.stamp else ""
+        head = (
+            "<tr><th>test metric</th><th>value</th><th>interval</th><th>baseline</th><th>n</th><th>positive</th></tr>"
+        )
+        return f"<p>Run {escape(str(self.path))}</p>{stamp}<table>{head}{rows}</table>"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run has finished."""
+        return (self.path / "summary.md").is_file()
+
+    def fold(self, number: int) -> Path:
+        """Return the folder with the checkpoints of a fold."""
+        return self.path / "checkpoints" / f"fold-{number}"
+
+    def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Read a table of the run; a row without a value in the given columns is an error."""
+        import pandas as pd
+
+        file = self._finished(name)
+        try:
+            table = pd.read_csv(file, dtype={"case_id": str, "patient_id": str})
+        except ValueError as error:
+            raise _damaged(file, error) from None
+        missing = [column for column in columns if column not in table.columns]
+        if missing:
+            raise _damaged(file, f"the columns {', '.join(missing)} are missing")
+        texts = ("case_id", "patient_id", "split")
+        whole = table[list(columns)].apply(
+            lambda cells: cells if cells.name in texts else pd.to_numeric(cells, errors="coerce")
+        )
+        cut = not file.read_bytes().endswith(b"\n")
+        if cut or whole.drop(columns="split", errors="ignore").isna().to_numpy().any():
+            raise _damaged(file, "it ends inside a row" if cut else "a row lacks a value")
+        return table
+
+    def _list(self, name: str) -> list[Any]:
+        file = self.path / name
+        content = _json(file) if file.is_file() else []
+        if not isinstance(content, list):
+            raise _damaged(file, "it is not a list")
+        return content
+
+    def _finished(self, name: str) -> Path:
+        file = self.path / name
+        if not file.is_file():
+            raise EchokitError(
+                f"the run has no {name}: it did not finish",
+                hint="echokit run ... --resume continues it",
+                where=str(self.path),
+                code="run.unfinished",
+            )
+        return file
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, why: object) -> EchokitError:
+    reason = " ".join(str(why).split())
+    return EchokitError(
+        f"{file.name} of the run is damaged: {reason}",
+        hint="echokit run with the run's lock.yaml creates it again",
+        where=str(file),
+        code="run.damaged_file",
+    )
+
+
+def runs_folder(run: Run) -> Path:
+    """Return the folder with all runs: ``OUT`` of ``OUT/NAME/STAMP``."""
+    return run.path.parent.parent
+
+
+def write_table(table: pd.DataFrame, path: Path, stamp: str | None) -> None:
+    """Write a table as CSV with all digits; a stamp is written to the column ``data``."""
+    stamped = table.assign(data=stamp) if stamp else table
+    stamped.to_csv(path, index=False, lineterminator="\n")
+
+
+def create_run(out: Path, name: str) -> Run:
+    """Create the directory ``out/name/STAMP`` and the link ``out/name/latest`` to it.
+
+    Raises:
+        EchokitError: The folder cannot be written.
+    """
+    parent = out / name
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            path = parent / (stamp if not attempt else f"{stamp}-{attempt}")
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:
+                continue
+        with atomic_file(parent / "latest", durable=False) as link:
+            link.symlink_to(path.name)
+    except OSError as error:
+        raise EchokitError(
+            f"the run directory cannot be written: {error.strerror}", where=str(out), code="run.not_writable"
+        ) from None
+    return Run(path)
+
+
+def find_run(name: str, out: Path = Path("runs")) -> Run:
+    """Find a run by its directory, or the newest of a name under ``out``.
+
+    Raises:
+        EchokitError: There is no run there.
+    """
+    for candidate in (Path(name).expanduser(), out / name, out / name / "latest"):
+        if (candidate / "lock.yaml").is_file():
+            return Run(candidate.resolve() if candidate.name == "latest" else candidate)
+        if (candidate / "latest" / "lock.yaml").is_file():
+            return Run((candidate / "latest").resolve())
+    names = sorted(path.parent.name for path in out.glob("*/latest"))
+    raise EchokitError(
+        f"there is no run {name!r}",
+        hint=f"give a run directory (it has a lock.yaml), or one of {', '.join(names)}"
+        if names
+        else "give a run directory: it has a lock.yaml",
+        where=str(out),
+        code="run.not_found",
+    )
+
+
+def find_finished(name: str, out: Path = Path("runs")) -> Run:
+    """Find a run as ``find_run`` does, but the newest finished one of a name.
+
+    If that is not the newest run of the name, a message is shown.
+
+    Raises:
+        EchokitError: There is no run there.
+    """
+    run = find_run(name, out)
+    if run.complete or Path(name).expanduser().resolve() == run.path.resolve():
+        return run
+    finished = sorted(path.parent for path in run.path.parent.glob("2*/summary.md"))
+    if not finished:
+        return run
+    display().say(
+        f"the newest run of {run.path.parent.name}, {run.path.name}, did not finish: taking {finished[-1].name}"
+    )
+    return Run(finished[-1])

@@ -1,0 +1,1 @@
+"""This machine: files, hashing, worker processes, progress, signals, terminal text."""

@@ -1,0 +1,1 @@
+"""From prepared clips or features to batches on a device."""

@@ -1,0 +1,1 @@
+"""Checkpoints of a training: files, state, selection of the epoch."""

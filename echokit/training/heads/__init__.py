@@ -1,0 +1,1 @@
+"""Train many heads at once on the features of a frozen backbone."""

@@ -1,0 +1,83 @@
+"""Log to TensorBoard, MLflow or Weights & Biases, through Hugging Face Accelerate.
+
+Trackers get the numbers of the epochs, and nothing about single cases. ``history.jsonl`` is always written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from echokit.errors import EchokitError
+from echokit.training.callback import NoCallback, TrainingCallback
+
+TRACKERS = ("tensorboard", "mlflow", "wandb")
+
+
+def require_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers that are not installed.
+
+    Raises:
+        EchokitError: A tracker is not installed.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise EchokitError(
+                f"the tracker {name} is not installed",
+                hint=f"python -m pip install 'echokit[{name}]', or remove it from track",
+                where="track",
+                code="track.not_installed",
+            )
+
+
+class TrackerCallback(NoCallback):
+    """Sends the numbers of every epoch to trackers, under the name of the fold.
+
+    Args:
+        trackers: Trackers of Accelerate.
+    """
+
+    def __init__(self, trackers: Sequence[Any]) -> None:
+        self._trackers = trackers
+
+    def on_epoch_end(self, record: Mapping[str, Any]) -> None:
+        """Log the numbers of an epoch."""
+        fold, epoch = record["fold"], record["epoch"]
+        numbers = {k: v for k, v in record.items() if isinstance(v, float | int) and k not in ("fold", "epoch")}
+        for tracker in self._trackers:
+            tracker.log({f"fold-{fold}/{name}": value for name, value in numbers.items()}, step=epoch)
+
+
+@contextmanager
+def tracked(names: Sequence[str], run: str, folder: Path, facts: Mapping[str, Any]) -> Iterator[TrainingCallback]:
+    """Start trackers, and give the callback that logs to them inside the block.
+
+    Args:
+        names: Names in ``TRACKERS``.
+        run: Name of the run.
+        folder: For trackers that write files: ``folder/NAME``.
+        facts: Description of the run, as plain values.
+    """
+    if not names:
+        yield NoCallback()
+        return
+    require_trackers(names)
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+    trackers = []
+    try:
+        for name in names:
+            tracker_class = LOGGER_TYPE_TO_CLASS[name]
+            arguments = (str(folder / name),) if tracker_class.requires_logging_directory else ()
+            tracker = tracker_class(run, *arguments)
+            if hasattr(tracker, "start"):
+                tracker.start()
+            trackers.append(tracker)
+            tracker.store_init_configuration(dict(facts))
+        yield TrackerCallback(trackers)
+    finally:
+        for tracker in trackers:
+            tracker.finish()

@@ -1,0 +1,102 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from echokit.plugins.discovery import discover
+
+GOOD = """
+from echokit import hookimpl
+
+@hookimpl
+def echokit_components(register):
+    register.preprocessor("half_mask", "{name}.mask:HalfMask", mask=True, summary="half")
+"""
+
+
+def install(folder: Path, name: str, code: str) -> None:
+    """Write an importable package with an entry point into a folder, as pip does."""
+    package = folder / name
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(code.format(name=name))
+    (package / "mask.py").write_text("class HalfMask:\n    '''Half.'''\n")
+    info = folder / f"{name}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[echokit]\n{name} = {name}\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv("ECHOKIT_PLUGINS", raising=False)
+    return tmp_path
+
+
+def test_a_plugin_registers_through_its_entry_point(site: Path) -> None:
+    install(site, "lab_good", GOOD)
+    plugins = discover()
+    component = plugins.registry.get("preprocessor", "half_mask")
+    assert (component.plugin, component.mask) == ("lab_good", True)
+    assert plugins.plugin("lab_good").version == "1.2"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "cause"),
+    [
+        ("lab_syntax", "def broken(:\n", "SyntaxError"),
+        ("lab_missing", "import no_such_library\n", "No module named 'no_such_library'"),
+        ("lab_exit", "raise SystemExit(3)\n", "SystemExit"),
+        (
+            "lab_kind",
+            "from echokit import hookimpl\n@hookimpl\ndef echokit_components(register):\n    register.nothing('x')\n",
+            "AttributeError",
+        ),
+        (
+            "lab_half",
+            GOOD + "    raise ValueError('late')\n",
+            "late",
+        ),
+    ],
+)
+def test_a_broken_plugin_is_reported_and_skipped(site: Path, name: str, code: str, cause: str) -> None:
+    install(site, name, code)
+    plugins = discover()
+    problem = plugins.plugin(name).problem
+    assert problem is not None
+    assert cause in problem
+    assert "\n" not in problem
+    assert "half_mask" not in plugins.registry.names("preprocessor")
+    assert "motion_mask" in plugins.registry.names("preprocessor")
+
+
+def test_a_blocked_plugin_is_never_imported(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site, "lab_blocked", "raise RuntimeError('imported')\n")
+    monkeypatch.setenv("ECHOKIT_PLUGINS", "lab_other")
+    plugins = discover()
+    assert [plugin.name for plugin in plugins.plugins if not plugin.blocked] == ["echokit"]
+    assert plugins.plugin("lab_blocked").problem is None
+    assert plugins.unknown == ("lab_other",)
+    [warning] = plugins.troubles()
+    assert "'lab_other'" in warning
+
+
+def test_a_plugin_cannot_replace_a_built_in_component(site: Path) -> None:
+    install(site, "lab_clash", GOOD.replace("half_mask", "motion_mask"))
+    assert discover().registry.names("preprocessor").count("motion_mask") == 0
+    assert {"echokit:motion_mask", "lab_clash:motion_mask"} <= set(discover().registry.names("preprocessor"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list"], ["validate", "ef_112"], ["explain", "ef_112"], ["show", "resnet18"], ["schema"]]
+)
+def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from echokit.cli import exit_code; code = exit_code(sys.argv[1:]);"
+        "names = 'torch cv2 sklearn pandas matplotlib timm torchvision av scipy'.split();"
+        "heavy = set(names) & set(sys.modules);"
+        "print(heavy or '', file=sys.stderr); sys.exit(code or (9 if heavy else 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

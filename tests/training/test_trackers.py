@@ -1,0 +1,45 @@
+"""Trackers receive the numbers of a run and do not change it."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from echokit import load_run
+from echokit.cli import exit_code
+from echokit.training.trackers import TRACKERS
+
+ONE = ("--set", "train.epochs=2")
+
+
+def test_tensorboard_receives_the_numbers_of_every_epoch(tiny: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path / "a"), *ONE]) == 0
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path / "b"), *ONE, "--set", "track=[tensorboard]"]) == 0
+    plain, tracked = load_run(tmp_path / "a" / "tiny"), load_run(tmp_path / "b" / "tiny")
+    assert plain.lock.recipe_hash == tracked.lock.recipe_hash
+    assert (plain.path / "predictions.csv").read_bytes() == (tracked.path / "predictions.csv").read_bytes()
+    [events] = (tracked.path / "tensorboard" / "tiny").glob("events*")
+    log = EventAccumulator(str(events)).Reload()
+    assert {"fold-0/train_loss", "fold-0/val_auroc", "fold-0/lr"} <= set(log.Tags()["scalars"])
+    assert [event.step for event in log.Scalars("fold-0/train_loss")] == [1, 2]
+    written = b"".join(path.read_bytes() for path in (tracked.path / "tensorboard").rglob("*") if path.is_file())
+    assert b"PHANTOM DATA" in written
+    assert not any(str(case).encode() in written for case in tracked.predictions["case_id"])
+    assert str(tmp_path).encode() not in written
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_missing_tracker_is_named_with_the_install_command(
+    name: str, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if find_spec(name) is not None:
+        pytest.skip(f"{name} is installed")
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path), "--set", f"track=[{name}]"]) == 2
+    assert f"pip install 'echokit[{name}]'" in capfd.readouterr().err
+
+
+def test_unknown_tracker_is_a_mistake_in_the_recipe(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["validate", str(tiny), "--set", "track=[tensorbord]"]) == 2
+    assert "did you mean 'tensorboard'" in capfd.readouterr().err
