@@ -1,7 +1,7 @@
-"""A search of head configurations on cached features: one head after the other, many at once, and scikit-learn.
+"""Measure a search of head configurations on cached features: single heads, batched heads, scikit-learn.
 
 Every configuration is trained in every fold, on features of the size of the LVAD recipes (46 clips of 34 patients,
-1,024 features, two copies, 30 epochs of the whole training part). Random features: only time is measured.
+1,024 features, two copies, 30 epochs of the whole training set). Random features: only time is measured.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ ALONE, AT_ONCE, SKLEARN = "one head after the other", "many at once (echokit's s
 
 
 def measure(*, seed: int, repetitions: int = 3, configurations: int = 100, folds: int = 5) -> dict[str, Any]:
-    """The measure ``head_search``.
+    """Measure ``head_search``.
 
     Args:
-        seed: Of the features and the configurations.
-        repetitions: Of each way, in turns.
-        configurations: Rates, penalties and dropouts that are tried.
-        folds: In each of which every configuration is trained.
+        seed: Seed of the features and the configurations.
+        repetitions: Repetitions of each variant, in turns.
+        configurations: Number of combinations of rate, penalty and dropout.
+        folds: Number of folds.
     """
     loop = max(1, configurations // 20)
     rng = np.random.default_rng(seed)
@@ -79,8 +79,8 @@ def measure(*, seed: int, repetitions: int = 3, configurations: int = 100, folds
                 LogisticRegression(max_iter=200).fit(values[rows], y[rows]).decision_function(values)
 
     ways: dict[str, Callable[[], object]] = {ALONE: alone, AT_ONCE: at_once, SKLEARN: sklearn}
-    found = interleaved(ways, repetitions)
-    found[ALONE] *= configurations / loop
+    seconds = interleaved(ways, repetitions)
+    seconds[ALONE] *= configurations / loop
     heads = configurations * folds
     return {
         "title": "Searching heads on cached features",
@@ -91,10 +91,10 @@ def measure(*, seed: int, repetitions: int = 3, configurations: int = 100, folds
         "tables": [
             {
                 "head": ["way", "seconds", "ms a head"],
-                "rows": [[way, f"{taken:.2f}", f"{1000 * taken / heads:.2f}"] for way, taken in found.items()],
+                "rows": [[way, f"{taken:.2f}", f"{1000 * taken / heads:.2f}"] for way, taken in seconds.items()],
             }
         ],
-        "numbers": {f"seconds: {way}": taken for way, taken in found.items()},
+        "numbers": {f"seconds: {way}": taken for way, taken in seconds.items()},
         "notes": [
             f"One head after the other was timed on {loop} configurations and scaled to {configurations}.",
             "scikit-learn's logistic regression has no dropout, no L1 beside L2 and no epochs: for orientation.",
@@ -103,8 +103,8 @@ def measure(*, seed: int, repetitions: int = 3, configurations: int = 100, folds
             ratio(
                 f"a search of {configurations} heads in {folds} folds",
                 "one head after the other, as a frozen phase trains it",
-                ours=found[AT_ONCE],
-                usual=found[ALONE],
+                ours=seconds[AT_ONCE],
+                usual=seconds[ALONE],
             )
         ],
     }

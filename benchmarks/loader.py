@@ -32,13 +32,13 @@ def measure(
     """Measure ``loader``.
 
     Args:
-        seed: Of pixels and order.
-        repetitions: Epochs of each way, in turns.
-        clips: Of an epoch.
-        batch: Clips of a step.
+        seed: Seed of pixels and order.
+        repetitions: Epochs of each variant, in turns.
+        clips: Clips in an epoch.
+        batch: Clips in a step.
         side: Height and width.
         frames: Of a window; the clips are twice as long.
-        width: Filters of the stem of the two-stream ResNet18 that is trained; the study's are 64.
+        width: Filters of the stem of the two-stream ResNet18 that is trained; 64 in the reference study.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
     from echokit.system.malloc import tune_allocator
@@ -71,13 +71,13 @@ def measure(
             everything = make_resident(store, np.arange(clips), chosen)
             ways[DEVICE] = lambda: [learn(gathered) for gathered in everything.batches(windows, parts)]
         with reproducible(chosen, True), precision.rounding(chosen), avoid_conv3d_gradient_bug(model, chosen):
-            found = interleaved({name: _finished(way, chosen) for name, way in ways.items()}, repetitions)
+            seconds = interleaved({name: _finished(way, chosen) for name, way in ways.items()}, repetitions)
         started = time.perf_counter()
         for _ in read_batches(store, windows, parts, torch.device("cpu")):
             pass
         alone = clips / (time.perf_counter() - started)
     where = torch.cuda.get_device_name() if chosen.type == "cuda" else environment()["processor"]
-    lost = {name: found[name] / found[RESIDENT] - 1 for name in ways if name != RESIDENT}
+    lost = {name: seconds[name] / seconds[RESIDENT] - 1 for name in ways if name != RESIDENT}
     return {
         "title": "What reading costs a training",
         "about": (
@@ -89,8 +89,8 @@ def measure(
             {
                 "head": ["way", "clips/s", "lost to reading"],
                 "rows": [
-                    [name, f"{clips / seconds:.2f}", f"{lost[name]:+.1%}" if name in lost else ""]
-                    for name, seconds in found.items()
+                    [name, f"{clips / taken:.2f}", f"{lost[name]:+.1%}" if name in lost else ""]
+                    for name, taken in seconds.items()
                 ],
             }
         ],
@@ -103,8 +103,8 @@ def measure(
             ratio(
                 "a training step with its reading",
                 "the same on one resident batch",
-                ours=found[STORE],
-                usual=found[RESIDENT],
+                ours=seconds[STORE],
+                usual=seconds[RESIDENT],
                 note="the usual way reads nothing at all",
             )
         ],

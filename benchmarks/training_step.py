@@ -1,6 +1,6 @@
-"""A training step of the study's two-stream ResNet18: plain float32 beside echokit's, in parts, on a CPU or a GPU.
+"""Measure a training step of the two-stream ResNet18 of the reference study: plain float32 and echokit.
 
-Every way runs in a process of its own, as the allocator cannot be changed later; rounds take turns.
+Each variant runs in its own process, as the allocator cannot be changed later; rounds take turns.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Way:
     """How a step is computed.
 
     Attributes:
-        ours: By echokit's own step; else by a loop as one writes it.
-        channels_last: Whether a plain loop's tensors lie so; echokit's always do.
+        ours: Whether echokit's step is used, and not a plain loop.
+        channels_last: Whether the tensors of a plain loop are channels last; echokit's always are.
         allocator: Whether freed memory stays in the process.
         precision: As in a recipe.
         compile: As in a recipe.
@@ -56,7 +56,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained: ``batch`` clips of ``frames`` of ``side`` x ``side`` a step, and how often it is timed."""
+    """Shape of the batch (``batch`` clips of ``frames`` frames of ``side`` x ``side``) and number of steps."""
 
     batch: int
     side: int
@@ -67,19 +67,19 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one round found of one way.
+class RoundResult:
+    """Results of one round of one variant.
 
     Attributes:
-        seconds: Of each step.
-        cpu: The same in seconds of all cores together.
-        memory: Largest, in bytes.
+        seconds: Duration of each step.
+        cpu: Duration of each step in CPU seconds of all cores.
+        memory: Peak memory in bytes.
         why: The number format and the reason for it.
         parts: Share of each part of the step.
         work: Multiply-adds of one clip, forward; 0 for a plain loop.
         peak: What the device reaches in bfloat16 matrix products, in operations a second; 0 on a CPU.
         checkpoint: Seconds to write the exact position; 0 for a plain loop.
-        where: The device.
+        where: Name of the device.
     """
 
     seconds: list[float]
@@ -105,7 +105,7 @@ def measure(
     device: str = "auto",
     compiled: bool = False,
 ) -> dict[str, Any]:
-    """The measure ``training_step``.
+    """Measure ``training_step``.
 
     Args:
         seed: Not used: speed does not depend on the numbers.
@@ -123,11 +123,11 @@ def measure(
     gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     setting = Setting(batch, side, frames, width, steps, "cuda" if gpu else "cpu")
     ways = ways_on(gpu=gpu, compiled=compiled)
-    rounds: dict[str, list[Found]] = {name: [] for name in ways}
+    rounds: dict[str, list[RoundResult]] = {name: [] for name in ways}
     for _ in range(repetitions):
         for name, way in ways.items():
             rounds[name].append(_in_own_process(way, setting))
-    return _told(rounds, setting)
+    return _report(rounds, setting)
 
 
 def ways_on(*, gpu: bool, compiled: bool) -> dict[str, Way]:
@@ -146,18 +146,18 @@ def ways_on(*, gpu: bool, compiled: bool) -> dict[str, Way]:
     return ways
 
 
-def _told(rounds: Mapping[str, Sequence[Found]], setting: Setting) -> dict[str, Any]:
-    seconds = {name: statistics.median(s for found in all_ for s in found.seconds) for name, all_ in rounds.items()}
-    cpu = {name: statistics.median(s for found in all_ for s in found.cpu) for name, all_ in rounds.items()}
+def _report(rounds: Mapping[str, Sequence[RoundResult]], setting: Setting) -> dict[str, Any]:
+    seconds = {name: statistics.median(s for result in all_ for s in result.seconds) for name, all_ in rounds.items()}
+    cpu = {name: statistics.median(s for result in all_ for s in result.cpu) for name, all_ in rounds.items()}
     first = {name: all_[0] for name, all_ in rounds.items()}
     ours, plain = first[OURS], first[PLAIN]
     numbers = {f"clips a second: {name}": setting.batch / value for name, value in seconds.items()}
-    numbers["seconds to write a checkpoint"] = statistics.median(found.checkpoint for found in rounds[OURS])
+    numbers["seconds to write a checkpoint"] = statistics.median(result.checkpoint for result in rounds[OURS])
     operations = 6 * ours.work * setting.batch  # a multiply-add is two; backward does twice the forward pass's
     notes = [
         f"echokit computes in {ours.why}.",
         f"The exact position (weights and optimizer) is on disk {numbers['seconds to write a checkpoint']:.1f} s after "
-        "a step at which it is asked for.",
+        "a step at which it is requested.",
     ]
     if ours.peak:
         numbers["share of the bfloat16 matrix peak"] = operations / seconds[OURS] / ours.peak
@@ -187,7 +187,7 @@ def _told(rounds: Mapping[str, Sequence[Found]], setting: Setting) -> dict[str, 
                         f"{setting.batch / value:.2f}",
                         f"{value:.3f}",
                         f"{cpu[name]:.3f}",
-                        f"{statistics.median(found.memory for found in rounds[name]) / 1e9:.1f}",
+                        f"{statistics.median(result.memory for result in rounds[name]) / 1e9:.1f}",
                     ]
                     for name, value in seconds.items()
                 ],
@@ -216,15 +216,15 @@ def _told(rounds: Mapping[str, Sequence[Found]], setting: Setting) -> dict[str, 
     }  # fmt: skip
 
 
-def _in_own_process(way: Way, setting: Setting) -> Found:
-    asked = json.dumps({"way": asdict(way), "setting": asdict(setting)})
+def _in_own_process(way: Way, setting: Setting) -> RoundResult:
+    request = json.dumps({"way": asdict(way), "setting": asdict(setting)})
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.training_step", asked], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "benchmarks.training_step", request], check=True, capture_output=True, text=True
     )
-    return Found(**json.loads(done.stdout.splitlines()[-1]))
+    return RoundResult(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def work(way: Way, setting: Setting) -> Found:
+def work(way: Way, setting: Setting) -> RoundResult:
     """Measure one way, in a process that has not imported torch."""
     from echokit.system.malloc import tune_allocator
 
@@ -242,7 +242,7 @@ def work(way: Way, setting: Setting) -> Found:
         seconds, cpu = _timed(step, setting.steps, device)
         gpu = device.type == "cuda"
         memory = torch.cuda.max_memory_allocated() if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return Found(
+        return RoundResult(
             seconds,
             cpu,
             int(memory),
@@ -403,5 +403,5 @@ def _matrix_peak(device: Any) -> float:
 
 
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
-    print(json.dumps(asdict(work(Way(**asked["way"]), Setting(**asked["setting"])))))
+    request = json.loads(sys.argv[1])
+    print(json.dumps(asdict(work(Way(**request["way"]), Setting(**request["setting"])))))

@@ -1,4 +1,4 @@
-"""The kept epoch of every rule, and why one set of best weights is enough."""
+"""The selected epoch of every rule, and why one set of best weights is enough."""
 
 from __future__ import annotations
 
