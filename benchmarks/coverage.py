@@ -6,7 +6,7 @@ Fixed scores: binormal scores of independent patients are drawn again and again,
 n = 1,277 (285 events on average); the truth is computed on two million patients. Paired differences: two scores of the
 same patients, correlated, of AUROC 0.80 and 0.85. Whole procedure: a cohort is drawn, a ridge discriminant is trained
 and tested in folds, and the interval is to hold the mean performance of the models of that training size, which is
-known exactly. Synthetic numbers: they tell of intervals, not of hearts.
+known exactly. Synthetic numbers: they describe intervals, not hearts.
 """
 
 from __future__ import annotations

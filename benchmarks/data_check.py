@@ -28,7 +28,7 @@ from echokit.tools.dataset_check.videos import see_videos
 Change = Callable[[Clip], np.ndarray]
 
 CHANGES: dict[str, Change] = {
-    "compressed anew (JPEG 40)": lambda c: np.stack([_jpeg(frame, 40) for frame in c.frames]),
+    "compressed again (JPEG 40)": lambda c: np.stack([_jpeg(frame, 40) for frame in c.frames]),
     "scaled to 96 pixels": lambda c: np.stack(
         [cv2.resize(f, (96, 96), interpolation=cv2.INTER_AREA) for f in c.frames]
     ),

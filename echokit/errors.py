@@ -67,7 +67,7 @@ class VideoError(DataError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return ``did you mean 'x'?`` for the closest of the known names, or None if none is close."""
+    """Return ``did you mean 'x'?`` for the closest known name, or None."""
     import difflib
 
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
@@ -75,7 +75,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
 
 
 def place_within(error: BaseException, package: str) -> str | None:
-    """Locate an exception in a package: ``folder/file.py:12`` of its last frame there, or None.
+    """Locate an exception in a package: ``folder/file.py:12``, or None.
 
     Args:
         error: The caught exception.

@@ -1,6 +1,6 @@
 """What plugin authors were promised: names, signatures and hooks are frozen in ``public_api.txt``.
 
-Adding is allowed; run ``python -m tests.test_public_api`` to write the file anew. Changing or dropping a line follows
+Adding is allowed; run ``python -m tests.test_public_api`` to write the file again. Changing or dropping a line follows
 the deprecation policy in ``docs/plugins/stability.md``.
 """
 
@@ -62,7 +62,7 @@ def _signature(thing: Any) -> str:
 def _default(value: Any) -> Any:
     """Defaults that print the same in every process."""
     made = type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS"
-    return "made anew" if made else value  # as in public_api.txt since the first version
+    return "created for each object" if made else value  # as in public_api.txt since the first version
 
 
 def test_every_promise_is_kept() -> None:

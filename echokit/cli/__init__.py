@@ -34,7 +34,10 @@ COMMANDS = {
 
 
 class _Lazy(click.Group):
-    """A group that imports a command when it is used; commands of plugins follow the built-in ones."""
+    """A group that imports a command only when it is used.
+
+    Commands of plugins follow the built-in ones.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from echokit.cli.plugin_commands import available_commands
@@ -63,7 +66,9 @@ class _Lazy(click.Group):
 @click.version_option(package_name="echokit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def application(debug: bool) -> None:
-    """Train and evaluate deep-learning models on cardiac ultrasound, from a YAML recipe.
+    """Train and evaluate deep-learning models on cardiac ultrasound.
+
+    Every experiment is a YAML recipe.
 
     \b
     Example: echokit run quickstart
@@ -88,7 +93,7 @@ def main() -> None:
 
 
 def exit_code(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; print a line for each broken plugin."""
+    """Run one command line, report broken plugins, and return the exit code."""
     try:
         return _exit_code(arguments)
     finally:

@@ -39,7 +39,9 @@ def command(
     jobs: int,
     again: bool,
 ) -> None:
-    """Run the unfinished cells of a SUITE (a path, or the name of a shipped one) and write its table.
+    """Run the unfinished cells of a SUITE and write its table.
+
+    SUITE is a path, or the name of a shipped suite.
 
     A cell is one row of the suite with one seed. Without a SUITE, all shipped suites are run. You can stop at any
     time: finished cells are saved. A failed cell is marked in the table, and its log lies in its folder.

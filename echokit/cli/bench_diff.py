@@ -12,7 +12,9 @@ import click
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--all", "everything", is_flag=True, help="Also list the numbers that did not change.")
 def command(old: Path, new: Path, everything: bool) -> None:
-    """Compare the OLD and the NEW table of a suite, both JSON files written by `echokit bench`.
+    """Compare the OLD and the NEW table of a suite.
+
+    Both are JSON files written by `echokit bench`.
 
     A number has moved if it lies outside the confidence interval of its old value. A number without an interval
     (seconds, bytes) has moved if it changed by more than 10 %. Exit code 1: a number has moved.

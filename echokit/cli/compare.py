@@ -15,7 +15,9 @@ from echokit.cli import options
 @options.as_json
 @options.runs_folder
 def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) -> None:
-    """Compare finished RUNs (directories or names) with the first one, and write an HTML page.
+    """Compare finished RUNs with the first one, and write an HTML page.
+
+    Each RUN is a run directory or the name of a run.
 
     Differences are paired over the same test patients. Cross-validated runs are shown side by side but not tested,
     because their scores come from different models.

@@ -41,7 +41,9 @@ def command() -> None:
 def phantom(
     directory: Path, layout: str, cases: int | None, seed: int, ef: Literal["realistic", "wide"] | None
 ) -> None:
-    """Write a dataset of synthetic beating hearts into DIRECTORY, in the layout of a real dataset.
+    """Write a dataset of synthetic beating hearts into DIRECTORY.
+
+    It has the layout of a real dataset.
 
     The layout clinical contains patients with an outcome, as DICOM and AVI files like those of scanners.
 
@@ -114,7 +116,9 @@ def check(dataset: Path, as_json: bool, exclusions: Path | None, settings: tuple
 @click.argument("recipe")
 @options.overrides
 def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Decode and preprocess every video of a RECIPE into the clip cache, without training.
+    """Decode and preprocess the videos of a RECIPE, without training.
+
+    The prepared clips go into the clip cache.
 
     Clips that exist already are verified, and damaged ones are prepared again.
 
@@ -152,7 +156,9 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     help="Height and width of the videos, in pixels.",
 )
 def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size: int) -> None:
-    """Convert studies (DICOM, AVI or MP4 files, or folders of them) into a dataset in the EchoNet-Dynamic layout.
+    """Convert studies into a dataset in the EchoNet-Dynamic layout.
+
+    Studies are DICOM, AVI or MP4 files, or folders of them.
 
     B-mode clips of the heart are masked, cropped to the ultrasound sector, resized and given pseudonyms. Everything
     else (stills, Doppler, contrast, M-mode, other organs, reports) is left out, with the reason in the report.

@@ -54,7 +54,9 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Evaluate PREDICTIONS, a CSV of true classes and scores from any model, with intervals and baselines.
+    """Evaluate PREDICTIONS of any model, with intervals and baselines.
+
+    PREDICTIONS is a CSV file of true classes and scores.
 
     The test_predictions.csv of echonet/dynamic contains no true values: add its FileList.csv as --truth.
 
@@ -96,7 +98,10 @@ def command(
 
 
 def _check_subgroup_column(found: Found, column: str) -> None:
-    """Reject a text column with too many values to define subgroups, such as one of names."""
+    """Reject a text column with too many values to define subgroups.
+
+    Such a column often holds names.
+    """
     from echokit.errors import DataError
 
     table = found.predictions.table

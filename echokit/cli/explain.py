@@ -12,7 +12,9 @@ from echokit.cli import options
 @options.overrides
 @options.as_json
 def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show every value of a RECIPE (or of the lock.yaml of a run), including defaults, and its origin.
+    """Show every value of a RECIPE, defaults included, and its origin.
+
+    The lock.yaml of a run works as well.
 
     \b
     Example: echokit explain ef_112 --set train.epochs=3

@@ -11,7 +11,9 @@ from echokit.cli import options
 @click.argument("kind", required=False)
 @options.as_json
 def command(kind: str | None, as_json: bool) -> None:
-    """List the components that a recipe can use; with KIND (singular or plural), only those of one kind.
+    """List the components that a recipe can use.
+
+    With KIND (singular or plural), list those of one kind.
 
     \b
     Example: echokit list backbones

@@ -29,7 +29,9 @@ _CARE = "The images also show what the mask removes, including burnt-in names: s
 def command(
     sources: tuple[str, ...], out: Path, method: str, settings: tuple[str, ...], audit: bool, as_json: bool
 ) -> None:
-    """Mask SOURCES (AVI, MP4 or DICOM files, or folders of them); write a masked AVI and an overlay image of each.
+    """Mask SOURCES, and write a masked AVI and an overlay image of each.
+
+    SOURCES are AVI, MP4 or DICOM files, or folders of them.
 
     DICOM files are given pseudonyms, in the order of the sources. With --audit a source can also be a dataset: a
     folder in the EchoNet-Dynamic layout (its tracings are the ground truth) or a clinical phantom.

@@ -22,7 +22,9 @@ def command() -> None:
 @command.command("list")
 @options.as_json
 def list_plugins(as_json: bool) -> None:
-    """List every plugin with its package, version, components and commands, and whether it was loaded.
+    """List every plugin with its package, version, components and commands.
+
+    Plugins that could not be loaded are marked.
 
     \b
     Examples: echokit plugin list
@@ -74,7 +76,9 @@ def list_plugins(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path), default=Path(), help="Folder in which to create the package.")
 def new(kind: str, name: str, into: Path) -> None:
-    """Create an installable plugin package with one component NAME of a KIND (mask, or a kind of `echokit list`).
+    """Create an installable plugin package with one component NAME.
+
+    KIND is mask, or a kind of `echokit list`.
 
     The package contains the component, a test that runs the conformance checks, a recipe that uses the component, and
     a README. Existing files are never overwritten.
@@ -96,7 +100,9 @@ def new(kind: str, name: str, into: Path) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Also show the checks that passed.")
 @options.as_json
 def check(name: str, verbose: bool, as_json: bool) -> None:
-    """Run the conformance checks on every component of the plugin NAME. Exit code 2: a check failed.
+    """Run the conformance checks on every component of the plugin NAME.
+
+    Exit code 2 means that a check failed.
 
     \b
     Example: echokit plugin check sector_mask

@@ -71,7 +71,7 @@ def plugin_problems(built_in: Iterable[str]) -> Iterator[str]:
 
 
 def plugin_failure(error: BaseException) -> EchokitError | None:
-    """Describe an exception that was raised inside a plugin; None if no plugin was involved."""
+    """Describe an exception raised inside a plugin; None for any other."""
     if "echokit.plugins.discovery" not in sys.modules:
         return None
     plugins = {plugin.module.partition(".")[0]: plugin for plugin in installed().plugins if not plugin.blocked}

@@ -34,7 +34,9 @@ def command(
     device: str,
     out: Path,
 ) -> None:
-    """Score SOURCES (AVI, MP4 or DICOM files, or folders of them) with a finished RUN (a directory or a name).
+    """Score SOURCES with a finished RUN.
+
+    SOURCES are AVI, MP4 or DICOM files, or folders of them; RUN is a directory or a name.
 
     DICOM files are given pseudonyms, in the order of the sources. For a cross-validated run the models of all folds
     are averaged. An estimated EF has an interval that contains 90 % of new patients like those of the validation set

@@ -42,7 +42,9 @@ def command(
     with_dependencies: bool,
     dry_run: bool,
 ) -> None:
-    """Train and evaluate a model from a RECIPE: a path, the name of a shipped one, or the lock.yaml of a run to repeat.
+    """Train and evaluate a model from a RECIPE.
+
+    RECIPE is a path, the name of a shipped recipe, or the lock.yaml of a run to repeat.
 
     \b
     Examples: echokit run quickstart
@@ -121,7 +123,10 @@ def command(
 
 
 def _plan(checked: CheckedCohort) -> Iterator[str]:
-    """Describe the cohort and its splits before any video is opened; unreadable videos are only excluded later."""
+    """Describe the cohort and its splits before any video is opened.
+
+    Unreadable videos are excluded later.
+    """
     from echokit.results.wording import count
 
     labelled, folds = checked.cohort, checked.folds

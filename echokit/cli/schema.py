@@ -7,7 +7,9 @@ import click
 
 @click.command("schema", short_help="Print the JSON Schema of recipes.")
 def command() -> None:
-    """Print the JSON Schema of recipes, including installed plugins, for completion in editors.
+    """Print the JSON Schema of recipes, for completion in editors.
+
+    It includes installed plugins.
 
     \b
     Example: echokit schema > recipe.schema.json

@@ -23,7 +23,7 @@ FAST = 0.1
 
 
 class Screen:
-    """Progress of tasks and of training, as a progress display and a training callback."""
+    """Progress of tasks and of training: a display and a training callback."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)

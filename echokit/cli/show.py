@@ -9,7 +9,9 @@ import click
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON Schema.")
 def command(name: str, as_json: bool) -> None:
-    """Describe a component and its parameters. NAME is kind.name if several kinds share the name.
+    """Describe a component and its parameters.
+
+    NAME is kind.name if several kinds share the name.
 
     \b
     Example: echokit show motion_mask

@@ -11,7 +11,9 @@ from echokit.cli import options
 @click.argument("recipe")
 @options.overrides
 def command(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Check a RECIPE (or the lock.yaml of a run) and list every mistake with its file and line.
+    """Check a RECIPE and list every mistake with its file and line.
+
+    The lock.yaml of a run works as well.
 
     \b
     Example: echokit validate recipes/ef_112.yaml

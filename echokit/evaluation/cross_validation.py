@@ -82,7 +82,7 @@ def _mean_and_sd(folds: Sequence[Metric]) -> list[Metric]:
 
 
 def joined_auroc(folds: Sequence[Predictions], *, level: float) -> list[Metric]:
-    """Compute the AUROC within folds, weighted by pairs, and that of the pooled scores.
+    """Compute the AUROC within folds, weighted by pairs, and the pooled AUROC.
 
     Args:
         folds: Test sets, one row a patient; the rows give their repeat.
@@ -162,7 +162,7 @@ def _with_interval(within: Metric, variance: float, level: float) -> Metric:
 
 @dataclass(frozen=True, slots=True)
 class PooledProportion:
-    """A proportion over the patients of all test folds, each classified at its own threshold.
+    """A proportion over all test patients, each at the threshold of its fold.
 
     Attributes:
         counts: Of each repeat, arrays of length 1.
@@ -220,7 +220,7 @@ def _by_repeat(folds: Sequence[Predictions]) -> list[list[Predictions]]:
 
 
 def _concatenate(folds: Sequence[Predictions]) -> Predictions | None:
-    """Join the folds of one repeat into one table; None if a patient is in several of them."""
+    """Join the folds of one repeat; None if a patient is in several of them."""
     import pandas as pd
 
     table = pd.concat([fold.table for fold in folds], ignore_index=True)

@@ -153,7 +153,7 @@ def _unique_name(metric: str, number: int, names: dict[str, int], rule: float | 
 
 
 def _add_curves(curves: Curves, evaluation: Evaluation, part: _Part, evaluator: str) -> None:
-    """Add the curves of a fold; a different curve of the same name gets the evaluator's name."""
+    """Add the curves of a fold; a name clash gets the evaluator's name."""
     key = {
         "repeat": part.repeat,
         "fold": part.fold,

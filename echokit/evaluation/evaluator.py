@@ -20,7 +20,7 @@ Weights = npt.NDArray[np.number]
 
 
 class Evaluator(Protocol):
-    """Compute metrics and curves from the predictions of one split and fold, one row a patient.
+    """Compute metrics and curves from predictions, one row a patient.
 
     The metrics come without an interval and without split, repeat and fold: ``assess`` fills these in.
     """
@@ -58,24 +58,27 @@ class Resampled(Protocol):
 
 @runtime_checkable
 class WithIntervals(Protocol):
-    """An evaluator with its own interval method instead of the bootstrap of its ``statistic``."""
+    """An evaluator with its own interval method instead of the bootstrap."""
 
     def intervals(self, predictions: Predictions, /, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Compute one interval for each metric that calling the evaluator gives, in the same order."""
+        """Compute one interval for each metric of the evaluator, in the same order."""
         ...
 
 
 @runtime_checkable
 class AcrossFolds(Protocol):
-    """An evaluator with metrics of a whole cross-validation besides the mean over its folds."""
+    """An evaluator with metrics of a whole cross-validation."""
 
     def across_folds(self, folds: Sequence[Predictions], /, *, level: float) -> Sequence[Metric]:
-        """Compute metrics of all folds of one split; each fold's predictions come with its own threshold."""
+        """Compute metrics of all folds of one split, each at its own threshold."""
         ...
 
 
 @runtime_checkable
 class AtThreshold(Protocol):
-    """An evaluator whose threshold is a setting: a number, the name of a rule, or None for the predictions' own."""
+    """An evaluator whose threshold is a setting.
+
+    A number, the name of a rule, or None for the predictions' own.
+    """
 
     threshold_rule: float | str | None

@@ -74,7 +74,7 @@ class Predictions:
         return self.table["y_score"].to_numpy(np.float64)
 
     def per_patient(self) -> Predictions:
-        """Average the scores of each patient within split, repeat and fold: metrics count patients, not videos.
+        """Average the scores of each patient: metrics count patients, not videos.
 
         Any other column (a covariate) takes the first value of the patient. If the classes come from a quantity (there
         is a column ``target``), a patient whose examinations lie on both sides of the cut counts once in each

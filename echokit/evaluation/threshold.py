@@ -51,7 +51,7 @@ def choose_threshold(y: npt.NDArray[np.integer], score: npt.NDArray[np.float64],
 
 
 def with_threshold(part: Predictions, validation: Predictions | None, rule: float | str | None) -> Predictions:
-    """Set the threshold of predictions by a rule on the validation set of the same fold.
+    """Set the threshold by a rule on the validation set of the same fold.
 
     With fewer than 20 patients of either class in the validation set a chosen threshold would be noise: the one
     that was fixed beforehand stays, and the definition of every metric states this.

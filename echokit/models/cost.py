@@ -13,7 +13,7 @@ from echokit.models.input_shape import InputShape
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:
-    """Count trainable parameters and batch-norm statistics (running mean and variance)."""
+    """Count trainable parameters and batch-norm statistics."""
     trainable = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     running = ("running_mean", "running_var")
     statistics = sum(buffer.numel() for name, buffer in module.named_buffers() if name.endswith(running))
@@ -21,7 +21,7 @@ def count_parameters(module: nn.Module) -> tuple[int, int]:
 
 
 def multiply_adds(model: nn.Module, shapes: Mapping[str, InputShape]) -> int:
-    """Count the multiply-adds of convolutions and matrix products in one forward pass of one clip.
+    """Count multiply-adds of convolutions and matrix products for one clip.
 
     The pass runs on shapes alone (the meta device); nothing is computed and the model does not change.
 

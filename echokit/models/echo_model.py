@@ -55,7 +55,7 @@ class EchoModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def start_at(self, bias: Sequence[float]) -> None:
-        """Initialise the bias of the head, for example with the mean of the training targets.
+        """Initialise the bias of the head, such as with the mean of the targets.
 
         Args:
             bias: One number for each output.
@@ -76,19 +76,25 @@ class EchoModel(nn.Module):
         return self.answer(self.encode(streams, valid))
 
     def encode(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
-        """Compute the (B, features) before dropout and head, in the compute dtype; arguments as `forward`."""
+        """Compute the (B, features) before dropout and head, in the compute dtype.
+
+        Arguments as in `forward`.
+        """
         ready = {name: self.normalise(name, streams[name], valid[name]) for name in self.streams}
         features: Tensor = self.fused(ready)
         return features
 
     def answer(self, features: Tensor) -> Tensor:
-        """Apply dropout and head to (B, features): (B, outputs) float32. Only these train on a frozen backbone."""
+        """Apply dropout and head to (B, features): (B, outputs) float32.
+
+        Only these train on a frozen backbone.
+        """
         with _full_precision(features.device.type):
             outputs: Tensor = self.head(self.dropout(features.float()))
         return outputs
 
     def normalise(self, name: str, stream: Tensor, valid: Tensor) -> Tensor:
-        """Return ``(stream - mean) / std``, zero at the padding, in the compute dtype, channels last.
+        """Return ``(stream - mean) / std``, zero at the padding, channels last.
 
         Zero is then the mean of the training clips: the padding carries no information.
 
@@ -114,7 +120,9 @@ def build_model(
     norms: Mapping[str, Norm],
     seed: int,
 ) -> EchoModel:
-    """Build a model with initial weights from a seed; the global random state is neither read nor changed.
+    """Build a model with initial weights from a seed.
+
+    The global random state is neither read nor changed.
 
     The weights of 3-D convolutions are channels last, the faster format on CPUs (above all for max-pooling) and GPUs.
 

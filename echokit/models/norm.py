@@ -10,7 +10,9 @@ from echokit.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """Mean and standard deviation of a stream in real units (grey 0..255, pixels a frame), one a channel.
+    """Mean and standard deviation of each channel of a stream, in real units.
+
+    Grey from 0 to 255, flow in pixels a frame.
 
     Attributes:
         mean: Subtracted first.
@@ -38,5 +40,5 @@ class Norm:
 
 
 def raw(channels: int) -> Norm:
-    """Return the normalisation that changes nothing, as in the first stage of the reference study."""
+    """Return the normalisation that changes nothing, as in the study."""
     return Norm((0.0,) * channels, (1.0,) * channels)

@@ -22,7 +22,7 @@ LEAFLET = -5.0
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A square grid over the heart's frame of reference: ``count`` nodes ``step`` mm apart from (x, y) on."""
+    """A square grid in heart coordinates: ``count`` nodes ``step`` mm apart."""
 
     x: float = -112.0
     y: float = -42.0
@@ -78,7 +78,7 @@ class _Canvas:
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Anatomical landmarks of the diastolic heart, in mm of the heart's frame of reference.
+    """Landmarks of the diastolic heart, in mm of heart coordinates.
 
     Attributes:
         base: Half diameter of the mitral annulus, which lies at y = ``mitral``.
@@ -182,7 +182,7 @@ def draw_anatomy(case: PhantomCase, rng: np.random.Generator) -> Levels:
 
 
 def _texture(rng: np.random.Generator) -> Levels:
-    """Draw patches of brighter and darker tissue, coarse and fine: (count, count) float32 dB."""
+    """Draw brighter and darker patches of tissue: (count, count) float32 dB."""
     import cv2
 
     size = (TISSUE_GRID.count, TISSUE_GRID.count)
@@ -203,7 +203,7 @@ def _box(left: float, top: float, right: float, bottom: float, taper: float) -> 
 
 
 def leaflet_paths(case: PhantomCase, beats: Beats) -> Array:
-    """Return the septal and lateral mitral and the lateral and septal tricuspid leaflet of every frame.
+    """Return the mitral and the tricuspid leaflets of every frame.
 
     Returns:
         (frames, 4, 5, 2) points from hinge to tip, in heart mm.
@@ -229,7 +229,7 @@ def leaflet_paths(case: PhantomCase, beats: Beats) -> Array:
 
 
 def _leaflets(rings: Array, opening: Array, meet: float, long: Array, wide: float) -> Array:
-    """Swing two leaflets about their hinges, from a common tip towards the apex: (frames, 2, 5, 2)."""
+    """Swing two leaflets about their hinges: (frames, 2, 5, 2)."""
     span = rings[:, 1] - rings[:, 0]
     tips = (rings[:, 0] + span * meet + [0, -4.0])[:, None] - rings
     opened = np.array([[0.50, -0.86], [-0.36, -0.93]]) * [2 - wide, wide]

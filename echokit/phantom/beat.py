@@ -36,7 +36,7 @@ class Beats:
 
 
 def beats_of(case: PhantomCase) -> Beats:
-    """Return the time course of a case: beats of nearly equal length from a random first phase on."""
+    """Return the time course of a case: beats of nearly equal length."""
     time = np.arange(case.frames) / case.fps
     starts, lengths = rhythm_of(case)
     beat = np.searchsorted(starts, time, side="right") - 1
@@ -45,7 +45,7 @@ def beats_of(case: PhantomCase) -> Beats:
 
 
 def rhythm_of(case: PhantomCase) -> tuple[Array, Array]:
-    """Return the start of each beat, in seconds from the first frame, and the length of each but the last."""
+    """Return the start of each beat and the length of each but the last, in s."""
     rng = random_stream(case.seed, case.index, 1)
     period = 60 / case.heart_rate
     count = int(np.ceil((case.frames - 1) / case.fps / period)) + 3
@@ -54,7 +54,7 @@ def rhythm_of(case: PhantomCase) -> tuple[Array, Array]:
 
 
 def contraction_at(case: PhantomCase, phase: Array) -> Array:
-    """Return the contraction over the cycle: ejection, early filling, rest, atrial contraction."""
+    """Return the contraction over the cycle, from ejection to atrial systole."""
     open_again = case.systole + ISOVOLUMIC_RELAXATION
     ejected = _step(phase, ISOVOLUMIC_CONTRACTION, case.systole)
     early = _step(phase, open_again, open_again + EARLY_FILLING)
@@ -63,7 +63,7 @@ def contraction_at(case: PhantomCase, phase: Array) -> Array:
 
 
 def opening_at(case: PhantomCase, phase: Array) -> Array:
-    """Return the opening of the mitral leaflets: wide in early filling, half closed at rest, open, then shut."""
+    """Return the opening of the mitral leaflets over the cycle."""
     opens = case.systole + ISOVOLUMIC_RELAXATION - 0.02
     drift = 0.55 * _step(phase, opens + 0.12, opens + 0.28)
     reopened = 0.35 * _step(phase, 0.84, 0.90)

@@ -24,7 +24,7 @@ BEAT_MARGIN = 1.12  # frames needed, in mean beats, so that one end-diastole and
 
 @dataclass(frozen=True, slots=True)
 class PhantomCase:
-    """One synthetic heart, the machine that shows it and the hand that holds the probe.
+    """One synthetic heart, the machine that shows it and the probe's motion.
 
     Lengths are mm, volumes ml, angles radians, times seconds, levels dB.
 
@@ -121,7 +121,10 @@ class PhantomCase:
 
     @property
     def name(self) -> str:
-        """The case's file name without extension: ``0X`` and 16 hexadecimal digits, as in EchoNet-Dynamic."""
+        """The case's file name without extension, as in EchoNet-Dynamic.
+
+        ``0X`` and 16 hexadecimal digits.
+        """
         digest = hashlib.blake2b(f"{self.seed}:{self.index}".encode(), digest_size=8)
         return "0X" + digest.hexdigest().upper()
 

@@ -23,7 +23,7 @@ from echokit.system.progress import display
 
 
 class Phantom:
-    """Synthetic beating hearts, created once and then read like a real dataset; results are marked PHANTOM DATA.
+    """Synthetic beating hearts, read like a real dataset: PHANTOM DATA.
 
     Args:
         layout: Dataset whose layout is written and read. `clinical` is a hospital's table of patients; its target is

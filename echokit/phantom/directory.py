@@ -1,4 +1,4 @@
-"""Write a phantom dataset: whole or not at all, marked as synthetic, the same bytes for any number of workers."""
+"""Write a phantom dataset: whole or not at all, and marked as synthetic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GENERATOR_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Hearts:
-    """Which hearts a phantom shows; one value of each is drawn from the seed for every case.
+    """The range of hearts of a phantom; each case draws from it by seed.
 
     Attributes:
         cases: Number of videos or patients.
@@ -59,7 +59,7 @@ class Workers:
     advance: Callable[[int], None] | None = None
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item], *, worth: int = 8) -> list[Result]:
-        """Apply a function to all items in parallel and return the results in the order of the items.
+        """Apply a function to all items in parallel; return results in order.
 
         Args:
             work: A function that another process can import.
@@ -110,7 +110,7 @@ class LayoutWriter(ABC):
         advance: Callable[[int], None] | None = None,
         workers: int | None = None,
     ) -> None:
-        """Write a phantom dataset: the same bytes for the same arguments, for any number of workers.
+        """Write a phantom dataset; the bytes depend on the arguments alone.
 
         ``directory`` appears whole or not at all, with ``PHANTOM_DATA.json``, which marks the data as synthetic.
 
@@ -145,7 +145,9 @@ class LayoutWriter(ABC):
 
 @contextmanager
 def new_directory(directory: Path, statement: str, generator: str, facts: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield a folder to write in; rename it to ``directory`` if the block succeeds, else remove it.
+    """Yield a folder to write in; rename it to ``directory`` on success.
+
+    Remove it on an exception.
 
     Args:
         directory: Must not exist, or be empty.
@@ -202,7 +204,10 @@ def check_arguments(
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, spreadsheet: bool = False) -> None:
-    r"""Write a table in UTF-8 with ``\n`` line ends; with a byte order mark and ``\r\n`` as spreadsheets write it."""
+    r"""Write a table in UTF-8 with ``\n`` line ends, or as spreadsheets do.
+
+    Spreadsheets write a byte order mark and ``\r\n``.
+    """
     encoding, line_end = ("utf-8-sig", "\r\n") if spreadsheet else ("utf-8", "\n")
     with path.open("w", newline="", encoding=encoding) as file:
         writer = csv.writer(file, lineterminator=line_end)
@@ -216,7 +221,7 @@ def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def case_columns(case: PhantomCase) -> dict[str, Any]:
-    """Return every number drawn for a case as table columns; a tuple gets one column a number."""
+    """Return every number drawn for a case as table columns."""
     columns: dict[str, Any] = {}
     for name, value in asdict(case).items():
         if name in ("seed", "index", "size", "ef"):

@@ -22,7 +22,7 @@ SURROUNDING_REACH = 28.0  # mm over which the motion of the wall dies away outsi
 
 
 def bend_at(case: PhantomCase, y: Array) -> Array:
-    """Return the sideways bow in mm of the ventricle at y mm from the apex of the diastolic heart."""
+    """Return the sideways bow of the ventricle at y mm from the apex, in mm."""
     return case.bend * np.sin(np.pi * np.clip(y / case.length, 0, 1))
 
 
@@ -70,7 +70,10 @@ def to_diastole(case: PhantomCase, x: Array, y: Array, contraction: float) -> tu
 
 
 def from_diastole(case: PhantomCase, points: Array, contraction: float) -> Array:
-    """Map (k, 2) points of the diastolic heart to a contraction: the inverse of ``to_diastole``."""
+    """Map (k, 2) points of the diastolic heart to a contraction.
+
+    The inverse of ``to_diastole``.
+    """
     place = points
     for _ in range(8):
         place = place + 0.8 * (points - np.stack(to_diastole(case, place[:, 0], place[:, 1], contraction), -1))
@@ -90,7 +93,10 @@ def endocardium(case: PhantomCase, heart: Ventricle, s: Array) -> tuple[Array, A
 
 
 def epicardium(case: PhantomCase, heart: Ventricle, points: int = 48) -> Array:
-    """Outer edge of the wall, from the septal to the lateral end of the mitral plane: (n, points, 2) heart mm."""
+    """Return the outer edge of the wall: (n, points, 2) mm.
+
+    From the septal to the lateral end of the mitral plane.
+    """
     middle = heart.section.centre * case.length
     # Angles of the ellipse; the outer edge meets the mitral plane somewhat outside of the cavity's edge.
     angle = np.linspace(-0.5 * np.pi - 2.6, -0.5 * np.pi + 2.6, points)
@@ -105,7 +111,10 @@ def epicardium(case: PhantomCase, heart: Ventricle, points: int = 48) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Pose of the heart in the sector at each frame; all (frames,): apex in mm, tilt in radians."""
+    """Pose of the heart in the sector: apex in mm, tilt in radians.
+
+    All have the shape (frames,).
+    """
 
     x: Array
     y: Array
@@ -132,7 +141,7 @@ def slow_course(case: PhantomCase, beats: Beats, number: int) -> Array:
 
 
 def pose_of(case: PhantomCase, beats: Beats) -> Pose:
-    """Place the heart: its own pose, slow drift of breathing and hand, and a swing with each beat.
+    """Place the heart: its pose, a slow drift, and a swing with each beat.
 
     None of it depends on the ejection fraction. The drift spoils whatever does not know the order of frames; slow as
     it is, it hardly changes the motion from one frame to the next.

@@ -101,7 +101,7 @@ def phantom_frames(case: PhantomCase, sector: Sector | None = None) -> Frames:
 
 
 def phantom_masks(case: PhantomCase, sector: Sector | None = None) -> PhantomMasks:
-    """Return the masks of the left ventricle in each frame that ``phantom_frames`` renders."""
+    """Return the masks of the left ventricle that ``phantom_frames`` renders."""
     import cv2
 
     beats, sector = beats_of(case), sector or sector_of(case)
@@ -172,7 +172,7 @@ def _trace(case: PhantomCase, beats: Beats, heart: Ventricle) -> Array:
 
 
 def _tissue_motion(case: PhantomCase, contractions: Array) -> list[Float32]:
-    """Displacement to end-diastole on the motion grid, in nodes of the tissue grid: (count, count, 2) each."""
+    """Compute displacement to end-diastole on the motion grid, in nodes."""
     x, y = MOTION_GRID.nodes()
     steps = []
     for contraction in contractions:

@@ -54,7 +54,7 @@ FINE = Resolution(330, 180, axial=0.9, lateral=1.25, lateral_near=2.6, near=88, 
 
 @cache
 def noise_bank() -> Float32:
-    """Return (BANK, BANK, 2) normal noise from which scatterers are cut; the same in every process."""
+    """Return (BANK, BANK, 2) normal noise, the same in every process."""
     rng = np.random.Generator(np.random.Philox(20))
     return rng.standard_normal((BANK, BANK, 2), np.float32)
 
@@ -71,7 +71,10 @@ def as_float32(picture: Any) -> Float32:
 
 
 def look_up(picture: Float32, places: Float32, mirrored: bool = False) -> Float32:
-    """Interpolate a picture at (..., 2) points (x, y); its edge is repeated outside, or the picture mirrored."""
+    """Interpolate a picture at (..., 2) points (x, y).
+
+    Outside, its edge is repeated, or the picture mirrored.
+    """
     import cv2
 
     no_second_map: Any = None  # OpenCV's stubs require a second map
@@ -119,7 +122,7 @@ class Sector:
 
 
 def sector_of(case: PhantomCase) -> Sector:
-    """Lay out the sector in a square picture: apex at the top, the full depth down to the last row."""
+    """Lay out the sector: apex at the top, full depth at the last row."""
     size = case.size
     scale = (size - 0.04 * size) / case.depth
     return lay_out(case, COARSE, size, size, scale, (size - 1) / 2, 0.02 * size)
@@ -200,7 +203,7 @@ def receiver_of(case: PhantomCase, sector: Sector, rng: np.random.Generator) -> 
 
 
 def contact_of(case: PhantomCase, sector: Sector, beats: Beats) -> Float32:
-    """Return the loss from poor contact of each beam and frame, in dB: (frames, beams) float32.
+    """Return the loss from poor contact, in dB: (frames, beams) float32.
 
     A shadow over the lateral wall wanders slowly, and the whole picture slowly fades and returns.
     """

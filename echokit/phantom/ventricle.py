@@ -46,7 +46,7 @@ class Section:
         return self.centre * (2 / 3 + beyond - beyond**3 / 3)
 
     def profile(self, s: Array) -> Array:
-        """Return half diameters at the fractions s of the long axis, relative to the widest."""
+        """Return half diameters at fractions of the long axis, relative."""
         return np.sqrt(np.clip(1 - ((s - self.centre) / self.centre) ** 2, 0, None))
 
 

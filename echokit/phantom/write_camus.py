@@ -125,7 +125,7 @@ def _squeezed(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def write_nifti(path: Path, pictures: npt.NDArray[np.uint8], spacing: tuple[float, float]) -> None:
-    """Write (T, H, W) or (H, W) uint8 as a compressed NIfTI file: x, y and then time, as CAMUS has it.
+    """Write (T, H, W) or (H, W) uint8 as compressed NIfTI, as in CAMUS.
 
     Args:
         path: Ends in ``.nii.gz``.

@@ -33,7 +33,7 @@ REDUCED = 50.0
 
 
 class EchonetDynamicWriter(LayoutWriter):
-    """Write ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi`` as in EchoNet-Dynamic.
+    """Write a phantom in the layout of EchoNet-Dynamic.
 
     ``PhantomTruth.csv`` adds everything known about each case. Case i is the same for every number of cases, apart from
     its split. Videos are shorter than EchoNet's (52 to 80 frames; there the median is 171) and slower (25 to 50
@@ -111,7 +111,7 @@ def _write_video(videos: Path, case: PhantomCase) -> Measurements:
 
 
 def _truth(case: PhantomCase, measured: Measurements) -> dict[str, Any]:
-    """Return everything known about a case: ground truth and every number drawn for it."""
+    """Return everything known about a case: truth and all drawn numbers."""
     ef_a4c, ef_3d, foreshortening = decimals(measured.ef_a4c, measured.ef_3d, measured.foreshortening)
     return {
         "FileName": case.name,

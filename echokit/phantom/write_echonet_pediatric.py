@@ -28,7 +28,9 @@ class _Video:
 
 
 class PediatricWriter(LayoutWriter):
-    """Write ``A4C`` and ``PSAX`` as in EchoNet-Pediatric, with one to three and up to two videos a patient.
+    """Write a phantom in the layout of EchoNet-Pediatric.
+
+    One to three patients' videos in ``A4C``, up to two in ``PSAX``.
 
     Each has ``FileList.csv`` (file names with ``.avi``, of the form patient-accession-instance; folds 0 to 9),
     ``VolumeTracings.csv`` (contours; a phase that could not be traced is ``No Systolic`` or ``No Diastolic``) and
@@ -72,7 +74,7 @@ write_pediatric = PediatricWriter().write
 
 
 def _videos_of(patient: int, first: PhantomCase) -> list[_Video]:
-    """Return the videos of one heart in both views, each with its own speckle and phase."""
+    """Return the videos of one heart in both views, each with own speckle."""
     rng = random_stream(first.seed, patient, 5)
     counts = (int(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15])), int(rng.choice([0, 1, 2], p=[0.2, 0.6, 0.2])))
     videos: list[_Video] = []
@@ -104,7 +106,7 @@ def _write_videos(directory: Path, videos: list[_Video]) -> list[Measurements]:
 
 
 def _body(video: _Video, seed: int) -> tuple[str, str, str, str]:
-    """Draw sex, age in years, weight in kg and height in cm; sex is sometimes missing, as in EchoNet-Pediatric."""
+    """Draw sex, age, weight in kg and height in cm; sex may be missing."""
     rng = random_stream(seed, video.patient, 6)
     age = int(rng.integers(0, 19))
     weight, height = 3.5 + 3.1 * age + rng.normal(0, 1 + age / 4), 52 + 6.6 * age + rng.normal(0, 3)
@@ -126,7 +128,7 @@ def _tracing_rows(video: _Video, measured: Measurements, seed: int) -> list[tupl
 
 
 def _contour(tracing: Tracing) -> list[tuple[float, float]]:
-    """Return the contour from the apex along one wall to the base and back along the other."""
+    """Return the contour from the apex to the base and back."""
     left, right = tracing.lines[:, :2], tracing.lines[:, 2:]
     points = [left[0], *left[1:], right[0], *right[:0:-1]]
     return [(float(x), float(y)) for x, y in points]

@@ -12,7 +12,9 @@ QUALITY = 3  # MJPEG quantiser, 2 (best) to 31
 
 
 def write_mjpeg(path: Path, frames: npt.NDArray[np.uint8], fps: int, *, quality: int = QUALITY) -> None:
-    """Write a Motion JPEG AVI as EchoNet-Dynamic has them: also grey frames in a colour format.
+    """Write a Motion JPEG AVI as EchoNet-Dynamic has them.
+
+    Grey frames are in a colour format.
 
     Args:
         path: File to write.

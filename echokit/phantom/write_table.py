@@ -32,7 +32,7 @@ class _Video:
 
 
 class TableWriter(LayoutWriter):
-    """Write ``cases.csv`` and videos in folders that name the patients, for the dataset ``table``.
+    """Write a phantom in the layout of the dataset ``table``.
 
     The table is UTF-8 with a byte order mark, as spreadsheets write it. The videos are AVI, MP4 and DICOM files, DICOM
     series whose file names are in another order than their frames, and folders of frames (``frame_9.png``,
@@ -104,7 +104,7 @@ def _write_video(directory: Path, video: _Video) -> float:
 
 
 def _facts(seed: int, video: _Video, ef: float) -> tuple[str, int, str, str, int, int]:
-    """Draw split, age, sex, EF and outcome of a patient; death is more likely if the ejection fraction is reduced."""
+    """Draw split, age, sex, EF and outcome; a reduced EF raises the risk."""
     number = int(video.patient.removeprefix("MRN-")) - 7000
     rng = random_stream(seed, number, 10)
     died = bool(rng.random() < 0.15 + 0.3 * (ef < REDUCED))

@@ -1,1 +1,1 @@
-"""The core loop and its stages: recipe -> cohort -> clips -> folds -> results; and inference on new videos."""
+"""The core loop and its stages, from a recipe to results."""

@@ -51,7 +51,7 @@ def model_spec(dataset: PreparedCohort) -> ModelSpec:
 
 
 def infer_input_shapes(recipe: Recipe) -> dict[str, InputShape] | None:
-    """Derive the input shapes from the recipe alone; None if they depend on the videos.
+    """Derive the input shapes from the recipe; None if videos decide them.
 
     They are known with a ``resize``, a number of frames, and no preprocessor of a plugin, which might change them.
     """
@@ -86,7 +86,9 @@ def fold_seed(seed: int, fold: int) -> int:
 
 
 def features_cache(recipe: Recipe, *, shared: bool, cases: int) -> FeatureCache:
-    """Locate cached features by everything they depend on beside weights, clips and windows.
+    """Locate cached features by everything else that they depend on.
+
+    Weights, clips and windows are in their own keys.
 
     Args:
         recipe: Its fusion, backbone and augmentations compute the features; dropout comes after them.

@@ -1,4 +1,4 @@
-"""Callbacks of a run: the user's, the trackers' and the plugins' hooks. A failing hook never ends the run."""
+"""Callbacks of a run; a failing hook never ends the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from echokit.training.callback import StepProgress, TrainingCallback
 
 
 class RunHooks:
-    """Calls the hooks of a run. One that raises is reported, and not called again in this run.
+    """Calls the hooks of a run; a hook that raises is not called again.
 
     Args:
         run: Passed to every hook.
@@ -34,7 +34,7 @@ class RunHooks:
 
     @contextmanager
     def run_hooks(self) -> Iterator[None]:
-        """Call the hooks for the start of the run, and those for its end however the block ends."""
+        """Call the start hooks of the run, and its end hooks in any case."""
         self._call("echokit_run_start")
         error: BaseException | None = None
         try:
@@ -77,7 +77,7 @@ class RunHooks:
 
 
 class RunCallbacks:
-    """Passes training events to the user's callback, the trackers and the hooks, in this order.
+    """Passes events to the user's callback, the trackers and the hooks.
 
     Args:
         callbacks: Called for every event.
@@ -117,7 +117,7 @@ class RunCallbacks:
 
 @contextmanager
 def run_callbacks(run: Run, plan: FoldPlan, session: Session) -> Iterator[RunCallbacks]:
-    """Connect the callbacks of a run inside the block; processes beside the main one have none."""
+    """Connect the callbacks of a run inside the block, in the main process."""
     from echokit.training.trackers import tracked
 
     if not session.is_main:

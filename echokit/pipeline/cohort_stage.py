@@ -21,7 +21,7 @@ from echokit.system.progress import display
 
 
 def load_cohort(recipe: Recipe) -> LabelledCohort:
-    """Read the cohort of a recipe and label every case; a missing dataset is replaced by the fallback.
+    """Read and label the cohort of a recipe, or that of its fallback.
 
     Raises:
         DataError: The dataset is unusable; or it is missing, and there is no fallback or the user named its place.
@@ -52,7 +52,10 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
 
 
 def _refuse_named_dataset(recipe: Recipe, missing: AbsentError) -> None:
-    """Refuse the fallback if the user named the dataset: a typing mistake must not train on other data."""
+    """Refuse the fallback if the user named the dataset.
+
+    A typing mistake must not train on other data.
+    """
     node = recipe.tree.at(tuple(missing.where.split("."))) if missing.where else recipe.tree
     source = node.origin.variable or (node.origin.file if node.origin.file.startswith("--set ") else None)
     if source and isinstance(node.value, str):
@@ -103,7 +106,7 @@ def _check_failures(labelled: LabelledCohort, failures: tuple[Failure, ...]) -> 
 
 
 def preparation_warnings(dataset: PreparedCohort) -> list[str]:
-    """Describe short videos, changed clips and notes about videos, each with its count."""
+    """Describe short videos, changed clips and notes, each with its count."""
     preparation = dataset.preparation
     changed = [_changed(preparation.changed)] if preparation.changed else []
     notes = sorted(preparation.notes().items(), key=lambda n: (-n[1], n[0]))

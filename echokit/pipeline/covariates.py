@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def covariate_columns(cases: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Convert columns to (cases, features) float64: numbers with NaN if empty, text as one column for each value.
+    """Convert columns to (cases, features) float64; NaN for empty cells.
+
+    Text becomes one column for each value.
 
     Raises:
         EchokitError: The cohort lacks a column.

@@ -59,7 +59,9 @@ class FoldModel:
 
 
 def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -> FoldResult:
-    """Train one fold and score all of its cases; the result depends on the lock and the fold alone.
+    """Train one fold and score all of its cases.
+
+    The result depends on the lock and the fold alone.
 
     Raises:
         EchokitError: The training failed in a way that the user can fix.
@@ -116,7 +118,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
 
 
 def choose_configuration(plan: FoldPlan, fold: Fold) -> Choice | None:
-    """Select a configuration inside the training set of a fold; None if the recipe does not search."""
+    """Select a candidate inside the training set; None without a search."""
     if plan.head_search is None or not plan.head_search.is_search:
         return None
     return plan.head_search.choose([LabelledFold(plan.dataset.targets.y_true, fold)])[0]
@@ -147,7 +149,7 @@ def start_model(plan: FoldPlan, fold: Fold, recipe: Recipe, objective: Objective
 
 
 def checkpoint_facts(plan: FoldPlan, fold: Fold, norms: Mapping[str, Norm]) -> dict[str, Any]:
-    """Describe the weights of a fold inside their file: data, target, clips, shapes and normalisation."""
+    """Describe the weights of a fold: data, target, clips, shapes, norms."""
     lock, recipe = plan.lock, plan.recipe
     weights = lock.content["weights"]
     return {
@@ -218,7 +220,7 @@ def _score_rows(dataset: PreparedCohort, split: str, fold: Fold, scores: Scores)
 
 
 def _show_weights(report: WeightReport, *, show: bool) -> None:
-    """Show which weights were loaded, once for all folds: it is the same in every fold."""
+    """Show which weights were loaded, once for all folds."""
     if show:
         for line in str(report).splitlines():
             display().say(f"weights: {line}")

@@ -70,7 +70,7 @@ def save_scores(folder: Path, table: pd.DataFrame, *, phantom: bool) -> None:
 
 
 def load_scores(folder: Path, case_ids: set[str]) -> pd.DataFrame | None:
-    """Read what `save_scores` wrote, to the bit; None if it is missing or of other cases."""
+    """Load what `save_scores` wrote; None if missing or of other cases."""
     import pandas as pd
 
     try:
@@ -130,7 +130,10 @@ def load_calibration(folder: Path) -> Calibration | Uncalibrated:
 
 
 def summarize_targets(targets: Targets, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
-    """Summarize training targets by class sizes and means: what an objective needs, and no value of a case."""
+    """Summarize training targets by class sizes and means.
+
+    An objective needs no value of a case.
+    """
     classes = [targets.value[rows][targets.y_true[rows] == label] for label in (0, 1)]
     return {
         "sizes": [len(values) for values in classes],
@@ -140,7 +143,7 @@ def summarize_targets(targets: Targets, rows: npt.NDArray[np.int64]) -> dict[str
 
 
 def targets_like(summary: Mapping[str, Any]) -> Targets:
-    """Create targets with the class sizes and means of a checkpoint, to build its objective again."""
+    """Create targets with a checkpoint's class sizes, to build its objective."""
     sizes = summary["sizes"]
     return Targets(
         np.repeat(np.array([0, 1], np.int64), sizes),

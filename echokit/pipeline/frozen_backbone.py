@@ -51,7 +51,7 @@ def trains_only_heads(settings: TrainSettings) -> bool:
 
 
 class FrozenBackbone:
-    """The model of a run whose phases train the head alone; every fold starts a new head on it.
+    """The model of a run that trains the head alone, a new one in every fold.
 
     Args:
         dataset: The whole cohort; the phases of its recipe train the head alone.
@@ -82,7 +82,7 @@ class FrozenBackbone:
 
     @property
     def fully_loaded(self) -> bool:
-        """Whether all of the backbone comes from the weights, and nothing from random initialisation."""
+        """Whether all of the backbone comes from the initial weights."""
         from echokit.training.model_parts import in_part
 
         loaded = {*self.report.loaded, *self.report.adapted}
@@ -96,7 +96,7 @@ class FrozenBackbone:
         return backbone_hash(self.model)
 
     def start_head(self, seed: int, dropout: float) -> EchoModel:
-        """Return the model with a new head, or with the head of the weights if that is kept.
+        """Return the model with a new head, or with that of the weights.
 
         Args:
             seed: Seed of the head's weights.
@@ -116,7 +116,7 @@ class FrozenBackbone:
         return self.model
 
     def features(self, *, still: bool = False) -> Features:
-        """Compute the features of all cases, in as many augmented copies as the recipe's phases need.
+        """Compute the features of all cases and of their augmented copies.
 
         Args:
             still: Use the first frame of each window in place of all, and no motion.
@@ -129,7 +129,10 @@ class FrozenBackbone:
         return Features(parts[0][0], np.stack([values for _, values in parts]), case, scored)
 
     def head_outputs(self, cases: Integers) -> tuple[Integers, Tensor]:
-        """Compute the present head's outputs (m, outputs) for the scored windows of some cases, and their cases."""
+        """Compute the head's outputs (m, outputs) for the scored windows of cases.
+
+        Return them with the case of each window.
+        """
         import torch
 
         from echokit.training.model_parts import evaluating
@@ -160,7 +163,9 @@ class FrozenBackbone:
 def shared_backbone(
     dataset: PreparedCohort, spec: ModelSpec, compute: Compute, weights: InitialWeights | None
 ) -> FrozenBackbone | None:
-    """Build the backbone that all folds share; None if it is trained, or differs between folds.
+    """Build the backbone that all folds share; None if they cannot share one.
+
+    It is trained, or differs between folds.
 
     It differs if it starts from random weights, or is normalised by the fold's training set.
     """

@@ -132,7 +132,7 @@ class HeadSearch:
         return [scores[row] for row in range(len(folds))]
 
     def auroc(self, parts: Sequence[tuple[Integers, Floats, Integers]]) -> float | None:
-        """Compute the AUROC within parts, weighted by pairs of patients; None if no part has both classes.
+        """Compute the AUROC within parts; None if no part has both classes.
 
         Args:
             parts: For each part the classes (cases,), the scores (cases,) and the tested rows.
@@ -154,7 +154,7 @@ class HeadSearch:
         return Choice(self.candidates[best], self.candidates, tuple(aurocs), self.n_inner_folds)
 
     def _inner_folds(self, labelled: LabelledFold) -> list[tuple[Integers, Integers]]:
-        """Split a training set into the training and test rows of its inner folds, by patient."""
+        """Split a training set into training and test rows of inner folds."""
         train = labelled.fold.train
         numbers, patient = np.unique(self._patient[train], return_inverse=True)
         y = np.zeros(len(numbers), np.int64)
@@ -188,7 +188,7 @@ class HeadSearch:
 
 
 def head_search_for(recipe: Recipe, frozen: FrozenBackbone | None, patients: npt.NDArray[Any]) -> HeadSearch | None:
-    """Create the head search of a recipe that searches, or whose controls repeat it; None for any other.
+    """Create the head search of a recipe; None if it needs none.
 
     Raises:
         EchokitError: Batched heads do not support what the recipe names.

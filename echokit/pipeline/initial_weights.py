@@ -51,7 +51,7 @@ class InitialWeights:
 
     @property
     def phantom(self) -> bool:
-        """Whether they, or the weights that they started from, were trained on synthetic hearts."""
+        """Whether they descend from training on synthetic hearts."""
         before = self.metadata.get("weights")
         return bool(self.metadata.get("phantom") or (isinstance(before, Mapping) and before.get("phantom")))
 
@@ -68,7 +68,7 @@ class InitialWeights:
         return facts
 
     def norms(self, shapes: Mapping[str, InputShape], fitted: Mapping[str, Norm]) -> dict[str, Norm]:
-        """Choose each stream's normalisation: of the weights if ``norm`` is ``keep``, else of the training set."""
+        """Choose each stream's norm: of the weights, or of the training set."""
         carried = self.metadata.get("norms") if self.settings.norm == "keep" else None
         norms = dict(fitted)
         for name, norm in (carried if isinstance(carried, Mapping) else {}).items():
@@ -117,7 +117,9 @@ class InitialWeights:
 
 
 def pin_initial_weights(labelled: LabelledCohort, request: RunRequest) -> tuple[LabelledCohort, InitialWeights | None]:
-    """Find the initial weights and write their exact place into the recipe, so that a lock always means the same ones.
+    """Find the initial weights and write their exact place into the recipe.
+
+    A lock then always means the same weights.
 
     Raises:
         EchokitError: See `find_initial_weights`.
@@ -175,7 +177,7 @@ def find_initial_weights(settings: WeightSettings, backbone: Use, out: Path) -> 
 
 
 def find_weights_run(settings: WeightSettings, out: Path) -> Run:
-    """Find the run that a recipe starts from: a directory, or the newest run of a name.
+    """Find the run to start from: a directory, or the newest of a name.
 
     Raises:
         MissingRunError: It does not exist yet.

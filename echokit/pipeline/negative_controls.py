@@ -85,7 +85,7 @@ class Controls:
 
 
 def compute_controls(plan: FoldPlan) -> Controls | None:
-    """Train and test every control of the recipe in the folds of the run; None if it has none.
+    """Train and test every control of the recipe; None if it has none.
 
     Raises:
         EchokitError: A control needs what the run does not have.
@@ -120,7 +120,9 @@ def compute_controls(plan: FoldPlan) -> Controls | None:
 
 @dataclass(frozen=True)
 class Shuffler:
-    """Repeats the whole procedure on shuffled labels: split, selection of the configuration, training and test.
+    """Repeats the whole procedure on shuffled labels.
+
+    Split, selection of the candidate, training and test.
 
     Labels are shuffled over patients, so that all clips of a patient keep one label.
 
@@ -137,7 +139,7 @@ class Shuffler:
     repeats: int
 
     def aurocs(self, shuffles: Sequence[int | None], *, seed: int) -> list[float | None]:
-        """Compute the AUROC within folds for each shuffle; None as a shuffle keeps the real labels."""
+        """Compute the AUROC within folds for each shuffle; None: labels kept."""
         patients = patients_of(self.cohort)
         splits: list[list[LabelledFold]] = []
         for shuffle in shuffles:
@@ -166,7 +168,7 @@ class Shuffler:
 
 
 def permutation_test(shuffler: Shuffler, permutations: int, *, seed: int) -> PermutationTest:
-    """Compare the procedure on the real labels with the same procedure on shuffled labels.
+    """Compare the procedure on real labels with that on shuffled labels.
 
     Args:
         shuffler: Repeats the procedure.
@@ -195,7 +197,10 @@ def permutation_test(shuffler: Shuffler, permutations: int, *, seed: int) -> Per
 
 
 def _regression_scores(x: Floats, y: Integers, folds: Sequence[Fold]) -> Iterator[Floats]:
-    """Yield scores (cases,) of a logistic regression, imputed, scaled and fitted on each fold's training set."""
+    """Yield scores (cases,) of a logistic regression fitted in each fold.
+
+    Values are imputed and scaled on the training set.
+    """
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -241,7 +246,10 @@ def _test_predictions(cases: pd.DataFrame, y: Integers, fold: Fold, score: Float
 
 
 def _initial_head_margin(plan: FoldPlan) -> Floats:
-    """Compute the output (cases,) of the initial weights' own head; with two outputs, the second less the first."""
+    """Compute the output (cases,) of the initial weights' own head.
+
+    With two outputs, the second minus the first.
+    """
     assert plan.frozen is not None
     assert plan.weights is not None
     tensors, features = plan.weights.tensors, plan.frozen.features()

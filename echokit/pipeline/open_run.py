@@ -10,7 +10,7 @@ from echokit.results.run import Run, create_run, write_table
 
 
 def open_run(plan: FoldPlan, session: Session) -> Run:
-    """Create the run directory with ``lock.yaml`` and ``cohort.csv``, or open the one to resume.
+    """Create the run directory with its lock and cohort, or open it again.
 
     Raises:
         EchokitError: The folder cannot be written, or the run to resume has another recipe, data or version.

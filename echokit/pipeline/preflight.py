@@ -167,7 +167,7 @@ def check_controls(dataset: PreparedCohort, frozen: FrozenBackbone | None, weigh
 
 
 def count_models(recipe: Recipe, folds: int) -> int:
-    """Count the models of a recipe that needs a frozen backbone to be affordable; 0 for any other.
+    """Count the models of a recipe that needs a frozen backbone, else 0.
 
     Args:
         recipe: The recipe.

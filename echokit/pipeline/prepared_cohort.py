@@ -74,7 +74,10 @@ class PreparedCohort(LabelledCohort):
         return self.cases["case_id"].astype(str).tolist()
 
     def facts(self) -> dict[str, Any]:
-        """Describe the data for a lock. The fingerprint covers cases, splits, video contents and targets."""
+        """Describe the data for a lock, with a fingerprint.
+
+        It covers cases, splits, video contents and targets.
+        """
         cases = self.cases
         rows = zip(cases["case_id"], cases["split"], self.preparation.contents, self.targets.value, strict=True)
         return {

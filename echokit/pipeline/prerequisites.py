@@ -12,7 +12,7 @@ from echokit.recipe.validate import load_recipe
 
 
 def missing_runs(recipe: Recipe, beside: Path, out: Path) -> list[Recipe]:
-    """List the recipes of missing runs that a recipe starts from, directly or not, in the order to run them.
+    """List the recipes of missing runs that a recipe starts from, in order.
 
     Args:
         recipe: The recipe to run.

@@ -16,7 +16,7 @@ from echokit.results.run import Run
 
 
 def run(request: RunRequest) -> Run:
-    """Run a recipe from its data to its report; every stage hands its value to the next.
+    """Run a recipe from its data to its report.
 
     Raises:
         EchokitError: A mistake that the user can fix.

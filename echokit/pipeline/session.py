@@ -67,7 +67,7 @@ class Session:
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
-        """Run the block in the main process first, then silently in the others, which find its files."""
+        """Run the block in the main process first, then in the others."""
         with shown_by(display() if self.is_main else Silent()), self.distributed.main_process_first():
             yield
 

@@ -33,7 +33,10 @@ class Use:
         return self.values.model_dump(mode="json")
 
     def plain(self) -> dict[str, Any]:
-        """Return it as written in a recipe; a plugin's component with its full name, which stays unambiguous."""
+        """Return the component as a recipe names it, with its parameters.
+
+        A plugin's component has its full name.
+        """
         plugin = self.component.plugin
         return {"use": self.name if plugin == BUILT_IN else f"{plugin}:{self.name}", **self.params}
 

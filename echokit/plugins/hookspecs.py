@@ -23,7 +23,10 @@ _hookspec = pluggy.HookspecMarker("echokit")
 
 
 class Register:
-    """Argument of ``echokit_components``: one method per kind, ``(name, "package.module:Class", summary="...")``."""
+    """Argument of ``echokit_components``: one method per kind.
+
+    ``(name, "package.module:Class", summary="...")``
+    """
 
     def __init__(self, registry: Registry, plugin: str) -> None:
         self._registry = registry
@@ -131,21 +134,21 @@ class HookSpecs:
 
     @_hookspec
     def echokit_commands(self) -> Mapping[str, tuple[str, str]]:  # type: ignore[empty-body]
-        """Return commands to add to ``echokit``: ``{name: ("package.module:command", summary)}``.
+        """Return commands: ``{name: ("package.module:command", summary)}``.
 
         The target is a click command, imported on use. Built-in commands cannot be replaced.
         """
 
     @_hookspec
     def echokit_cases(self) -> Mapping[str, Any]:  # type: ignore[empty-body]
-        """Return cases for the conformance checks: ``{"kind.name": Case}`` or a list of cases.
+        """Return cases for the conformance checks, as a list or by component.
 
         Only components that cannot be built from their defaults need one. Only the checks call this.
         """
 
     @_hookspec
     def echokit_run_start(self, run: RunView) -> None:
-        """Run code when a run starts: its directory and its lock exist, nothing is trained yet.
+        """Run code when a run starts: it has a lock, nothing is trained yet.
 
         Args:
             run: The run.

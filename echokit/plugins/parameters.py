@@ -52,7 +52,7 @@ class InvalidParameters(Exception):
 
 
 def docstring_arguments(doc: str | None) -> dict[str, str]:
-    """Read the ``Args:`` section of a Google-style docstring into ``{name: description}``."""
+    """Read the ``Args:`` of a Google-style docstring into a dict."""
     lines = inspect.cleandoc(doc or "").splitlines()
     if "Args:" not in lines:
         return {}
@@ -143,7 +143,7 @@ def _problems(model: type[BaseModel], values: Mapping[str, Any], error: pydantic
 
 
 def _key_path(loc: KeyPath, values: Any) -> KeyPath:
-    """Drop from pydantic's location the names of union members, which are no keys of the values."""
+    """Remove the names of union members from pydantic's location."""
     path: list[str | int] = []
     for step in loc:
         inside = isinstance(values, Mapping) and step in values

@@ -121,7 +121,7 @@ class Component:
             raise EchokitError(message, where=self.target, code="component.bad_signature") from error
 
     def code_hash(self) -> str:
-        """Hash the code that the component may depend on, so that results of other code are not reused.
+        """Hash the code that the component may depend on.
 
         For a built-in component these are the packages of its kind, see ``CODE_ROOTS``; for another one all files of
         its top-level package, data files included.
@@ -134,7 +134,10 @@ class Component:
 
 @dataclass
 class Registry:
-    """All known components. A name that two plugins register is ambiguous until ``plugin:name`` selects one."""
+    """All known components.
+
+    A name that two plugins register is ambiguous until ``plugin:name`` selects one.
+    """
 
     _components: dict[tuple[str, str], list[Component]] = field(default_factory=dict)
 
@@ -193,7 +196,7 @@ class Registry:
                 yield from [name] if len(components) == 1 else [f"{c.plugin}:{name}" for c in components]
 
     def ambiguous(self) -> list[list[Component]]:
-        """Group the components whose name several plugins register, in the order of registration."""
+        """Group the components whose name several plugins register."""
         return [components for components in self._components.values() if len(components) > 1]
 
     def components(self, kinds: Iterable[str] = KINDS) -> list[Component]:

@@ -11,7 +11,7 @@ from echokit.recipe.yaml_file import parse_yaml, read_yaml
 
 
 def recipes_folder() -> Path:
-    """Return the folder of the shipped recipes: in the installed package, or beside it in a checkout."""
+    """Return the folder of the shipped recipes, installed or in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parent / "recipes"

@@ -10,14 +10,17 @@ from echokit.recipe.recipe import Recipe
 
 
 def inconsistencies(recipe: Recipe) -> Iterator[Problem]:
-    """List contradictions between streams, model, weights, splits and metrics of a recipe."""
+    """List contradictions between streams, model, weights, splits and metrics."""
     yield from _streams(recipe)
     yield from _weights_tag(recipe)
     yield from _evaluators(recipe)
 
 
 def padded_windows(recipe: Recipe) -> Iterator[Problem]:
-    """Report windows that are longer than the trimmed clips and would be padded in every clip."""
+    """Report windows longer than every trimmed clip.
+
+    They would be padded in all clips.
+    """
     frames = getattr(recipe.clip.build(), "frames", None)
     left: int | None = None
     for use in recipe.preprocess:
@@ -36,7 +39,7 @@ def padded_windows(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _streams(recipe: Recipe) -> Iterator[Problem]:
-    """Check that streams are derived last, and that the model gets the streams it needs."""
+    """Check that streams come last, and that the model gets those it needs."""
     derived_by: str | None = None
     streams = {"video"}
     for index, use in enumerate(recipe.preprocess):
@@ -80,7 +83,7 @@ def _streams(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _weights_tag(recipe: Recipe) -> Iterator[Problem]:
-    """Check that weights that are neither a run nor a file are a tag of the backbone's library."""
+    """Check that weights are a run, a file or a tag of the backbone."""
     weights = recipe.weights
     if weights is None or weights.kind != "tag":
         return
@@ -94,7 +97,7 @@ def _weights_tag(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _evaluators(recipe: Recipe) -> Iterator[Problem]:
-    """Check that the metrics are defined on the test sets of the resampler, which can be too small for most."""
+    """Check that the metrics are defined on test sets of this size."""
     allowed = getattr(recipe.resample.component.load(), "evaluators", None)
     for index, use in enumerate(recipe.evaluate):
         if allowed is not None and use.name not in allowed:

@@ -1,4 +1,4 @@
-"""Recipe: a validated recipe. All names are registered components, all parameters fit their signatures."""
+"""Recipe: all names are registered components, all parameters are valid."""
 
 from __future__ import annotations
 

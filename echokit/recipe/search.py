@@ -28,5 +28,5 @@ class Configuration:
 
 
 def search_of(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
-    """Return the hyperparameters that a recipe searches, with their values; empty without a search."""
+    """Return the hyperparameters that a recipe searches; empty for none."""
     return dict(getattr(recipe.resample.values, "search", None) or {})

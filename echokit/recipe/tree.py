@@ -84,7 +84,9 @@ def node_of(value: Any, origin: Origin) -> Node:
 
 
 def merge(base: Node, over: Node) -> Node:
-    """Merge one tree over another: mappings merge deeply, lists and scalars replace, a changed ``use`` replaces all.
+    """Merge trees: mappings deeply, lists and scalars replaced.
+
+    A changed ``use`` replaces all.
 
     A bare name is short for ``{use: name}``, so a parameter may be merged over it.
     """
@@ -105,7 +107,9 @@ def merge(base: Node, over: Node) -> Node:
 
 
 def override(tree: Node, path: Sequence[str], value: Node) -> Node:
-    """Merge a value over a tree at a path such as ``a.b.0.c``; a number is the index of a list.
+    """Merge a value over a tree at a path such as ``a.b.0.c``.
+
+    A number is the index of a list.
 
     Raises:
         EchokitError: An index is missing or out of range.

@@ -90,7 +90,7 @@ def check(tree: Node) -> Recipe:
 
 
 def with_fallback(recipe: Recipe) -> Recipe:
-    """Return the recipe for a missing dataset: its fallback dataset with the fallback's settings."""
+    """Return the recipe with its fallback dataset and fallback settings."""
     return check(_fallback_tree(recipe.tree))
 
 
@@ -192,7 +192,7 @@ class _Checker:
         return recipe
 
     def split(self, section: Any, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-        """Separate the keys of the recipe itself in a section from the parameters of its component."""
+        """Separate keys of the recipe from parameters of its component."""
         if not isinstance(section, dict):
             return dict(defaults), section
         given = {key: value for key, value in section.items() if key in defaults}
@@ -282,7 +282,7 @@ class _Checker:
         return settings
 
     def check_search(self, recipe: Recipe) -> None:
-        """Every combination of a hyperparameter search is a valid recipe, and there are two or more."""
+        """Check that every combination of a search is a valid recipe."""
 
         if "search" not in type(recipe.resample.values).model_fields:
             return
@@ -298,7 +298,7 @@ class _Checker:
             self.problem(path, error.code, error.message, error.hint)
 
     def check_construction(self, recipe: Recipe) -> None:
-        """Build every component, without calling it, to find parameters that contradict one another."""
+        """Build every component, to find parameters that contradict one another."""
         components: dict[KeyPath, Use] = {
             ("data",): recipe.data,
             ("clip",): recipe.clip,
@@ -322,7 +322,7 @@ _TYPE_NAMES = {str: "text", int: "a whole number"}
 
 
 def configurations(recipe: Recipe) -> tuple[Configuration, ...]:
-    """List all candidates in the order of the recipe; the last hyperparameter changes fastest.
+    """List all candidates; the last hyperparameter changes fastest.
 
     Raises:
         EchokitError: A key cannot be searched.

@@ -1,4 +1,4 @@
-"""A strict YAML loader: YAML 1.2 scalars, no tags, no duplicate keys, no alias bombs, a line number per value."""
+"""A strict YAML loader: YAML 1.2, no tags, a line number for each value."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ def _layout_hint(message: str, text: str, mark: yaml.Mark | None) -> str | None:
 
 
 def scalar(text: str) -> Scalar:
-    """Resolve a plain scalar by YAML 1.2: ``on`` is text, ``012`` is twelve, ``1e-3`` is a number."""
+    """Resolve a plain scalar by YAML 1.2.
+
+    ``on`` is text, ``012`` is twelve, ``1e-3`` is a number.
+    """
     if text.lower() in _CONSTANTS and (text.islower() or text.istitle() or text.isupper() or text in ("", "~")):
         return _CONSTANTS[text.lower()]
     if _INTEGER.fullmatch(text):
@@ -142,7 +145,7 @@ class _Converter:
         return mapping
 
     def expand(self, text: str, origin: Origin) -> tuple[str, str | None]:
-        """Expand ``${NAME:-default}``; return the text and the name of the first variable that was set, if any."""
+        """Expand ``${NAME:-default}``; return the text and the variable used."""
         used: list[str] = []
 
         def value(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The cache folder: prepared clips, phantom data, hashes. All of it can be recreated, except the pseudonym files."""
+"""The cache folder: prepared clips, phantoms, hashes and pseudonym files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 
 def workspace() -> Path:
-    """Return the cache folder, ``$ECHOKIT_CACHE`` or ``.echokit`` in the working directory; create it if missing."""
+    """Return the cache folder, and create it if it is missing.
+
+    ``$ECHOKIT_CACHE``, or ``.echokit`` in the working directory.
+    """
     folder = Path(os.environ.get("ECHOKIT_CACHE", ".echokit"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -22,7 +22,7 @@ Key = tuple[tuple[str | int, ...], str]
 
 @contextmanager
 def atomic_file(path: Path, *, private: bool = False, durable: bool = True) -> Iterator[Path]:
-    """Write a file so that a kill or a power cut leaves the old content or the new one, never a mixture.
+    """Write a file atomically: a power cut leaves the old or the new content.
 
     Yields a path in the same folder to write to. It replaces ``path`` when the block ends, and is removed when the
     block raises. Any number of processes and machines may write the same path; the last one wins.
@@ -100,7 +100,7 @@ def require_regular(path: Path) -> None:
 
 
 def natural_key(name: str) -> Key:
-    """Return a sort key that compares the numbers in names as numbers: ``frame_9`` before ``frame_10``."""
+    """Return a sort key with numbers by value: ``frame_9`` before ``frame_10``."""
     parts = re.split(r"([0-9]+)", name)
     return tuple(int(part) if index % 2 else part.casefold() for index, part in enumerate(parts)), name
 

@@ -51,7 +51,10 @@ def content_hash(path: Path) -> str:
 
 
 def known_hashes(paths: Sequence[Path]) -> list[str | None]:
-    """Look up the cached content hashes of files; None for others, and for folders. No file is read."""
+    """Look up the cached content hashes of files; None for unknown ones.
+
+    No file is read.
+    """
     hashes: list[str | None] = [None] * len(paths)
     with suppress(sqlite3.Error, OSError), _cache() as table:
         for number, path in enumerate(paths):
@@ -92,7 +95,7 @@ def _cache() -> Iterator[sqlite3.Connection]:
 
 @functools.cache
 def package_hash(package: str, *, data_files: bool = False) -> str:
-    """Hash the Python files of a package, or of a module that is one file, without importing it.
+    """Hash the Python files of a package or module, without importing it.
 
     Args:
         package: ``echokit.models``; a package of several folders counts with all of them.

@@ -10,7 +10,7 @@ MARKER = "PHANTOM_DATA.json"
 
 
 def is_phantom(*paths: Path) -> bool:
-    """Return whether one of some files and folders is, or lies below, a folder with the marker file.
+    """Return whether one of some paths lies in a folder marked as phantom.
 
     Links are followed: both their own folders and those of their targets count.
     """

@@ -8,7 +8,7 @@ _NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """Escape control characters, and bytes that are no UTF-8: they could control the terminal.
+    """Escape control characters and bytes that are not UTF-8.
 
     Args:
         text: Any text; line ends and tabs stay.

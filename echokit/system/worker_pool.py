@@ -46,7 +46,7 @@ def cores() -> int:
 def map_unordered(
     work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None, limit: float = LIMIT
 ) -> Generator[tuple[int, Result | Lost], None, None]:
-    """Apply a function to every item in worker processes; yield (item number, result) as they complete.
+    """Apply a function in worker processes; yield (number, result) when done.
 
     Closing the iterator gives each process two seconds to finish its item and then kills it, so the function must
     write files atomically.
@@ -97,7 +97,7 @@ def map_unordered(
 def in_order(
     work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None, limit: float = LIMIT
 ) -> Generator[Result | Lost, None, None]:
-    """Apply a function to every item as `map_unordered` does, but yield the results in the order of the items."""
+    """Apply a function as `map_unordered` does, but yield results in order."""
     early: dict[int, Result | Lost] = {}
     position = 0
     with closing(map_unordered(work, items, workers=workers, limit=limit)) as results:
@@ -109,13 +109,16 @@ def in_order(
 
 
 def stop_in_a_worker() -> None:
-    """Exit if this process is a worker that is importing the user's script; its parent reports the error."""
+    """Exit if this process is a worker that imports the user's script.
+
+    Its parent reports the error.
+    """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise SystemExit(1)
 
 
 class _RemoteTraceback(Exception):
-    """The traceback of an error in a worker, as text; the cause of the error that is raised here."""
+    """The traceback of an error in a worker, as text."""
 
 
 class _Worker(Generic[Item, Result]):

@@ -22,7 +22,7 @@ Outcome = Literal["passed", "failed", "expected", "skipped"]
 
 @dataclass(frozen=True)
 class Case:
-    """One way to exercise a component. Every field has a default that suits most components.
+    """One way to exercise a component; the defaults suit most of them.
 
     Attributes:
         parameters: Parameters of the component, as in a recipe.

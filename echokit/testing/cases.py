@@ -13,7 +13,7 @@ from echokit.testing.case import Case
 
 
 def _phantom(layout: str, parameter: str, name: str = "", **options: Any) -> Callable[[Path], dict[str, Any]]:
-    """Return a setup that writes a phantom in a layout and gives its path as a parameter."""
+    """Return a setup that writes a phantom and gives its path."""
 
     def setup(folder: Path) -> dict[str, Any]:
         from echokit.phantom.layouts import LAYOUTS

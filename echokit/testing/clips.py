@@ -11,7 +11,7 @@ Frames = npt.NDArray[np.uint8]
 
 
 def beating(count: int, height: int, width: int) -> Frames:
-    """Draw a beating bright ring in an ultrasound sector with speckle: (count, height, width) uint8."""
+    """Draw a beating ring in a sector with speckle: (count, H, W) uint8."""
     rows, columns = np.mgrid[:height, :width].astype(np.float64)
     radius = np.hypot(rows, columns - width / 2)
     angle = np.abs(np.arctan2(columns - width / 2, rows + 1))
@@ -28,7 +28,10 @@ def beating(count: int, height: int, width: int) -> Frames:
 
 
 def clips() -> dict[str, Clip]:
-    """Return clips by name. A preprocessor must accept ``beating``; it may reject the others with a VideoError."""
+    """Return clips by name; a preprocessor must accept ``beating``.
+
+    It may reject the others with a VideoError.
+    """
     black = np.zeros((6, 40, 44), np.uint8)
     shapes = {
         "beating": beating(12, 64, 80),

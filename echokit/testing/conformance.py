@@ -124,7 +124,7 @@ def components_of(plugin: str) -> list[Component]:
 
 
 def trials(component: Component, cases: Sequence[Case] | None = None) -> Iterator[Trial]:
-    """Yield every check of every case of a component; a component without a case fails.
+    """Yield every check of every case of a component; no case is a failure.
 
     Args:
         component: The component to check.
@@ -151,7 +151,7 @@ def trials(component: Component, cases: Sequence[Case] | None = None) -> Iterato
 
 
 def cases_of(component: Component) -> tuple[Case, ...]:
-    """Return the cases of a component: those of its plugin, else its default parameters, else none.
+    """Return a component's cases: of its plugin, else its defaults.
 
     Built-in components have explicit cases, so that a new one cannot be forgotten.
     """
@@ -180,7 +180,7 @@ def _cases_of_plugin(plugin: str) -> Mapping[str, Case | Sequence[Case]]:
 
 
 def checks_of(kind: str) -> dict[str, Check]:
-    """Return the checks of a kind by name: those of every component, then those of the kind."""
+    """Return the checks of a kind by name, those of every component first."""
     checks: dict[str, Check] = {}
     for module_name in ("component", kind):
         module = importlib.import_module(f"echokit.testing.checks.{module_name}")

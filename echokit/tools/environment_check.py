@@ -1,4 +1,4 @@
-"""Checks of the environment: Python, torch, GPU, codecs, plugins and disk, with a fix for each problem."""
+"""Checks of the environment: Python, torch, GPU, codecs, plugins, disk."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Finding:
         what: Name of what was checked.
         state: ``ok``; ``optional``: absent but not required; ``warning``; ``missing``: required.
         found: Description of the present state.
-        mend: Command or step that fixes the problem; empty if there is none.
+        fix: Command or step that fixes the problem; empty if there is none.
     """
 
     what: str
     state: State
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine() -> list[Finding]:

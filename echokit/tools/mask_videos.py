@@ -19,7 +19,10 @@ from echokit.recipe.tree import Node, Origin
 
 @dataclass(frozen=True)
 class Masked:
-    """Result for one video: the share kept of what is not black, or the problem; damaged: it lacks frames."""
+    """Result for one video: the share kept, or the problem.
+
+    Damaged means that it lacks frames.
+    """
 
     case_id: str
     kept: float = 0.0
@@ -54,13 +57,15 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
         values = validate(component.parameters(), tree.plain())
     except InvalidParameters as invalid:
         first = invalid.problems[0]
-        said = "; ".join(f"{'.'.join(map(str, p.place))}: {p.message}" for p in invalid.problems)
-        raise EchokitError(said, hint=first.hint, where="--set", code="parameter.invalid") from None
+        problems = "; ".join(f"{'.'.join(map(str, p.place))}: {p.message}" for p in invalid.problems)
+        raise EchokitError(problems, hint=first.hint, where="--set", code=first.code) from None
     return steps_of([Use(component, values)])[0]
 
 
 def mask_videos(sources: Sequence[tuple[str, Path]], step: Step, out: Path) -> Iterator[Masked]:
-    """Write ``CASE.avi`` and ``CASE.png`` for every video; one that cannot be used costs its own row only.
+    """Write ``CASE.avi`` and ``CASE.png`` for every video.
+
+    One that cannot be used affects its own row only.
 
     Raises:
         EchokitError: The folder cannot be written.

@@ -27,7 +27,7 @@ def test_the_test_environment_is_complete(capfd: pytest.CaptureFixture[str]) -> 
     ):
         assert findings[what]["state"] == "ok", findings[what]
     assert sum(what.startswith("DICOM ") for what in findings) == 6
-    assert all(finding["mend"] for finding in findings.values() if finding["state"] in ("optional", "missing"))
+    assert all(finding["fix"] for finding in findings.values() if finding["state"] in ("optional", "missing"))
 
 
 def test_missing_packages_come_with_the_command_to_install_them(

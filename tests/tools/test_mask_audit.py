@@ -56,7 +56,7 @@ def test_on_a_hospital_s_pictures_no_text_trace_or_number_is_kept(
     assert screen["sector_mask"] == 0
 
 
-def test_without_truth_it_says_what_it_can_and_lists_what_it_can_not_read(
+def test_audit_without_truth_lists_unreadable_files(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     broken = tmp_path / "broken.avi"

@@ -88,7 +88,7 @@ def _shrunk(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 def _low_frequencies(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The cosine transform's low corner, whatever the gain and the offset of the picture."""
+    """Compute the low corner of the cosine transform, free of gain and offset."""
     import cv2
 
     spread = float(picture.std())

@@ -35,7 +35,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class Shown:
-    """The appearance of a video before preprocessing, by which copies are found under any name.
+    """Appearance of a video before preprocessing, to find copies by content.
 
     Attributes:
         content: Hash of the decoded frames.
@@ -100,7 +100,7 @@ def look_of(header: Mapping[str, Any]) -> npt.NDArray[np.float32]:
 
 
 def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = None) -> None:
-    """Write one prepared clip atomically; several processes may write the same one at once.
+    """Write one prepared clip atomically; several processes may do so at once.
 
     Raises:
         EchokitError: It cannot be written, for instance because the disk is full.

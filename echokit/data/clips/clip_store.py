@@ -81,7 +81,7 @@ class Preparation:
 
     @property
     def changed(self) -> int:
-        """Number of clips that were damaged on disk and prepared again, before or while they were used."""
+        """Number of damaged clips that were prepared again, before or during use."""
         return self.damaged + len(self.clips.remade)
 
     def notes(self) -> dict[str, int]:
@@ -160,7 +160,7 @@ class ClipStore:
         return Preparation(np.array(rows, np.int64), clips, contents, failures, made, damaged)
 
     def _stored(self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step]) -> dict[int, _Done]:
-        """Find the rows whose clips are in the store, unchanged since they were last verified."""
+        """Find the rows whose clips are stored and unchanged since the last check."""
         contents = known_hashes([path for _, path in sources])
         paths = {row: self.path(content, steps) for row, content in enumerate(contents) if content is not None}
         sums = dict(zip(paths, known_hashes(list(paths.values())), strict=True))
@@ -207,7 +207,7 @@ class ClipStore:
 
 @dataclass(frozen=True)
 class _Done:
-    """A clip in the store: whether it was prepared now, and whether it replaces a damaged one."""
+    """A clip in the store: whether it was prepared now, or repaired."""
 
     content: str
     made: bool = False

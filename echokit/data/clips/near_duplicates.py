@@ -72,7 +72,10 @@ def _packed(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
 
 
 def _turns(frequencies: int) -> Iterator[npt.NDArray[np.float32]]:
-    """The signs of a video's low frequencies as it is, mirrored, upside down, and turned by half a circle."""
+    """Compute signs of the low frequencies in four orientations of a video.
+
+    As it is, mirrored, upside down, and turned by half a circle.
+    """
     side = math.isqrt(frequencies // 2)
     same, odd = np.ones(side, np.float32), (-1.0) ** np.arange(side, dtype=np.float32)
     for down, across in ((same, same), (same, odd), (odd, same), (odd, odd)):

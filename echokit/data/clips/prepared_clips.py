@@ -93,7 +93,7 @@ class PreparedClips:
         return selected
 
     def identity(self, case: int) -> str:
-        """Return the hash of a clip's video and preprocessing: the name of its file in the store."""
+        """Return the hash of a clip's video and preprocessing: its name in the store."""
         return self.paths[case].stem
 
     def read(self, case: int, frames: npt.NDArray[np.int64]) -> dict[str, tuple[npt.NDArray[Any], float]]:
@@ -181,7 +181,10 @@ def _mask(file: Any, sums: Sequence[int] | None) -> Mask | None:
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether a prepared clip exists and all its checksums match; reads every frame."""
+    """Return whether a prepared clip exists and all its checksums match.
+
+    Every frame is read.
+    """
     try:
         clips = PreparedClips([path])
         clips.read(0, np.arange(clips.lengths[0]))

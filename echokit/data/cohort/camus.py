@@ -26,7 +26,9 @@ MAX_INFO = 2**16  # bytes read of a .cfg file
 
 
 class Camus:
-    """Read a folder in the layout of CAMUS. A video is a half cycle, from end-diastole to end-systole.
+    """Read a folder in the layout of CAMUS.
+
+    A video is a half cycle, from end-diastole to end-systole.
 
     NIfTI files need nibabel: `pip install 'echokit[camus]'`.
 

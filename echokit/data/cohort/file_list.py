@@ -40,7 +40,7 @@ def stem(name: str) -> str:
 
 
 def refuse_escapes(names: list[str], listing: Path) -> None:
-    """Refuse names with folders: the table may come from anywhere, and paths stay under the root.
+    """Refuse names with folders: paths of a table stay under the root.
 
     Raises:
         DataError: A name is not a plain file name; the first such row is named.
@@ -59,7 +59,7 @@ def refuse_escapes(names: list[str], listing: Path) -> None:
 
 
 def numbers_of(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Select the existing columns under their new names, as numbers; NaN for a cell that is not one."""
+    """Select existing columns under new names, as numbers; NaN for any other cell."""
     import pandas as pd
 
     present = {column: name for column, name in columns.items() if column in table.columns}

@@ -217,7 +217,7 @@ class Table:
         return patients, [f"{alone} videos have no patient: each counts as a patient of its own"] if alone else []
 
     def _check_names(self, given: list[str], places: Sequence[str], sources: list[_Source]) -> list[str]:
-        """Refuse two names for one patient of the DICOM headers; return warnings about the names."""
+        """Refuse two names for one patient of the DICOM headers; return warnings."""
         headers = patients_by_header(given, [patient_in_header(source.path) for source in sources])
         if headers.conflicts:
             first = headers.conflicts[0]
@@ -317,7 +317,10 @@ def _is_similar(column: str, name: str) -> bool:
 
 
 def patient_in_header(path: Path) -> str | None:
-    """Read the patient in a video's header; it must not be shown. None without one, or if it cannot be read."""
+    """Read the patient in a video's header; None if there is none.
+
+    The name must not be shown.
+    """
     from echokit.data.video.read import named_patient
 
     try:

@@ -6,7 +6,7 @@ from echokit.errors import DataError
 
 
 class AbsentError(DataError):
-    """The root of a dataset does not exist, so that a recipe's fallback may replace it.
+    """The root of a dataset does not exist; a recipe's fallback may replace it.
 
     ``where`` is the key of the recipe that names it.
     """

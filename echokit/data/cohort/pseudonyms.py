@@ -65,14 +65,20 @@ def case_ids(paths: Sequence[Path]) -> list[str]:
 
 
 def which_is_which(names: Sequence[str], paths: Sequence[Path]) -> str | None:
-    """Format a note on where pseudonyms lead back to files; None if ``case_ids`` renamed no file."""
+    """Format a note on where pseudonyms lead back to files.
+
+    None if ``case_ids`` renamed no file.
+    """
     if all(name == path.stem for name, path in zip(names, paths, strict=True)):
         return None
     return f"which file is which: {workspace() / SOURCES} (for you only: file names may identify a patient)"
 
 
 def _keeps_name(path: Path) -> bool:
-    """Return whether a case may be named like its file: names of DICOM files, broken ones too, identify patients."""
+    """Return whether a case may be named like its file.
+
+    Names of DICOM files, broken ones too, identify patients.
+    """
     from echokit.data.video.read import video_format
 
     if not is_printable(path.stem):
@@ -91,7 +97,7 @@ def _hidden_name(path: Path) -> str:
 
 
 def remember_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
-    """Add pseudonyms to ``sources.csv`` in the cache folder, which only its owner can read.
+    """Add pseudonyms to ``sources.csv``, which only its owner can read.
 
     It is the one file that leads from a pseudonym back to a video. Existing rows stay.
 

@@ -9,7 +9,9 @@ HOW_TO_WRITE = "write 1 and 0 for two classes, and quantities with a decimal poi
 
 
 def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:
-    """Decide whether an event came by the horizon, or why that is not known. Nothing is guessed.
+    """Decide whether an event came by the horizon, or why this is unknown.
+
+    Nothing is guessed.
 
     Args:
         horizon: Days.

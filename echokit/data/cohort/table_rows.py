@@ -30,7 +30,7 @@ class Rows:
 
 
 def read_rows(path: Path) -> Rows:
-    """Read a table: Parquet, recognised by its content, or CSV with ``,``, ``;`` or tabs in UTF-8.
+    """Read a table: Parquet, or CSV with ``,``, ``;`` or tabs in UTF-8.
 
     Raises:
         DataError: The file is not such a table, has no rows, names a column twice, or has rows of another length.
@@ -53,7 +53,7 @@ def read_rows(path: Path) -> Rows:
 
 
 def delimiter_of(head: str) -> str:
-    """Guess the delimiter of a CSV table from its first line: spreadsheets also write ``;`` and tabs."""
+    """Guess the delimiter of a CSV table from its first line."""
     return max(DELIMITERS, key=head.count)
 
 

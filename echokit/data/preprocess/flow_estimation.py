@@ -55,7 +55,9 @@ def flow_fields(frames: Frames, method: Method) -> Iterator[npt.NDArray[np.float
 
 
 def _grown(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Rows and columns of black to add for DIS, which moves nothing; None if the picture is large enough.
+    """Compute rows and columns of black to add for DIS; None if none.
+
+    DIS moves nothing in a smaller picture.
 
     DIS refuses pictures smaller than its patches. It counts the scales of one lower than 32 by its width alone, and
     ends the process where such a picture is wide.

@@ -1,4 +1,4 @@
-"""What a mask did to a clip: its region, whether it kept to its task, and pictures for a person to check."""
+"""What a mask did to a clip: its region, its faults, and pictures of both."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def check_mask(before: Frames, after: Frames) -> None:
 
 
 def overlay(frame: npt.NDArray[np.uint8], region: Region, *, dim: float = 0.35) -> Picture:
-    """Show what a mask removes: removed pixels dimmed and tinted, and a line around what is kept.
+    """Show what a mask removes: removed pixels tinted, an outline of the rest.
 
     Args:
         frame: (H, W) uint8.
@@ -101,7 +101,7 @@ def overlay(frame: npt.NDArray[np.uint8], region: Region, *, dim: float = 0.35) 
 
 
 def side_by_side(before: Frames, after: Frames, region: Region | None = None, *, label: str | None = None) -> Picture:
-    """Draw the original, the overlay and the masked picture of the first and the middle frame.
+    """Draw original, overlay and masked picture of the first and middle frame.
 
     Args:
         before: (T, H, W) uint8, the input of the mask.
@@ -134,7 +134,7 @@ def side_by_side(before: Frames, after: Frames, region: Region | None = None, *,
 
 
 def visible(region: Region, lit: Region) -> Region:
-    """Leave the black around what is kept out of the region, which counts it as kept, for a picture that reads.
+    """Remove the black border of the kept region, for a readable picture.
 
     Args:
         region: (H, W) bool, from ``mask_region``.

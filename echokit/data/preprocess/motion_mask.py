@@ -36,7 +36,7 @@ FULL = "the sector fills the picture, so that writing is kept where it lies amon
 
 
 class MotionMask:
-    """Keep the convex hull of the tissue that moves, and set everything outside to zero.
+    """Keep the convex hull of the moving tissue, and set the rest to zero.
 
     Motion is the mean length of the optical flow between consecutive frames over the whole clip. With a number as
     threshold these are exactly the steps of the study, whose own value was 3.5 pixels per frame: a value that depends

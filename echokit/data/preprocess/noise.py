@@ -23,7 +23,7 @@ ABOVE = 4.0
 
 
 def noise_of(frames: Frames, size: tuple[int, int]) -> float:
-    """Measure how many grey levels the still part of the picture changes from one frame to the next.
+    """Measure the grey levels by which the still part changes between frames.
 
     That is the change which the quietest tenth of the picture does not exceed, if more than a third of the picture is
     about as quiet, as beside a fan, and something in it is far louder. In a picture that is full of echoes no part
@@ -52,7 +52,10 @@ def noise_of(frames: Frames, size: tuple[int, int]) -> float:
 
 
 def _change(frames: Frames, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Mean change, (H', W') float32; of pictures that are not rounded, because faint noise comes and goes with that."""
+    """Compute the mean change between frames, (H', W') float32.
+
+    Pictures are not rounded: rounding hides faint noise.
+    """
     import cv2
 
     pairs = np.unique(np.linspace(0, len(frames) - 2, _PAIRS).astype(int))

@@ -1,4 +1,4 @@
-"""OpticalFlow: the second stream of the study, computed once and stored in a quarter of float32's space."""
+"""OpticalFlow: the second stream of the study, stored as int8."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from echokit.data.video.clip import Clip, Stream
 
 
 class OpticalFlow:
-    """Derive the stream ``flow``: motion between consecutive frames, in pixels to the right and down per frame.
+    """Derive the stream ``flow``: motion between frames, in pixels.
+
+    To the right and down, from one frame to the next.
 
     The stream is (2, T - 1, H, W) int8 with one scale for the clip, chosen so that the largest motion is 127 steps:
     nothing is clipped, and no value is off by more than half a step. A clip of one frame has an empty stream.

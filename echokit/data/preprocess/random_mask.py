@@ -13,7 +13,7 @@ from echokit.data.video.clip import Clip
 
 
 class RandomMask:
-    """Keep an ellipse at a random place, and set everything outside to zero: a control for comparisons.
+    """Keep an ellipse at a random place, as a control for comparisons.
 
     The place and the shape follow from the seed and the content of the clip alone.
 

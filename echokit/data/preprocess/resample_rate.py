@@ -15,7 +15,9 @@ _MAX_BYTES = 4 * 2**30
 
 
 class Resample:
-    """Change the frame rate by taking, for each new time, the frame nearest to it (the earlier one of two).
+    """Change the frame rate by taking the nearest frame for each new time.
+
+    Of two equally near frames, the earlier one.
 
     No frame is blended from others, so that speckle and motion stay real; a higher rate repeats frames, and a note
     says so. Frame times are used if the clip has them, else its frame rate.

@@ -14,7 +14,9 @@ from echokit.data.video.clip import Clip, Region
 
 
 class Resize:
-    """Scale frames to a square, keeping the aspect ratio: other shapes are first padded with black, centred.
+    """Scale frames to a square, and keep the aspect ratio.
+
+    Other shapes are first padded with black, centred.
 
     Areas are averaged when shrinking (OpenCV INTER_AREA) and interpolated linearly when growing. A clip that has the
     size already, such as EchoNet-Dynamic at 112, is not touched. Spacing and regions follow.

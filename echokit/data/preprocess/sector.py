@@ -50,7 +50,10 @@ class Flicker:
 
 
 def shrink(frames: Frames) -> Frames:
-    """Average frames down until the longer side is 256 pixels; smaller ones are left as they are."""
+    """Average frames down until the longer side is 256 pixels.
+
+    Smaller ones are unchanged.
+    """
     import cv2
 
     height, width = frames.shape[1:]
@@ -85,7 +88,9 @@ def flicker_of(frames: Frames, small: Frames) -> Flicker:
 
 
 def fan_of(frames: Frames, flicker: Flicker | None) -> Area | None:
-    """Find the fan: the convex hull of the largest thick area that flickers; of a still picture, that is lit.
+    """Find the fan: the convex hull of the largest thick area that flickers.
+
+    In a still picture, of the area that is lit.
 
     Args:
         frames: (T, H, W) uint8, shrunk.
@@ -107,7 +112,10 @@ def fan_of(frames: Frames, flicker: Flicker | None) -> Area | None:
 
 
 def fills(area: Area) -> bool:
-    """Whether an area leaves next to nothing of the picture, so that the fan is not told from what is around it."""
+    """Return whether an area covers almost the whole picture.
+
+    The fan then cannot be separated from its surroundings.
+    """
     return bool(area.mean() >= _FULL)
 
 
@@ -142,7 +150,10 @@ def largest(area: Area, share: float = 1) -> Area:
 
 
 def hull(area: Area, size: tuple[int, int] | None = None) -> Area | None:
-    """Fill the convex hull of an area, scaled to a picture of ``size``; None if it has fewer than three pixels."""
+    """Fill the convex hull of an area, scaled to a picture of ``size``.
+
+    None if it has fewer than three pixels.
+    """
     import cv2
 
     rows, columns = np.nonzero(area)

@@ -15,7 +15,7 @@ TISSUE = 1  # DICOM (0018,6014)
 
 
 class SectorMask:
-    """Keep the fan in which the machine draws echoes, and set everything outside to zero.
+    """Keep the fan in which the machine draws echoes, and set the rest to zero.
 
     The fan is the convex hull of the largest area that flickers: echoes change from frame to frame, text and rulers do
     not, and traces and numbers do only now and then. Of a still clip it is the largest area that is lit. Where the
@@ -49,7 +49,7 @@ class SectorMask:
         return self.find(clip)[0]
 
     def find(self, clip: Clip) -> tuple[Area | None, bool]:
-        """Return the (H, W) bool sector, or None if there is none, and whether noise may have cut it."""
+        """Return the (H, W) bool sector or None, and whether noise may have cut it."""
         tagged = _tissue(clip)
         if self.keep == "region":
             return tagged, False

@@ -13,7 +13,7 @@ _BLACK = 16.0  # grey levels below which a pixel is more and more taken for back
 
 
 class Gain:
-    """Brighten or darken the video and change its contrast, as the machine's gain and dynamic range do.
+    """Change brightness and contrast, as gain and dynamic range do.
 
     Grey levels are a logarithm of the echo, so a gain adds to them and a dynamic range stretches them, about the middle
     grey. What leaves 0..255 stays at its end, as on the machine; black stays black. Flow is not changed.
@@ -33,7 +33,7 @@ class Gain:
         self.contrast = contrast
 
     def __call__(self, streams: dict[str, Tensor], generator: Generator) -> dict[str, Tensor]:
-        """Return the streams with another ``video`` (B, 1, T, H, W) of grey levels from 0 to 255."""
+        """Return the streams with another ``video`` (B, 1, T, H, W), 0 to 255."""
         import torch
 
         if "video" not in streams:

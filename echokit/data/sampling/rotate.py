@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Rotate:
-    """Turn the picture about its middle by a random angle; the vectors of the flow turn with it.
+    """Turn the picture about its centre by a random angle, flow included.
 
     Values are interpolated linearly; what comes in from outside is black, and still in the flow. All frames and streams
     of a sample turn alike.

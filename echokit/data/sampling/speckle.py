@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 class Speckle:
-    """Multiply every pixel of the video by normal noise around 1, fresh in each frame; black stays black.
+    """Multiply every pixel by normal noise around 1, new in each frame.
+
+    Black stays black.
 
     What leaves 0..255 stays at its end. Flow is not changed.
 
@@ -23,7 +25,7 @@ class Speckle:
         self.sd = sd
 
     def __call__(self, streams: dict[str, Tensor], generator: Generator) -> dict[str, Tensor]:
-        """Return the streams with another ``video`` (B, 1, T, H, W) of grey levels from 0 to 255."""
+        """Return the streams with another ``video`` (B, 1, T, H, W), 0 to 255."""
         import torch
 
         if "video" not in streams:

@@ -15,7 +15,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Window:
-    """Cut windows of consecutive (or every ``period``-th) frames from each prepared clip.
+    """Cut windows of (every ``period``-th) frames from each prepared clip.
 
     A clip shorter than its window is padded at the end. When a case has several windows, the caller averages
     their scores.
@@ -107,7 +107,7 @@ class Window:
         return Windows(case, np.where(index < lengths[case][:, None], index, PADDING))
 
     def _starts(self, latest: Integers, stride: int, split: str, epoch: int, seed: int) -> tuple[Integers, Integers]:
-        """Case and first frame of each window; a window may start at ``latest`` of its case and no later."""
+        """Return case and first frame of each window, none after ``latest``."""
         cases = np.arange(len(latest), dtype=np.int64)
         if self.test_clips is not None and split == "test":
             starts = _spread(latest, self.test_clips)
@@ -126,7 +126,10 @@ class Window:
 
 
 def _spread(latest: Integers, count: int) -> Integers:
-    """(n, count) int64 starts, ascending: evenly from 0 to ``latest``, or the centre where there is but one."""
+    """Spread (n, count) int64 starts evenly from 0 to ``latest``.
+
+    A single one is at the centre.
+    """
     at = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
     return (latest[:, None] * at).astype(np.int64)
 

@@ -14,7 +14,7 @@ from echokit.errors import DataError
 
 
 class Holdout:
-    """Split the patients at random, with the same share of each class in every set: one fold.
+    """Split the patients at random, stratified by class: one fold.
 
     Args:
         test: Share of the patients in the test set.

@@ -15,7 +15,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class KFold:
-    """Test every patient once: k folds, stratified by class, all cases of a patient in one of them.
+    """Test every patient once: k folds, stratified by class.
+
+    All cases of a patient are in one of them.
 
     Args:
         k: Number of folds; at most the patients of the smaller class.
@@ -36,7 +38,7 @@ class KFold:
 
 
 class RepeatedKFold:
-    """Repeat k-fold cross-validation with new splits, so that a result does not depend on one.
+    """Repeat k-fold cross-validation with new splits.
 
     Args:
         k: Number of folds of each repeat; at most the patients of the smaller class.
@@ -59,7 +61,7 @@ class RepeatedKFold:
 
 
 def repeated(cohort: Cohort, seed: int, *, k: int, repeats: int, val: float) -> Iterator[Fold]:
-    """Yield the folds of several repeats; the first ones do not depend on how many follow."""
+    """Yield the folds of several repeats; earlier ones do not depend on later."""
     patients = patients_of(cohort)
     for repeat in range(repeats):
         for index, test in enumerate(stratified_folds(patients, k, (seed, 0xF01D, repeat))):

@@ -113,5 +113,8 @@ def _sets_of(fold: Fold, rows: npt.NDArray[np.int64]) -> list[str]:
 
 
 def _descriptors(headers: Headers) -> dict[int, npt.NDArray[np.float32]]:
-    """Describe how each clip looks, without still clips, which are similar for no reason."""
+    """Describe the appearance of each clip, without still clips.
+
+    Still clips are similar for no reason.
+    """
     return {row: look_of(header) for row, header in enumerate(headers) if header["change"] >= STILL}

@@ -36,7 +36,7 @@ class LeaveOneOut:
 
 
 class LeavePairOut:
-    """Test every pair of a positive and a negative patient with a model trained on all others.
+    """Test every pair of a positive and a negative patient, train on the rest.
 
     The mean over the folds is an almost unbiased AUROC (Airola and others, Computational Statistics and Data
     Analysis 2011). There are as many folds as pairs (189 for 7 of 34), so it is for heads on frozen features.

@@ -45,7 +45,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Grey frames of one video with their timing, geometry, derived streams and history.
+    """Grey frames of one video, with timing, geometry, streams and history.
 
     A Clip is never changed in place: a preprocessor returns ``dataclasses.replace(clip, frames=...)``.
 

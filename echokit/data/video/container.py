@@ -129,7 +129,7 @@ def container_colours(path: Path, numbers: Collection[int]) -> Colour | None:
 
 
 class _Decoding:
-    """Iterates over the frames of a stream, counting what fails instead of ending there."""
+    """Iterates over the frames of a stream and counts the ones that fail."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self.container = container
@@ -179,7 +179,7 @@ class _Decoding:
 
 
 def frame_to_grey(frame: VideoFrame) -> Grey:
-    """Return the (H, W) uint8 luma of a decoded frame over the full range, by the rule of this module."""
+    """Return the (H, W) uint8 luma of a decoded frame over the full range."""
     name = frame.format.name
     full = name.startswith("yuvj") or frame.color_range == _FULL_RANGE
     name = name.replace("yuvj", "yuv")
@@ -190,7 +190,10 @@ def frame_to_grey(frame: VideoFrame) -> Grey:
 
 
 def stored_plane(frame: VideoFrame, number: int) -> Grey:
-    """Return a plane of 8 bits of a decoded frame as it is stored: (H, W) uint8, if it has the frame's full size."""
+    """Return an 8-bit plane of a decoded frame as stored: (H, W) uint8.
+
+    None if it does not have the frame's full size.
+    """
     plane = frame.planes[number]
     # A line in memory can be longer than the picture is wide.
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
@@ -213,7 +216,7 @@ def _count_notes(declared: int, decoded: int, limit: int | None, decoding: _Deco
 def _timing(
     stream: VideoStream, pts: list[int | None]
 ) -> tuple[float | None, npt.NDArray[np.float64] | None, list[str]]:
-    """Return the frame rate, the times if they are not even, and what is wrong with them."""
+    """Return the frame rate, the times if uneven, and what is wrong with them."""
     rate = stream.average_rate or stream.guessed_rate
     if not rate:
         return None, None, ["the header gives no frame rate"]

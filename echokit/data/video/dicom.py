@@ -1,4 +1,4 @@
-"""DICOM: decoding ultrasound clips to grey frames, one frame at a time, without repeating who the patient is.
+"""DICOM: decoding ultrasound clips to grey frames, without patient identity.
 
 Only the elements that a clip needs are read from a file, so that nothing else can reach a message. The decoders are
 fixed for each transfer syntax, and all of them are permissively licensed.
@@ -123,7 +123,7 @@ def dicom_colours(path: Path, numbers: Collection[int]) -> Colours | None:
 
 
 def dicom_patient_id(path: str | Path) -> str | None:
-    """Read PatientID (0010,0020), for the caller to make a pseudonym of; it must not be shown or stored.
+    """Read PatientID (0010,0020) to make a pseudonym; never show or store it.
 
     Args:
         path: A DICOM file.

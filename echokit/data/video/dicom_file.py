@@ -1,4 +1,4 @@
-"""Opening a DICOM file: the elements that are requested and nothing else, and the bytes of the pixel data behind them.
+"""Opening a DICOM file: requested elements only, and its pixel data.
 
 A deflated file is inflated as it is read: its header within ``HEAD`` bytes, its frames one after the other. So it
 costs no more memory than any other, whatever it would unpack to.
@@ -55,7 +55,10 @@ class OpenDicom:
 
 
 def transfer_syntax(path: Path) -> UID:
-    """Read the transfer syntax; empty if the file does not say. What pydicom raises goes through."""
+    """Read the transfer syntax; empty if the file has none.
+
+    Exceptions of pydicom pass through.
+    """
     from pydicom.filereader import read_file_meta_info
     from pydicom.uid import UID
 
@@ -64,7 +67,7 @@ def transfer_syntax(path: Path) -> UID:
 
 @contextmanager
 def open_dicom(path: Path, elements: Sequence[str]) -> Iterator[OpenDicom]:
-    """Open a file and read some elements of its header; pydicom is kept quiet inside the block.
+    """Open a file and read some elements of its header; silence pydicom inside.
 
     Args:
         path: A DICOM file.
@@ -85,7 +88,7 @@ def read_elements(path: Path, elements: Sequence[str]) -> Dataset:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence pydicom and GDCM, whose warnings quote header values; what matters becomes a note."""
+    """Silence pydicom and GDCM, whose warnings quote header values."""
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -111,7 +114,10 @@ def _open(path: Path, file: BinaryIO, elements: Sequence[str]) -> OpenDicom:
 
 
 def _end_of_meta(file: BinaryIO) -> int:
-    """Return where the data set begins: behind the file meta information, which is never deflated."""
+    """Return where the data set begins: after the file meta information.
+
+    The file meta information is never deflated.
+    """
     file.seek(132)
     element = file.read(12)
     if element[:8] != b"\x02\0\0\0UL\x04\0":
@@ -137,7 +143,7 @@ def _inflated_header(stream: Inflated, elements: Sequence[str]) -> Dataset:
 
 
 class Inflated:
-    """The inflated bytes of a raw DEFLATE stream; beyond the head it is meant to be read forward.
+    """The inflated bytes of a raw DEFLATE stream, best read forward.
 
     Args:
         file: The file.

@@ -1,4 +1,4 @@
-"""Encapsulated DICOM pixel data: where each compressed frame lies in the file, also when its end is missing."""
+"""Encapsulated DICOM pixel data: where each compressed frame lies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCAN = 0xDA  # the marker in front of the coded pixels
 
 
 def find_frames(file: Bytes, declared: int, size: int) -> list[list[Fragment]]:
-    """Find the fragments of every frame; of the fragments, their first and last bytes are read at most.
+    """Find the fragments of every frame from their first and last bytes.
 
     Args:
         file: Positioned at the first byte of the pixel data's value, the item of the basic offset table.
@@ -56,9 +56,9 @@ def _items(file: Bytes, size: int) -> list[Fragment]:
 
 
 def _by_content(file: Bytes, fragments: Sequence[Fragment]) -> list[list[Fragment]]:
-    """Group by what fragments hold: an image begins where one says so, and where the one before has ended.
+    """Group fragments by content: an image begins where the last one ends.
 
-    Neither the header nor the basic offset table is asked: both can tell of fewer frames than there are.
+    Neither the header nor the basic offset table is used: both can list fewer frames than there are.
     """
     frames: list[list[Fragment]] = []
     ended = True
@@ -81,7 +81,7 @@ def _begins_image(head: bytes) -> bool:
 
 
 def coded_size(data: bytes) -> tuple[int, int] | None:
-    """Height and width that a JPEG, JPEG-LS or JPEG 2000 image says it has, or None if it says nothing.
+    """Return height and width in a JPEG, JPEG-LS or JPEG 2000 header, or None.
 
     A decoder allocates by these numbers before it reads a pixel, whatever the DICOM header says.
     """
@@ -98,7 +98,7 @@ def coded_size(data: bytes) -> tuple[int, int] | None:
 
 
 def coded_components(data: bytes) -> int | None:
-    """How many components a JPEG, JPEG-LS or JPEG 2000 image says it has, or None if it says nothing."""
+    """Return the number of components in a JPEG or JPEG 2000 header, or None."""
     if data.startswith(_BOXES):
         data = data[max(data[:4096].find(b"\xff\x4f\xff\x51"), 0) :]
     if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 42:
@@ -108,7 +108,9 @@ def coded_components(data: bytes) -> int | None:
 
 
 def jpeg_may_be_rgb(data: bytes) -> bool:
-    """Whether nothing in a JPEG of three components tells a decoder what they are, and nothing tells against RGB.
+    """Return whether a JPEG of three components may be RGB.
+
+    Nothing in it tells a decoder what they are.
 
     Decoders then take them for YCbCr. JFIF and Adobe markers and the letters R, G, B tell; so does a component that
     is stored at less than full size, which must be chroma.
@@ -122,12 +124,12 @@ def jpeg_may_be_rgb(data: bytes) -> bool:
 
 
 def jpeg_has_both_ends(data: bytes) -> bool:
-    """Whether the markers of a JPEG lead from its begin to a scan, and one ends the image."""
+    """Return whether a JPEG has a begin, a scan and an end marker."""
     return data.rfind(_END_OF_IMAGE[0]) > 0 and any(marker == _SCAN for marker, _ in _markers(data))
 
 
 def _jpeg_frame(data: bytes) -> int | None:
-    """Return where the frame header of a JPEG or JPEG-LS image begins, or None if there is none."""
+    """Return where the frame header of a JPEG image begins, or None."""
     for marker, position in _markers(data):
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
             return position if position + 9 <= len(data) else None
@@ -135,7 +137,10 @@ def _jpeg_frame(data: bytes) -> int | None:
 
 
 def _markers(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the markers of a JPEG or JPEG-LS image and if they are, up to its first scan or to what is not a marker."""
+    """Yield the markers of a JPEG up to its first scan, and their positions.
+
+    It stops at anything that is not a marker.
+    """
     position = 2
     while position + 4 <= len(data) and data[:2] == b"\xff\xd8" and data[position] == 0xFF:
         marker = data[position + 1]

@@ -1,4 +1,4 @@
-"""Where each frame lies in the pixel data of a DICOM file, and its bytes, little-endian whatever the file is."""
+"""Where each frame lies in the pixel data of a DICOM file, and its bytes."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ Times = npt.NDArray[np.float64]
 
 
 def frame_timing(header: Dataset, declared: int, kept: Sequence[int]) -> tuple[float | None, Times | None, list[str]]:
-    """Find the frame rate: FrameTime, FrameTimeVector, RecommendedDisplayFrameRate, CineRate, in this order.
+    """Find the frame rate in the first of five elements that states it.
+
+    FrameTime, FrameTimeVector, RecommendedDisplayFrameRate, CineRate, in this order.
 
     Args:
         header: A DICOM header.
@@ -52,7 +54,7 @@ def frame_timing(header: Dataset, declared: int, kept: Sequence[int]) -> tuple[f
 
 
 def _steps(name: str, value: object, declared: int) -> Times | None:
-    """Return the seconds between all declared frames, at least one value, or None if they cannot be true."""
+    """Return the seconds between declared frames, or None if impossible."""
     try:
         numbers = np.atleast_1d(np.asarray(value, np.float64))
     except (TypeError, ValueError):

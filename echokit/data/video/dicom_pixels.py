@@ -1,4 +1,4 @@
-"""The pixels of a DICOM file: what the header says about them, checked, and one frame at a time made grey."""
+"""The pixels of a DICOM file: header checked, one frame at a time made grey."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class FrameDecoder:
                 switch()
 
     def __call__(self, data: bytes) -> Grey | None:
-        """Return the (H, W) uint8 luma of one frame as it is stored, or None if it cannot be decoded."""
+        """Return the (H, W) uint8 luma of one frame; None if it is damaged."""
         try:
             if self.decode_jpeg is not None:
                 return self._jpeg(self.decode_jpeg(self._checked(data)), data)
@@ -165,7 +165,7 @@ class FrameDecoder:
         return self._grey(array, photometric)
 
     def colour(self, data: bytes) -> Colour | None:
-        """Return one frame as (H, W, 3) uint8 RGB, or None if it cannot be decoded or has no colours."""
+        """Return one frame as (H, W, 3) uint8 RGB; None if damaged or grey."""
         if self.pixels.samples == 1 and self.palette is None:
             return None
         try:
@@ -182,7 +182,10 @@ class FrameDecoder:
         return np.asarray(array, np.uint8)
 
     def _checked(self, data: bytes) -> bytes:
-        """Refuse an image that says it is larger, or has more components: a decoder allocates by that."""
+        """Refuse an image whose own header is larger than the DICOM header says.
+
+        A decoder allocates memory by it.
+        """
         if not self.plugin:
             return data
         coded, components = coded_size(data), coded_components(data)
@@ -214,7 +217,9 @@ class FrameDecoder:
         return np.asarray(image.convert("RGB"), np.uint8)
 
     def _jpeg(self, frame: VideoFrame, data: bytes) -> Grey:
-        """Make 8-bit JPEG grey. It says itself what its components are; the DICOM header may say RGB and be wrong.
+        """Make an 8-bit JPEG grey, by the components that the JPEG itself states.
+
+        The DICOM header may say RGB and be wrong.
 
         The luma of YCbCr is taken as it is stored, and RGB is weighted.
         """
@@ -247,7 +252,7 @@ def _grey_palette(header: Dataset, pixels: Pixels) -> Grey:
 
 
 def _colours_of(header: Dataset, pixels: Pixels) -> Colour:
-    """Return the (n, 3) uint8 RGB of every value that a pixel of a palette image can have."""
+    """Return the (n, 3) uint8 RGB of every value of a palette image."""
     from pydicom.pixels.processing import apply_color_lut
 
     values = np.arange(2**pixels.bits_allocated, dtype=f"u{pixels.bits_allocated // 8}")

@@ -67,7 +67,9 @@ def read_series(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
 
 
 def series_patient(files: Sequence[Path], *, where: str) -> str | None:
-    """Read PatientID (0010,0020) of the DICOM files of one folder, for the caller to make a pseudonym of.
+    """Read the PatientID (0010,0020) of the DICOM files of one folder.
+
+    It is for a pseudonym only.
 
     Args:
         files: The DICOM files.

@@ -9,12 +9,12 @@ from echokit.errors import DataError, VideoError
 
 
 def expand(sources: Sequence[str]) -> list[Path]:
-    """List the videos that are meant: a folder stands for all files below it, in sorted order.
+    """List the videos meant: a folder stands for all files below it, sorted.
 
     A folder of numbered JPG or PNG frames, named or below one that is named, is one video.
 
     Raises:
-        DataError: A source is missing, or a folder is empty; all of them are told at once.
+        DataError: A source is missing, or a folder is empty; one error lists all of them.
     """
     files: list[Path] = []
     missing = []

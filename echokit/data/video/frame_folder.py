@@ -51,7 +51,7 @@ def read_folder(folder: Path, *, frames: int | None, max_bytes: int) -> Clip:
 
 
 def folder_patient(folder: Path) -> str | None:
-    """Read the patient that the files of a folder name, those that ``read_folder`` reads.
+    """Read the patient named by the files that ``read_folder`` reads.
 
     Returns:
         PatientID as written, for the caller to make a pseudonym of; None if no file names one.
@@ -93,7 +93,7 @@ def folder_colours(folder: Path, numbers: Collection[int]) -> Colour | None:
 
 
 def _sort(folder: Path) -> tuple[str, list[Path], int]:
-    """Return the kind of the folder, its files of this kind in order, and how many others there are."""
+    """Return the kind of a folder, its files in order, and the number of others."""
     found: dict[str, list[Path]] = {"FRAMES": [], "DICOM": []}
     others = 0
     try:

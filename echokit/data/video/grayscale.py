@@ -1,4 +1,4 @@
-"""Grey: the one rule by which every colour format becomes (H, W) uint8 luma over the full range 0..255."""
+"""Grey: the one rule that turns every colour format into uint8 luma."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def studio_to_full(luma: Grey) -> Grey:
 
 
 def rgb_to_grey(rgb: npt.NDArray[np.uint8]) -> Grey:
-    """Luma of RGB pixels, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, as in JPEG); exact where R = G = B.
+    """Compute luma of RGB pixels (ITU-R BT.601); exact where R = G = B.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -38,7 +38,7 @@ def rgb_to_grey(rgb: npt.NDArray[np.uint8]) -> Grey:
 
 
 def ybr_to_rgb(ybr: npt.NDArray[np.uint8]) -> Colour:
-    """RGB of luma, blue and red differences over the full range (ITU-R BT.601, as in JPEG).
+    """Compute RGB from full-range luma and colour differences (ITU-R BT.601).
 
     Args:
         ybr: (H, W, 3) uint8.
@@ -49,7 +49,7 @@ def ybr_to_rgb(ybr: npt.NDArray[np.uint8]) -> Colour:
 
 
 def stored_to_grey(stored: npt.NDArray[Any], bits: int, *, signed: bool, inverted: bool) -> Grey:
-    """Scale monochrome samples by the bits they are stored in: 0 becomes 0 and 2**bits - 1 becomes 255.
+    """Scale monochrome samples by their stored bits to 0..255.
 
     Args:
         stored: (H, W) integers.

@@ -24,7 +24,7 @@ Pixels = Grey | Colour
 
 
 def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, where: str) -> Clip:
-    """Read numbered pictures; the luma of a JPEG is taken as it is, colour is weighted by ITU-R BT.601.
+    """Read numbered pictures; colour is weighted by ITU-R BT.601.
 
     Args:
         files: JPG or PNG files in natural order.
@@ -82,7 +82,10 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
 
 
 def frame_colours(path: Path) -> Colour | None:
-    """Return one picture as (1, H, W, 3) uint8 RGB, or None if it is monochrome or cannot be decoded."""
+    """Return one picture as (1, H, W, 3) uint8 RGB; None if monochrome.
+
+    Also None if it cannot be decoded.
+    """
     return _decode(path, _colour)
 
 
@@ -108,7 +111,7 @@ def _numbers(files: Sequence[Path], where: str) -> list[tuple[int, ...]]:
 
 
 def _missing(numbers: Sequence[tuple[int, ...]]) -> int:
-    """Count the gaps, where exactly one number of the names counts the frames in a regular step."""
+    """Count the gaps in the numbers of the files, if one number counts them."""
     if len(numbers) < 3 or len({len(n) for n in numbers}) > 1:
         return 0
     table = np.array([[float(part) for part in n] for n in numbers])

@@ -1,4 +1,4 @@
-"""JPEG images as frames: what an AVI holds as MJPEG and a DICOM as JPEG is decoded, and refused, alike."""
+"""JPEG images as frames, decoded and refused alike in AVI and DICOM."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _FORMATS = {"gray", "gbrp", *(f"{yuv}{kind}p" for yuv in ("yuvj", "yuv") for kin
 
 
 class JpegDecoder:
-    """Decodes the 8-bit JPEG images of one clip; one whose damage the decoder notices is refused, not patched.
+    """Decodes the 8-bit JPEG images of one clip, and refuses damaged ones.
 
-    Nothing in a JPEG tells whether its bytes are those that were written. Of the decoders at hand libav's notices the
+    Nothing in a JPEG shows whether its bytes are those that were written. Of the available decoders libav's notices the
     most: where three bytes of a frame are overwritten, half of the frames that libjpeg would patch.
 
     Args:

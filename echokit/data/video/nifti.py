@@ -44,7 +44,7 @@ def is_nifti(head: bytes) -> bool:
 
 
 def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
-    """Read a sequence of pictures; pixels that are not square are averaged to squares of their longer side.
+    """Read a NIfTI sequence; pixels that are not square are averaged.
 
     One frame after the other is read, and nothing is allocated that the file is too short for. Values must lie within
     0..255 and are rounded. NIfTI says nothing reliable about time: the frame rate is known only
@@ -98,7 +98,7 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
 
 
 def _check_header(path: Path, max_bytes: int, where: str) -> tuple[int, int, int]:
-    """Return width, height and number of frames; look at the sizes before anything of them is read."""
+    """Check width, height and number of frames before any pixel is read."""
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == GZIP
@@ -138,7 +138,9 @@ def _check_header(path: Path, max_bytes: int, where: str) -> tuple[int, int, int
 def _frames(
     file: IOBase, header: Nifti1Header, sides: tuple[int, int, int], limit: int | None, most: int, where: str
 ) -> tuple[npt.NDArray[np.uint8], bool]:
-    """Read the frames one by one, and whether more follow; all are read, as the checksum stands behind the last.
+    """Read the frames one by one, and whether more follow.
+
+    All are read, because the checksum follows the last.
 
     Args:
         file: Unpacked.
@@ -189,7 +191,7 @@ def _to_grey(data: npt.NDArray[np.generic], scale: tuple[float, float], where: s
 
 
 def _spacing(zooms: list[float], unit: str) -> tuple[float, float] | None:
-    """Height and width of a pixel in mm; without a unit mm are meant, as everywhere in NIfTI's history."""
+    """Return height and width of a pixel in mm, the default unit of NIfTI."""
     scale = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 1e-3}.get(unit)
     across, down = zooms[:2]
     if scale is None or not (np.isfinite(across) and np.isfinite(down) and across > 0 and down > 0):

@@ -1,4 +1,4 @@
-"""Reading a video: the format is told by the content of the file, never by its name."""
+"""Reading a video: the content decides the format, never the name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ MAX_BYTES = 4 * 2**30
 
 
 def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = MAX_BYTES) -> Clip:
-    """Decode an AVI, MP4, DICOM or NIfTI file, or a folder of numbered frames or of one DICOM series, to grey frames.
+    """Decode a video file, or a folder of frames, to grey frames.
+
+    AVI, MP4, DICOM or NIfTI; a folder holds numbered frames or one DICOM series.
 
     What the header of a file says about its length is not believed: frames are decoded and counted, and every
-    difference, every frame that is corrupt or missing, is told in ``Clip.notes``.
+    difference, every frame that is corrupt or missing, is in ``Clip.notes``.
 
     Args:
         path: The file or folder. Errors name only its last part, because directories of clinical data name patients.
@@ -53,7 +55,7 @@ def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = 
 
 
 def named_patient(path: Path) -> str | None:
-    """Read the patient that a video names: PatientID in the header of the very DICOM files that ``read_video`` reads.
+    """Read the PatientID of the DICOM files that ``read_video`` would read.
 
     Returns:
         The identifier as written, for the caller to make a pseudonym of, as it must not be shown or stored; None if
@@ -74,7 +76,7 @@ def named_patient(path: Path) -> str | None:
 
 
 def video_format(path: Path) -> str:
-    """Tell a format by content: ``AVI``, ``MP4``, ``DICOM`` or ``NIFTI``; for a folder ``FRAMES`` or ``DICOM``.
+    """Detect a format by content: AVI, MP4, DICOM, NIFTI, or FRAMES.
 
     Raises:
         VideoError: The file cannot be read, is not a regular file, or is none of these.

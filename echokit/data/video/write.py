@@ -29,7 +29,7 @@ _FORMATS: dict[str, tuple[str, tuple[str, ...], str, dict[str, str]]] = {
 
 
 def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> None:
-    """Write frames as MJPEG in AVI or as H.264 (else MPEG-4) in MP4, by the extension of the path.
+    """Write MJPEG in AVI, or H.264 (else MPEG-4) in MP4, by the extension.
 
     The file appears at its name only when it is complete. The same frames give the same bytes with the same
     libraries.
@@ -101,7 +101,7 @@ def _encode(file: Any, suffix: str, frames: npt.NDArray[np.uint8], rate: Fractio
 
 
 def _to_yuv(image: npt.NDArray[np.uint8], pixel_format: str) -> VideoFrame:
-    """Make a YUV frame; grey goes into the luma plane without any conversion if the range is full."""
+    """Make a YUV frame; full-range grey is its luma plane unchanged."""
     import av
 
     if image.ndim == 3:

@@ -58,7 +58,7 @@ def metrics_json(evaluation: Evaluation, *, stamp: str | None = None) -> str:
 
 
 def write_curves(evaluation: Evaluation, path: Path, *, stamp: str | None = None) -> None:
-    """Write curves.json: ``stamp``, then each curve by name and split, one line a fold.
+    """Write curves.json: ``stamp``, then each curve by name and split.
 
     Args:
         evaluation: Metrics and curves.

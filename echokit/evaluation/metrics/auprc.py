@@ -71,7 +71,7 @@ class Auprc(ScoreMetric):
         return value
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Compute a bootstrap interval from 20 positives on; below, describe the permutation null."""
+        """Compute a bootstrap interval from 20 positives on, else a null range."""
         reason = self.undefined(predictions)
         if reason:
             return (Interval(None, None, f"undefined: {reason}"),)

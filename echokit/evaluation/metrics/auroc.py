@@ -64,7 +64,7 @@ class Auroc(ScoreMetric):
         return (delong_interval(predictions.y_true, predictions.y_score, level),)
 
     def across_folds(self, folds: Sequence[Predictions], *, level: float) -> Sequence[Metric]:
-        """Compute the AUROC within folds, with an approximate interval, and that of the pooled scores."""
+        """Compute the AUROC within folds with an interval, and the pooled AUROC."""
         return joined_auroc(folds, level=level)
 
     def curves(self, predictions: Predictions) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from echokit.evaluation.statistics.wilson import wilson
 
 
 class BalancedAccuracy(ThresholdMetric):
-    """Mean of sensitivity and specificity: accuracy as if both classes were equally frequent.
+    """Mean of sensitivity and specificity.
 
     Undefined if a class is missing. The baseline is 0.5.
     """
@@ -34,7 +34,7 @@ class BalancedAccuracy(ThresholdMetric):
         return np.where(np.isnan(self.formula(counts)), np.nan, 0.5)
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Add the squares of Wilson's half widths (Newcombe, Statistics in Medicine 1998, method 10).
+        """Add squared half widths of Wilson intervals (Newcombe 1998, method 10).
 
         The bootstrap covers only 78 to 91 % at 7 positives, and has no width if all of them are found.
         """

@@ -21,7 +21,7 @@ _LINES = {
 
 
 class BlandAltman:
-    """Bias and 95 % limits of agreement (Bland and Altman, Lancet 1986; Statistical Methods 1999).
+    """Bias and 95 % limits of agreement (Bland and Altman, Lancet 1986).
 
     ``bland_altman_bias``, ``bland_altman_lower`` and ``bland_altman_upper``, in the unit of the target; the limits
     use the sample SD and assume normal differences. The curve ``bland_altman`` holds ``mean`` and
@@ -59,7 +59,10 @@ class BlandAltman:
         return Evaluation(metrics, curves)
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Compute Student's t intervals; those of the limits from the variance SD^2 (1/n + 1.96^2 / (2 (n - 1)))."""
+        """Compute Student's t intervals (Bland and Altman 1999).
+
+        Those of the limits use the variance SD^2 (1/n + 1.96^2 / (2 (n - 1))).
+        """
         from scipy.stats import t
 
         reason = undefined_estimates(predictions, least=2)

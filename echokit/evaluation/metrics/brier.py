@@ -10,7 +10,7 @@ from echokit.evaluation.metrics.score_metric import ScoreMetric, weighted_mean
 
 
 class Brier(ScoreMetric):
-    """Mean squared error of the probability of the positive class (Brier, 1950); lower is better.
+    """Mean squared error of the probability (Brier 1950); lower is better.
 
     Undefined if the scores are no probabilities. The baseline is always giving the prevalence.
     """

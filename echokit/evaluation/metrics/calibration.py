@@ -81,7 +81,7 @@ class Calibration:
         return Evaluation(metrics, {} if reason or not enough else {"calibration": _curve(predictions)})
 
     def intervals(self, predictions: Predictions, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
-        """Compute Wilson's interval of observed over expected positives, and Wald's of slope and intercept."""
+        """Compute Wilson's interval of the ratio, Wald's of slope and intercept."""
         reason = _undefined(predictions)
         if reason:
             return (Interval(None, None, f"undefined: {reason}"),) * (1 + len(_COEFFICIENTS))

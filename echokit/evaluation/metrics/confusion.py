@@ -16,7 +16,7 @@ _CELLS = {
 
 
 class Confusion(Thresholded):
-    """Confusion matrix: ``confusion_tn``, ``confusion_fp``, ``confusion_fn`` and ``confusion_tp``.
+    """Counts of true and false negatives and positives.
 
     The baseline of each is its expectation if as many patients are classified as positive at random.
     """

@@ -26,7 +26,7 @@ PREFIX = "cutoff_"
 
 
 class EfCutoffs:
-    """Discrimination at other cut-offs of the ejection fraction, without training again.
+    """Discrimination at other cut-offs of the ejection fraction.
 
     If the run estimates the EF, the estimate ranks the patients and is cut at the same value. If it does not, its
     score ranks them, although it was learned for another cut-off, and there is no accuracy, as the score has no

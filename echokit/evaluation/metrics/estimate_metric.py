@@ -16,7 +16,7 @@ from echokit.evaluation.statistics.call_counts import first_value
 
 
 class EstimateMetric(ABC):
-    """A metric of the columns ``target`` and ``prediction``, each the mean over a patient's videos."""
+    """A metric of ``target`` and ``prediction``, averaged by patient."""
 
     metric: ClassVar[str]
     definition: ClassVar[str]

@@ -8,7 +8,7 @@ from echokit.evaluation.statistics.call_counts import Counts, ratio
 
 
 class F1(ThresholdMetric):
-    """Harmonic mean of precision and recall of the positive class, 2 TP / (2 TP + FP + FN).
+    """Harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN).
 
     It ignores the true negatives and depends on the prevalence. Undefined if no patient is of the positive class or
     classified as positive.
@@ -26,6 +26,6 @@ class F1(ThresholdMetric):
         return ratio(2 * counts.tp, counts.predicted_positives + counts.positives)
 
     def baseline(self, counts: Counts) -> Floats:
-        """Compute the exact expectation if as many patients are classified as positive at random."""
+        """Compute the exact expectation of calling as many patients at random."""
         predicted, positives = counts.predicted_positives, counts.positives
         return ratio(2 * predicted * ratio(positives, counts.n), predicted + positives)

@@ -13,7 +13,7 @@ EDGE = 1e-7  # about the step of a float32 below 1: a saturated network cannot t
 
 
 class LogLoss(ScoreMetric):
-    """Mean negative log-likelihood of the true class (binary cross-entropy); lower is better.
+    """Cross-entropy of the predicted probabilities; lower is better.
 
     Probabilities are clipped to 1e-7 and 1 - 1e-7, as the loss is infinite at 0 and 1; the definition counts how many
     were. Undefined if the scores are no probabilities. The baseline is always giving the prevalence.

@@ -10,7 +10,7 @@ from echokit.evaluation.statistics.call_counts import Counts, ratio
 
 
 class Mcc(ThresholdMetric):
-    """Correlation between predicted and true classes (Matthews, 1975), from -1 to 1; 0 is chance.
+    """Correlation of predicted and true classes (Matthews 1975); 0 is chance.
 
     Undefined if a class is missing, or all patients are classified alike.
     """

@@ -8,7 +8,7 @@ from echokit.evaluation.statistics.call_counts import Counts, ratio
 
 
 class Ppv(Proportion):
-    """Positive predictive value (precision), TP / (TP + FP), at the prevalence of these patients."""
+    """Positive predictive value (precision), TP / (TP + FP)."""
 
     metric = "ppv"
     definition = (

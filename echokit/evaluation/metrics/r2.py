@@ -24,7 +24,7 @@ class R2(EstimateMetric):
     least = 2
 
     def formula(self, target: Labels, prediction: Floats, weights: Weights) -> Floats:
-        """Compute the weighted R2, (B,) float64, NaN where a weighting has one true value only."""
+        """Compute the weighted R2, (B,) float64; NaN if all true values are equal."""
         shifted = target - target.mean()  # keeps the difference of the squares exact
         mean = weighted_mean(shifted, weights)
         total = weighted_mean(shifted**2, weights) - mean**2

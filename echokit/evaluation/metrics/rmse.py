@@ -10,7 +10,7 @@ from echokit.evaluation.metrics.score_metric import weighted_mean
 
 
 class Rmse(EstimateMetric):
-    """Root mean squared error of the estimate, in the unit of the target; lower is better."""
+    """Root mean squared error, in the unit of the target; lower is better."""
 
     metric = "rmse"
     definition = (

@@ -14,7 +14,10 @@ from echokit.evaluation.predictions import Predictions
 
 
 class ScoreMetric(ABC):
-    """A metric of scores, without a threshold; `{positive}` in its definition stands for the positive class."""
+    """A metric of scores, without a threshold.
+
+    `{positive}` in its definition stands for the positive class.
+    """
 
     metric: ClassVar[str]
     definition: ClassVar[str]
@@ -69,7 +72,7 @@ class ScoreMetric(ABC):
 
 
 def weighted_mean(values: Floats, weights: Weights) -> Floats:
-    """Average (n,) values with (B, n) weights to (B,) means, NaN where the weights of a row sum to 0."""
+    """Average (n,) values with (B, n) weights; NaN where weights sum to 0."""
     total = weights.sum(axis=1, dtype=np.float64)
     mean = np.full(len(total), np.nan)
     np.divide(weights @ values, total, out=mean, where=total > 0)

@@ -8,7 +8,10 @@ from echokit.evaluation.statistics.call_counts import Counts, ratio
 
 
 class Sensitivity(Proportion):
-    """True-positive rate (recall), TP / (TP + FN). Undefined without a patient of the positive class."""
+    """True-positive rate (recall), TP / (TP + FN).
+
+    Undefined without a patient of the positive class.
+    """
 
     metric = "sensitivity"
     definition = "share of the patients of the positive class that are classified as positive (sensitivity, recall)"

@@ -8,7 +8,10 @@ from echokit.evaluation.statistics.call_counts import Counts, ratio
 
 
 class Specificity(Proportion):
-    """True-negative rate, TN / (TN + FP). Undefined without a patient of the negative class."""
+    """True-negative rate, TN / (TN + FP).
+
+    Undefined without a patient of the negative class.
+    """
 
     metric = "specificity"
     definition = "share of the patients of the negative class that are classified as negative (specificity)"

@@ -16,7 +16,7 @@ from echokit.evaluation.statistics.null_distributions import chance_average_prec
 
 
 class StudyCompat:
-    """Three conventions of AUPRC of the reference study, for comparison with its tables.
+    """Three conventions of AUPRC, to compare with the reference study.
 
     ``study_auprc_macro`` is the average precision averaged over both classes (Stage 1, ResNet18 rows: optimistic,
     as the larger class is easy); ``study_auprc_positive`` that of the positive class alone, which is echokit's

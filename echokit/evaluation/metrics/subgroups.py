@@ -23,7 +23,7 @@ MOST_VALUES = 6
 
 
 class Subgroups:
-    """Metrics in subgroups of the patients, such as the sexes, with intervals and without tests.
+    """Metrics in subgroups of the patients, with intervals, without tests.
 
     A numeric column with more than six values is cut at its median over the evaluated patients. A subgroup with fewer
     than 10 patients of either class gets its counts and no metric.

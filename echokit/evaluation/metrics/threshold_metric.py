@@ -56,7 +56,7 @@ class ThresholdMetric(Thresholded, ABC):
 
     @abstractmethod
     def baseline(self, counts: Counts) -> Floats:
-        """Compute what ``baseline_is`` would score: (B,) float64, NaN where it is undefined."""
+        """Compute the score of ``baseline_is``: (B,) float64, NaN if undefined."""
 
     def __call__(self, predictions: Predictions) -> Evaluation:
         """Compute the metric of one split, one row a patient."""
@@ -113,7 +113,7 @@ class Proportion(ThresholdMetric):
         return (wilson(float(successes[0]), float(trials[0]), level),)
 
     def across_folds(self, folds: Sequence[Predictions], *, level: float) -> Sequence[Metric]:
-        """Pool the patients of all folds, each classified at its own threshold, with an approximate interval."""
+        """Pool all test patients, each called at the threshold of its fold."""
         pooled = pooled_proportion(self.share, folds, level=level)
         if pooled is None:
             return []

@@ -36,7 +36,9 @@ class Granularity:
 
 
 def fold_sizes(n: int, events: int, k: int) -> list[tuple[int, ...]]:
-    """Return the usual sizes of k stratified folds: as equal as possible, and each class divided by itself.
+    """Return the usual sizes of k stratified folds, as equal as possible.
+
+    Each class is divided by itself.
 
     Raises:
         ValueError: There are fewer patients than folds, or more positives than patients.
@@ -105,7 +107,9 @@ def _check(
 
 
 def _states(sizes: Sequence[int], unit: int) -> set[tuple[int, int]] | None:
-    """List all pairs of (sum, sum of squares) of the folds' accuracies, in units of 1/unit and its square.
+    """List all pairs of (sum, sum of squares) of the folds' accuracies.
+
+    In units of 1/unit and its square.
 
     None if there are too many to list: then nearly every printed number is possible.
     """

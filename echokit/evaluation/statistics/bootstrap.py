@@ -122,7 +122,7 @@ def resample_weights(
 
 
 def _group_equal(y: Labels, score: Floats) -> tuple[npt.NDArray[np.int64], tuple[Labels, Floats]]:
-    """Group patients of equal class and score; return (n,) groups, then their classes and scores."""
+    """Group patients of equal class and score; return groups, classes, scores."""
     order = np.lexsort((score, y))
     new = np.ones(len(y), bool)
     new[1:] = (np.diff(y[order]) != 0) | (np.diff(score[order]) != 0)
@@ -135,7 +135,9 @@ def _group_equal(y: Labels, score: Floats) -> tuple[npt.NDArray[np.int64], tuple
 def interval_of(
     evaluator: Evaluator, predictions: Predictions, *, level: float, seed: int, resamples: int
 ) -> list[Interval]:
-    """Compute the intervals of an evaluator: its own, or the bootstrap; empty for neither.
+    """Compute the intervals of an evaluator: its own, or the bootstrap.
+
+    Empty for neither.
 
     Args:
         evaluator: Any evaluator.

@@ -61,7 +61,7 @@ def counts_of(predictions: Predictions) -> Counts:
 
 
 def confusion_of(predictions: Predictions) -> dict[str, Any]:
-    """Return ``tn, fp, fn, tp`` and the threshold as plain numbers, for plots and files."""
+    """Return ``tn, fp, fn, tp`` and the threshold as plain numbers."""
     counts = counts_of(predictions)
     cells = {name: int(getattr(counts, name)[0]) for name in ("tn", "fp", "fn", "tp")}
     return {**cells, "threshold": float(predictions.threshold)}

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def conformal_half_width(estimates: Iterable[float], truths: Iterable[float], level: float) -> float | None:
-    """Compute the half width of a split-conformal interval: a quantile of the absolute errors.
+    """Compute a split-conformal half width: a quantile of absolute errors.
 
     Source: Lei et al., Distribution-free predictive inference for regression, JASA 2018.
 

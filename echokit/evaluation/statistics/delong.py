@@ -13,7 +13,7 @@ from echokit.evaluation.statistics.wilson import z_of
 
 
 def placements(y: Labels, score: Floats) -> tuple[Floats, Floats]:
-    """Compute the share of the other class that each patient is ranked correctly against.
+    """Compute the share of the other class that each patient is ranked above.
 
     Ties count half. By ranks, O(n log n) (Sun and Xu, IEEE Signal Processing Letters 2014).
 
@@ -34,7 +34,7 @@ def placements(y: Labels, score: Floats) -> tuple[Floats, Floats]:
 
 
 def auroc_covariance(y: Labels, scores: Floats) -> tuple[Floats, Floats]:
-    """Compute the AUROC of M scores and its covariance matrix (DeLong et al., Biometrics 1988).
+    """Compute the AUROC of M scores and its covariance (DeLong et al. 1988).
 
     Args:
         y: (n,) int of 0 and 1, both present.
@@ -70,7 +70,7 @@ def delong_interval(y: Labels, score: Floats, level: float = 0.95) -> Interval:
 
 
 def on_the_logit(value: float, error: float, level: float) -> tuple[float, float]:
-    """Compute a symmetric interval on the logit scale of a value inside (0, 1) and its standard error."""
+    """Compute a symmetric interval on the logit scale of a value in (0, 1)."""
     z = z_of(level)
     centre, half = math.log(value / (1 - value)), z * error / (value * (1 - value))
     return _expit(centre - half), _expit(centre + half)
@@ -105,7 +105,7 @@ def score_type(auroc: float, positives: float, negatives: float, level: float = 
 
 
 def _root(distance: Callable[[float], float], low: float, high: float) -> float:
-    """Find the root strictly inside: at an AUROC of 0 or 1 the end itself is a root too."""
+    """Find the root strictly inside; an end can be a root at AUROC 0 or 1."""
     from scipy.optimize import brentq
 
     inside = 1e-9

@@ -78,7 +78,7 @@ def permutation_p(observed: float, null: Floats) -> float:
 
 
 def rank_sum_distribution(positives: int, negatives: int) -> Floats:
-    """Compute the Mann-Whitney distribution of the pairs won by a random ranking without ties.
+    """Compute the Mann-Whitney distribution of a random ranking without ties.
 
     Args:
         positives, negatives: Patients of each class, at least 1.

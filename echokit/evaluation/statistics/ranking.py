@@ -12,7 +12,7 @@ from echokit.evaluation.evaluator import Floats, Labels, Weights
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Weights around each of the K distinct scores of the positive class, highest score first.
+    """Weights around each of the K distinct scores of the positives, descending.
 
     Attributes:
         hits: (B, K) float64, weight of the positives with exactly that score.
@@ -53,7 +53,7 @@ def rank(y: Labels, score: Floats, weights: Weights) -> Ranking:
 
 
 def coarse_ranks(y: Labels, score: Floats) -> Floats:
-    """Reduce scores to the fewest distinct values with the same ranking of the positives.
+    """Reduce scores to the fewest distinct values with the same ranking.
 
     Args:
         y: (n,) int of 0 and 1.

@@ -21,7 +21,9 @@ def z_of(level: float) -> float:
 
 
 def wilson(successes: float, trials: float, level: float = 0.95) -> Interval:
-    """Compute the score interval of a proportion (Wilson, JASA 1927), without continuity correction.
+    """Compute the score interval of a proportion (Wilson, JASA 1927).
+
+    Without continuity correction.
 
     Args:
         successes: From 0 to ``trials``; a fraction if trials were discounted.

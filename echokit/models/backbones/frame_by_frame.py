@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 
 class FrameByFrame(nn.Module):
-    """Encode every frame and pool over time: (B, C, T, H, W) to (B, F), or (B, hidden) with an LSTM.
+    """Encode every frame and pool over time: (B, C, T, H, W) to (B, F).
+
+    With an LSTM, to (B, hidden).
 
     Args:
         image: Maps (N, C, H, W) to (N, F).
@@ -40,7 +42,9 @@ class MaxOverTime(nn.Module):
 
 
 class AttentionOverTime(nn.Module):
-    """Attention pooling over time (Ilse et al. 2018, arXiv:1802.04712, without the gate).
+    """Attention pooling over time (Ilse et al. 2018, without the gate).
+
+    arXiv:1802.04712
 
     Args:
         features: Of a frame.

@@ -1,4 +1,4 @@
-"""Base classes of backbones from model libraries; the library is imported only when a backbone is built."""
+"""Base classes of backbones from model libraries, imported when built."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class FromLibrary(ABC):
-    """A backbone from a model library, without its head and for any number of channels.
+    """A library backbone, without its head, for any number of channels.
 
     Attributes:
         model_name: Name in the registry.

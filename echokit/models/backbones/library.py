@@ -1,4 +1,4 @@
-"""Common parts of library backbones: features, grey input, checks of the clip size, pretrained weights."""
+"""Common parts of library backbones: features, input, size checks, weights."""
 
 from __future__ import annotations
 
@@ -86,7 +86,10 @@ def build_checked(build: Build, shape: InputShape, name: str) -> nn.Module:
 
 
 def smallest_fit(build: Build, channels: int) -> InputShape | None:
-    """Find the smallest square picture, and its fewest frames, that fit a model; None if there is none."""
+    """Find the smallest square picture and fewest frames that fit a model.
+
+    None if there are none.
+    """
 
     def fits(frames: int, side: int) -> bool:
         return _fits(build, InputShape(channels, frames, side, side)) and 2 * side > reduction
@@ -112,7 +115,7 @@ def _fits(build: Build, shape: InputShape) -> bool:
 
 
 def _check_forward(model: nn.Module, shape: InputShape) -> None:
-    """Run a forward pass of two clips on shapes alone; raise one of the errors of a misfit."""
+    """Run a forward pass on shapes alone; raise one of the errors of a misfit."""
     clips = torch.empty(2, shape.channels, shape.frames, shape.height, shape.width, device="meta")
     with torch.no_grad():
         functional_call(model, without_numbers(model), (clips,))
@@ -129,7 +132,7 @@ def _build_meta(build: Build, shape: InputShape) -> nn.Module:
 
 
 def _reduction(build: Build, shape: InputShape) -> int:
-    """Return the largest reduction of a picture's side at a batch norm; 1 without batch norms."""
+    """Return the largest reduction of a side at a batch norm; 1 without any."""
     sides = [LARGEST]
 
     def record_side(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -187,7 +190,7 @@ def download_zoo_weights(file: str) -> Mapping[str, Tensor]:
 
 
 def count_patches(shape: InputShape, step: Sequence[int]) -> tuple[int, int, int]:
-    """Count the patches of a clip along time, height and width; the last ones are padded."""
+    """Count patches along time, height and width; the last ones are padded."""
     lengths = (shape.frames, shape.height, shape.width)
     frames, height, width = (-(-length // size) for length, size in zip(lengths, step, strict=True))
     return frames, height, width
@@ -215,7 +218,10 @@ def _misfit(build: Build, shape: InputShape, name: str, error: Exception) -> Ech
 
 
 def _next_larger(build: Build, shape: InputShape) -> InputShape | None:
-    """Find a larger picture that fits a model of windows or patches: sides rounded up to multiples of their sizes."""
+    """Find a larger picture that fits a model of windows or patches.
+
+    Sides are rounded up to multiples of their sizes.
+    """
     tried = {(shape.height, shape.width)}
     for step in _DIVISORS:
         height, width = (-(-side // step) * step for side in (shape.height, shape.width))
@@ -229,7 +235,7 @@ def _next_larger(build: Build, shape: InputShape) -> InputShape | None:
 
 
 def _least(fits: Callable[[int], bool], most: int) -> int | None:
-    """Find the least number from 1 to ``most`` that fits by bisection: all larger ones fit, too."""
+    """Find the least number from 1 to ``most`` that fits, by bisection."""
     if fits(1):
         return 1
     if not fits(most):

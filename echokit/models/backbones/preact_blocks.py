@@ -14,7 +14,7 @@ CUT_DEVIATION = 0.87962566103423978  # standard deviation of a standard normal c
 
 
 class Residual(nn.Module):
-    """Residual block ``body(x) + shortcut(x)``; the next unit begins with the activation of the sum.
+    """Residual block ``body(x) + shortcut(x)`` without a last activation.
 
     Args:
         body: The convolutions.
@@ -115,7 +115,7 @@ def _shortcut(width: int, filters: int, stride: int) -> nn.Module:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw He normal weights (fan-in) as Keras does: truncated at two standard deviations, variance preserved."""
+    """Draw He normal weights (fan-in), truncated as Keras does."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv3d):
             fan_in = layer.weight[0].numel()
@@ -127,7 +127,7 @@ def _initialise(module: nn.Module) -> None:
 
 
 def _draw_cut_normal(numbers: Tensor) -> None:
-    """Fill (n,) with standard normal numbers truncated at two deviations, by rejection.
+    """Fill (n,) with normal numbers truncated at two deviations, by rejection.
 
     The same distribution as ``nn.init.trunc_normal_``, ten times as fast on a CPU.
     """

@@ -75,7 +75,7 @@ class PreActResNet:
 
 
 class ResNet18(PreActResNet):
-    """Pre-activation 3D ResNet-18 of the reference study: 512 features, 33 million parameters a stream."""
+    """Pre-activation 3D ResNet-18 of the study: 512 features, 33M parameters."""
 
     blocks = (2, 2, 2, 2)
     bottleneck = False
@@ -103,7 +103,7 @@ class ResNet101(PreActResNet):
 
 
 class ResNet152(PreActResNet):
-    """Pre-activation 3D ResNet-152 of the reference study: 2048 features, 117 million parameters a stream."""
+    """Pre-activation 3D ResNet-152 of the study: 2048 features, 117M parameters."""
 
     blocks = (3, 8, 36, 3)
     bottleneck = True

@@ -17,7 +17,7 @@ DOUBLED = (1, 3, 14)  # blocks that double the width and halve the picture
 
 
 class MViT(FromPytorchvideo):
-    """MViT-B of pytorchvideo: 768 features and 36 million parameters a stream at its default width.
+    """MViT-B of pytorchvideo: 768 features and 36M parameters a stream.
 
     It learns a position embedding for every patch, so its weights fit clips of one size; those trained on 16 frames of
     224x224 lose the positions at another size, as the weight report shows. Source: Fan et al. 2021, Multiscale vision

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 class BottleneckResNet(FromPytorchvideo):
-    """Bottleneck ResNet of pytorchvideo with 32 times its width as features; subclasses set the temporal convolutions.
+    """Bottleneck ResNet of pytorchvideo; subclasses set the convolutions.
+
+    It has 32 times its width as features.
 
     Args:
         width: Filters of the stem; the stages end with 4, 8, 16 and 32 times as many. Pretrained weights have 64.
@@ -39,7 +41,9 @@ class BottleneckResNet(FromPytorchvideo):
 
 
 class SlowR50(BottleneckResNet):
-    """Slow pathway of SlowFast, ResNet-50: temporal convolutions in stages 3 and 4; 32 million parameters a stream.
+    """Slow pathway of SlowFast, ResNet-50; 32M parameters a stream.
+
+    Temporal convolutions in stages 3 and 4.
 
     Source: Feichtenhofer et al. 2019, SlowFast, arXiv:1812.03982.
     """
@@ -54,7 +58,9 @@ class SlowR50(BottleneckResNet):
 
 
 class C2DR50(BottleneckResNet):
-    """2D ResNet-50 on every frame with max pooling over time after the first stage; 24 million parameters a stream.
+    """2D ResNet-50 on every frame; 24M parameters a stream.
+
+    Max pooling over time after the first stage.
 
     Source: Wang et al. 2018, Non-local neural networks, arXiv:1711.07971, where it is the C2D baseline.
     """
@@ -75,7 +81,9 @@ class C2DR50(BottleneckResNet):
 
 
 class I3DR50(BottleneckResNet):
-    """Inflated 3D ResNet-50 (I3D): temporal convolutions in every second block; 27 million parameters a stream.
+    """Inflated 3D ResNet-50 (I3D); 27M parameters a stream.
+
+    Temporal convolutions in every second block.
 
     Source: Carreira and Zisserman 2017, Quo vadis, action recognition?, arXiv:1705.07750.
     """
@@ -97,7 +105,9 @@ class I3DR50(BottleneckResNet):
 
 
 class CSNR101(BottleneckResNet):
-    """Channel-separated ResNet-101 (CSN): depthwise 3D convolutions; 21 million parameters a stream.
+    """Channel-separated ResNet-101 (CSN); 21M parameters a stream.
+
+    Depthwise 3D convolutions.
 
     Source: Tran et al. 2019, Video classification with channel-separated convolutional networks, arXiv:1904.02811.
     """
@@ -113,7 +123,7 @@ class CSNR101(BottleneckResNet):
 
 
 class R2Plus1DR50(BottleneckResNet):
-    """R(2+1)D-50: 3D convolutions factorised into space and time; 27 million parameters a stream.
+    """R(2+1)D-50: separate space and time; 27M parameters a stream.
 
     Source: Tran et al. 2018, A closer look at spatiotemporal convolutions for action recognition, arXiv:1711.11248.
     """

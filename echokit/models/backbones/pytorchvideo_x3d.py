@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class X3D(FromPytorchvideo):
-    """X3D with 2048 features; subclasses differ in depth and in the clips of their pretrained weights.
+    """X3D with 2048 features; subclasses set depth and pretrained weights.
 
     XS, S and M are one network of 3 million parameters a stream, pretrained on 4 frames of 160 pixels, 13 of 160 and 16
     of 224; L is deeper. Source: Feichtenhofer 2020, X3D, arXiv:2004.04730.

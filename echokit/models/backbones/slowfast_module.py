@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class SlowAndFast(nn.Module):
-    """Feed the frames to a two-pathway network: all to the fast one, every ``alpha``-th to the slow one.
+    """Feed all frames to the fast pathway, every ``alpha``-th to the slow one.
 
     Args:
         paths: Called with [slow, fast] clips.

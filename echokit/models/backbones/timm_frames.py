@@ -85,7 +85,7 @@ class Timm(FromLibrary):
         return LibraryBackbone(body, self.hidden if self.pooling == "lstm" else features)
 
     def tags(self) -> Mapping[str, Callable[[], Mapping[str, Tensor]]]:
-        """Return the weights of timm for the model, such as ``a1_in1k``; its default first."""
+        """Return the weights of timm for the model, its default first."""
         from functools import partial
 
         import timm

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class VideoResNet(FromTorchvision):
-    """Video ResNet-18 of torchvision with 512 features; subclasses set the kind of convolution.
+    """Video ResNet-18 of torchvision; subclasses set the convolutions.
 
     Source: Tran et al. 2018, A closer look at spatiotemporal convolutions for action recognition, arXiv:1711.11248.
     """
@@ -39,12 +39,15 @@ class R3D18(VideoResNet):
 
 
 class MC318(VideoResNet):
-    """Mixed convolutions, 3D early and 2D late (MC3-18): 512 features, 11 million parameters a stream."""
+    """Mixed 3D and 2D convolutions (MC3-18): 512 features, 11M parameters."""
 
     model_name = "mc3_18"
 
 
 class R2Plus1D18(VideoResNet):
-    """R(2+1)D-18, the backbone of EchoNet-Dynamic: 512 features, 31 million parameters a stream."""
+    """R(2+1)D-18, the backbone of EchoNet-Dynamic: 512 features.
+
+    31 million parameters a stream.
+    """
 
     model_name = "r2plus1d_18"

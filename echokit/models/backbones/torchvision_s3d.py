@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class S3D(FromTorchvision):
-    """Separable 3D Inception network (S3D): 1024 features, 8 million parameters a stream.
+    """Separable 3D Inception network (S3D): 1024 features, 8M parameters.
 
     Source: Xie et al. 2018, Rethinking spatiotemporal feature learning, arXiv:1712.04851. The batch-norm momentum
     is 0.1; with torchvision's 0.001 the statistics would still hold a third of their initial values after 1000 steps.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TwoStream:
-    """Two-stream late fusion: a backbone for grey video and one for optical flow, features concatenated.
+    """Two-stream late fusion: one backbone for video, one for optical flow.
 
     Source: Simonyan and Zisserman 2014, arXiv:1406.2199, concatenated before the head as in the reference study.
 

@@ -11,7 +11,7 @@ _Renaming = tuple[tuple[str, str], ...]
 
 
 def _of_pytorchvideo(stages: str) -> _Renaming:
-    """Return the names in a ResNet of pytorchvideo; ``stages`` are the numbers of its residual stages."""
+    """Return the names in a ResNet of pytorchvideo, by its residual stages."""
     numbered = zip("123", "abc", strict=True)
     return (
         (r"^conv1\.", "blocks.0.conv."),
@@ -37,7 +37,7 @@ _VIDEO_RESNETS: tuple[_Renaming, ...] = (
 
 
 def video_names(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """Yield the tensors of an image ResNet under the names of each kind of video ResNet."""
+    """Yield an image ResNet's tensors by the names of each video ResNet."""
     for renaming in _VIDEO_RESNETS:
         named = {}
         for name, tensor in tensors.items():

@@ -12,7 +12,7 @@ FILES = (".safetensors", ".pt", ".pth", ".pyth", ".ckpt", ".tar")
 
 
 class WeightSettings(BaseModel):
-    """Source of the initial weights of a model; plain text is short for ``{use: text}``."""
+    """Source of the initial weights; plain text is short for ``{use: text}``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -62,7 +62,7 @@ class WeightReport:
         return f"{counts}, {len(self.missing)} not in the file: {self.share:.1%} of the parameters below the head"
 
     def __str__(self) -> str:
-        """Format the headline, then one line a reason with the first names; `plain` has every name."""
+        """Format the headline, then one line a reason with the first names."""
         lines = [self.headline]
         for group, names in (("adapted", self.adapted), ("skipped", self.skipped)):
             reasons: dict[str, list[str]] = {}
@@ -184,7 +184,7 @@ def renamed(model: nn.Module, tensors: Mapping[str, Tensor], *, head: bool = Fal
 
 
 def _match_names(state: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Add to the names of tensors the prefixes under which most of them are in ``state``."""
+    """Add the prefixes under which most of the names are in ``state``."""
     prefixes = {name[: end + 1] for name in state for end, letter in enumerate(name) if letter == "."}
     agree = {prefix: sum(prefix + name in state for name in tensors) for prefix in prefixes}
     most = max(agree.values(), default=0)
@@ -197,7 +197,7 @@ def _match_names(state: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> 
 
 
 def fewer_channels(kernel: Tensor, channels: int) -> Tensor:
-    """Adapt a convolution kernel to another number of input channels; its output for grey in all of them is the same.
+    """Adapt a kernel to other input channels; its output for grey is the same.
 
     Args:
         kernel: (out, in, ...).
@@ -207,7 +207,10 @@ def fewer_channels(kernel: Tensor, channels: int) -> Tensor:
 
 
 def _adapt(name: str, tensor: Tensor, target: Tensor) -> tuple[Tensor, str] | None:
-    """Adapt a tensor to the shape of another; return it and a description of the change, or None if it cannot fit."""
+    """Adapt a tensor to another shape; None if it cannot fit.
+
+    Return it with a description of the change.
+    """
     if name.split(".")[-1] == _POSITIONS:
         return _resample_positions(tensor, target)
     changes = []
@@ -238,7 +241,9 @@ def _finite(name: str, tensor: Tensor) -> Tensor:
 
 
 def _resample_positions(table: Tensor, target: Tensor) -> tuple[Tensor, str] | None:
-    """Resample position embeddings (1, tokens, features) of a square picture; tokens without a patch do not change.
+    """Resample position embeddings (1, tokens, features) of a square picture.
+
+    Tokens without a patch do not change.
 
     Source: Dosovitskiy et al. 2021 (arXiv:2010.11929); bicubic, as timm does it.
     """

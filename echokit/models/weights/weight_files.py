@@ -1,4 +1,4 @@
-"""Read and write weights: safetensors with JSON metadata, never a pickle, each file whole or not at all."""
+"""Read and write weights: safetensors with JSON metadata, never a pickle."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEADER = "echokit"  # one key only: safetensors keeps metadata in a hash map, s
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
-    """Write named tensors and JSON metadata; after a kill the path holds the old file or the new one, whole.
+    """Save named tensors and JSON metadata atomically.
 
     Args:
         path: File to write; its directory is created if needed.
@@ -140,7 +140,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """Hash names, types, shapes and values of tensors, independent of the file that they come from."""
+    """Hash names, types, shapes and values of tensors, whatever their file."""
     hashed = hashlib.blake2b(digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].detach().contiguous()

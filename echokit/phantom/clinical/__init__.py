@@ -1,1 +1,1 @@
-"""The phantom as a hospital's cohort: DICOM and AVI as scanners write them, an outcome, and the truth of each clip."""
+"""The phantom as a hospital's cohort: scanner files, outcome and truth."""

@@ -34,7 +34,7 @@ def write_clinical(
     advance: Callable[[int], None] | None = None,
     workers: int | None = None,
 ) -> None:
-    """Write a clinical phantom: the same bytes for the same arguments, for any number of workers.
+    """Write a clinical phantom; the bytes depend on the arguments alone.
 
     ``directory`` gets ``Studies/``, the clips in DICOM and AVI under paths that name the patients; ``cohort.csv``, one
     row a clip with its outcome, for the dataset ``table``; ``masks/``, the ground truth of each clip;

@@ -41,7 +41,7 @@ class Electrocardiogram:
     offset: float
 
     def voltage(self, time: Array) -> Array:
-        """Return the trace at some times, about -0.3 to 1; beats before the clip are like its first one."""
+        """Return the trace at some times, about -0.3 to 1."""
         beat = np.clip(np.searchsorted(self.starts, time, side="right") - 1, 0, len(self.lengths) - 1)
         phase = ((time - self.starts[beat]) / self.lengths[beat]) % 1.0
         wave = self.wander * np.sin(2 * np.pi * 0.3 * time)
@@ -81,7 +81,7 @@ class Electrocardiogram:
 
 
 def electrocardiogram_of(case: PhantomCase) -> Electrocardiogram:
-    """Return the electrocardiogram of a clip; its rate changes with every beat, if only by one."""
+    """Return the electrocardiogram of a clip; its rate changes with each beat."""
     rng = random_stream(case.seed, case.index, 24)
     starts, lengths = rhythm_of(case)
     rates: list[int] = []

@@ -30,7 +30,7 @@ _MAKERS: dict[Vendor, tuple[str, str]] = {
 
 
 def file_name(patient: Patient, clip: int) -> str:
-    """Return the path of a clip below the dataset's directory; it names the patient, as exports do."""
+    """Return the path of a clip in the dataset; it names the patient."""
     folder = f"Studies/{patient.name.replace('^', '_').upper()}_{patient.mrn}/{patient.study_date}"
     form = {"alder": "IM{:04d}.dcm", "birch": "I{:07d}", "cedar": "CLIP_{:d}.avi"}[patient.vendor]
     return f"{folder}/{form.format(clip + 1)}"
@@ -135,7 +135,7 @@ def _palette_rle(data: Dataset, frames: Picture, colours: list[Colour]) -> Itera
 
 
 def _header(patient: Patient, clip: int) -> Dataset:
-    """Return everything about the patient and the examination, much of it twice, as scanners write it."""
+    """Return everything about patient and examination, as scanners write it."""
     from pydicom import Dataset
     from pydicom.uid import UID
 

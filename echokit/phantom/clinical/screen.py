@@ -117,7 +117,7 @@ def _mark(draw: ImageDraw, layout: Layout, row: int, fifth: bool) -> None:
 
 
 def _draw_moving(frames: Picture, patient: Patient, clip: int) -> tuple[Region, Region]:
-    """Draw trace and heart rate into all frames; return the mask of each over all frames."""
+    """Draw trace and heart rate into all frames; return the mask of each."""
     import cv2
 
     case, layout = patient.clips[clip], LAYOUTS[patient.vendor]

@@ -65,7 +65,7 @@ def truth_of(case: PhantomCase, screen: Screen) -> ClipTruth:
 
 
 def _tissue(case: PhantomCase, sector: Sector) -> tuple[Region, npt.NDArray[np.float64]]:
-    """Return the tissue at end-systole, and the mm by which contraction has moved each pixel's content."""
+    """Return the end-systolic tissue, and how far each pixel moved in mm."""
     beats = beats_of(case)
     systole = int(beats.contraction.argmax())
     columns, rows = np.meshgrid(np.arange(sector.width), np.arange(sector.height))
@@ -81,7 +81,7 @@ def _tissue(case: PhantomCase, sector: Sector) -> tuple[Region, npt.NDArray[np.f
 
 
 def write_truth(path: Path, truth: ClipTruth) -> None:
-    """Write a ground truth as ``.npz``, and a picture of it as ``.png``; the same bytes each time."""
+    """Write a ground truth as ``.npz``, and a picture of it as ``.png``."""
     import cv2
 
     stacks = {name: getattr(truth, name) for name in (*_STILL, "motion", "ventricle", "myocardium")}

@@ -1,4 +1,4 @@
-"""Check whether a new clip looks like the training clips, from four numbers that a person would see at a glance.
+"""Check whether a new clip looks like the training clips, by four numbers.
 
 Brightness, the share of lit pixels, motion, and the similarity of the mean frame. A clip outside the range of the
 training clips, widened by half of that range, is flagged: the model has never seen such a clip.
@@ -89,7 +89,7 @@ def training_reference(clips: PreparedClips) -> TrainingReference:
 
 
 def out_of_range_flags(frames: npt.NDArray[np.uint8], reference: TrainingReference) -> tuple[str, ...]:
-    """Describe how a prepared clip differs from the training clips; empty if it does not."""
+    """Describe how a clip differs from the training clips; empty if not."""
     measured = frame_statistics(frames)
     flags = []
     low, _ = reference.ranges["motion"]

@@ -74,7 +74,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Member:
-    """The model of one fold, the frames of its window, and what turns its outputs into a score."""
+    """The model of one fold, its window, and its conversion to a score."""
 
     model: EchoModel
     frames: int
@@ -225,7 +225,7 @@ class Predictor:
 
 
 def _half_width(run: Run) -> float | None:
-    """Compute it from the validation patients of a one-fold run with estimates; None for any other run."""
+    """Compute it from the validation patients of a one-fold run, else None."""
     table = run.predictions
     if "prediction" not in table.columns or len(table[["repeat", "fold"]].drop_duplicates()) > 1:
         return None
@@ -238,7 +238,7 @@ def _identity(score: Numbers) -> Numbers:
 
 
 def _mean_and_range(members: Sequence[Numbers]) -> tuple[float, tuple[float, float] | None]:
-    """Average over the folds' models: the first entry is the score, the range is over the others, the windows."""
+    """Average over the folds' models; the range is over the windows."""
     mean = np.mean(members, axis=0)
     windows = mean[1:]
     return float(mean[0]), (float(windows.min()), float(windows.max())) if len(windows) > 1 else None

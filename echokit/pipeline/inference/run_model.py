@@ -52,12 +52,12 @@ class RunModel:
 
     Attributes:
         positive: Name of the positive class.
-        definition: The positive class in words.
+        definition: Definition of the positive class.
         stamp: PHANTOM DATA where the run was trained on synthetic hearts, else None.
         streams: Names of the streams that the models read.
 
     Raises:
-        EchokitError: The run did not finish, or its weights can not be read.
+        EchokitError: The run did not finish, or its weights cannot be read.
     """
 
     def __init__(self, run: Run, device: str = "auto") -> None:
@@ -69,10 +69,10 @@ class RunModel:
         self.streams = self._predictor.members[0].model.streams
 
     def read(self, video: str | Path) -> ModelInput:
-        """Prepare a video as the run prepares its own, and take the middle one of its test windows.
+        """Prepare a video as the run does, and take its middle test window.
 
         Raises:
-            VideoError: The video can not be read, or a step can not use it.
+            VideoError: The video cannot be read, or a step cannot use it.
         """
         from echokit.training.batches.batches import batches
 
@@ -100,7 +100,7 @@ class RunModel:
         return torch.stack(means).mean(dim=0).view(1, -1, 1, 1, 1)
 
     def evidence(self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]) -> Tensor:
-        """How strongly the models say "positive": the mean over the folds of the logit of the score.
+        """Average over folds the logit of the score.
 
         The logit, since a probability near 0 or 1 is flat and has no gradient; of a score that is no probability the
         score itself. Computed in float32, differentiable in the streams.

@@ -61,7 +61,7 @@ def check_builds_from_the_seed_alone(subject: Subject) -> None:
 
 
 def check_gives_the_same_answer_twice(subject: Subject) -> None:
-    """In evaluation mode a clip gets the same output, alone or in a batch, and the input is not modified."""
+    """In evaluation mode a clip has one output, alone or in a batch."""
     import torch
 
     _skip_on_meta(subject)
@@ -75,7 +75,7 @@ def check_gives_the_same_answer_twice(subject: Subject) -> None:
 
 
 def check_gradients_are_finite(subject: Subject) -> None:
-    """In training mode, every trainable weight gets a finite gradient from a batch of two."""
+    """In training mode, every trainable weight gets a finite gradient."""
     import torch
 
     from echokit.training.hardware.conv3d_fix import avoid_conv3d_gradient_bug

@@ -64,7 +64,7 @@ def _heavy_imports(plugin: str) -> dict[str, list[str]]:
 
 
 def check_has_a_docstring(subject: Subject) -> None:
-    """The class has a docstring; the registration of a built-in component has a summary."""
+    """The class has a docstring; a built-in component has a summary."""
     require(inspect.getdoc(subject.component.load()), "the class has no docstring")
     require(subject.component.plugin != BUILT_IN or subject.component.summary, "it is registered without a summary")
 
@@ -81,7 +81,7 @@ def check_constructs(subject: Subject) -> None:
 
 
 def check_parameters_survive_json(subject: Subject) -> None:
-    """Parameters, including defaults, are the same after a round trip through a lock; there is a JSON schema."""
+    """Parameters survive a round trip through a lock and have a JSON schema."""
     before = subject.values.model_dump_json()
     after = validate(type(subject.values), json.loads(before))
     require(after.model_dump_json() == before, f"{before} became {after.model_dump_json()}")

@@ -17,7 +17,7 @@ N = 60
 
 
 def _predictions(subject: Subject, y_true: npt.NDArray[np.int64], seed: int = 4) -> Predictions:
-    """Create one row per patient, with weakly informative scores (with ties), an EF and its estimate."""
+    """Create one row per patient: weak scores with ties, EF and estimate."""
     import pandas as pd
 
     n = len(y_true)
@@ -64,7 +64,7 @@ def _check_metric(metric: Metric, n: int) -> None:
 
 
 def check_gives_metrics_with_a_definition(subject: Subject) -> None:
-    """There is a metric or a curve; each metric has a definition, counts, and finite numbers or None."""
+    """Each metric has a definition, counts, and finite numbers or None."""
     evaluation = _evaluate(subject, _usual(subject))
     require(evaluation.metrics or evaluation.curves, "it gives neither a metric nor a curve")
     for metric in evaluation.metrics:
@@ -75,7 +75,7 @@ def check_gives_metrics_with_a_definition(subject: Subject) -> None:
 
 
 def check_is_defined_or_says_not_on_one_class(subject: Subject) -> None:
-    """With one class or one patient, an undefined metric is None, never NaN or an exception."""
+    """With one class or one patient, an undefined metric is None."""
     for y_true in (np.zeros(8, np.int64), np.ones(8, np.int64), np.array([1], np.int64), np.array([0, 1], np.int64)):
         predictions = _predictions(subject, y_true)
         for metric in _evaluate(subject, predictions).metrics:
@@ -104,7 +104,7 @@ def check_does_not_change_its_input(subject: Subject) -> None:
 
 
 def check_agrees_with_a_reference(subject: Subject) -> None:
-    """The first metric equals the reference of the case, with both classes and with ties."""
+    """The first metric equals the reference of the case, with ties too."""
     if subject.case.reference is None:
         raise Skip("its case has no reference")
     for seed in range(5):
@@ -116,7 +116,7 @@ def check_agrees_with_a_reference(subject: Subject) -> None:
 
 
 def check_its_statistic_is_its_metric(subject: Subject) -> None:
-    """The resampled statistic is the metric: unit weights give its value, and so do doubled weights."""
+    """The resampled statistic is the metric, for unit and doubled weights."""
     evaluator = subject.make()
     if not isinstance(evaluator, Resampled):
         raise Skip("it has no statistic")

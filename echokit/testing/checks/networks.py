@@ -25,7 +25,7 @@ def build_with_seed(build: Callable[[], Any], seed: int) -> nn.Module:
 
 
 def require_features(module: nn.Module, forward: Callable[[int], Tensor]) -> None:
-    """Require the int ``features`` of a module to be the width of its output, for batches of one and two.
+    """Require ``features`` of a module to be the width of its output.
 
     Args:
         module: In evaluation mode.
@@ -52,7 +52,7 @@ def require_finite_gradients(module: nn.Module) -> None:
 
 
 def require_same_after_loading(first: nn.Module, second: nn.Module, forward: Callable[[nn.Module], Tensor]) -> None:
-    """Require a second module to give the same output once it has loaded the state_dict of the first."""
+    """Require a second module with the same state to give the same output."""
     import torch
 
     second.load_state_dict(first.state_dict(), strict=True)

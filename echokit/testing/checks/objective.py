@@ -37,7 +37,7 @@ def check_says_how_many_outputs_it_needs(subject: Subject) -> None:
 
 
 def check_loss_is_a_sum_and_its_weight(subject: Subject) -> None:
-    """Loss and weight are finite scalars that add up over micro-batches, down to a batch of one."""
+    """Loss and weight are finite scalars that add up over micro-batches."""
     objective = subject.make()(_targets())
     outputs, y_true, value = _batch(objective)
     total, weight = objective.loss(outputs, y_true, value)
@@ -61,7 +61,7 @@ def check_gradients_are_finite(subject: Subject) -> None:
 
 
 def check_score_is_one_number_a_case(subject: Subject) -> None:
-    """(B, outputs) -> (B,), finite, in [0, 1] if it is a probability, and deterministic."""
+    """Scores are finite, one a case, deterministic, in [0, 1] if probable."""
     import torch
 
     objective = subject.make()(_targets())
@@ -105,7 +105,7 @@ def check_prediction_is_in_the_unit_of_the_value(subject: Subject) -> None:
 
 
 def check_one_class_is_learned_or_refused(subject: Subject) -> None:
-    """Targets of a single class give an objective or an EchokitError, never another exception."""
+    """One class gives an objective or an EchokitError, nothing else."""
     value = np.linspace(55.0, 75.0, N)
     try:
         subject.make()(Targets(np.zeros(N, np.int64), value, 50.0))

@@ -34,13 +34,13 @@ def _processed(subject: Subject) -> Iterator[tuple[str, Clip, Clip]]:
 
 
 def check_takes_every_clip(subject: Subject) -> None:
-    """Short, black, white, still, odd, narrow and tiny clips give frames or raise a VideoError."""
+    """Short, black, still and tiny clips give frames or raise a VideoError."""
     for name, _, after in _processed(subject):
         require(after.frames.size, f"{name}: no pixel is left")
 
 
 def check_keeps_dtypes_and_dimensions(subject: Subject) -> None:
-    """Frames are (T, H, W) uint8; derived streams (C, T - 1, H, W) int8 with a positive scale."""
+    """Frames are (T, H, W) uint8; streams (C, T - 1, H, W) int8."""
     for name, _, after in _processed(subject):
         require(after.frames.ndim == 3 and after.frames.dtype == np.uint8, f"{name}: frames are {after.frames.dtype}")
         for stream, data in after.streams.items():
@@ -60,7 +60,7 @@ def check_does_not_change_its_input(subject: Subject) -> None:
 
 
 def check_gives_the_same_twice(subject: Subject) -> None:
-    """A clip gives the same frames, streams and notes again, also from a pickled copy of the component."""
+    """A clip gives the same again, also from a pickled copy."""
     again = pickle.loads(pickle.dumps(subject.make()))
     for name, before, first in _processed(subject):
         second = again(before)
@@ -71,7 +71,7 @@ def check_gives_the_same_twice(subject: Subject) -> None:
 
 
 def check_keeps_what_is_known_of_the_clip(subject: Subject) -> None:
-    """Source and earlier notes are kept; if the size is kept, so are spacing and regions."""
+    """Source and notes are kept; spacing and regions too if the size is."""
     for name, before, after in _processed(subject):
         require(after.source == before.source, f"{name}: the source is lost")
         require(after.notes[: len(before.notes)] == before.notes, f"{name}: earlier notes are lost")
@@ -81,7 +81,7 @@ def check_keeps_what_is_known_of_the_clip(subject: Subject) -> None:
 
 
 def check_says_when_it_passes_a_clip_through(subject: Subject) -> None:
-    """A mask that leaves a clip unchanged adds a note, so that a run can count such clips."""
+    """A mask that leaves a clip unchanged adds a note, for counting."""
     if not subject.component.mask:
         raise Skip("it is not a mask")
     for name, before, after in _processed(subject):

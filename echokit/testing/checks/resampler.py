@@ -11,7 +11,7 @@ PATIENTS = 60
 
 
 def _cohort(subject: Subject) -> Cohort:
-    """Create a cohort with two videos per patient, a third of the patients positive, and splits by patient."""
+    """Create a cohort with two videos per patient, a third positive."""
     import pandas as pd
 
     patient = np.repeat(np.arange(PATIENTS), 2)
@@ -38,7 +38,7 @@ def _folds(subject: Subject, seed: int = 3) -> tuple[Cohort, list[Fold]]:
 
 
 def check_folds_do_not_overlap(subject: Subject) -> None:
-    """Rows exist, no row is in two sets of a fold, and the training and test sets are not empty."""
+    """Rows exist; the sets of a fold do not overlap and are not empty."""
     cohort, folds = _folds(subject)
     for fold in folds:
         rows = np.concatenate([fold.train, fold.val, fold.test])

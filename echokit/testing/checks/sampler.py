@@ -30,7 +30,7 @@ def check_gives_windows_of_every_case(subject: Subject) -> None:
 
 
 def check_stays_inside_the_clips(subject: Subject) -> None:
-    """Frame numbers increase and lie inside the clip; padding is at the end and never a whole window."""
+    """Frame numbers increase inside the clip; padding is at the end."""
     for split, windows in _windows(subject):
         for case, frames in zip(windows.case, windows.frames, strict=True):
             real = frames[frames != PADDING]
@@ -41,7 +41,7 @@ def check_stays_inside_the_clips(subject: Subject) -> None:
 
 
 def check_gives_the_same_for_the_same_seed(subject: Subject) -> None:
-    """The windows depend on (lengths, split, epoch, seed) only; lengths are not modified."""
+    """The windows depend on (lengths, split, epoch, seed) only."""
     for split in SPLITS:
         lengths = LENGTHS.copy()
         first = subject.make()(lengths, split, 3, 7)

@@ -164,7 +164,7 @@ def _run_measure(spec: CellSpec, folder: Path) -> CellResult:
 
 
 def _recipe_key(labelled: LabelledCohort) -> str:
-    """Hash what a run depends on without decoding a video, which the recipe hash of its lock would need."""
+    """Hash what a run depends on, without decoding a video."""
     cohort = labelled.cohort
     fingerprint = digest([cohort.fingerprint, len(cohort), [float(v) for v in labelled.targets.value]])
     facts = {"fingerprint": fingerprint, "phantom": cohort.phantom}
@@ -198,7 +198,7 @@ class _LogLines:
 
 
 def main() -> None:
-    """Run the cell of the spec file in the arguments; exit code 0: done, 1: failed, 129 to 143: stopped."""
+    """Run the cell of a spec file; exit code 0: done, 1: failed, else signal."""
     spec = CellSpec(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
         with shown_by(_LogLines()):

@@ -148,14 +148,14 @@ def _metric(cells: RowResults, split: str, name: str) -> Value:
 
 
 def _overall(metrics: Sequence[Metric], split: str, name: str) -> Metric | None:
-    """Return the metric of a split over all folds, else the only one; None if there are several."""
+    """Return the metric of a split over all folds, or None."""
     matches = [m for m in metrics if m.metric == name and m.split == split and m.subgroup is None]
     over_folds = [m for m in matches if m.fold is None]
     return over_folds[0] if over_folds else matches[0] if len(matches) == 1 else None
 
 
 def _over_folds(cells: RowResults, split: str, name: str) -> Value:
-    """Average the mean and the sample SD over folds over the seeds, as the reference study reports them."""
+    """Average mean and sample SD over folds over the seeds, as the study does."""
     means, sds = (_metric(cells, split, f"{name}_fold_{what}") for what in ("mean", "sd"))
     if means.number is None:
         return means

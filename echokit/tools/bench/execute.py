@@ -49,7 +49,7 @@ class Cell:
 
 
 def cells_of(suite: Suite, out: Path, rows: Sequence[str] = (), seeds: Sequence[int] = ()) -> dict[Key, Cell]:
-    """List the cells of a suite and those of other suites that they depend on, dependencies first.
+    """List the cells of a suite after those that they depend on.
 
     Args:
         suite: A suite at one scale.
@@ -85,7 +85,7 @@ def _add(cells: dict[Key, Cell], suite: Suite, row: Row, seed: int, out: Path, d
 
 
 def execute(cells: Mapping[Key, Cell], *, jobs: int = 1, again: bool = False) -> dict[Key, CellResult]:
-    """Run the unfinished cells; if one fails, only the cells that depend on it fail too.
+    """Run the unfinished cells; a failure only skips those depending on it.
 
     Args:
         cells: From `cells_of`.
@@ -153,7 +153,7 @@ def _run(cell: Cell, results: Mapping[Key, CellResult], jobs: int, again: bool) 
 
 
 def options_of(cell: Cell) -> dict[str, Any]:
-    """Merge the options of a measure: those of the scale, of the row, and of the row at this scale."""
+    """Merge the options of a measure: of the scale, the row, and both."""
     row, suite = cell.row, cell.suite
     return {**suite.work.options, **row.options, **row.options_at.get(suite.scale, {})}
 

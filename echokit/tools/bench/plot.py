@@ -109,7 +109,7 @@ def _growth_plot(table: Table, growths: list[dict[str, Any]]) -> Figure:
 
 
 def fitted_exponent(work: list[float], cost: list[float]) -> float | None:
-    """Fit the slope of log(cost) on log(work) by least squares; None with fewer than two amounts of work."""
+    """Fit the slope of log(cost) on log(work); None below two amounts."""
     import numpy as np
 
     if len(set(work)) < 2 or min(cost) <= 0 or min(work) <= 0:

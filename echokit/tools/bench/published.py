@@ -11,7 +11,7 @@ ECHONET_DYNAMIC = {"train": 7465, "val": 1288, "test": 1277}
 
 
 def published_numbers(published: Published | None, row: Row) -> dict[str, tuple[float, float | None]]:
-    """Look up the published values of a row by column, each with its SD over folds or None.
+    """Look up the published values of a row by column, with SD or None.
 
     Raises:
         EchokitError: The table does not exist, lacks a column, or not exactly one row matches.
@@ -49,7 +49,10 @@ def published_numbers(published: Published | None, row: Row) -> dict[str, tuple[
 
 
 def is_echonet_dynamic(lock: Lock) -> bool:
-    """Whether a run used the whole of EchoNet-Dynamic, judged by the size of its splits; a phantom never counts."""
+    """Whether a run used all of EchoNet-Dynamic, by its split sizes.
+
+    A phantom never counts.
+    """
     data = lock.content["data"]
     cases = {split: counts["cases"] for split, counts in data["splits"].items()}
     return not lock.phantom and cases == ECHONET_DYNAMIC

@@ -82,7 +82,7 @@ def stage1(*, seed: int) -> dict[str, Any]:
 
 
 def stage2(*, seed: int) -> dict[str, Any]:
-    """Return the published Stage 2 table, computed from its folds, with notes on what it supports.
+    """Return the published Stage 2 table, computed from its folds, with notes.
 
     Args:
         seed: Seed of the cell; nothing is random here.
@@ -113,7 +113,9 @@ def stage2(*, seed: int) -> dict[str, Any]:
 
 
 def _read_folds(path: Path) -> pd.DataFrame:
-    """Read ``stage2_folds.csv``: a row per fold and split, with ``k, split, fold``, metrics and ``tn, fp, fn, tp``.
+    """Read ``stage2_folds.csv``: one row per fold and split.
+
+    ``k, split, fold``, metrics and ``tn, fp, fn, tp``.
 
     Raises:
         DataError: A column is missing.
@@ -128,7 +130,7 @@ def _read_folds(path: Path) -> pd.DataFrame:
 
 
 def _stage2_notes(table: pd.DataFrame) -> list[str]:
-    """Compare each number of folds with predicting survival for all, and the best one with chance."""
+    """Compare each number of folds with the majority class and with chance."""
     counts = _rows_of(table, int(table["k"].iloc[0]), "test")[["tn", "fp", "fn", "tp"]].sum()
     n, deaths = int(counts.sum()), int(counts["fn"] + counts["tp"])
     survival = (n - deaths) / n

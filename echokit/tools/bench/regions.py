@@ -22,7 +22,7 @@ MAX_CLIPS = 100
 
 
 def region_facts(cohort: LabelledCohort) -> dict[str, float]:
-    """Compute the share of the image and of the heart that the masks of the first 100 clips keep.
+    """Compute the shares of image and heart that masks of 100 clips keep.
 
     Args:
         cohort: The cohort of the run, whose clips are prepared.
@@ -58,7 +58,7 @@ def region_facts(cohort: LabelledCohort) -> dict[str, float]:
 
 
 def _heart(source: Path) -> npt.NDArray[np.bool_] | None:
-    """Return the (H, W) area a phantom's left ventricle covers during its clip; None if the video is no phantom."""
+    """Return the (H, W) area of a phantom's left ventricle, or None."""
     case = _cases(source.parents[1]).get(source.stem)
     if case is None:
         return None

@@ -23,7 +23,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answer:
-    """The difference between paired rows, the second minus the first, on the same patients.
+    """The difference of paired rows on the same patients.
+
+    The second minus the first.
 
     Attributes:
         question: The question of the suite.
@@ -49,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class SplitScores:
-    """The scores of one row on the patients of a split: y (n,), scores (seeds, n), patients (n,)."""
+    """The scores of one row on a split: y (n,), scores (seeds, n)."""
 
     y: npt.NDArray[np.int64]
     scores: Floats
@@ -57,7 +59,7 @@ class SplitScores:
 
 
 def split_scores(runs: Sequence[Run], split: str) -> SplitScores | None:
-    """Collect the scores of the runs of a row, one per seed; None with several folds or without the split.
+    """Collect the scores of a row, one run per seed; None with folds.
 
     Raises:
         DataError: The runs were not tested on the same patients.
@@ -86,7 +88,7 @@ def split_scores(runs: Sequence[Run], split: str) -> SplitScores | None:
 
 
 def mean_interval(rows: SplitScores, metric: str, *, seed: int = 0, level: float = 0.95) -> tuple[float, float] | None:
-    """Bootstrap the mean of a metric over seeds; None if the metric has no resampling statistic."""
+    """Bootstrap the mean of a metric over seeds; None if not resampled."""
     values = _resampled([rows], metric, seed)
     return None if values is None else _ends(values[0], level)
 
@@ -136,7 +138,7 @@ def _answer(paired: Paired, label: str, pairs: Sequence[tuple[SplitScores, Split
 def _resampled(
     rows: Sequence[SplitScores], metric: str, seed: int, weights: npt.NDArray[np.int64] | None = None
 ) -> Floats | None:
-    """Compute (rows, resamples): the metric of each row, averaged over seeds, on the same resamples of patients."""
+    """Compute (rows, resamples): each row's metric on the same resamples."""
     evaluator: Any = installed().registry.get("evaluator", metric).load()()
     if not isinstance(evaluator, Resampled):
         return None
@@ -156,7 +158,7 @@ def _resampled(
 
 
 def _statistics(evaluator: Any, rows: Sequence[SplitScores], weights: npt.NDArray[np.int64]) -> Floats:
-    """Compute (rows, B): the metric under B weightings of the patients, averaged over the seeds of each row."""
+    """Compute (rows, B): the metric under B weightings, averaged over seeds."""
     seeds = [[evaluator.statistic(row.y, _input(evaluator, s), weights) for s in row.scores] for row in rows]
     return np.stack([np.mean(each, axis=0) for each in seeds])
 

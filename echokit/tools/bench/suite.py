@@ -147,7 +147,7 @@ class Suite:
 
 
 def _shipped(name: str) -> Path:
-    """Find a shipped folder: inside the installed package, or in benchmarks/ of a checkout."""
+    """Find a shipped folder, in the installed package or in a checkout."""
     package = Path(__file__).parents[2]
     inside = package / name
     return inside if inside.is_dir() else package.parent / "benchmarks" / name

@@ -18,7 +18,7 @@ grid = markdown_table  # under this name the pages of the repository import it
 
 
 def write_bench_table(table: Table, folder: Path) -> list[Path]:
-    """Write ``SUITE-SCALE.md``, ``.csv``, ``.json`` and, if there is something to plot, ``.png``.
+    """Write ``SUITE-SCALE`` as .md, .csv, .json and, if it has a plot, .png.
 
     Returns:
         The files, Markdown first.
@@ -171,7 +171,10 @@ def _measured(row: TableRow) -> str:
 
 
 def ratio_table(ratios: Sequence[Mapping[str, Any]]) -> str:
-    """Format the timings of all measures; each has ``what, usual_way, ours, usual, asked, note``."""
+    """Format the timings of all measures as a table of ratios.
+
+    Each has ``what, usual_way, ours, usual, asked, note``.
+    """
     body = []
     for ratio in ratios:
         times, target = ratio["usual"] / ratio["ours"], ratio["asked"]
@@ -189,7 +192,7 @@ def ratio_table(ratios: Sequence[Mapping[str, Any]]) -> str:
                 f"{verdict}; {ratio['note']}" if ratio["note"] else verdict,
             ]
         )
-    head = ["what", "the usual way", "usual", "echokit", "times faster", "asked", "in words"]
+    head = ["what", "the usual way", "usual", "echokit", "times faster", "asked", "note"]
     return markdown_table(head, body)
 
 

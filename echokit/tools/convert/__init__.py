@@ -1,1 +1,1 @@
-"""From a hospital's folder to a dataset: which clips are B-mode of the heart, cut to the fan, under pseudonyms."""
+"""From a hospital's folder to a dataset: B-mode clips under pseudonyms."""

@@ -58,7 +58,7 @@ def convert_studies(
     workers: int | None = None,
     done: Callable[[Conversion], None] | None = None,
 ) -> Dataset:
-    """Convert the B-mode clips of the heart among some files; ``directory`` appears whole or not at all.
+    """Convert the B-mode clips of the heart among some files, all or none.
 
     It gets ``FileList.csv`` and ``Videos/CASE.avi`` as in EchoNet-Dynamic, and ``conversion.csv`` with the result
     and the reason for each file. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files.
@@ -141,12 +141,12 @@ def _convert_all(
 
 
 def _unreadable(path: Path, reason: str) -> Conversion:
-    """What becomes of a file of which not even the content is known."""
+    """Return the result for a file of unknown content."""
     return Conversion(pseudonym("case", str(path.absolute())), "", "unreadable", reason)
 
 
 def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str | None]:
-    """Convert one file; return the result for it, and the patient that its header names."""
+    """Convert one file; return the result and the patient of its header."""
     from echokit.data.video.read import video_format
 
     try:

@@ -57,7 +57,10 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read what a DICOM header says; one that cannot be read says nothing, and reading the frames tells why."""
+    """Read a DICOM header; empty if it cannot be read.
+
+    Reading the frames reports why.
+    """
     patient = None
     try:
         with quiet():  # pydicom reads a value when it is requested, and warns of what stands in it
@@ -124,6 +127,6 @@ def _image_type(header: Dataset, index: int) -> str:
 
 
 def _any_word(text: str, words: Sequence[str]) -> bool:
-    """Whether one of the words is in a text as a word of its own, or with a hyphen as the beginning of one."""
-    patterns = (re.escape(word[:-1]) if word.endswith("-") else rf"{re.escape(word)}(?![a-z])" for word in words)
+    """Whether one of the words is in a text, alone or before a hyphen."""
+    patterns = (re.escape(word[:-1]) if word.endswith("-") else rf"{re.escape(word)}(?![a-z])" for word in listed)
     return any(re.search(rf"(?<![a-z]){pattern}", text.lower()) for pattern in patterns)

@@ -18,7 +18,7 @@ NUMBERS = ("ef", "esv", "edv")
 
 @dataclass(frozen=True)
 class Label:
-    """One row: text as the table has it, empty if it says nothing; the split is in lower case."""
+    """One row: text as in the table, empty if missing; split in lower case."""
 
     values: Mapping[str, str]
     split: str
@@ -27,7 +27,7 @@ class Label:
 
 
 class Labels:
-    """A table of labels by file (column ``source``, relative to the table) or by patient (``patient_id``).
+    """A table of labels by file (column ``source``) or by ``patient_id``.
 
     Args:
         table: CSV or Parquet with ``source`` or ``patient_id`` or both, and any of ``ef``, ``esv``, ``edv`` and
@@ -84,7 +84,7 @@ class Labels:
 
 
 def divide(patients: Iterable[str]) -> dict[str, str]:
-    """Divide patients among the splits in EchoNet-Dynamic's proportions, in the order of their pseudonyms.
+    """Divide patients among splits in EchoNet-Dynamic's proportions.
 
     Pseudonyms are keyed, so their order is a random one, the same each time on one machine. Three patients or more
     are in all splits.

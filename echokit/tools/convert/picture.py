@@ -1,4 +1,4 @@
-"""What the pictures of a clip say about its use for a B-mode dataset of the heart, and the fan to which it is cut."""
+"""Whether a clip's picture fits a B-mode dataset, and the fan to cut to."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TIP = 0.6  # width of a fan near its tip, as a share of its largest width, at m
 
 
 def fan_of_clip(clip: Clip) -> tuple[Area | None, bool]:
-    """Find the fan of a clip: (H, W) bool, or None if there is none; and whether noise may have cut it."""
+    """Find the (H, W) bool fan of a clip or None; whether noise may cut it."""
     from echokit.data.preprocess.sector_mask import SectorMask
 
     return SectorMask().find(clip)
 
 
 def unfit_picture(clip: Clip, fan: Area | None, colours: Colours | None) -> str | None:
-    """Say why a clip does not belong into a B-mode dataset of the heart, or None if nothing speaks against it.
+    """Return why a clip does not belong in a B-mode dataset, or None.
 
     Args:
         clip: The clip.
@@ -53,7 +53,7 @@ def unfit_picture(clip: Clip, fan: Area | None, colours: Colours | None) -> str 
 
 
 def cut_to_fan(clip: Clip, fan: Area, size: int) -> Clip:
-    """Blank what lies outside the fan, cut to it, make the pixels square, pad to a square and resize.
+    """Black out what is outside the fan, crop, pad to a square and resize.
 
     Args:
         clip: The clip.
@@ -92,7 +92,7 @@ def _narrow_at_the_top(fan: Area) -> bool:
 
 
 def _restlessness(clip: Clip, fan: Area) -> float:
-    """Mean change from frame to frame inside the fan in grey levels, of at most 20 pairs."""
+    """Compute the mean change between frames inside the fan, of 20 pairs."""
     pairs = np.unique(np.linspace(0, len(clip) - 2, 20).astype(int))
     return float(
         np.mean([np.abs(clip.frames[n + 1][fan].astype(np.int16) - clip.frames[n][fan]).mean() for n in pairs])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Affected = list[tuple[str, str]]
-MEND = "fix the table; exclusions cannot"
+FIX_TABLE = "fix the table; exclusions cannot"
 
 
 def survey_dynamic(root: Path) -> Survey:
@@ -64,7 +64,7 @@ def survey_pediatric(root: Path) -> Survey:
             "error",
             "file names that are not of the form patient-accession-instance: the patient is not known",
             loose,
-            hint=MEND,
+            hint=FIX_TABLE,
         )
         for one in (*reading.findings(tuple(here)), *findings, own):
             found[one.check] = _joined(found.get(one.check), one)
@@ -149,8 +149,8 @@ class _Reading:
         there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         extra = [name for name in there if stem(name) not in names or not name.lower().endswith(".avi")]
         return [
-            finding("bad_name", "error", "rows whose file name is not a plain name", self.bad_names, hint=MEND),
-            finding("duplicate_row", "error", "videos that are listed twice", self.twice, hint=MEND),
+            finding("bad_name", "error", "rows whose file name is not a plain name", self.bad_names, hint=FIX_TABLE),
+            finding("duplicate_row", "error", "videos that are listed twice", self.twice, hint=FIX_TABLE),
             finding("malformed_number", "warning", "cells that should hold a number and do not", self.no_numbers),
             finding("extra_video", "warning", "files in Videos that the table does not list", [(n, "") for n in extra]),
         ]
@@ -158,7 +158,9 @@ class _Reading:
     def tracings(
         self, listed: tuple[Listed, ...], ends: Mapping[str, str | None]
     ) -> tuple[pd.DataFrame | None, list[Finding]]:
-        """Read VolumeTracings.csv as (case_id, frame, x, y, ends) rows, and say which videos have none.
+        """Read VolumeTracings.csv as rows, and list the videos without one.
+
+        Columns: case_id, frame, x, y, ends.
 
         Args:
             listed: The videos.

@@ -19,7 +19,7 @@ HEAD = "# Cases to leave out, by echokit data check: data: {exclude: THIS FILE}"
 
 
 def lines(checkup: Checkup) -> Iterator[str]:
-    """Say it to a person: one row a check that found something, the gravest first, and the names of the others."""
+    """Format one row for each check with a finding, the most serious first."""
     stamp = f"{STAMP}: " if checkup.phantom else ""
     yield f"{stamp}{checkup.layout}: {checkup.cases} videos listed, {checkup.frames} frames decoded"
     found = [one for level in LEVELS for one in checkup.findings if one.count and one.level == level]

@@ -67,7 +67,7 @@ class Survey:
     splits: tuple[str, ...] = field(default=())
 
     def positive(self, one: Listed) -> bool | None:
-        """The class of a case: EF below 50 where there is an EF, else a target of 1; None if neither is known."""
+        """The class of a case: EF below 50, else a target of 1, else None."""
         ef = one.value("ef")
         if math.isfinite(ef) and (math.isnan(one.target) or one.target == ef):
             return ef < REDUCED

@@ -18,7 +18,7 @@ from echokit.tools.dataset_check.finding import Finding, finding
 from echokit.tools.dataset_check.survey import Listed, Survey
 
 VALUES = ("ef", "esv", "edv", "fps", "frames", "age", "heart_rate")
-MEND = "fix the table; exclusions cannot"
+FIX_TABLE = "fix the table; exclusions cannot"
 
 
 def survey_table(dataset: Table) -> Survey:
@@ -65,13 +65,13 @@ def survey_table(dataset: Table) -> Survey:
     remember_sources((one.case_id, one.patient_id, one.source) for one in listed)
     extra = [(pseudonym("case", f"{dataset.name}\0{path.relative_to(root)}"), path) for path in _extra(dataset, listed)]
     remember_sources((case, "", path) for case, path in extra)
-    nobody = [
+    without_patient = [
         (rows.places[index], "") for (index, _, _), patient in zip(taken, patients, strict=True) if patient is None
     ]
     findings = (
         *_names(listed, given),
-        finding("bad_source", "error", "rows whose source cannot be used", bad, hint=MEND),
-        finding("no_patient", "error", "rows whose patient_id is empty", nobody, hint=MEND),
+        finding("bad_source", "error", "rows whose source cannot be used", bad, hint=FIX_TABLE),
+        finding("no_patient", "error", "rows whose patient_id is empty", without_patient, hint=FIX_TABLE),
         finding(
             "extra_video",
             "warning",
@@ -86,7 +86,7 @@ def survey_table(dataset: Table) -> Survey:
 
 
 def _names(listed: list[Listed], given: list[str] | None) -> Iterator[Finding]:
-    """One patient under several names: by the headers of DICOM files, and by how the table writes the names."""
+    """Find one patient under several names, by DICOM headers or spelling."""
     names = [one.patient_id for one in listed] if given is not None else []
     headers = patients_by_header(
         names, [patient_in_header(one.source) if one.patient_id else None for one in listed] if names else []

@@ -52,7 +52,7 @@ def check_tables(survey: Survey) -> Iterator[Finding]:
 
 
 def _in_percent(survey: Survey) -> Survey:
-    """The same with EF times 100, so that one wrong unit is not told by every other check too."""
+    """Return the table with EF times 100, so that a unit is reported once."""
 
     def percent(one: Listed) -> Listed:
         ef = one.value("ef")
@@ -147,7 +147,7 @@ def _patients(survey: Survey) -> Finding:
 
 
 def _classes(survey: Survey) -> Iterator[Finding]:
-    """Patients of both classes: two outcomes cannot be true, two examinations of a quantity can."""
+    """Find patients of both classes, which an outcome cannot have."""
     found: dict[str, set[bool]] = {}
     outcomes: set[str] = set()
     for one in survey.listed:
@@ -173,7 +173,7 @@ def _classes(survey: Survey) -> Iterator[Finding]:
 
 
 def _balance(survey: Survey) -> Iterator[Finding]:
-    """The share of the positive class in each split, and those that lack a class or differ from the whole."""
+    """Find splits without a class, or with another share of the positives."""
     classes: dict[str, list[bool]] = {}
     for one in survey.listed:
         positive = survey.positive(one)

@@ -114,12 +114,12 @@ def _duplicates(survey: Survey, everyone: Pairs) -> Iterator[Finding]:
 
 
 def _apart(one: Listed, other: Listed) -> bool:
-    """Whether one may be trained on and the other tested: in two splits, or, if there are none, of two patients."""
+    """Whether a pair is in two splits or, without splits, of two patients."""
     return one.split != other.split or (not one.split and one.patient_id != other.patient_id)
 
 
 def _kept(same: Sequence[Listed]) -> Listed:
-    """Which of several copies stays: that of the test set, so that results stay comparable with others'."""
+    """Choose the copy that stays: that of the test set, for comparability."""
     order = {"test": 0, "val": 1, "train": 2}
     return min(same, key=lambda one: order.get(one.split, 3))
 

@@ -1,1 +1,1 @@
-"""Can a mask be trusted? What it keeps of the heart, what it leaves of the screen, and whether it tells the outcome."""
+"""Whether a mask can be trusted: what it keeps, and what it reveals."""

@@ -41,7 +41,7 @@ class MaskSummary:
         clips, passed: Clips measured, and those that it let through as they were.
         shares: By measure; a measure without ground truth is absent.
         tertiles: By third of the ejection fraction, the shares ``ventricle``, ``myocardium`` and ``area``.
-        area_leak, silhouette_leak: What the mask alone tells of the outcome.
+        area_leak, silhouette_leak: How well the mask alone predicts the outcome.
         share_leak: What the share of the fan that it keeps tells: the area without what the fan's own size tells.
     """
 

@@ -1,4 +1,4 @@
-"""The files of an audit: a table for a person, rows and numbers for a program, and a sheet of pictures."""
+"""The files of a mask audit: a table, rows of numbers, and pictures."""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ def area_leak(y: Integers, area: Numbers) -> Leak:
 
 
 def silhouette_leak(y: Integers, silhouettes: npt.NDArray[np.float32]) -> Leak:
-    """How well the outline alone tells the outcome of patients that the classifier has not seen.
+    """Measure how well the outline alone predicts the outcome.
+
+    The classifier is tested on other patients.
 
     Five-fold cross-validation of a logistic regression on five principal components; pairs of patients are compared
     within a fold only, because scores of different folds have different zeros.

@@ -1,4 +1,4 @@
-"""The clips of an audit, with what is known about each: from a dataset's tracings, a phantom's truth, or nothing."""
+"""The clips of a mask audit, with what is known about each."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Subjects:
 
 
 def traced_area(lines: npt.NDArray[np.float64], size: tuple[int, int]) -> Area:
-    """Fill the ventricle that EchoNet-Dynamic's lines trace: down one end of the chords, up the other.
+    """Fill the ventricle traced by EchoNet-Dynamic's chords.
 
     Args:
         lines: (n, 4) x1, y1, x2, y2; the first is the long axis.

@@ -18,7 +18,7 @@ from echokit.plugins.registry import KINDS, with_article
 TEMPLATES = Path(__file__).with_name("templates")
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 40
-WORDS = (*KINDS, "mask")
+EXAMPLES = (*KINDS, "mask")
 
 # The lines that use the component, added to a recipe that extends ef_56.
 _STEPS = "preprocess:\n  - {use: trim, frames: 38}\n%s  - {use: resize, size: 56}\n  - optical_flow\n"
@@ -98,10 +98,10 @@ def write_package(kind: str, name: str, into: Path) -> Path:
 
 def _kind(word: str) -> str:
     singular = word.removesuffix("s")
-    if singular not in WORDS:
+    if singular not in EXAMPLES:
         raise EchokitError(
             f"there is no kind of component {word!r}",
-            hint=did_you_mean(singular, WORDS) or f"the kinds are {', '.join(WORDS)}",
+            hint=did_you_mean(singular, EXAMPLES) or f"the kinds are {', '.join(EXAMPLES)}",
             code="component.unknown_kind",
         )
     return singular

@@ -28,7 +28,7 @@ def regression_losses(estimate: Tensor, value: Tensor, loss: Loss, delta: float)
 
 @dataclass  # not frozen: the Objective protocol declares plain attributes
 class ValueRegression:
-    """Regression of the value; see `echokit.training.objectives.ef_regression.EfRegression`.
+    """Regression of the value; see `training.objectives.ef_regression`.
 
     Attributes:
         outputs: 1.
@@ -72,7 +72,7 @@ class ValueRegression:
 
 @dataclass
 class ClassAndValue:
-    """Logit of class 1 and value; see `echokit.training.objectives.multi_task.MultiTask`.
+    """Logit of class 1 and value; see `training.objectives.multi_task`.
 
     Attributes:
         outputs: 2.

@@ -43,7 +43,7 @@ def test_a_number_as_threshold_gives_the_exact_steps_of_the_study(frames: Frames
     np.testing.assert_array_equal(masked, frames * region)
 
 
-def test_the_threshold_of_the_study_keeps_next_to_nothing_of_a_real_clip() -> None:
+def test_threshold_of_the_study_keeps_little_of_a_real_clip() -> None:
     region = MotionMask(threshold=3.5).region(real_clip("ybr").frames)
     assert region is None or region.mean() < 0.01
 

@@ -52,7 +52,7 @@ def test_a_clip_without_a_sector_passes_with_a_note(kept: str) -> None:
     assert "sector_mask found no" in note
 
 
-def test_the_random_mask_is_as_large_as_asked_and_moves_with_seed_and_clip() -> None:
+def test_random_mask_has_its_size_and_moves_with_seed_and_clip() -> None:
     clip = Clip(blobs(5, 100, 120) | 1)
     regions = [RandomMask(keep=0.2, seed=seed).region(clip) for seed in range(6)]
     assert np.mean([region.mean() for region in regions]) == pytest.approx(0.2, abs=0.04)

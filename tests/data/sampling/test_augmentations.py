@@ -67,7 +67,7 @@ def test_gain_of_nothing_and_speckle_of_nothing_change_nothing():
         torch.testing.assert_close(augment(before, generator())["video"], before["video"], atol=1e-3, rtol=0)
 
 
-def test_the_crop_moves_all_frames_and_streams_of_a_sample_alike_by_whole_pixels():
+def test_crop_moves_frames_and_streams_alike_by_whole_pixels():
     count = 40
     y, x = torch.meshgrid(torch.arange(20.0), torch.arange(30.0), indexing="ij")
     place = (y * 30 + x + 1).expand(count, 1, 3, 20, 30)

@@ -287,7 +287,7 @@ def test_one_image_may_lie_in_several_fragments(tmp_path: Path) -> None:
         assert clip.notes == ()
 
 
-def test_what_the_header_forges_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:
+def test_forged_header_is_refused_before_allocation(tmp_path: Path) -> None:
     with refused("dicom.frame_count"):
         read_video(write_dicom(tmp_path / "a", CLIP, declared=2_000_000_000))
     for rows, columns, code in (

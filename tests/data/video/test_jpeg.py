@@ -73,7 +73,7 @@ def test_an_image_of_which_a_part_is_lost_is_left_out(tmp_path: Path, lost: str)
     assert np.abs(clip.frames.astype(int) - luma[[0, 2]]).max() <= 1
 
 
-def test_a_few_bytes_that_are_overwritten_are_noticed_in_half_of_the_frames(tmp_path: Path) -> None:
+def test_overwritten_bytes_are_noticed_in_half_of_the_frames(tmp_path: Path) -> None:
     """In the others the codes still decode: to other pixels, and nothing tells. A decoder that patches shows all."""
     header = dcmread(pydicom.examples.get_path("ybr_color"))
     whole = list(generate_frames(header.PixelData, number_of_frames=30))

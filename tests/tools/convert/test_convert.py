@@ -1,4 +1,4 @@
-"""From a study to a dataset: what is taken, what is left out and why, and that nobody is named."""
+"""From a study to a dataset: what is converted, what is skipped and why, without names of patients."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_table_tells_whose_the_clips_are_where_no_header_does(tmp_path: Path) 
     assert "MRN" not in (tmp_path / "known" / "FileList.csv").read_text()
 
 
-def test_the_clips_of_a_header_s_patient_stay_together_under_the_table_s_name(tmp_path: Path) -> None:
+def test_clips_of_one_patient_get_one_name(tmp_path: Path) -> None:
     study = tmp_path / "study"
     study.mkdir()
     for index, patient in enumerate(("A-1", "A-1", "B-2")):
@@ -194,7 +194,7 @@ def test_a_header_with_a_strange_region_still_tells_whose_the_clip_is(tmp_path: 
     assert len({row.patient_id for row in made.rows}) == 1
 
 
-def test_clips_that_name_no_patient_stay_with_their_study_and_an_export_s_one_name_is_said(tmp_path: Path) -> None:
+def test_clips_without_patient_stay_with_their_study(tmp_path: Path) -> None:
     for index in range(8):
         write_dicom(tmp_path / f"{index}.dcm", fan_clip(index), PatientID="", StudyInstanceUID=f"1.2.{index // 2}")
     made = convert_studies(expand([str(tmp_path)]), tmp_path / "data", workers=1)

@@ -268,7 +268,7 @@ def test_a_short_clip_is_told_by_its_heart_rate_or_a_second(root: Path) -> None:
     assert found(check(root))["short_clip"] == before + 1 or before == 16
 
 
-def test_fractions_instead_of_percent_are_one_finding_that_names_the_column_and_no_run_takes_them(root: Path) -> None:
+def test_fractions_instead_of_percent_are_one_finding(root: Path) -> None:
     rows = read(root / "FileList.csv")
     for row in rows:
         row["EF"] = f"{float(row['EF']) / 100:.6f}"
@@ -500,7 +500,7 @@ def test_a_hospitals_table_is_examined_under_pseudonyms(others: Path, tmp_path: 
     assert cases["case_id"][0] in checkup.exclusions()
 
 
-def test_an_outcome_by_a_horizon_is_checked_as_the_dataset_would_make_it(others: Path) -> None:
+def test_outcome_by_a_horizon_is_checked_as_in_the_dataset(others: Path) -> None:
     place = others / "table" / "cases.csv"
     parameters = {"target": "dead", "horizon": 365, "time": "days", "event": "died"}
     unknown = Table(table=str(place), **parameters)().unknown  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from echokit.cli import exit_code
-from echokit.tools.new_plugin.package import WORDS, write_package
+from echokit.tools.new_plugin.package import EXAMPLES, write_package
 from tests.expect import refused
 
 CHECK = """
@@ -40,11 +40,11 @@ def lay_out(folder: Path) -> None:
 
 
 def test_every_kind_passes_its_checks_and_has_a_valid_recipe(tmp_path: Path) -> None:
-    for kind in WORDS:
+    for kind in EXAMPLES:
         assert exit_code(["plugin", "new", kind, f"lab_{kind}", "--into", str(tmp_path)]) == 0
         lay_out(tmp_path / f"echokit-lab-{kind}")
-    path = os.pathsep.join(str(tmp_path / f"echokit-lab-{kind}") for kind in WORDS)
-    command = [sys.executable, "-c", CHECK, str(tmp_path), *WORDS]
+    path = os.pathsep.join(str(tmp_path / f"echokit-lab-{kind}") for kind in EXAMPLES)
+    command = [sys.executable, "-c", CHECK, str(tmp_path), *EXAMPLES]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path
     )
@@ -58,7 +58,7 @@ def test_every_kind_passes_its_checks_and_has_a_valid_recipe(tmp_path: Path) -> 
 
 
 def test_a_generated_plugin_is_at_most_one_page(tmp_path: Path) -> None:
-    for kind in WORDS:
+    for kind in EXAMPLES:
         exit_code(["plugin", "new", kind, f"lab_{kind}", "--into", str(tmp_path)])
         code = (tmp_path / f"echokit-lab-{kind}" / f"echokit_lab_{kind}").glob("*.py")
         assert sum(len(file.read_text().splitlines()) for file in code) < 70, kind
