@@ -19,7 +19,7 @@ _PLACES = {
     "Fold": "echokit.data.cohort.cohort",
     "DataPath": "echokit.plugins.parameters",
     "Section": "echokit.plugins.hookspecs",
-    "Targets": "echokit.training.objectives.objective",
+    "Targets": "echokit.data.cohort.targets",
     "Windows": "echokit.data.sampling.windows",
     "PADDING": "echokit.data.sampling.windows",
     "Predictions": "echokit.evaluation.predictions",

@@ -15,6 +15,7 @@ BANNED = re.compile(
     r"there is said|is told|are told|tells? of|in words|at hand|made of it|comes to naught)\b",
     re.IGNORECASE,
 )
+PROMISED = ROOT / "tests" / "test_public_api.py"  # quotes the frozen list of public names
 TEXTS = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "recipes/**/*.yaml", "plugins/*/README.md")
 CODE = ("echokit/**/*.py", "plugins/**/*.py", "benchmarks/*.py", "tests/**/*.py")
 FEW_PARAMETERS = ("pipeline", "training", "results")
@@ -61,7 +62,7 @@ def code(path: Path) -> Iterator[str]:
 
 def main() -> int:
     """Print every problem; 1 if there is one."""
-    problems = [problem for path in files((*TEXTS, *CODE)) for problem in phrases(path)]
+    problems = [problem for path in files((*TEXTS, *CODE)) if path != PROMISED for problem in phrases(path)]
     problems += [problem for path in files(CODE) for problem in code(path)]
     print("\n".join(problems) or "style: no problem")
     return int(bool(problems))

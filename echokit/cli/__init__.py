@@ -17,7 +17,7 @@ COMMANDS = {
     "validate": "validate",
     "explain": "explain",
     "schema": "schema",
-    "list": "listing",
+    "list": "list_",
     "show": "show",
     "data": "data",
     "mask": "mask",

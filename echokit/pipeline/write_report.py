@@ -12,7 +12,7 @@ from echokit.pipeline.prepared_cohort import PreparedCohort
 from echokit.results.page.cine_loops import MOST_FRAMES, Shown, Source
 from echokit.results.page.page_content import PageSettings
 from echokit.results.page.write_page import write_page
-from echokit.results.run import Run, runs_folder
+from echokit.results.run import Run, read_notes, runs_folder
 from echokit.results.summary.division import division_of, tried_configurations
 from echokit.system.progress import display
 
@@ -85,7 +85,7 @@ def write_report(run: Run, source: Source | None = None) -> Path:
         )
     lock = run.lock
     settings = PageSettings(
-        notes=run.notes,
+        notes=read_notes(run),
         tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
         division=division_of(lock),
         source=source,

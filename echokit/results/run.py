@@ -114,24 +114,6 @@ class Run:
             raise _damaged(file, "a line has no epoch")
         return records
 
-    @property
-    def notes(self) -> list[str]:
-        """The warnings of ``notes.json``; empty if the run has no such file.
-
-        Raises:
-            EchokitError: The file is damaged.
-        """
-        return [str(note) for note in self._list(NOTES)]
-
-    @property
-    def sections(self) -> list[dict[str, str]]:
-        """The report sections of ``sections.json``, each a ``title`` and a ``text``.
-
-        Raises:
-            EchokitError: The file is damaged.
-        """
-        return self._list(SECTIONS)
-
     def metric(self, name: str, split: str = "test") -> Metric:
         """Return one metric of one split.
 
@@ -245,13 +227,6 @@ class Run:
             raise _damaged(file, "it ends inside a row" if cut else "a row lacks a value")
         return table
 
-    def _list(self, name: str) -> list[Any]:
-        file = self.path / name
-        content = _json(file) if file.is_file() else []
-        if not isinstance(content, list):
-            raise _damaged(file, "it is not a list")
-        return content
-
     def _finished(self, name: str) -> Path:
         file = self.path / name
         if not file.is_file():
@@ -279,6 +254,31 @@ def _damaged(file: Path, why: object) -> EchokitError:
         where=str(file),
         code="run.damaged_file",
     )
+
+
+def read_notes(run: Run) -> list[str]:
+    """Read the warnings of ``notes.json``; empty if the run has no such file.
+
+    Raises:
+        EchokitError: The file is damaged.
+    """
+    return [str(note) for note in _read_list(run.path / NOTES)]
+
+
+def read_sections(run: Run) -> list[dict[str, str]]:
+    """Read the report sections of ``sections.json``, each a ``title`` and a ``text``.
+
+    Raises:
+        EchokitError: The file is damaged.
+    """
+    return _read_list(run.path / SECTIONS)
+
+
+def _read_list(file: Path) -> list[Any]:
+    content = _json(file) if file.is_file() else []
+    if not isinstance(content, list):
+        raise _damaged(file, "it is not a list")
+    return content
 
 
 def runs_folder(run: Run) -> Path:

@@ -16,7 +16,7 @@ from echokit.evaluation.files.metric_files import write_metrics
 from echokit.evaluation.metrics.auroc import Auroc
 from echokit.evaluation.metrics.ef_cutoffs import EfCutoffs
 from echokit.evaluation.predictions import Predictions
-from echokit.results.summary.summary import write_summary
+from echokit.results.summary.summary import RunSummary, write_summary
 from tests.expect import refused
 
 
@@ -118,9 +118,8 @@ def test_the_summary_separates_cut_offs_from_the_runs_own(tmp_path: Path) -> Non
     assert len([row for row in rows if row["metric"] == "auroc"]) == 1
     assert all(row["subgroup"] for row in rows if row["metric"] != "auroc")
     assert len({(row["metric"], row["subgroup"]) for row in rows}) == len(rows)
-    write_summary(
-        tmp_path / "summary.md", name="x", evaluation=evaluation, predictions=given, division="d", kept=[], facts={}
-    )
+    summary = RunSummary(name="x", evaluation=evaluation, predictions=given, division="d", selected_epochs=[], facts={})
+    write_summary(tmp_path / "summary.md", summary)
     text = (tmp_path / "summary.md").read_text()
     section = text.split("## The same test patients at other cut-offs")[1].split("\n## ")[0]
     for cutoff in ("EF < 35", "EF < 40", "EF < 45", "EF < 50", "EF 45 to 55"):

@@ -14,7 +14,7 @@ from echokit.models.fusions.fusions import SingleStream, TwoStream
 from echokit.models.input_shape import InputShape
 from echokit.models.norm import Norm
 from echokit.plugins.discovery import installed
-from echokit.training.hardware.conv3d_fix import sound_gradients
+from echokit.training.hardware.conv3d_fix import avoid_conv3d_gradient_bug
 from tests.expect import refused
 
 
@@ -86,7 +86,7 @@ def test_a_two_stream_model_learns_at_the_smallest_clip(name: str) -> None:
     valid = {stream: torch.ones(4, shape.frames, dtype=torch.bool) for stream, shape in shapes.items()}
     before = {part: parameter.detach().clone() for part, parameter in model.named_parameters()}
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
-    with sound_gradients(model, torch.device("cpu")):
+    with avoid_conv3d_gradient_bug(model, torch.device("cpu")):
         for _ in range(2):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(model(streams, valid), torch.tensor([0, 1, 0, 1]))

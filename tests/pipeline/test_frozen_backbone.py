@@ -100,7 +100,7 @@ def test_nested_run_records_choices_and_is_repeatable(folder: Path, tmp_path: Pa
         assert max(one["inner_auroc"] for one in choice["tried"]) == next(
             one["inner_auroc"] for one in choice["tried"] if one["values"] == choice["chosen"]
         )
-    assert "## Which configuration was chosen" in (run.path / "summary.md").read_text()
+    assert "## Selected configurations" in (run.path / "summary.md").read_text()
     assert exit_code(["run", str(folder / "nested.yaml"), "--out", str(tmp_path), "--fold", "4"]) == 0
     alone = load_run(tmp_path / "nested").fold(4)
     for name in ("choice.json", "predictions.csv", "history.jsonl"):
@@ -120,7 +120,7 @@ def test_controls_have_intervals_and_a_p_value(folder: Path) -> None:
     reached = sum(value >= test["observed"] - 1e-12 for value in test["null"])
     assert test["p"] == (reached + 1) / 20
     text = (run.path / "summary.md").read_text()
-    assert "## What the result has to beat" in text
+    assert "## Negative controls" in text
     assert f"/ (19 + 1) = {test['p']:.3g}" in text
 
 
@@ -153,9 +153,12 @@ def test_wrong_search_is_refused_by_validate(folder: Path, change: str, code: st
         (["train={phases: [{name: all, epochs: 2}], epochs: 2}"], "budget.whole_models"),
         (["resample={use: leave_pair_out}", "evaluate=[auroc]", "train.phases=null"], "budget.whole_models"),
         (["model.weights=null"], "budget.several_backbones"),
-        (["resample.search={train.optimizer.weight_decay: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}"], "?"),
+        (
+            ["resample.search={train.optimizer.weight_decay: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}"],
+            "search.too_many_candidates",
+        ),
         (["controls.covariates={a: [edw]}"], "controls.no_column"),
-        (["resample={use: kfold, k: 3}", "train.batch_size=4"], "?"),
+        (["resample={use: kfold, k: 3}", "train.batch_size=4"], "train.batch_too_small"),
     ],
 )
 def test_unaffordable_or_unsupported_run_is_refused(

@@ -35,7 +35,7 @@ LARGE_VAL = "{use: holdout, val: 0.45, test: 0.3}"
 
 @pytest.fixture(scope="module")
 def hearts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fifty phantom hearts: enough for a validation part that can calibrate."""
+    """Fifty phantom hearts: enough for a validation set that can calibrate."""
     from echokit.phantom.write_echonet_dynamic import write_phantom
 
     root = tmp_path_factory.mktemp("many") / "hearts"
@@ -151,7 +151,7 @@ def test_uncalibrated_regression_is_marked_everywhere(
     assert (made.predictions["threshold"] == 0).all()
     np.testing.assert_allclose(made.predictions["y_score"], 50 - made.predictions["prediction"], rtol=1e-6)
     summary = (made.path / "summary.md").read_text()
-    assert f"no probability (not calibrated: the validation part has {n} patients" in summary
+    assert f"no probability (not calibrated: the validation set has {n} patients" in summary
     metrics = json.loads((made.path / "metrics.json").read_text())
     assert all(metric["definition"].endswith("the score is no probability") for metric in metrics)
     accuracy = made.metric("accuracy")

@@ -45,7 +45,7 @@ def test_head_is_saved_with_the_hash_of_its_backbone(folder: Path) -> None:
 
 
 def test_summary_has_phases_and_learning_rates(folder: Path) -> None:
-    told = "phase head (head learns): 4 epochs at 0.01; batch size 4, adam"
+    told = "phase head (trains head): 4 epochs at 0.01; batch size 4, adam"
     assert told in (frozen(folder).path / "summary.md").read_text()
     assert told in (frozen(folder).path / "report.html").read_text()
 
@@ -77,7 +77,7 @@ def test_run_of_heads_gives_no_initial_weights(folder: Path) -> None:
 
 def test_wrong_phases_are_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["validate", str(folder / "frozen.yaml"), "--set", "train.epochs=9"]) == 2
-    assert "the phases have 4 in all" in capfd.readouterr().err
+    assert "the phases have 4 in total" in capfd.readouterr().err
     wrong = "train.phases=[{name: a, train: [stage.9], epochs: 1}]"
     changes = ["--set", wrong, "--set", "train.epochs=1"]
     assert exit_code(["run", str(folder / "frozen.yaml"), "--out", str(folder / "runs"), *changes]) == 2

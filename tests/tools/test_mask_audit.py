@@ -56,9 +56,7 @@ def test_on_a_hospital_s_pictures_no_text_trace_or_number_is_kept(
     assert screen["sector_mask"] == 0
 
 
-def test_audit_without_truth_lists_unreadable_files(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_audit_without_truth_lists_unreadable_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken.avi"
     broken.write_bytes(b"RIFF no video")
     found = audited(capfd, tmp_path / "audit", real_clip(), broken, code=2)

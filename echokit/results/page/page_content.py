@@ -14,7 +14,7 @@ from echokit.results.page.markdown import as_html
 from echokit.results.page.patients import SPLIT, cohort_table, flow
 from echokit.results.page.run_charts import figures_of
 from echokit.results.page.tripod import model_card, tripod
-from echokit.results.run import Run
+from echokit.results.run import Run, read_sections
 from echokit.results.summary.cautions import ENOUGH_PATIENTS, cautions
 from echokit.results.summary.summary import answer
 from echokit.results.summary.training_summary import training_in_words
@@ -98,7 +98,7 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
         "shows_frames": settings.source is not None,
         "cohort": cohort_table(run, predictions),
         "notes": list(settings.notes),
-        "sections": [(section["title"], as_html(section["text"])) for section in run.sections],
+        "sections": [(section["title"], as_html(section["text"])) for section in read_sections(run)],
         "flow": flow(run, predictions),
         "division": settings.division,
         "tripod": tripod(lock, facts),

@@ -126,7 +126,7 @@ def _image_type(header: Dataset, index: int) -> str:
     return str(values[index]).strip() if index < len(values) else ""
 
 
-def _any_word(text: str, words: Sequence[str]) -> bool:
+def _any_word(text: str, listed: Sequence[str]) -> bool:
     """Whether one of the words is in a text, alone or before a hyphen."""
     patterns = (re.escape(word[:-1]) if word.endswith("-") else rf"{re.escape(word)}(?![a-z])" for word in listed)
     return any(re.search(rf"(?<![a-z]){pattern}", text.lower()) for pattern in patterns)

@@ -94,7 +94,9 @@ def _dataset(table: Path, given: Mapping[str, Any]) -> Table:
         values = validate(parameters(Table), {**given, "table": str(table)})
     except InvalidParameters as invalid:
         problems = "; ".join(f"{'.'.join(map(str, p.place))}: {p.message}" for p in invalid.problems)
-        raise EchokitError(problems, hint=invalid.problems[0].hint, where="--set", code=invalid.problems[0].code) from None
+        raise EchokitError(
+            problems, hint=invalid.problems[0].hint, where="--set", code=invalid.problems[0].code
+        ) from None
     return Table(**{name: getattr(values, name) for name in type(values).model_fields})
 
 

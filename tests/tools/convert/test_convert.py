@@ -295,7 +295,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert exit_code(asked) == 2
     said = capsys.readouterr()
     assert "2 of 22 files converted to clips in" in said.out
-    assert "1 no videos" in said.out
+    assert "1 not videos" in said.out
     assert "1 of 22 files cannot be read" in said.err
     told = (
         said.out

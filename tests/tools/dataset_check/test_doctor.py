@@ -505,7 +505,7 @@ def test_outcome_by_a_horizon_is_checked_as_in_the_dataset(others: Path) -> None
     parameters = {"target": "dead", "horizon": 365, "time": "days", "event": "died"}
     unknown = Table(table=str(place), **parameters)().unknown  # type: ignore[arg-type]
     assert found(check(others / "table", **parameters)).get("unknown_target", 0) == len(unknown)
-    with refused("parameter.invalid"):
+    with refused("parameter.unknown"):
         check(place, horizn=3)
 
 
