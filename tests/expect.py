@@ -10,11 +10,21 @@ from echokit.errors import EchokitError, RecipeError
 
 
 @contextmanager
-def refused(code: str, where: str | None = None) -> Iterator[pytest.ExceptionInfo[EchokitError]]:
-    """Expect an `EchokitError` with a code and, if given, a place that ends with ``where``."""
+def refused(
+    code: str, where: str | None = None, names: tuple[str, ...] = ()
+) -> Iterator[pytest.ExceptionInfo[EchokitError]]:
+    """Expect an `EchokitError` with a code, and what it has to name.
+
+    Args:
+        code: Its code.
+        where: What its place ends with.
+        names: Cases, lines, columns or numbers that its text has to contain.
+    """
     with pytest.raises(EchokitError) as caught:
         yield caught
     assert caught.value.code == code, f"{caught.value.code}: {caught.value}"
+    missing = [name for name in names if name not in str(caught.value)]
+    assert not missing, f"{missing} not in: {caught.value}"
     if where is not None:
         assert str(caught.value.where).endswith(where), caught.value.where
 

@@ -127,7 +127,7 @@ def test_nan_from_an_evaluator_is_refused():
     def broken(predictions):
         return Evaluation((replace(count_positives(predictions).metrics[0], value=float("nan")),))
 
-    with refused("evaluator.not_finite") as caught:
+    with refused("evaluator.not_finite", names=("'broken_one'", "nan")) as caught:
         assess(Predictions(run_table()), [("broken_one", broken)], seed=0)
     assert "'broken_one'" in caught.value.message
 
@@ -137,7 +137,7 @@ def test_rows_that_grouping_would_drop_are_refused(column):
     table = run_table()
     table[column] = table[column].astype(object)
     table.loc[4, column] = None
-    with refused("predictions.empty_cell") as caught:
+    with refused("predictions.empty_cell", names=("train4",)) as caught:
         assess(Predictions(table), ALL, seed=0, resamples=10)
     assert column in caught.value.message
     assert "train4" in caught.value.message
@@ -146,6 +146,6 @@ def test_rows_that_grouping_would_drop_are_refused(column):
 def test_an_unknown_split_is_refused():
     table = run_table()
     table.loc[0, "split"] = "Test"
-    with refused("predictions.unknown_split") as caught:
+    with refused("predictions.unknown_split", names=("'Test'",)) as caught:
         assess(Predictions(table), ALL, seed=0, resamples=10)
     assert "'test'" in caught.value.hint

@@ -81,7 +81,7 @@ def test_scores_of_both_classes_are_averaged_separately() -> None:
             "y_score": [0.9, 0.7, 0.2, 0.1],
         }
     )
-    with refused("predictions.two_classes"):
+    with refused("predictions.two_classes", names=("'one'",)):
         Predictions(table).per_patient()
     patients = Predictions(table.assign(target=[40.0, 44.0, 56.0, 60.0])).per_patient().table
     assert patients["patient_id"].tolist() == ["one, y_true 1", "one, y_true 0", "two"]

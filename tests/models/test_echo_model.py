@@ -125,17 +125,17 @@ def test_missing_and_surplus_streams_are_refused() -> None:
     assert "optical_flow" in str(caught.value.hint)
     with refused("fusion.other_streams"):
         TwoStream()({**SHAPES, "depth": SHAPES["video"]}, Tiny)
-    with refused("fusion.missing_stream") as caught:
+    with refused("fusion.missing_stream", names=("'flow'", "video")) as caught:
         SingleStream(stream="flow")(video, Tiny)
     assert "'flow'" in caught.value.message
     assert "optical_flow" in str(caught.value.hint)
-    with refused("fusion.missing_stream") as caught:
+    with refused("fusion.missing_stream", names=("'video'",)) as caught:
         SingleStream(stream="vidio")(video, Tiny)
     assert "'video'" in str(caught.value.hint)
 
 
 def test_a_missing_norm_or_number_of_features_is_refused() -> None:
-    with refused("model.missing_norm") as caught:
+    with refused("model.missing_norm", names=("flow",)) as caught:
         build_model(TwoStream(), Tiny, SHAPES, 2, {"video": raw(1)}, 0)
     assert "flow" in caught.value.message
     with refused("model.no_features") as caught:

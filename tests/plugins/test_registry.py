@@ -22,7 +22,7 @@ def test_a_name_finds_its_component() -> None:
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
-    with refused("component.unknown") as caught:
+    with refused("component.unknown", names=("'aurok'",)) as caught:
         registry(Component("evaluator", "auroc", "a:B", "echokit")).get("evaluator", "aurok")
     assert "'auroc'" in str(caught.value.hint)
 
@@ -35,7 +35,7 @@ def test_a_name_of_another_kind_is_not_found() -> None:
 def test_the_full_name_resolves_a_collision() -> None:
     first, second = Component("backbone", "x", "a:B", "echokit"), Component("backbone", "x", "c:D", "lab")
     filled = registry(first, second)
-    with refused("component.ambiguous") as caught:
+    with refused("component.ambiguous", names=("'echokit:x'", "'lab:x'")) as caught:
         filled.get("backbone", "x")
     assert all(f"'{c.plugin}:x' ({c.target})" in caught.value.message for c in (first, second))
     assert filled.get("backbone", "lab:x") is second

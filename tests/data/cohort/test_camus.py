@@ -62,13 +62,13 @@ def test_an_unknown_ef_is_refused_by_name(root: Path) -> None:
     (root / "patient0001" / "Info_4CH.cfg").unlink()
     (root / "patient0002" / "Info_4CH.cfg").write_text(INFO.replace("EF: 54", "EF: N/A"))
     target = TargetSettings.model_validate({"from": "ef", "positive": "reduced", "below": 50})
-    with refused("target.unknown_value"):
+    with refused("target.unknown_value", names=("patient0001_4CH", "patient0002_4CH")):
         targets_of(Camus(root=str(root))(), target)
 
 
 def test_a_patient_in_two_subgroups_is_refused(root: Path) -> None:
     (root / "subgroup_testing.txt").write_text("patient0001\npatient0003\n")
-    with refused("cohort.patient_in_two_splits"):
+    with refused("cohort.patient_in_two_splits", names=("patient0001",)):
         Camus(root=str(root))()
 
 

@@ -119,13 +119,13 @@ def test_the_cut_off_and_its_inclusive_side(root: Path, side: dict[str, float], 
 def test_an_unknown_ef_names_the_case(root: Path) -> None:
     (root / "FileList.csv").write_text(HEAD + ROWS[0] + "\n0XE,,1,2,112,112,50,9,TRAIN\n")
     target = TargetSettings.model_validate({"from": "ef", "positive": "reduced", "below": 50})
-    with refused("target.unknown_value"):
+    with refused("target.unknown_value", names=("0XE",)):
         targets_of(read(root), target)
 
 
 def test_an_unknown_column_suggests_the_nearest(root: Path) -> None:
     target = TargetSettings.model_validate({"from": "eff", "positive": "reduced", "below": 50})
-    with refused("target.missing_column"):
+    with refused("target.missing_column", names=("'ef'",)):
         targets_of(read(root), target)
 
 

@@ -152,7 +152,7 @@ def test_text_as_bytes_in_parquet_is_text(tmp_path: Path) -> None:
     pd.DataFrame({"source": [b"M\xc3\xbcller.avi"], "target": [1]}).to_parquet(place)
     assert read(place).cases["source"].tolist() == [str(tmp_path / "Müller.avi")]
     pd.DataFrame({"source": ["a.avi"], "target": [1], "blob": [b"\xff\xd8"]}).to_parquet(place)
-    with refused("table.not_utf8"):
+    with refused("table.not_utf8", names=("'blob'",)):
         read(place)
 
 
@@ -241,7 +241,7 @@ def dicoms(folder: Path, *headers: str) -> None:
 def test_two_names_for_one_header_patient_are_refused(tmp_path: Path) -> None:
     dicoms(tmp_path, "one", "two", "two", "three")
     table = write(tmp_path, "source,target,patient_id\n0.dcm,0,a\n1.dcm,0,b\n2.dcm,1,c\n3.dcm,1,d\n")
-    with refused("table.two_names"):
+    with refused("table.two_names", names=("line 3", "line 4")):
         read(table)
     findings = {one.check: one.count for one in check_dataset(table, workers=1).findings}
     assert findings["patient_under_two_names"] == 1
@@ -287,7 +287,7 @@ def test_a_patient_is_read_from_the_very_files_that_are_the_video(tmp_path: Path
     cohort = read(write(tmp_path, "source,target\nplain,1\nwith,0\n"))
     assert cohort.cases["patient_id"].nunique() == 1
     assert not cohort.warnings
-    with refused("cohort.patient_in_two_splits"):
+    with refused("cohort.patient_in_two_splits", names=("'table'",)):
         read(write(tmp_path, "source,target,split\nplain,1,train\nwith,0,test\n"))
     findings = {one.check: one.count for one in check_dataset(tmp_path / "cases.csv", workers=1).findings}
     assert findings["patient_in_two_splits"] == 1
@@ -339,7 +339,7 @@ def test_an_unknown_status_is_refused_by_name_unless_excluded(tmp_path: Path) ->
     table = write(tmp_path, "source,days,died\na.avi,400,0\nb.avi,100,0\nc.avi,10,1\n")
     cohort = read(table, horizon=365, time="days", event="died")
     unknown = cohort.cases["case_id"][1]
-    with refused("target.unknown_value"):
+    with refused("target.unknown_value", names=("100 of 365 days", "line 3")):
         targets_of(cohort, TARGET)
     listing = write(tmp_path, f"{unknown}\n", "left_out.txt")
     assert targets_of(exclude(cohort, listing), TARGET).y_true.tolist() == [0, 1]
@@ -352,7 +352,7 @@ def test_a_target_and_a_horizon_are_one_too_many(tmp_path: Path) -> None:
 
 def test_a_target_that_is_no_number_names_its_row(tmp_path: Path) -> None:
     cohort = read(write(tmp_path, "source,target\na.avi,yes\nb.avi,\n"))
-    with refused("target.unknown_value"):
+    with refused("target.unknown_value", names=("line 2", "line 3")):
         targets_of(cohort, TARGET)
 
 

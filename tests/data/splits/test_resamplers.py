@@ -91,7 +91,7 @@ def test_7_deaths_of_34_patients_are_spread_over_the_folds() -> None:
 
 
 def test_more_folds_than_the_smaller_class_has_patients_are_refused() -> None:
-    with refused("split.too_few_patients") as caught:
+    with refused("split.too_few_patients", names=("8",)) as caught:
         folds_of("kfold", {"k": 8}, cohort_of([1] * 27, [3] * 7))
     assert "k: 7" in str(caught.value)
 

@@ -29,7 +29,7 @@ def test_a_folder_stands_for_its_files_and_frames_for_one_video(tmp_path: Path) 
 
 def test_what_is_missing_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with refused("source.missing"):
+    with refused("source.missing", names=("nowhere.avi", "empty")):
         expand([str(tmp_path / "nowhere.avi"), str(tmp_path / "empty")])
 
 

@@ -279,7 +279,7 @@ def test_fractions_instead_of_percent_are_one_finding(root: Path) -> None:
     one = next(one for one in checkup.findings if one.check == "ef_as_fraction")
     assert one.examples[0].startswith("EF (0.")
     cohort, settings = EchonetDynamic(root=str(root))(), {"from": "ef", "positive": "reduced"}
-    with refused("target.fractions"):
+    with refused("target.fractions", names=("'ef'", "50")):
         targets_of(cohort, TargetSettings(**settings, below=50))
     assert 0 < targets_of(cohort, TargetSettings(**settings, below=0.5)).y_true.mean() < 1
 
@@ -505,7 +505,7 @@ def test_outcome_by_a_horizon_is_checked_as_in_the_dataset(others: Path) -> None
     parameters = {"target": "dead", "horizon": 365, "time": "days", "event": "died"}
     unknown = Table(table=str(place), **parameters)().unknown  # type: ignore[arg-type]
     assert found(check(others / "table", **parameters)).get("unknown_target", 0) == len(unknown)
-    with refused("parameter.unknown"):
+    with refused("parameter.unknown", names=("'horizn'",)):
         check(place, horizn=3)
 
 
