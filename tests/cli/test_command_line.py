@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from echokit.cli import COMMANDS, exit_code
-from echokit.errors import EchokitError
+from tests.expect import refused
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -71,7 +71,7 @@ def test_the_phantom_does_not_overwrite_a_folder(tmp_path: Path, capsys: pytest.
 
 
 def test_debug_shows_the_traceback() -> None:
-    with pytest.raises(EchokitError):
+    with refused("recipe.not_found"):
         exit_code(["--debug", "validate", "nothing"])
 
 

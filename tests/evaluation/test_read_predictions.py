@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.errors import DataError
 from echokit.evaluation.files.metric_files import read_predictions
 from echokit.evaluation.predictions import Predictions
 from tests.expect import refused
@@ -66,7 +65,7 @@ def test_files_other_than_csv_are_refused(tmp_path, content):
     path = tmp_path / "p.csv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError):
+    with refused("file.missing" if content is None else "table.not_csv"):
         read_predictions(path)
 
 

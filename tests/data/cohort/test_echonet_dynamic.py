@@ -139,9 +139,9 @@ def test_exclusions_are_counted(root: Path, tmp_path: Path, text: str) -> None:
     assert any("0XZ" in warning for warning in kept.warnings)
 
 
-@pytest.mark.parametrize("text", ["0XZ\n", "[1,"])
-def test_a_useless_list_of_exclusions_is_refused(root: Path, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(("text", "code"), [("0XZ\n", "exclude.no_case"), ("[1,", "exclude.not_json")])
+def test_a_useless_list_of_exclusions_is_refused(root: Path, tmp_path: Path, text: str, code: str) -> None:
     listing = tmp_path / "list.txt"
     listing.write_text(text)
-    with pytest.raises(DataError):
+    with refused(code):
         exclude(read(root), listing)

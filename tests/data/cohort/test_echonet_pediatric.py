@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from echokit.data.cohort.echonet_pediatric import EchonetPediatric
-from echokit.data.cohort.missing_dataset import AbsentError
 from tests.expect import refused
 
 HEAD = "FileName,EF,Sex,Age,Weight,Height,Split\n"
@@ -63,7 +62,7 @@ def test_unusable_row_is_refused(root: Path, row: str, code: str) -> None:
 
 
 def test_missing_files_are_named(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(AbsentError):
+    with refused("dataset.missing"):
         EchonetPediatric(root=str(tmp_path / "nowhere"))()
     (root / "PSAX" / "FileList.csv").unlink()
     with refused("dataset.other_layout", names=("PSAX/FileList.csv",)):

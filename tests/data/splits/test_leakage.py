@@ -131,5 +131,5 @@ def test_run_with_a_leak_stops_before_training(
     said = capfd.readouterr().err
     assert f"{first[0]} = 0XCOPY" in said
     assert "two patients' names" in said or "set of a fold" in said
-    with pytest.raises(Exception, match="no run"):
+    with refused("run.not_found"):
         load_run(tmp_path / "runs" / "tiny")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echokit import Cohort, DataError, Fold, RecipeError
+from echokit import Cohort, Fold, RecipeError
 from echokit.plugins.discovery import installed
 from echokit.recipe.validate import load_recipe
 from tests.expect import mistakes, refused
@@ -119,7 +119,7 @@ def test_leaving_pairs_out_holds_every_mixed_pair_once() -> None:
 
 @pytest.mark.parametrize("name", ["leave_one_out", "leave_pair_out", "kfold", "holdout"])
 def test_a_class_of_one_patient_is_refused(name: str) -> None:
-    with pytest.raises(DataError):
+    with refused("split.too_few_patients"):
         folds_of(name, {}, cohort_of([1] * 6, [4]))
 
 
