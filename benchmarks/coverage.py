@@ -27,7 +27,7 @@ from scipy.special import ndtr, ndtri
 
 from benchmarks.timing import machine
 from echokit.evaluation.cross_validation import joined_auroc
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.paired_comparison import compare_predictions
 from echokit.evaluation.predictions import Predictions
 from echokit.plugins.discovery import installed
@@ -85,7 +85,7 @@ def fixed(n: int, events: int, auroc: float, samples: int, resamples: int) -> li
     count = {name: _Count() for name in truth}
     for sample in range(samples):
         part = draw(np.random.default_rng([1, sample]), n, events, apart)
-        for metric in assess(part, evaluators, seed=sample, resamples=resamples).metrics:
+        for metric in evaluate_folds(part, evaluators, seed=sample, resamples=resamples).metrics:
             count[metric.metric].add(metric.low, metric.high, truth[metric.metric])
     return [found.told(name) for name, found in count.items()]
 

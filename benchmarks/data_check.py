@@ -18,12 +18,12 @@ import numpy as np
 from benchmarks.timing import interleaved, ratio
 from echokit import Clip, read_video
 from echokit.data.clips.appearance import describe
-from echokit.data.clips.near_duplicates import near_pairs
+from echokit.data.clips.near_duplicates import near_duplicates
 from echokit.phantom.write_echonet_dynamic import write_phantom
 from echokit.system.phantom_mark import STAMP
-from echokit.system.worker_pool import in_order
+from echokit.system.worker_pool import map_ordered
 from echokit.tools.dataset_check.check_dataset import check_dataset
-from echokit.tools.dataset_check.videos import see_videos
+from echokit.tools.dataset_check.videos import describe_videos
 
 Change = Callable[[Clip], np.ndarray]
 
@@ -58,10 +58,10 @@ def decode(path: Path) -> int:
 PLAIN, DESCRIBED, WHOLE = "plain decoding", "decoding and describing", "the whole check"
 
 
-def near_duplicates(root: Path, changed: int) -> tuple[list[tuple[str, float]], int, int]:
+def found_copies(root: Path, changed: int) -> tuple[list[tuple[str, float]], int, int]:
     """Share of changed copies that is found, by kind of change; false pairs; and all pairs."""
     paths = sorted((root / "Videos").glob("*.avi"))
-    looks = {index: seen.look for index, seen in enumerate(see_videos(paths)) if seen.look is not None}
+    looks = {index: seen.look for index, seen in enumerate(describe_videos(paths)) if seen.look is not None}
     rows = []
     for name, change in CHANGES.items():
         found = 0
@@ -70,9 +70,9 @@ def near_duplicates(root: Path, changed: int) -> tuple[list[tuple[str, float]], 
             copy = replace(clip, frames=np.ascontiguousarray(change(clip)), times=None)
             look = describe(copy).look
             assert look is not None
-            found += any(other == len(paths) for _, other, _ in near_pairs({**looks, len(paths): look}))
+            found += any(other == len(paths) for _, other, _ in near_duplicates({**looks, len(paths): look}))
         rows.append((name, found / changed))
-    return rows, len(near_pairs(looks)), len(paths) * (len(paths) - 1) // 2
+    return rows, len(near_duplicates(looks)), len(paths) * (len(paths) - 1) // 2
 
 
 def measure(
@@ -93,12 +93,12 @@ def measure(
         write_phantom(root, cases=videos, seed=seed, frames=(frames, frames))
         paths = sorted((root / "Videos").glob("*.avi"))
         ways: dict[str, Callable[[], object]] = {
-            PLAIN: lambda: sum(map(int, in_order(decode, paths, workers=workers))),  # type: ignore[arg-type]
-            DESCRIBED: lambda: list(see_videos(paths, workers=workers)),
+            PLAIN: lambda: sum(map(int, map_ordered(decode, paths, workers=workers))),  # type: ignore[arg-type]
+            DESCRIBED: lambda: list(describe_videos(paths, workers=workers)),
             WHOLE: lambda: check_dataset(root, workers=workers),
         }
         found = interleaved(ways, repetitions)
-        rows, false, pairs = near_duplicates(root, changed)
+        rows, false, pairs = found_copies(root, changed)
     total = videos * frames
     return {
         "title": "Examining a dataset",

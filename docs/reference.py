@@ -21,7 +21,7 @@ from echokit.data.cohort.target import TargetSettings
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.discovery import installed
 from echokit.plugins.hookspecs import HOOKS, HookSpecs
-from echokit.plugins.parameters import type_in_words
+from echokit.plugins.parameters import format_type
 from echokit.plugins.registry import KINDS, Component
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.validate import DEFAULTS, KEYS
@@ -63,7 +63,7 @@ def component_entry(component: Component) -> str:
     schema = component.parameters().model_json_schema().get("properties", {})
     for name, field in fields.items():
         default = "required" if field.is_required() else f"`{json.dumps(field.default, default=str)}`"
-        kind = _cell(type_in_words(schema[name]))
+        kind = _cell(format_type(schema[name]))
         rows.append(f"| `{name}` | {kind} | {default} | {_cell(field.description or '')} |")
     table = "\n\n" + "\n".join(rows) if fields else ""
     return f"## `{component.name}`{origin}\n\n{text}{mask}{table}"
@@ -99,7 +99,7 @@ def _settings_rows(model: type[BaseModel]) -> Iterator[str]:
         value = field.get_default(call_default_factory=True)
         plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         default = "required" if field.is_required() else f"`{json.dumps(plain, default=str)}`"
-        yield f"| `{key}` | {_cell(type_in_words(schema[key]))} | {_cell(default)} | {_cell(field.description or '')} |"
+        yield f"| `{key}` | {_cell(format_type(schema[key]))} | {_cell(default)} | {_cell(field.description or '')} |"
 
 
 def hooks_page() -> str:

@@ -74,7 +74,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean '{matches[0]}'?" if matches else None
 
 
-def place_within(error: BaseException, package: str) -> str | None:
+def location_in_package(error: BaseException, package: str) -> str | None:
     """Locate an exception in a package: ``folder/file.py:12``, or None.
 
     Args:

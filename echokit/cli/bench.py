@@ -51,7 +51,7 @@ def command(
               echokit bench stage1 --scale small --row resnet18_28 --seed 0
     """
     from echokit.cli.screen import Screen
-    from echokit.system.progress import shown_by
+    from echokit.system.progress import show_progress_on
     from echokit.tools.bench.execute import cells_of, execute
     from echokit.tools.bench.suite import read_suite, shipped_suites
     from echokit.tools.bench.table import make_table
@@ -63,7 +63,7 @@ def command(
     for suite in suites_to_run:
         screen.say(f"{suite.settings.title} ({suite.name}, {scale})")
         cells = cells_of(suite, out, rows, seeds)
-        with shown_by(screen):
+        with show_progress_on(screen):
             results = execute(cells, jobs=jobs, again=again)
         table = make_table(suite, cells, results)
         for folder in filter(None, (out / scale, to)):

@@ -36,7 +36,7 @@ def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) ->
     names = "-".join(name.replace(" ", "-") for name in comparison.names)
     path = write_comparison(comparison, to or out / "compare" / f"{names}.html")
     if as_json:
-        click.echo(json.dumps(comparison.plain(), indent=2))
+        click.echo(json.dumps(comparison.to_dict(), indent=2))
         return
     stamp = next((stamp for stamp in comparison.stamps if stamp), None)
     if stamp:

@@ -93,7 +93,7 @@ def check(dataset: Path, as_json: bool, exclusions: Path | None, settings: tuple
     from echokit.cli.screen import Screen
     from echokit.recipe.compose import apply_override
     from echokit.recipe.tree import Node, Origin
-    from echokit.system.progress import shown_by
+    from echokit.system.progress import show_progress_on
     from echokit.system.terminal_text import printable
     from echokit.tools.dataset_check.check_dataset import check_dataset
     from echokit.tools.dataset_check.report import as_json as checkup_json
@@ -102,7 +102,7 @@ def check(dataset: Path, as_json: bool, exclusions: Path | None, settings: tuple
     tree = Node({}, Origin("--set"))
     for text in settings:
         tree = apply_override(tree, text)
-    with shown_by(Screen()):
+    with show_progress_on(Screen()):
         checkup = check_dataset(dataset, tree.plain())
     click.echo(json.dumps(checkup_json(checkup), indent=2) if as_json else printable("\n".join(lines(checkup))))
     if exclusions is not None:
@@ -129,9 +129,9 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     from echokit.pipeline import cohort_stage
     from echokit.recipe.compose import find_recipe
     from echokit.results.lock import recipe_of
-    from echokit.system.progress import shown_by
+    from echokit.system.progress import show_progress_on
 
-    with shown_by(Screen()):
+    with show_progress_on(Screen()):
         cohort = cohort_stage.load_cohort(recipe_of(find_recipe(recipe), overrides))
         preparation = cohort_stage.prepare_clips(cohort, verify=True).preparation
     ready, new = len(preparation.clips), preparation.made

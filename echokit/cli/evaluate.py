@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from echokit.evaluation.evaluation import Evaluation
-    from echokit.evaluation.files.foreign_predictions import Found
+    from echokit.evaluation.files.foreign_predictions import ForeignPredictions
 
 CLASSES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "auroc", "auprc")
 PROBABILITIES = ("brier", "calibration")
@@ -64,13 +64,17 @@ def command(
     Example: echokit evaluate predictions.csv --positive died
     """
     from echokit.errors import DataError
-    from echokit.evaluation.evaluate_folds import assess
-    from echokit.evaluation.files.foreign_predictions import is_echonet, read_anybody, read_echonet
+    from echokit.evaluation.evaluate_folds import evaluate_folds
+    from echokit.evaluation.files.foreign_predictions import (
+        is_echonet_predictions,
+        read_echonet_predictions,
+        read_foreign_predictions,
+    )
     from echokit.plugins.discovery import installed
 
     requested = {"y_true": y_true, "y_score": y_score, "patient_id": patient}
     columns = {ours: theirs for ours, theirs in requested.items() if theirs is not None}
-    if not columns and is_echonet(predictions):
+    if not columns and is_echonet_predictions(predictions):
         if truth is None:
             raise DataError(
                 "these are predictions of echonet/dynamic, without true values",
@@ -78,9 +82,9 @@ def command(
                 where=str(predictions),
                 code="predictions.no_truth",
             )
-        found = read_echonet(predictions, truth, below=below)
+        found = read_echonet_predictions(predictions, truth, below=below)
     else:
-        found = read_anybody(predictions, positive=positive, threshold=threshold, columns=columns)
+        found = read_foreign_predictions(predictions, positive=positive, threshold=threshold, columns=columns)
     registry = installed().registry
     names = metrics or _default_metrics(found)
     evaluators: list[tuple[str, Any]] = [(name, registry.get("evaluator", name).load()()) for name in names]
@@ -88,7 +92,7 @@ def command(
         _check_subgroup_column(found, column)
     if by:
         evaluators.append(("subgroups", registry.get("evaluator", "subgroups").load()(by=list(by))))
-    evaluation = assess(found.predictions, evaluators, seed=seed)
+    evaluation = evaluate_folds(found.predictions, evaluators, seed=seed)
     if as_json:
         from echokit.evaluation.files.metric_files import metrics_json
 
@@ -97,7 +101,7 @@ def command(
         _show(found, evaluation)
 
 
-def _check_subgroup_column(found: Found, column: str) -> None:
+def _check_subgroup_column(found: ForeignPredictions, column: str) -> None:
     """Reject a text column with too many values to define subgroups.
 
     Such a column often holds names.
@@ -116,13 +120,13 @@ def _check_subgroup_column(found: Found, column: str) -> None:
             )
 
 
-def _default_metrics(found: Found) -> tuple[str, ...]:
+def _default_metrics(found: ForeignPredictions) -> tuple[str, ...]:
     columns = found.predictions.table.columns
     names = CLASSES + (PROBABILITIES if found.predictions.probability else ())
     return names + (ESTIMATES if {"target", "prediction"} <= set(columns) else ())
 
 
-def _show(found: Found, evaluation: Evaluation) -> None:
+def _show(found: ForeignPredictions, evaluation: Evaluation) -> None:
     from echokit.results.summary.cautions import cautions
     from echokit.results.wording import interval, number, title
 

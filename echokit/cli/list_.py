@@ -21,10 +21,10 @@ def command(kind: str | None, as_json: bool) -> None:
     import json
 
     from echokit.plugins.discovery import installed
-    from echokit.plugins.registry import KINDS, kind_named
+    from echokit.plugins.registry import KINDS, parse_kind
 
     plugins = installed()
-    kinds = [kind_named(kind)] if kind else list(KINDS)
+    kinds = [parse_kind(kind)] if kind else list(KINDS)
     components = plugins.registry.components(kinds)
     if as_json:
         rows = [

@@ -45,7 +45,7 @@ def command(
     if as_json:
         raise click.UsageError("--json needs --audit")
     from echokit.cli.screen import Screen
-    from echokit.data.cohort.pseudonyms import case_ids, which_is_which
+    from echokit.data.cohort.pseudonyms import case_ids, sources_note
     from echokit.data.preprocess.mask_region import KEPT
     from echokit.data.video.find import expand
     from echokit.tools.mask_videos import mask_videos, masking_step
@@ -67,7 +67,7 @@ def command(
                 screen.say(f"{row.case_id}: {KEPT.format(row.kept)}{notes}")
     click.echo(f"{len(files) - failed} masked videos in {out}")
     click.echo(_CARE)
-    pseudonyms = which_is_which(names, files)
+    pseudonyms = sources_note(names, files)
     if pseudonyms:
         click.echo(pseudonyms, err=True)
     if failed:
@@ -82,7 +82,7 @@ def _audit(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str
     import json
 
     from echokit.cli.screen import Screen
-    from echokit.system.progress import shown_by
+    from echokit.system.progress import show_progress_on
     from echokit.tools.mask_audit.audit import audit_masks
     from echokit.tools.mask_audit.files import Sheet, plain, table, write_audit
     from echokit.tools.mask_audit.subjects import subjects_of
@@ -92,7 +92,7 @@ def _audit(sources: tuple[str, ...], out: Path, method: str, settings: tuple[str
     for control in ("sector_mask", "no_mask", "random_mask"):
         masks.setdefault(control, masking_step(control, ()).make)
     sheet = Sheet(list(masks))
-    with shown_by(Screen()):
+    with show_progress_on(Screen()):
         result = audit_masks(subjects_of(sources), masks, sheet.add)
     write_audit(result, out)
     sheet.write(out / "sheet.png", result.phantom)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from echokit.errors import EchokitError, did_you_mean, place_within
-from echokit.plugins.discovery import Plugin, in_words, installed
+from echokit.errors import EchokitError, did_you_mean, location_in_package
+from echokit.plugins.discovery import Plugin, describe_exception, installed
 
 
 def available_commands(built_in: Iterable[str]) -> dict[str, click.Command]:
@@ -49,7 +49,7 @@ def load_command(name: str, built_in: Iterable[str]) -> click.Command:
         loaded = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:
         raise EchokitError(
-            f"the command {name!r} of the plugin {command.plugin!r} cannot be imported: {in_words(error)}",
+            f"the command {name!r} of the plugin {command.plugin!r} cannot be imported: {describe_exception(error)}",
             where=command.target,
             code="command.import_failed",
         ) from error
@@ -63,7 +63,7 @@ def load_command(name: str, built_in: Iterable[str]) -> click.Command:
 
 def plugin_problems(built_in: Iterable[str]) -> Iterator[str]:
     """Yield a line for each plugin that was skipped or conflicts with another."""
-    yield from installed().troubles()
+    yield from installed().warnings()
     built_in = set(built_in)
     for command in installed().commands:
         if command.name in built_in:
@@ -85,8 +85,8 @@ def plugin_failure(error: BaseException) -> EchokitError | None:
     if culprit is None:
         return None
     return EchokitError(
-        f"the plugin {culprit.name!r} ({culprit.package} {culprit.version}) failed: {in_words(error)}",
+        f"the plugin {culprit.name!r} ({culprit.package} {culprit.version}) failed: {describe_exception(error)}",
         hint="show its traceback with --debug; update, fix or uninstall the plugin",
-        where=place_within(error, culprit.module.partition(".")[0]),
+        where=location_in_package(error, culprit.module.partition(".")[0]),
         code="plugin.failed",
     )

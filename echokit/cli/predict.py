@@ -51,7 +51,7 @@ def command(
 
     tune_allocator()  # before torch is imported
     from echokit.cli.screen import Screen
-    from echokit.data.cohort.pseudonyms import case_ids, which_is_which
+    from echokit.data.cohort.pseudonyms import case_ids, sources_note
     from echokit.data.video.find import expand
     from echokit.pipeline.inference.predictor import Predictor
     from echokit.results.run import find_finished
@@ -71,7 +71,7 @@ def command(
     print_rows(predictor, rows)
     if overlays is not None:
         _write_overlays(overlays, predictor, list(zip(rows, files, strict=True)), screen)
-    pseudonyms = which_is_which(names, files)
+    pseudonyms = sources_note(names, files)
     if pseudonyms:
         click.echo(pseudonyms, err=True)
     damaged = [row.case_id for row in rows if row.damaged]

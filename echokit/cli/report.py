@@ -25,8 +25,8 @@ def command(run: str, frames: bool, out: Path) -> None:
     from echokit.cli.screen import Screen
     from echokit.pipeline.write_report import report
     from echokit.results.run import find_finished
-    from echokit.system.progress import shown_by
+    from echokit.system.progress import show_progress_on
 
-    with shown_by(Screen()):
+    with show_progress_on(Screen()):
         path = report(find_finished(run, out), frames=frames)
     click.echo(path)

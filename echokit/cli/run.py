@@ -63,7 +63,7 @@ def command(
     from echokit.recipe.validate import load_recipe
     from echokit.results.lock import is_lock, read_lock
     from echokit.results.run import find_run
-    from echokit.system.progress import shown_by
+    from echokit.system.progress import show_progress_on
     from echokit.training.hardware.distributed import processes
 
     path = find_recipe(recipe)
@@ -79,7 +79,7 @@ def command(
         only_fold=fold,
         callback=screen,
     )
-    with shown_by(screen):
+    with show_progress_on(screen):
         first = missing_runs(loaded, path, out) if with_dependencies else []
         for needed in first:
             screen.say(f"{loaded.name} starts from a run of {needed.name}, which runs first")

@@ -21,7 +21,7 @@ def command(name: str, as_json: bool) -> None:
 
     from echokit.errors import EchokitError, did_you_mean
     from echokit.plugins.discovery import installed
-    from echokit.plugins.parameters import type_in_words
+    from echokit.plugins.parameters import format_type
     from echokit.recipe.json_schema import component_schema
 
     kind, _, bare = name.rpartition(".")
@@ -47,4 +47,4 @@ def command(name: str, as_json: bool) -> None:
         schema = model.model_json_schema().get("properties", {})
         for parameter, field in model.model_fields.items():
             default = "required" if field.is_required() else f"default {json.dumps(field.default, default=str)}"
-            click.echo(f"  {parameter}: {type_in_words(schema[parameter])}; {default}\n      {field.description or ''}")
+            click.echo(f"  {parameter}: {format_type(schema[parameter])}; {default}\n      {field.description or ''}")

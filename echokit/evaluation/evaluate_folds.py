@@ -26,7 +26,7 @@ ONE_OF_FOLDS = "none: one of {folds} folds, whose test scores come from differen
 Curves = dict[str, dict[str, list[dict[str, Any]]]]
 
 
-def assess(
+def evaluate_folds(
     predictions: Predictions,
     evaluators: Sequence[tuple[str, Evaluator]],
     *,

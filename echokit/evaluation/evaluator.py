@@ -22,7 +22,7 @@ Weights = npt.NDArray[np.number]
 class Evaluator(Protocol):
     """Compute metrics and curves from predictions, one row a patient.
 
-    The metrics come without an interval and without split, repeat and fold: ``assess`` fills these in.
+    The metrics come without an interval and without split, repeat and fold: ``evaluate_folds`` fills these in.
     """
 
     def __call__(self, predictions: Predictions, /) -> Evaluation: ...

@@ -35,11 +35,11 @@ def multiply_adds(model: nn.Module, shapes: Mapping[str, InputShape]) -> int:
     }
     valid = {name: torch.empty(batch, s.frames, dtype=torch.bool, device="meta") for name, s in shapes.items()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        functional_call(model, without_numbers(model), (streams, valid))
+        functional_call(model, meta_state(model), (streams, valid))
     return int(counter.get_total_flops()) // (2 * batch)
 
 
-def without_numbers(model: nn.Module) -> dict[str, Tensor]:
+def meta_state(model: nn.Module) -> dict[str, Tensor]:
     """Return a model's whole state on the meta device, for ``functional_call``.
 
     More than its ``state_dict``: it has also buffers that are not saved (index tables of windowed transformers).

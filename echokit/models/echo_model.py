@@ -54,7 +54,7 @@ class EchoModel(nn.Module):
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def start_at(self, bias: Sequence[float]) -> None:
+    def set_head_bias(self, bias: Sequence[float]) -> None:
         """Initialise the bias of the head, such as with the mean of the targets.
 
         Args:

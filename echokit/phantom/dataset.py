@@ -17,7 +17,7 @@ from echokit.data.cohort.echonet_pediatric import EchonetPediatric
 from echokit.data.cohort.hospital_table import Table
 from echokit.errors import DataError
 from echokit.phantom.layouts import LAYOUTS
-from echokit.system.cache_folder import workspace
+from echokit.system.cache_folder import cache_folder_path
 from echokit.system.hashing import digest, package_hash
 from echokit.system.progress import display
 
@@ -60,7 +60,7 @@ class Phantom:
                 f"the layout {self.layout} has its own ejection fractions", where="data.ef", code="phantom.own_ef"
             )
         key = digest([self.layout, self.cases, self.ef, self.seed, package_hash("echokit.phantom")])
-        root = workspace() / "phantom" / key
+        root = cache_folder_path() / "phantom" / key
         with _exclusive(root):
             if not root.exists():
                 options = {} if layout.own_ef else {"ef": self.ef}

@@ -15,7 +15,7 @@ from echokit.errors import DataError, EchokitError, did_you_mean
 from echokit.phantom.case import EjectionFractions, PhantomCase, sample_case
 from echokit.system.files import new_folder
 from echokit.system.phantom_mark import MARKER
-from echokit.system.worker_pool import Lost, cores, in_order
+from echokit.system.worker_pool import WorkerFailure, cores, map_ordered
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -72,11 +72,11 @@ class Workers:
         count = min(self.count or cores(), -(-len(items) // worth))
         if count <= 1:
             return [self._finished(work(item)) for item in items]
-        with closing(in_order(work, items, workers=count)) as results:
+        with closing(map_ordered(work, items, workers=count)) as results:
             return [self._finished(result) for result in results]
 
-    def _finished(self, result: Result | Lost) -> Result:
-        if isinstance(result, Lost):
+    def _finished(self, result: Result | WorkerFailure) -> Result:
+        if isinstance(result, WorkerFailure):
             raise EchokitError(
                 f"the phantom cannot be written: {result.reason}", hint="is there memory left?", code="phantom.killed"
             )

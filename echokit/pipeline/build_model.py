@@ -12,7 +12,7 @@ from echokit.data.sampling.windows import Windows
 from echokit.models.input_shape import InputShape
 from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.recipe import Recipe
-from echokit.system.cache_folder import workspace
+from echokit.system.cache_folder import cache_folder_path
 from echokit.system.hashing import digest
 
 if TYPE_CHECKING:
@@ -99,6 +99,6 @@ def features_cache(recipe: Recipe, *, shared: bool, cases: int) -> FeatureCache:
 
     uses = (recipe.fusion, recipe.backbone, *recipe.augment)
     code = [use.component.code_hash() for use in uses]
-    model = [use.plain() | {"dropout": None} for use in uses[:2]]
-    identity = digest([model, [use.plain() for use in recipe.augment], code])
-    return FeatureCache(workspace() / "features", identity, np.arange(cases) if shared else None)
+    model = [use.to_dict() | {"dropout": None} for use in uses[:2]]
+    identity = digest([model, [use.to_dict() for use in recipe.augment], code])
+    return FeatureCache(cache_folder_path() / "features", identity, np.arange(cases) if shared else None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.session import Session
-from echokit.plugins.discovery import Installed, in_words, installed
+from echokit.plugins.discovery import Installed, describe_exception, installed
 from echokit.plugins.hookspecs import Section
 from echokit.results.run import Run
 from echokit.system.progress import display
@@ -61,13 +61,13 @@ class RunHooks:
 
     def _call(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
         results = []
-        for plugin in self._plugins.implementing(hook):
+        for plugin in self._plugins.plugins_with_hook(hook):
             if (plugin, hook) in self._failed:
                 continue
             try:
                 results += [(plugin, value) for value in self._plugins.call(plugin, hook, run=self.run, **arguments)]
             except (Exception, SystemExit) as error:
-                self._fail(plugin, hook, f"raised {in_words(error)}")
+                self._fail(plugin, hook, f"raised {describe_exception(error)}")
         return results
 
     def _fail(self, plugin: str, hook: str, problem: str) -> None:
@@ -118,7 +118,7 @@ class RunCallbacks:
 @contextmanager
 def run_callbacks(run: Run, plan: FoldPlan, session: Session) -> Iterator[RunCallbacks]:
     """Connect the callbacks of a run inside the block, in the main process."""
-    from echokit.training.trackers import tracked
+    from echokit.training.trackers import open_trackers
 
     if not session.is_main:
         yield RunCallbacks()
@@ -126,7 +126,7 @@ def run_callbacks(run: Run, plan: FoldPlan, session: Session) -> Iterator[RunCal
     hooks = RunHooks(run, installed())
     with (
         hooks.run_hooks(),
-        tracked(plan.recipe.track, plan.recipe.name, run.path, _tracker_facts(plan)) as trackers,
+        open_trackers(plan.recipe.track, plan.recipe.name, run.path, _tracker_facts(plan)) as trackers,
     ):
         user = session.request.callback
         yield RunCallbacks([user, trackers] if user else [trackers], hooks)

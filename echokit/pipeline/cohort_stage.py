@@ -15,7 +15,7 @@ from echokit.errors import DataError
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import with_fallback
-from echokit.system.cache_folder import workspace
+from echokit.system.cache_folder import cache_folder_path
 from echokit.system.phantom_mark import STAMP
 from echokit.system.progress import display
 
@@ -75,7 +75,7 @@ def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> Prepared
     """
     recipe, cases = labelled.recipe, labelled.cohort.cases
     sources = [(str(case), Path(source)) for case, source in zip(cases["case_id"], cases["source"], strict=True)]
-    preparation = ClipStore(workspace() / "store").prepare(sources, steps_of(recipe.preprocess), verify=verify)
+    preparation = ClipStore(cache_folder_path() / "store").prepare(sources, steps_of(recipe.preprocess), verify=verify)
     if preparation.damaged:
         display().say(_changed(preparation.damaged))
     _check_failures(labelled, preparation.failures)

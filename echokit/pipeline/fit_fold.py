@@ -77,7 +77,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
     start = start_model(plan, fold, recipe, objective)
     if start.report is not None and processes().is_main:
         _show_weights(start.report, show=fold.number == 0)
-        save_json(folder, WEIGHTS, start.report.plain())
+        save_json(folder, WEIGHTS, start.report.to_dict())
     task = FoldTask(dataset.clips, dataset.targets, fold, tuple(dataset.case_ids), recipe.clip.build())
     context = TrainingContext(
         recipe.train,
@@ -104,7 +104,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
         if choice is not None:
             save_json(folder, CHOICE, {"phantom": phantom, **choice.to_dict()})
         if calibration is not None:
-            save_json(folder, CALIBRATION, {"phantom": phantom, "calibration": calibration.plain()})
+            save_json(folder, CALIBRATION, {"phantom": phantom, "calibration": calibration.to_dict()})
     return FoldResult(
         table=table,
         probability=objective.probability,
@@ -133,18 +133,18 @@ def start_model(plan: FoldPlan, fold: Fold, recipe: Recipe, objective: Objective
         recipe: The recipe of this fold; a search may have changed its dropout rate.
         objective: Gives the initial bias of the head.
     """
-    from echokit.training.batches.batches import norm_statistics, of_cases
+    from echokit.training.batches.batches import norm_statistics, select_cases
 
     seed, weights = fold_seed(recipe.seed, fold.number), plan.weights
     if plan.frozen is not None:
         start = FoldModel(plan.frozen.start_head(seed, dropout_rate(recipe)), plan.frozen.norms, plan.frozen.report)
     else:
-        norms = norm_statistics(plan.dataset.clips, of_cases(plan.spec.windows, fold.train))
+        norms = norm_statistics(plan.dataset.clips, select_cases(plan.spec.windows, fold.train))
         norms = weights.norms(plan.spec.shapes, norms) if weights else norms
         model = build_model_from_recipe(recipe, plan.spec.shapes, plan.spec.outputs, norms, seed)
         start = FoldModel(model, norms, weights.load_into(model) if weights else None)
     if (bias := initial_bias_of(objective)) and not (weights and weights.settings.head == "keep"):
-        start.model.start_at(bias)
+        start.model.set_head_bias(bias)
     return start
 
 
@@ -158,8 +158,8 @@ def checkpoint_facts(plan: FoldPlan, fold: Fold, norms: Mapping[str, Norm]) -> d
         "phantom": lock.phantom,
         "positive": recipe.target.positive,
         "target": recipe.target.definition,
-        "clip": recipe.clip.plain(),
-        "preprocess": [use.plain() for use in recipe.preprocess],
+        "clip": recipe.clip.to_dict(),
+        "preprocess": [use.to_dict() for use in recipe.preprocess],
         "fold": fold.number,
         "shapes": {name: [s.channels, s.frames, s.height, s.width] for name, s in plan.spec.shapes.items()},
         "norms": {name: {"mean": list(norm.mean), "std": list(norm.std)} for name, norm in norms.items()},
@@ -179,7 +179,7 @@ def score_fold(plan: FoldPlan, fold: Fold, model: EchoModel, objective: Objectiv
 
 
 def _score(plan: FoldPlan, rows: Integers, model: EchoModel, objective: Objective) -> Scores:
-    from echokit.training.batches.batches import of_cases
+    from echokit.training.batches.batches import select_cases
     from echokit.training.scoring import score, scores_of_cases
 
     if plan.frozen is not None:
@@ -191,7 +191,7 @@ def _score(plan: FoldPlan, rows: Integers, model: EchoModel, objective: Objectiv
         model,
         objective,
         clips,
-        of_cases(windows, rows),
+        select_cases(windows, rows),
         batch_size=recipe.train.eval_batch_size or recipe.train.batch_size,
         compute=plan.compute,
     )

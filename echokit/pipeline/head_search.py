@@ -17,7 +17,7 @@ from echokit.data.splits.stratify import Patients, stratified_folds
 from echokit.errors import EchokitError
 from echokit.pipeline.build_model import dropout_rate
 from echokit.recipe.recipe import Recipe
-from echokit.recipe.search import Configuration, search_of
+from echokit.recipe.search import Candidate, searched_hyperparameters
 from echokit.recipe.validate import configurations
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Choice:
         n_inner_folds: Number of inner folds.
     """
 
-    configuration: Configuration
-    candidates: tuple[Configuration, ...]
+    configuration: Candidate
+    candidates: tuple[Candidate, ...]
     auroc: tuple[float | None, ...]
     n_inner_folds: int
 
@@ -81,9 +81,9 @@ class HeadSearch:
     """
 
     def __init__(self, recipe: Recipe, features: Features, patients: npt.NDArray[Any]) -> None:
-        from echokit.training.heads.batched_heads import require_plain
+        from echokit.training.heads.batched_heads import check_batched_heads_supported
 
-        self.candidates = configurations(recipe) if search_of(recipe) else (Configuration({}, recipe),)
+        self.candidates = configurations(recipe) if searched_hyperparameters(recipe) else (Candidate({}, recipe),)
         self.n_inner_folds = int(getattr(recipe.resample.values, "inner", 0))
         self.seed = recipe.seed
         self._features = features
@@ -91,7 +91,7 @@ class HeadSearch:
         self._patient = patient.astype(np.int64)
         self._plans = [head_plan(one.recipe) for one in self.candidates]
         for one in self.candidates:
-            require_plain(one.recipe.train, len(features.case))
+            check_batched_heads_supported(one.recipe.train, len(features.case))
 
     @property
     def is_search(self) -> bool:
@@ -194,7 +194,7 @@ def head_search_for(recipe: Recipe, frozen: FrozenBackbone | None, patients: npt
         EchokitError: Batched heads do not support what the recipe names.
     """
     controls = recipe.controls
-    if frozen and (search_of(recipe) or (controls and (controls.permutations or controls.single_frame))):
+    if frozen and (searched_hyperparameters(recipe) or (controls and (controls.permutations or controls.single_frame))):
         return HeadSearch(recipe, frozen.features(), patients)
     return None
 

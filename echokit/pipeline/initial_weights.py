@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from echokit.models.weights.transfer import WeightReport
     from echokit.pipeline.prepared_cohort import LabelledCohort
     from echokit.pipeline.session import RunRequest
-    from echokit.plugins.component_config import Use
+    from echokit.plugins.component_config import ComponentConfig
 
 
 class MissingRunError(EchokitError):
@@ -139,7 +139,7 @@ def pin_initial_weights(labelled: LabelledCohort, request: RunRequest) -> tuple[
     return replace(labelled, recipe=replace(recipe, weights=weights.settings)), weights
 
 
-def find_initial_weights(settings: WeightSettings, backbone: Use, out: Path) -> InitialWeights:
+def find_initial_weights(settings: WeightSettings, backbone: ComponentConfig, out: Path) -> InitialWeights:
     """Find and read the weights that a recipe names.
 
     Args:

@@ -27,7 +27,7 @@ from echokit.pipeline.initial_weights import InitialWeights, pin_initial_weights
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
 from echokit.pipeline.session import Session
 from echokit.recipe.recipe import Recipe
-from echokit.recipe.search import search_of
+from echokit.recipe.search import searched_hyperparameters
 
 if TYPE_CHECKING:
     from echokit.training.hardware.device import Compute
@@ -176,7 +176,7 @@ def count_models(recipe: Recipe, folds: int) -> int:
     shuffles = recipe.controls.permutations if recipe.controls else 0
     if not shuffles and not getattr(recipe.resample.component.load(), "frozen_only", False):
         return 0
-    configurations = math.prod(len(values) for values in search_of(recipe).values())
+    configurations = math.prod(len(values) for values in searched_hyperparameters(recipe).values())
     inner = int(getattr(recipe.resample.values, "inner", 0)) if configurations > 1 else 0
     per_fold = configurations * inner + 1
     repeats = int(getattr(recipe.resample.values, "repeats", 1))
@@ -216,10 +216,10 @@ def seconds_per_clip(dataset: PreparedCohort, spec: ModelSpec, fold: Fold, compu
     """Measure one training step of the whole model."""
     import torch
 
-    from echokit.training.batches.batches import batches, norm_statistics, of_cases
+    from echokit.training.batches.batches import batches, norm_statistics, select_cases
 
     recipe, targets = dataset.recipe, dataset.targets
-    windows = of_cases(spec.windows, fold.train[:MEASURED_CLIPS])
+    windows = select_cases(spec.windows, fold.train[:MEASURED_CLIPS])
     norms = norm_statistics(dataset.clips, windows)
     objective = recipe.objective.build()(targets)
     model = build_model_from_recipe(recipe, spec.shapes, spec.outputs, norms, 0)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from echokit.recipe.recipe import Recipe
 from echokit.results.lock import Lock
 from echokit.results.run import Run
-from echokit.system.progress import Silent, display, shown_by
-from echokit.system.worker_pool import stop_in_a_worker
+from echokit.system.progress import Silent, display, show_progress_on
+from echokit.system.worker_pool import exit_if_worker
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,7 @@ class Session:
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
         """Run the block in the main process first, then in the others."""
-        with shown_by(display() if self.is_main else Silent()), self.distributed.main_process_first():
+        with show_progress_on(display() if self.is_main else Silent()), self.distributed.main_process_first():
             yield
 
     def wait(self) -> None:
@@ -88,7 +88,7 @@ def start_session(request: RunRequest) -> Session:
     Raises:
         EchokitError: The device, a tracker or the launcher's processes are not there.
     """
-    stop_in_a_worker()
+    exit_if_worker()
     from echokit.training.hardware.device import choose_device, fix_threads
     from echokit.training.hardware.distributed import init_distributed
     from echokit.training.trackers import require_trackers

@@ -34,7 +34,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     Raises:
         DataError: The predictions cannot be evaluated.
     """
-    from echokit.evaluation.evaluate_folds import assess
+    from echokit.evaluation.evaluate_folds import evaluate_folds
     from echokit.evaluation.files.metric_files import write_curves, write_metrics
     from echokit.results.figures.write_figures import write_plots
     from echokit.results.summary.division import division_of, tried_configurations
@@ -47,7 +47,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     history = [record for result in results for record in result.history]
     write_history(history, path / "history.jsonl", stamp)
     evaluators = [(use.name, use.build()) for use in recipe.evaluate]
-    evaluation = assess(_with_covariates(predictions, evaluators, plan), evaluators, seed=recipe.seed)
+    evaluation = evaluate_folds(_with_covariates(predictions, evaluators, plan), evaluators, seed=recipe.seed)
     write_metrics(evaluation, path / "metrics.json", stamp=stamp)
     write_curves(evaluation, path / "curves.json", stamp=stamp)
     selected_epochs = [
@@ -216,7 +216,7 @@ def _weights_warnings(lock: Lock, results: Sequence[FoldResult]) -> list[str]:
             "the test set could not be checked."
         )
     for what in ("preprocess", "clip"):
-        now = lock.recipe.plain()[what]
+        now = lock.recipe.to_dict()[what]
         if what in weights and weights[what] != now:
             lines.append(f"The weights were trained with another `{what}`: {weights[what]}, here {now}.")
     return lines

@@ -11,7 +11,7 @@ from echokit.plugins.registry import BUILT_IN, Component
 
 
 @dataclass(frozen=True)
-class Use:
+class ComponentConfig:
     """A component with its validated parameters.
 
     Attributes:
@@ -32,7 +32,7 @@ class Use:
         """All parameters as JSON data."""
         return self.values.model_dump(mode="json")
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the component as a recipe names it, with its parameters.
 
         A plugin's component has its full name.

@@ -60,7 +60,7 @@ class Installed:
         """Return the plugin of a name."""
         return next(plugin for plugin in self.plugins if plugin.name == name)
 
-    def troubles(self) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """Format one line for each skipped plugin and each ambiguous or unknown name."""
         for plugin in self.plugins:
             if plugin.problem:
@@ -74,7 +74,7 @@ class Installed:
         for name in self.unknown:
             yield f"{VARIABLE} names the plugin {name!r}, which is not installed"
 
-    def implementing(self, hook: str) -> Iterator[str]:
+    def plugins_with_hook(self, hook: str) -> Iterator[str]:
         """List the names of the plugins that implement a hook."""
         for plugin in self.plugins:
             if hook in plugin.hooks:
@@ -86,7 +86,7 @@ class Installed:
         return results
 
 
-def in_words(error: BaseException) -> str:
+def describe_exception(error: BaseException) -> str:
     """Format an exception in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text or 'no message'}"
@@ -138,7 +138,7 @@ def discover() -> Installed:
         except (Exception, SystemExit) as error:
             if plugin.name == BUILT_IN:
                 raise
-            plugins.append(replace(plugin, problem=in_words(error)))
+            plugins.append(replace(plugin, problem=describe_exception(error)))
             continue
         for component in own.components():  # only once the whole plugin has registered: never half of one
             registry.add(component)

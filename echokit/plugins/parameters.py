@@ -164,15 +164,15 @@ def _fields_at(model: Any, path: KeyPath) -> list[str]:
     return list(getattr(model, "model_fields", {}))
 
 
-def type_in_words(schema: Mapping[str, Any]) -> str:
+def format_type(schema: Mapping[str, Any]) -> str:
     """Format the type of a JSON Schema with its bounds: ``number > 0, or null``."""
     if "anyOf" in schema:
-        return ", or ".join(type_in_words(option) for option in schema["anyOf"])
+        return ", or ".join(format_type(option) for option in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         return " or ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
     bounds = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
     limits = [f"{sign}{schema[key]:g}" for key, sign in bounds.items() if key in schema]
     kind = str(schema.get("type", "any"))
     items = schema.get("items")
-    of = f" of {type_in_words(items)}" if isinstance(items, Mapping) else ""
+    of = f" of {format_type(items)}" if isinstance(items, Mapping) else ""
     return f"{kind}{of} {' and '.join(limits)}".rstrip()

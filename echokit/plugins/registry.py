@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from echokit.errors import EchokitError, did_you_mean, place_within
+from echokit.errors import EchokitError, did_you_mean, location_in_package
 from echokit.plugins.parameters import parameters
 from echokit.system.hashing import digest, package_hash
 
@@ -47,7 +47,7 @@ CODE_ROOTS: dict[str, tuple[str, ...]] = {
 """Packages whose code defines the built-in components of a kind, or of a kind and a name."""
 
 
-def kind_named(word: str) -> str:
+def parse_kind(word: str) -> str:
     """Return the kind of a singular or plural word.
 
     Raises:
@@ -97,7 +97,7 @@ class Component:
                 f"the {self.kind} {self.name!r} of the plugin {self.plugin!r} cannot be imported: "
                 f"{type(error).__name__}: {error}",
                 hint="fix or uninstall the plugin" if self.plugin != BUILT_IN else None,
-                where=place_within(error, module.partition(".")[0]) or self.target,
+                where=location_in_package(error, module.partition(".")[0]) or self.target,
                 code="component.import_failed",
             ) from error
         return loaded
@@ -147,7 +147,7 @@ class Registry:
         Raises:
             EchokitError: The kind is unknown, the target is not ``module:Class``, or the plugin registers a name twice.
         """
-        kind_named(component.kind)
+        parse_kind(component.kind)
         if component.target.count(":") != 1:
             raise EchokitError(
                 f"the target of {component.name!r} is {component.target!r}",

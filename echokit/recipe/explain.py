@@ -21,7 +21,7 @@ class Explained:
 
 def explain(recipe: Recipe) -> list[Explained]:
     """List every value of a recipe, defaults included, with its origin."""
-    resolved = node_of(recipe.plain(), Origin("default"))
+    resolved = node_of(recipe.to_dict(), Origin("default"))
     return [
         Explained(".".join(map(str, path)), leaf.plain(), _origin(recipe.tree, path))
         for path, leaf in resolved.leaves()

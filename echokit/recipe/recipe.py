@@ -8,7 +8,7 @@ from typing import Any
 
 from echokit.data.cohort.target import TargetSettings
 from echokit.models.weights.settings import WeightSettings
-from echokit.plugins.component_config import Use
+from echokit.plugins.component_config import ComponentConfig
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node
@@ -21,37 +21,37 @@ class Recipe:
 
     name: str
     seed: int
-    data: Use
+    data: ComponentConfig
     exclude: str | None
     fallback: Mapping[str, Any] | None
     max_unreadable: float
     target: TargetSettings
-    preprocess: tuple[Use, ...]
-    clip: Use
-    augment: tuple[Use, ...]
-    fusion: Use
-    backbone: Use
+    preprocess: tuple[ComponentConfig, ...]
+    clip: ComponentConfig
+    augment: tuple[ComponentConfig, ...]
+    fusion: ComponentConfig
+    backbone: ComponentConfig
     weights: WeightSettings | None
-    objective: Use
-    resample: Use
+    objective: ComponentConfig
+    resample: ComponentConfig
     train: TrainSettings
-    evaluate: tuple[Use, ...]
+    evaluate: tuple[ComponentConfig, ...]
     report: ReportSettings
     track: tuple[str, ...]
     controls: ControlSettings | None
     tree: Node
 
-    def uses(self) -> Iterator[Use]:
+    def uses(self) -> Iterator[ComponentConfig]:
         """List all components of the recipe."""
         yield from (self.data, *self.preprocess, self.clip, *self.augment, self.fusion, self.backbone)
         yield from (self.objective, self.resample, *self.evaluate)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the whole recipe with all defaults, as written in a lock."""
         weights = self.weights and self.weights.model_dump(mode="json")
-        model = {**self.fusion.plain(), "backbone": self.backbone.plain(), "weights": weights}
+        model = {**self.fusion.to_dict(), "backbone": self.backbone.to_dict(), "weights": weights}
         data = {
-            **self.data.plain(),
+            **self.data.to_dict(),
             "exclude": self.exclude,
             "fallback": self.fallback,
             "max_unreadable": self.max_unreadable,
@@ -61,14 +61,14 @@ class Recipe:
             "seed": self.seed,
             "data": data,
             "target": self.target.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "preprocess": [use.plain() for use in self.preprocess],
-            "clip": self.clip.plain(),
-            "augment": [use.plain() for use in self.augment],
+            "preprocess": [use.to_dict() for use in self.preprocess],
+            "clip": self.clip.to_dict(),
+            "augment": [use.to_dict() for use in self.augment],
             "model": model,
-            "objective": self.objective.plain(),
-            "resample": self.resample.plain(),
+            "objective": self.objective.to_dict(),
+            "resample": self.resample.to_dict(),
             "train": self.train.model_dump(mode="json"),
-            "evaluate": [use.plain() for use in self.evaluate],
+            "evaluate": [use.to_dict() for use in self.evaluate],
             "report": self.report.model_dump(mode="json"),
             "track": list(self.track),
             "controls": self.controls and self.controls.model_dump(mode="json"),

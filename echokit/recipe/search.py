@@ -12,7 +12,7 @@ SEARCHED = ("train.", "model.dropout")
 
 
 @dataclass(frozen=True)
-class Configuration:
+class Candidate:
     """One candidate of a hyperparameter search.
 
     Attributes:
@@ -27,6 +27,6 @@ class Configuration:
         return ", ".join(f"{key} {value}" for key, value in self.values.items()) or "the values of the recipe"
 
 
-def search_of(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
+def searched_hyperparameters(recipe: Recipe) -> dict[str, tuple[Any, ...]]:
     """Return the hyperparameters that a recipe searches; empty for none."""
     return dict(getattr(recipe.resample.values, "search", None) or {})

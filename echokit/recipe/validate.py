@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from echokit.data.cohort.target import TargetSettings
 from echokit.errors import EchokitError, RecipeError, did_you_mean
 from echokit.models.weights.settings import WeightSettings
-from echokit.plugins.component_config import Use
+from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import Installed, installed
 from echokit.plugins.parameters import InvalidParameters, KeyPath, Problem, validate
 from echokit.plugins.registry import with_article
@@ -23,7 +23,7 @@ from echokit.recipe.consistency import inconsistencies, padded_windows
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.report_settings import ReportSettings
-from echokit.recipe.search import SEARCHED, Configuration, search_of
+from echokit.recipe.search import SEARCHED, Candidate, searched_hyperparameters
 from echokit.recipe.tree import Node, merge
 from echokit.training.settings import TrainSettings
 from echokit.training.trackers import TRACKERS
@@ -227,7 +227,7 @@ class _Checker:
             self.wrong_type(("data", "fallback"), "a dataset or null", value)
         return value
 
-    def use(self, kind: str, value: Any, path: KeyPath) -> Use | None:
+    def use(self, kind: str, value: Any, path: KeyPath) -> ComponentConfig | None:
         if isinstance(value, str):
             value = {"use": value}
         if not isinstance(value, dict) or not isinstance(value.get("use"), str):
@@ -242,9 +242,9 @@ class _Checker:
             self.problem((*path, "use"), error.code, error.message, error.hint)
             return None
         given = {name: inner for name, inner in value.items() if name != "use"}
-        return self.validated(path, lambda: Use(component, validate(model, given)))
+        return self.validated(path, lambda: ComponentConfig(component, validate(model, given)))
 
-    def uses(self, kind: str, values: Any, path: KeyPath) -> tuple[Use | None, ...]:
+    def uses(self, kind: str, values: Any, path: KeyPath) -> tuple[ComponentConfig | None, ...]:
         if not isinstance(values, list):
             self.wrong_type(path, f"a list of {kind}s", values)
             return ()
@@ -299,7 +299,7 @@ class _Checker:
 
     def check_construction(self, recipe: Recipe) -> None:
         """Build every component, to find parameters that contradict one another."""
-        components: dict[KeyPath, Use] = {
+        components: dict[KeyPath, ComponentConfig] = {
             ("data",): recipe.data,
             ("clip",): recipe.clip,
             ("model",): recipe.fusion,
@@ -321,7 +321,7 @@ class _Checker:
 _TYPE_NAMES = {str: "text", int: "a whole number"}
 
 
-def configurations(recipe: Recipe) -> tuple[Configuration, ...]:
+def configurations(recipe: Recipe) -> tuple[Candidate, ...]:
     """List all candidates; the last hyperparameter changes fastest.
 
     Raises:
@@ -329,7 +329,7 @@ def configurations(recipe: Recipe) -> tuple[Configuration, ...]:
         RecipeError: A candidate is no valid recipe.
     """
 
-    search = search_of(recipe)
+    search = searched_hyperparameters(recipe)
     for key in search:
         if not key.startswith(SEARCHED) or key.startswith("train.phases"):
             raise EchokitError(
@@ -345,5 +345,5 @@ def configurations(recipe: Recipe) -> tuple[Configuration, ...]:
         tree = base
         for key, value in zip(search, values, strict=True):
             tree = apply_override(tree, f"{key}={json.dumps(value)}")
-        candidates.append(Configuration(dict(zip(search, values, strict=True)), check(tree)))
+        candidates.append(Candidate(dict(zip(search, values, strict=True)), check(tree)))
     return tuple(candidates)

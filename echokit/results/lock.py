@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from echokit.errors import DataError, EchokitError
-from echokit.plugins.component_config import Use
+from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import installed
 from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe
@@ -92,7 +92,7 @@ def make_lock(
         "compute": dict(compute),
         "components": components,
         "environment": environment(),
-        "recipe": resolved.plain(),
+        "recipe": resolved.to_dict(),
     }
     return Lock(content, resolved)
 
@@ -106,7 +106,7 @@ def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: s
         fingerprint: Fingerprint of the data.
         weights: Hash of the starting weights, which replaces their path.
     """
-    plain = recipe.plain()
+    plain = recipe.to_dict()
     if recipe.weights is not None:
         plain["model"]["weights"]["use"] = weights
     paths = {name for name, field in type(recipe.data.values).model_fields.items() if _is_path(field.json_schema_extra)}
@@ -122,7 +122,7 @@ def _is_path(extra: object) -> bool:
     return isinstance(extra, dict) and extra.get("format") == "path"
 
 
-def _component(use: Use) -> dict[str, str]:
+def _component(use: ComponentConfig) -> dict[str, str]:
     plugin = installed().plugin(use.component.plugin)
     return {
         "kind": use.component.kind,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def workspace() -> Path:
+def cache_folder_path() -> Path:
     """Return the cache folder, and create it if it is missing.
 
     ``$ECHOKIT_CACHE``, or ``.echokit`` in the working directory.

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from echokit.system.cache_folder import workspace
+from echokit.system.cache_folder import cache_folder_path
 from echokit.system.files import files_in_order, require_regular
 
 
@@ -50,7 +50,7 @@ def content_hash(path: Path) -> str:
     return computed
 
 
-def known_hashes(paths: Sequence[Path]) -> list[str | None]:
+def cached_hashes(paths: Sequence[Path]) -> list[str | None]:
     """Look up the cached content hashes of files; None for unknown ones.
 
     No file is read.
@@ -68,7 +68,7 @@ def known_hashes(paths: Sequence[Path]) -> list[str | None]:
     return hashes
 
 
-def remember(hashes: Mapping[Path, str]) -> None:
+def cache_hashes(hashes: Mapping[Path, str]) -> None:
     """Cache the hashes of files by their current size and modification time."""
     with suppress(sqlite3.Error, OSError), _cache() as table:
         for path, computed in hashes.items():
@@ -82,7 +82,7 @@ def _key(path: Path, status: os.stat_result) -> tuple[bytes, int, int]:
 
 @contextmanager
 def _cache() -> Iterator[sqlite3.Connection]:
-    path = workspace() / "hashes.sqlite"
+    path = cache_folder_path() / "hashes.sqlite"
     path.touch(0o600)  # it holds paths, so only its owner may read it
     connection = sqlite3.connect(path, timeout=60)
     try:

@@ -42,7 +42,7 @@ def display() -> Display:
 
 
 @contextmanager
-def shown_by(screen: Display) -> Iterator[None]:
+def show_progress_on(screen: Display) -> Iterator[None]:
     """Show all progress inside the block on a display."""
     token = _display.set(screen)
     try:

@@ -28,7 +28,7 @@ _READY, _DONE, _FAILED = "ready", "done", "failed"
 
 
 @dataclass(frozen=True)
-class Lost:
+class WorkerFailure:
     """An item without a result: its process crashed or was killed.
 
     Attributes:
@@ -45,7 +45,7 @@ def cores() -> int:
 
 def map_unordered(
     work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None, limit: float = LIMIT
-) -> Generator[tuple[int, Result | Lost], None, None]:
+) -> Generator[tuple[int, Result | WorkerFailure], None, None]:
     """Apply a function in worker processes; yield (number, result) when done.
 
     Closing the iterator gives each process two seconds to finish its item and then kills it, so the function must
@@ -61,7 +61,7 @@ def map_unordered(
         EchokitError: The processes cannot start.
         Exception: Raised by ``work`` on an item.
     """
-    stop_in_a_worker()
+    exit_if_worker()
     waiting = deque(range(len(items)))
     pool: list[_Worker[Item, Result]] = []
     try:
@@ -77,7 +77,7 @@ def map_unordered(
                     continue
                 worker.number = None
                 [result] = results
-                if isinstance(result, Lost):
+                if isinstance(result, WorkerFailure):
                     worker.shut_down(0)
                     pool.remove(worker)
                     if waiting:
@@ -94,11 +94,11 @@ def map_unordered(
             worker.shut_down(max(deadline - time.monotonic(), 0))
 
 
-def in_order(
+def map_ordered(
     work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None, limit: float = LIMIT
-) -> Generator[Result | Lost, None, None]:
+) -> Generator[Result | WorkerFailure, None, None]:
     """Apply a function as `map_unordered` does, but yield results in order."""
-    early: dict[int, Result | Lost] = {}
+    early: dict[int, Result | WorkerFailure] = {}
     position = 0
     with closing(map_unordered(work, items, workers=workers, limit=limit)) as results:
         for number, result in results:
@@ -108,7 +108,7 @@ def in_order(
                 position += 1
 
 
-def stop_in_a_worker() -> None:
+def exit_if_worker() -> None:
     """Exit if this process is a worker that imports the user's script.
 
     Its parent reports the error.
@@ -141,7 +141,7 @@ class _Worker(Generic[Item, Result]):
         with suppress(OSError):  # if the process has died, poll() finds out
             self.connection.send(items[number])
 
-    def poll(self, limit: float) -> list[Result | Lost]:
+    def poll(self, limit: float) -> list[Result | WorkerFailure]:
         """Return a list of the result or its loss, empty as long as the process works."""
         try:
             while self.connection.poll():
@@ -156,14 +156,14 @@ class _Worker(Generic[Item, Result]):
                 return [result]
         except (EOFError, ConnectionResetError):
             if self.ready:
-                return [Lost(CRASHED)]
+                return [WorkerFailure(CRASHED)]
             raise EchokitError(
                 "the worker processes cannot start",
                 hint='call echokit under `if __name__ == "__main__":` in a script, as every worker imports the script',
                 code="workers.not_started",
             ) from None
         if time.monotonic() >= self.since + limit:
-            return [Lost(f"it took more than {limit:g} s and was stopped")]
+            return [WorkerFailure(f"it took more than {limit:g} s and was stopped")]
         return []
 
     def shut_down(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from echokit.errors import EchokitError, place_within
+from echokit.errors import EchokitError, location_in_package
 from echokit.plugins.discovery import installed
 from echokit.plugins.registry import BUILT_IN, Component
 from echokit.testing.case import Case, Expected, Failure, Outcome, Result, Skip, Subject
@@ -58,7 +58,7 @@ class Trial:
     def _describe(self, error: Exception) -> str:
         """Describe an error, with its line in the package of the component."""
         component = self.subject.component
-        place = place_within(error, component.target.partition(":")[0].partition(".")[0])
+        place = location_in_package(error, component.target.partition(":")[0].partition(".")[0])
         if place is None or component.plugin == BUILT_IN or isinstance(error, EchokitError):  # it has its own place
             return one_line(error)
         return f"{place}: {one_line(error)}"

@@ -197,9 +197,9 @@ def _plugins() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    from echokit.system.cache_folder import workspace
+    from echokit.system.cache_folder import cache_folder_path
 
-    cache = workspace()
+    cache = cache_folder_path()
     existing = next(path for path in (cache, *cache.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     description = f"{free / 2**30:.0f} GiB free for the cache at {cache}"

@@ -10,7 +10,7 @@ from echokit.data.clips.clip_store import steps_of
 from echokit.data.clips.prepare_video import Step
 from echokit.data.video.write import USUAL_FPS
 from echokit.errors import EchokitError, VideoError
-from echokit.plugins.component_config import Use
+from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import InvalidParameters, validate
 from echokit.recipe.compose import apply_override
@@ -59,7 +59,7 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
         first = invalid.problems[0]
         problems = "; ".join(f"{'.'.join(map(str, p.place))}: {p.message}" for p in invalid.problems)
         raise EchokitError(problems, hint=first.hint, where="--set", code=first.code) from None
-    return steps_of([Use(component, values)])[0]
+    return steps_of([ComponentConfig(component, values)])[0]
 
 
 def mask_videos(sources: Sequence[tuple[str, Path]], step: Step, out: Path) -> Iterator[Masked]:

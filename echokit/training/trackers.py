@@ -52,7 +52,7 @@ class TrackerCallback(NoCallback):
 
 
 @contextmanager
-def tracked(names: Sequence[str], run: str, folder: Path, facts: Mapping[str, Any]) -> Iterator[TrainingCallback]:
+def open_trackers(names: Sequence[str], run: str, folder: Path, facts: Mapping[str, Any]) -> Iterator[TrainingCallback]:
     """Start trackers, and give the callback that logs to them inside the block.
 
     Args:

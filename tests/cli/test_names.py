@@ -13,7 +13,7 @@ from pydicom.examples import get_path
 from echokit import write_video
 from echokit.cli import exit_code
 from echokit.data.cohort.pseudonyms import case_ids
-from echokit.system.hashing import content_hash, known_hashes
+from echokit.system.hashing import cached_hashes, content_hash
 from echokit.system.terminal_text import printable
 
 
@@ -34,8 +34,8 @@ def studies(tmp_path: Path) -> Path:
 
 def test_files_with_latin_1_names_get_hashes_and_pseudonyms(studies: Path) -> None:
     files = sorted(studies.iterdir())
-    assert known_hashes(files) == [None] * 3
-    assert [content_hash(file) for file in files] == known_hashes(files)
+    assert cached_hashes(files) == [None] * 3
+    assert [content_hash(file) for file in files] == cached_hashes(files)
     assert all(name.startswith("case-") for name in case_ids(files))
 
 

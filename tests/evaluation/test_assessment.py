@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.evaluation import Evaluation, Metric
 from echokit.evaluation.metrics.accuracy import Accuracy
 from echokit.evaluation.metrics.auprc import Auprc
@@ -33,7 +33,7 @@ def run_table(folds=1, n=30, seed=0):
 
 
 def test_one_fold_gives_intervals_for_every_split():
-    evaluation = assess(Predictions(run_table(), "reduced"), ALL, seed=0, resamples=300)
+    evaluation = evaluate_folds(Predictions(run_table(), "reduced"), ALL, seed=0, resamples=300)
     order = [(metric.metric, metric.split) for metric in evaluation.metrics]
     assert order == [(name, split) for name, _ in ALL for split in ("train", "val", "test")]
     for metric in evaluation.metrics:
@@ -52,7 +52,7 @@ def test_one_fold_gives_intervals_for_every_split():
 def test_the_interval_of_accuracy_uses_the_threshold():
     def test_accuracy(threshold):
         predictions = Predictions(run_table(), threshold=threshold)
-        return assess(predictions, ALL[:1], seed=0, resamples=200, splits=["test"]).metrics[0]
+        return evaluate_folds(predictions, ALL[:1], seed=0, resamples=200, splits=["test"]).metrics[0]
 
     low, high = test_accuracy(0.5), test_accuracy(2.0)
     assert high.value == pytest.approx(20 / 30)  # no patient is classified as positive
@@ -61,7 +61,7 @@ def test_the_interval_of_accuracy_uses_the_threshold():
 
 
 def test_several_folds_give_values_without_intervals():
-    evaluation = assess(Predictions(run_table(folds=3)), ALL, seed=0, resamples=100)
+    evaluation = evaluate_folds(Predictions(run_table(folds=3)), ALL, seed=0, resamples=100)
     test = [m for m in evaluation.metrics if m.metric == "auroc" and m.split == "test"]
     assert [m.fold for m in test] == [0, 1, 2]
     assert all(m.value is not None and m.low is None and m.level is None for m in test)
@@ -72,20 +72,20 @@ def test_several_folds_give_values_without_intervals():
 def test_patients_are_counted_not_videos():
     table = run_table()
     again = table.assign(case_id=table["case_id"] + "b", y_score=table["y_score"])
-    once = assess(Predictions(table), ALL, seed=0, resamples=100)
-    twice = assess(Predictions(pd.concat([table, again])), ALL, seed=0, resamples=100)
+    once = evaluate_folds(Predictions(table), ALL, seed=0, resamples=100)
+    twice = evaluate_folds(Predictions(pd.concat([table, again])), ALL, seed=0, resamples=100)
     assert once == twice
 
 
 def test_the_same_seed_gives_the_same_evaluation():
-    results = [assess(Predictions(run_table(n=90)), ALL, seed=seed, resamples=100) for seed in (5, 5, 6)]
+    results = [evaluate_folds(Predictions(run_table(n=90)), ALL, seed=seed, resamples=100) for seed in (5, 5, 6)]
     assert results[0] == results[1] != results[2]
 
 
 def test_a_split_of_one_class_is_undefined():
     table = run_table()
     table.loc[table["split"] == "val", "y_true"] = 0
-    evaluation = assess(Predictions(table), ALL, seed=0, resamples=100)
+    evaluation = evaluate_folds(Predictions(table), ALL, seed=0, resamples=100)
     val = {m.metric: m for m in evaluation.metrics if m.split == "val"}
     assert val["auroc"].value is None
     assert val["auprc"].value is None
@@ -97,7 +97,7 @@ def test_a_split_of_one_class_is_undefined():
 
 def test_an_empty_split_is_left_out():
     table = run_table()
-    evaluation = assess(Predictions(table[table["split"] != "val"]), ALL, seed=0, resamples=50)
+    evaluation = evaluate_folds(Predictions(table[table["split"] != "val"]), ALL, seed=0, resamples=50)
     assert {m.split for m in evaluation.metrics} == {"train", "test"}
 
 
@@ -109,7 +109,7 @@ def count_positives(predictions):
 
 
 def test_a_plain_function_is_an_evaluator_without_an_interval():
-    metric = assess(Predictions(run_table()), [("count", count_positives)], seed=0).metrics[0]
+    metric = evaluate_folds(Predictions(run_table()), [("count", count_positives)], seed=0).metrics[0]
     assert (metric.value, metric.low) == (10.0, None)
     assert metric.interval.startswith("none")
 
@@ -119,7 +119,7 @@ def test_an_interval_from_the_evaluator_stays():
         metric = count_positives(predictions).metrics[0]
         return Evaluation((replace(metric, low=1.0, high=20.0, level=0.9, interval="exact"),))
 
-    metric = assess(Predictions(run_table()), [("exact", exact)], seed=0).metrics[0]
+    metric = evaluate_folds(Predictions(run_table()), [("exact", exact)], seed=0).metrics[0]
     assert (metric.low, metric.high, metric.level, metric.interval) == (1.0, 20.0, 0.9, "exact")
 
 
@@ -128,7 +128,7 @@ def test_nan_from_an_evaluator_is_refused():
         return Evaluation((replace(count_positives(predictions).metrics[0], value=float("nan")),))
 
     with refused("evaluator.not_finite", names=("'broken_one'", "nan")) as caught:
-        assess(Predictions(run_table()), [("broken_one", broken)], seed=0)
+        evaluate_folds(Predictions(run_table()), [("broken_one", broken)], seed=0)
     assert "'broken_one'" in caught.value.message
 
 
@@ -138,7 +138,7 @@ def test_rows_that_grouping_would_drop_are_refused(column):
     table[column] = table[column].astype(object)
     table.loc[4, column] = None
     with refused("predictions.empty_cell", names=("train4",)) as caught:
-        assess(Predictions(table), ALL, seed=0, resamples=10)
+        evaluate_folds(Predictions(table), ALL, seed=0, resamples=10)
     assert column in caught.value.message
     assert "train4" in caught.value.message
 
@@ -147,5 +147,5 @@ def test_an_unknown_split_is_refused():
     table = run_table()
     table.loc[0, "split"] = "Test"
     with refused("predictions.unknown_split", names=("'Test'",)) as caught:
-        assess(Predictions(table), ALL, seed=0, resamples=10)
+        evaluate_folds(Predictions(table), ALL, seed=0, resamples=10)
     assert "'test'" in caught.value.hint

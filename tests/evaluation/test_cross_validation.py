@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.metrics.accuracy import Accuracy
 from echokit.evaluation.metrics.auroc import Auroc
 from echokit.evaluation.predictions import Predictions
@@ -29,7 +29,9 @@ def folds(repeats=1, seed=0):
 
 
 def over_folds(data, evaluators):
-    return {m.metric: m for m in assess(Predictions(data, "died"), evaluators, seed=0).metrics if m.fold is None}
+    return {
+        m.metric: m for m in evaluate_folds(Predictions(data, "died"), evaluators, seed=0).metrics if m.fold is None
+    }
 
 
 @pytest.mark.parametrize("repeats", [1, 3])

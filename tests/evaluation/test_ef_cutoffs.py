@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.evaluation import Evaluation, Metric
 from echokit.evaluation.files.metric_files import write_metrics
 from echokit.evaluation.metrics.auroc import Auroc
@@ -83,7 +83,7 @@ def test_metrics_without_an_ef_or_a_class_are_undefined() -> None:
     without = Predictions(given.table.drop(columns=["target", "prediction"]))
     one_class = Predictions(given.table.assign(target=70.0, y_true=0))
     for wrong in (without, one_class):
-        evaluation = assess(wrong, [("ef_cutoffs", EfCutoffs())], seed=0, resamples=20)
+        evaluation = evaluate_folds(wrong, [("ef_cutoffs", EfCutoffs())], seed=0, resamples=20)
         areas = [m for m in evaluation.metrics if m.metric == "cutoff_auroc"]
         assert len(areas) == 5
         assert all(m.value is None and m.low is None and "undefined" in str(m.interval) for m in areas)
@@ -94,7 +94,7 @@ def test_metrics_without_an_ef_or_a_class_are_undefined() -> None:
 
 
 def test_every_number_has_an_interval_and_folds_have_none() -> None:
-    evaluation = assess(predictions(), [("auroc", Auroc()), ("ef_cutoffs", EfCutoffs())], seed=0, resamples=200)
+    evaluation = evaluate_folds(predictions(), [("auroc", Auroc()), ("ef_cutoffs", EfCutoffs())], seed=0, resamples=200)
     assert len(evaluation.metrics) == 1 + 5 * 3
     for metric in evaluation.metrics:
         if metric.metric == "cutoff_auprc" and metric.events < 20:
@@ -104,15 +104,15 @@ def test_every_number_has_an_interval_and_folds_have_none() -> None:
         assert metric.value is not None
         assert metric.high is not None
         assert metric.low <= metric.value <= metric.high
-    again = assess(predictions(), [("ef_cutoffs", EfCutoffs())], seed=0, resamples=200)
+    again = evaluate_folds(predictions(), [("ef_cutoffs", EfCutoffs())], seed=0, resamples=200)
     assert again.metrics == evaluation.metrics[1:]
-    of_folds = assess(predictions(folds=2), [("ef_cutoffs", EfCutoffs())], seed=0, resamples=200)
+    of_folds = evaluate_folds(predictions(folds=2), [("ef_cutoffs", EfCutoffs())], seed=0, resamples=200)
     assert {m.low for m in of_folds.metrics} == {None}
 
 
 def test_the_summary_separates_cut_offs_from_the_runs_own(tmp_path: Path) -> None:
     given = predictions()
-    evaluation = assess(given, [("auroc", Auroc()), ("ef_cutoffs", EfCutoffs())], seed=0, resamples=200)
+    evaluation = evaluate_folds(given, [("auroc", Auroc()), ("ef_cutoffs", EfCutoffs())], seed=0, resamples=200)
     write_metrics(evaluation, tmp_path / "metrics.json")
     rows = json.loads((tmp_path / "metrics.json").read_text())
     assert len([row for row in rows if row["metric"] == "auroc"]) == 1

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.evaluation import Evaluation, Metric
 from echokit.evaluation.files.metric_files import write_curves, write_metrics
 from echokit.evaluation.metrics.accuracy import Accuracy
@@ -42,7 +42,7 @@ def table():
 @pytest.fixture(scope="module")
 def evaluation():
     evaluators = [("accuracy", Accuracy()), ("auroc", Auroc()), ("auprc", Auprc())]
-    return assess(Predictions(table(), "reduced"), evaluators, seed=0, resamples=100)
+    return evaluate_folds(Predictions(table(), "reduced"), evaluators, seed=0, resamples=100)
 
 
 def strict(path):

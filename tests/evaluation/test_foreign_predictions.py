@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from echokit.cli import exit_code
-from echokit.evaluation.files.foreign_predictions import read_anybody, read_echonet
+from echokit.evaluation.files.foreign_predictions import read_echonet_predictions, read_foreign_predictions
 from tests.expect import refused
 
 CSV = "id,label,score\na,died,0.9\nb,alive,0.2\nc,alive,0.4\nd,died,0.35\ne,alive,.1\n"
@@ -52,7 +52,7 @@ def test_invalid_predictions_are_refused(tmp_path, text, options, code, names):
     file = tmp_path / "p.csv"
     file.write_text(text)
     with refused(code) as caught:
-        read_anybody(file, **options)
+        read_foreign_predictions(file, **options)
     assert names in str(caught.value)
 
 
@@ -98,7 +98,7 @@ def test_predictions_of_echonet_dynamic_are_averaged_per_video(tmp_path, capsys)
     code, _, err = run(capsys, "evaluate", predictions, "--truth", truth)
     assert (code, "0X2" in err) == (2, True)
     with refused("truth.missing_case", where="FileList.csv"):
-        read_echonet(predictions, truth)
+        read_echonet_predictions(predictions, truth)
 
 
 def rows_of(path: Path, scale: float = 1.0, delimiter: str = ",") -> Path:
@@ -113,15 +113,15 @@ def rows_of(path: Path, scale: float = 1.0, delimiter: str = ",") -> Path:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_delimiters_of_spreadsheets_are_detected(tmp_path: Path, delimiter: str) -> None:
-    read = read_anybody(rows_of(tmp_path / "scores.csv", delimiter=delimiter))
+    read = read_foreign_predictions(rows_of(tmp_path / "scores.csv", delimiter=delimiter))
     assert read.predictions.table["y_true"].sum() == 30
 
 
 def test_percent_scores_without_a_threshold_get_a_note(tmp_path: Path) -> None:
-    read = read_anybody(rows_of(tmp_path / "scores.csv", scale=100))
+    read = read_foreign_predictions(rows_of(tmp_path / "scores.csv", scale=100))
     assert "60 of 60" in read.notes[-1]
     assert "--threshold" in read.notes[-1]
-    assert not any("60 of 60" in note for note in read_anybody(tmp_path / "scores.csv", threshold=50).notes)
+    assert not any("60 of 60" in note for note in read_foreign_predictions(tmp_path / "scores.csv", threshold=50).notes)
 
 
 def test_a_column_of_names_gives_no_subgroups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.metrics.sensitivity import Sensitivity
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.threshold import choose_threshold
@@ -26,17 +26,19 @@ def rule_table(n_val, seed=0):
 def test_a_rule_chooses_on_the_validation_set_only(rule):
     data = rule_table(60)
     val = data[data["split"] == "val"]
-    metrics = assess(Predictions(data), [("sensitivity", Sensitivity(threshold=rule))], seed=0).metrics
+    metrics = evaluate_folds(Predictions(data), [("sensitivity", Sensitivity(threshold=rule))], seed=0).metrics
     metric = next(m for m in metrics if m.split == "test")
     assert metric.threshold == choose_threshold(val["y_true"].to_numpy(), val["y_score"].to_numpy(), rule)
     assert rule in metric.definition
     data.loc[data["split"] == "test", "y_score"] = 0.0
-    again = assess(Predictions(data), [("sensitivity", Sensitivity(threshold=rule))], seed=0).metrics
+    again = evaluate_folds(Predictions(data), [("sensitivity", Sensitivity(threshold=rule))], seed=0).metrics
     assert next(m for m in again if m.split == "test").threshold == metric.threshold
 
 
 def test_too_few_positives_keep_the_fixed_threshold():
-    metrics = assess(Predictions(rule_table(38)), [("sensitivity", Sensitivity(threshold="youden"))], seed=0).metrics
+    metrics = evaluate_folds(
+        Predictions(rule_table(38)), [("sensitivity", Sensitivity(threshold="youden"))], seed=0
+    ).metrics
     test = next(m for m in metrics if m.split == "test")
     assert test.threshold == 0.5
     assert "not chosen by youden" in test.definition
@@ -53,6 +55,6 @@ def test_rules_choose_the_documented_threshold():
 
 def test_one_evaluator_at_two_thresholds_has_two_names():
     given = [("sensitivity", Sensitivity()), ("sensitivity", Sensitivity(threshold=0.1))]
-    metrics = assess(Predictions(rule_table(60)), given, seed=0).metrics
+    metrics = evaluate_folds(Predictions(rule_table(60)), given, seed=0).metrics
     names = [metric.metric for metric in metrics if metric.split == "test"]
     assert names == ["sensitivity", "sensitivity_at_0.1"]

@@ -144,7 +144,7 @@ def test_the_report_is_short_as_text_and_complete_as_json() -> None:
     report = apply_weights(small_model(), tensors)
     assert len(str(report).splitlines()) == 2
     assert "50 skipped" in str(report)
-    assert len(report.plain()["skipped"]) == 50
+    assert len(report.to_dict()["skipped"]) == 50
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])

@@ -78,7 +78,7 @@ def test_a_blocked_plugin_is_never_imported(site: Path, monkeypatch: pytest.Monk
     assert [plugin.name for plugin in plugins.plugins if not plugin.blocked] == ["echokit"]
     assert plugins.plugin("lab_blocked").problem is None
     assert plugins.unknown == ("lab_other",)
-    [warning] = plugins.troubles()
+    [warning] = plugins.warnings()
     assert "'lab_other'" in warning
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import parameters, summary_line
-from echokit.plugins.registry import BUILT_IN, CODE_ROOTS, KINDS, Component, Registry, kind_named
+from echokit.plugins.registry import BUILT_IN, CODE_ROOTS, KINDS, Component, Registry, parse_kind
 from echokit.system.hashing import package_hash
 from tests.expect import refused
 
@@ -55,12 +55,12 @@ def test_a_target_is_module_and_class(target: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds_in_singular_and_plural(kind: str) -> None:
-    assert kind_named(kind) == kind_named(kind + "s") == kind
+    assert parse_kind(kind) == parse_kind(kind + "s") == kind
 
 
 def test_an_unknown_kind_suggests_the_nearest() -> None:
     with refused("component.unknown_kind") as caught:
-        kind_named("backbons")
+        parse_kind("backbons")
     assert "'backbone'" in str(caught.value.hint)
 
 

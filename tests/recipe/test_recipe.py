@@ -37,8 +37,8 @@ def test_the_nine_study_recipes_and_the_quickstart_are_shipped() -> None:
 def test_shipped_recipes_are_valid_and_resolve_to_themselves(name: str) -> None:
     recipe = load_recipe(find_recipe(name))
     assert recipe.name == name
-    again = check(node_of(recipe.plain(), Origin("again")))
-    assert again.plain() == recipe.plain()
+    again = check(node_of(recipe.to_dict(), Origin("again")))
+    assert again.to_dict() == recipe.to_dict()
 
 
 def test_study_recipes_have_the_published_epochs_and_batches() -> None:
@@ -216,7 +216,7 @@ def test_the_json_schema_lists_components_and_their_parameters() -> None:
     st.sampled_from(["name", "seed", "data", "target", "preprocess", "clip", "augment", "model", "objective", "train"]),
 )
 def test_any_value_gives_a_recipe_or_mistakes_with_places(value: Any, key: str) -> None:
-    plain = load_recipe(find_recipe("ef_112")).plain()
+    plain = load_recipe(find_recipe("ef_112")).to_dict()
     try:
         recipe = check(node_of({**plain, key: value}, Origin("wild")))
     except RecipeError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from echokit.errors import DataError, EchokitError
-from echokit.system.worker_pool import CRASHED, Lost, in_order, map_unordered
+from echokit.system.worker_pool import CRASHED, WorkerFailure, map_ordered, map_unordered
 from tests.expect import refused
 
 
@@ -60,32 +60,32 @@ def local(number: int) -> object:
 def test_every_item_has_its_result(workers: int) -> None:
     items = list(range(10))
     assert sorted(map_unordered(square, items, workers=workers)) == [(n, n**2) for n in items]
-    assert list(in_order(square, items, workers=workers)) == [n**2 for n in items]
+    assert list(map_ordered(square, items, workers=workers)) == [n**2 for n in items]
     assert list(map_unordered(square, [], workers=workers)) == []
 
 
 def test_none_is_a_result() -> None:
-    assert list(in_order(nothing, range(3), workers=2)) == [None, None, None]
+    assert list(map_ordered(nothing, range(3), workers=2)) == [None, None, None]
 
 
 def test_a_crash_loses_only_its_item() -> None:
-    expected = [Lost(CRASHED) if n in (3, 4, 11) else n for n in range(12)]
-    assert list(in_order(crash, range(12), workers=2)) == expected
+    expected = [WorkerFailure(CRASHED) if n in (3, 4, 11) else n for n in range(12)]
+    assert list(map_ordered(crash, range(12), workers=2)) == expected
 
 
 def test_a_hang_is_stopped_at_the_limit() -> None:
-    results = list(in_order(hang, range(4), workers=2, limit=1))
-    assert [number for number in results if not isinstance(number, Lost)] == [0, 1, 3]
-    assert isinstance(results[2], Lost)
+    results = list(map_ordered(hang, range(4), workers=2, limit=1))
+    assert [number for number in results if not isinstance(number, WorkerFailure)] == [0, 1, 3]
+    assert isinstance(results[2], WorkerFailure)
     assert "1 s" in results[2].reason
 
 
 def test_an_error_keeps_its_attributes_and_its_traceback() -> None:
     with refused("test.one", where="numbers") as caught:
-        list(in_order(fail, [5, 1], workers=2))
+        list(map_ordered(fail, [5, 1], workers=2))
     assert (type(caught.value), caught.value.hint) == (DataError, "another number")
     with pytest.raises(ZeroDivisionError) as raised:
-        list(in_order(fail, [0], workers=1))
+        list(map_ordered(fail, [0], workers=1))
     assert "in fail" in str(raised.value.__cause__)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from echokit.data.sampling.window_sampler import Window
 from echokit.data.sampling.windows import PADDING, Windows
-from echokit.training.batches.batches import batches, norm_statistics, of_cases
+from echokit.training.batches.batches import batches, norm_statistics, select_cases
 from tests.expect import refused
 
 from .blobs import CASES, CPU, Blobs
@@ -83,7 +83,7 @@ def test_error_while_reading_is_raised_and_no_thread_remains():
 
 
 def test_of_cases_keeps_every_window_of_a_case():
-    part = of_cases(WINDOWS, np.array([3, 1]))
+    part = select_cases(WINDOWS, np.array([3, 1]))
     assert part.case.tolist() == [1, 1, 3, 3]
     np.testing.assert_array_equal(part.frames, WINDOWS.frames[[2, 3, 6, 7]])
 
@@ -115,4 +115,4 @@ def test_constant_clips_are_refused():
     for video in clips.videos:
         video[:] = 90
     with refused("norm.not_usable"):
-        norm_statistics(clips, of_cases(WINDOWS, np.arange(4)))
+        norm_statistics(clips, select_cases(WINDOWS, np.arange(4)))

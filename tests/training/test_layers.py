@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from echokit.models.cost import without_numbers
+from echokit.models.cost import meta_state
 from echokit.models.input_shape import InputShape
 from echokit.plugins.discovery import installed
 from echokit.training.step.layer_decay import layer_scales
@@ -54,7 +54,7 @@ def forward_order(model: nn.Module) -> list[str]:
         record(name, module)
     clip = torch.empty(2, SHAPE.channels, SHAPE.frames, SHAPE.height, SHAPE.width, device="meta")
     with torch.no_grad():
-        functional_call(model, without_numbers(model), (clip,))
+        functional_call(model, meta_state(model), (clip,))
     return order
 
 

@@ -10,7 +10,13 @@ from echokit.data.cohort.targets import Targets
 from echokit.training.batches.batch_sources import FeatureSource
 from echokit.training.batches.features import FeatureSamples
 from echokit.training.context import FoldTask
-from echokit.training.heads.batched_heads import HeadPlan, HeadTask, _initial_weights, require_plain, train_and_score
+from echokit.training.heads.batched_heads import (
+    HeadPlan,
+    HeadTask,
+    _initial_weights,
+    check_batched_heads_supported,
+    train_and_score,
+)
 from echokit.training.objectives.cross_entropy import CrossEntropy
 from echokit.training.settings import TrainSettings
 from tests.expect import refused
@@ -85,7 +91,7 @@ def test_no_heads_give_no_scores() -> None:
     ],
 )  # fmt: skip
 def test_settings_of_single_heads_only_are_refused(change: dict[str, object]) -> None:
-    require_plain(settings(), 60)
+    check_batched_heads_supported(settings(), 60)
     code = "train.batch_too_small" if "batch_size" in change else "train.not_in_batched_heads"
     with refused(code, where=f"train.{next(iter(change))}"):
-        require_plain(settings(**change), 60)
+        check_batched_heads_supported(settings(**change), 60)

@@ -18,7 +18,7 @@ from echokit.data.sampling.window_sampler import Window
 from echokit.models.weights.weight_files import load_weights
 from echokit.system.stop_signals import Interrupted
 from echokit.training.batches.batch_sources import FeatureSource
-from echokit.training.batches.batches import of_cases
+from echokit.training.batches.batches import select_cases
 from echokit.training.batches.features import FeatureCache, FeatureJob, FeatureSamples, backbone_hash, compute_features
 from echokit.training.context import FoldTask
 from echokit.training.model_parts import in_part, set_mode, set_trained
@@ -193,7 +193,7 @@ def test_features_depend_on_seed_copy_and_case_alone(tmp_path):
     first = features()
     np.testing.assert_allclose(features(batch_size=7), first, rtol=1e-5, atol=1e-6)
     part = np.array([3, 11])
-    np.testing.assert_allclose(features(of_cases(windows, part)), first[np.isin(windows.case, part)], rtol=1e-5)
+    np.testing.assert_allclose(features(select_cases(windows, part)), first[np.isin(windows.case, part)], rtol=1e-5)
     assert (features(copy=2) != first).any()
     assert (features(seed=2) != first).any()
     assert model.training

@@ -9,7 +9,7 @@ import torch
 from echokit.data.sampling.window_sampler import Window
 from echokit.data.sampling.windows import PADDING
 from echokit.training.batches import batch_sources as samples
-from echokit.training.batches.batches import in_batches, of_cases, read_batches
+from echokit.training.batches.batches import in_batches, read_batches, select_cases
 from echokit.training.batches.gpu_clips import bytes_of, fits, make_resident
 
 from .blobs import CASES, CPU, FOLD, Blobs, RecordingCallback, bits, train
@@ -20,7 +20,7 @@ SELECTED = np.array([3, 4, 7, 20, 21])
 @pytest.mark.parametrize("frames", [2, 4, 8, 14])
 def test_resident_clips_give_the_same_bits_as_reading(frames: int) -> None:
     clips = Blobs(CASES)
-    windows = of_cases(Window(frames=frames, start="even", clips=2)(clips.lengths, "train", 1, 0), SELECTED)
+    windows = select_cases(Window(frames=frames, start="even", clips=2)(clips.lengths, "train", 1, 0), SELECTED)
     parts = in_batches(np.random.default_rng(0).permutation(len(windows)), 3)
     resident = make_resident(clips, SELECTED, CPU)
     pairs = zip(resident.batches(windows, parts), read_batches(clips, windows, parts, CPU), strict=True)

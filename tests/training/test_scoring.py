@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from echokit.data.sampling.window_sampler import Window
 from echokit.data.sampling.windows import Windows
-from echokit.training.batches.batches import of_cases
+from echokit.training.batches.batches import select_cases
 from echokit.training.scoring import auroc, score, scores_of
 from tests.expect import refused
 
@@ -38,7 +38,7 @@ def test_a_case_gets_the_mean_over_its_windows():
     assert scores.prediction is None
     np.testing.assert_array_equal(scores.case, np.arange(CASES))
     case = next(c for c in range(CASES) if (WINDOWS.case == c).sum() == 2)
-    one = of_cases(WINDOWS, np.array([case]))
+    one = select_cases(WINDOWS, np.array([case]))
     halves = []
     for i in range(2):
         half = Windows(one.case[i : i + 1], one.frames[i : i + 1])

@@ -17,16 +17,16 @@ def test_tensorboard_receives_the_numbers_of_every_epoch(tiny: Path, tmp_path: P
 
     assert exit_code(["run", str(tiny), "--out", str(tmp_path / "a"), *ONE]) == 0
     assert exit_code(["run", str(tiny), "--out", str(tmp_path / "b"), *ONE, "--set", "track=[tensorboard]"]) == 0
-    plain, tracked = load_run(tmp_path / "a" / "tiny"), load_run(tmp_path / "b" / "tiny")
-    assert plain.lock.recipe_hash == tracked.lock.recipe_hash
-    assert (plain.path / "predictions.csv").read_bytes() == (tracked.path / "predictions.csv").read_bytes()
-    [events] = (tracked.path / "tensorboard" / "tiny").glob("events*")
+    plain, open_trackers = load_run(tmp_path / "a" / "tiny"), load_run(tmp_path / "b" / "tiny")
+    assert plain.lock.recipe_hash == open_trackers.lock.recipe_hash
+    assert (plain.path / "predictions.csv").read_bytes() == (open_trackers.path / "predictions.csv").read_bytes()
+    [events] = (open_trackers.path / "tensorboard" / "tiny").glob("events*")
     log = EventAccumulator(str(events)).Reload()
     assert {"fold-0/train_loss", "fold-0/val_auroc", "fold-0/lr"} <= set(log.Tags()["scalars"])
     assert [event.step for event in log.Scalars("fold-0/train_loss")] == [1, 2]
-    written = b"".join(path.read_bytes() for path in (tracked.path / "tensorboard").rglob("*") if path.is_file())
+    written = b"".join(path.read_bytes() for path in (open_trackers.path / "tensorboard").rglob("*") if path.is_file())
     assert b"PHANTOM DATA" in written
-    assert not any(str(case).encode() in written for case in tracked.predictions["case_id"])
+    assert not any(str(case).encode() in written for case in open_trackers.predictions["case_id"])
     assert str(tmp_path).encode() not in written
 
 

@@ -20,7 +20,7 @@ MOST_FRAMES = 64  # that are looked at, evenly spaced
 
 
 @dataclass(frozen=True)
-class Seen:
+class VideoDescription:
     """What a decoded video shows.
 
     Attributes:
@@ -52,7 +52,7 @@ class Seen:
     change: float = 0.0
 
 
-def describe(clip: Clip) -> Seen:
+def describe(clip: Clip) -> VideoDescription:
     """Describe a clip."""
     count, height, width = clip.frames.shape
     frames = np.ascontiguousarray(clip.frames)
@@ -64,7 +64,7 @@ def describe(clip: Clip) -> Seen:
     seconds = None if clip.fps is None else count / clip.fps
     if clip.times is not None and count > 1:
         seconds = float(clip.times[-1]) * count / (count - 1)
-    return Seen(
+    return VideoDescription(
         frames=count,
         height=height,
         width=width,

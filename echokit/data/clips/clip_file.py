@@ -94,7 +94,7 @@ def checksums(data: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     return np.array(sums, np.uint32).reshape(channels, frames)
 
 
-def look_of(header: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+def perceptual_descriptor(header: Mapping[str, Any]) -> npt.NDArray[np.float32]:
     """Decode the appearance vector of a prepared clip's header: (128,) float32."""
     return np.frombuffer(bytes.fromhex(header["look"]), "<f4")
 
@@ -149,7 +149,7 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
 _STALE = 24 * 3600.0
 
 
-def sweep(folder: Path) -> None:
+def remove_stale_drafts(folder: Path) -> None:
     """Remove unfinished files, older than a day, of killed writers from a store."""
     for part in folder.glob(f"*/*{PART}"):
         with suppress(OSError):  # another process may sweep too

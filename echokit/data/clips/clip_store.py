@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.data.clips.appearance import describe
-from echokit.data.clips.clip_file import Shown, read_header, sweep, write_clip
+from echokit.data.clips.clip_file import Shown, read_header, remove_stale_drafts, write_clip
 from echokit.data.clips.prepare_video import Step, apply_steps, decode
-from echokit.data.clips.prepared_clips import PreparedClips, is_whole
+from echokit.data.clips.prepared_clips import PreparedClips, is_intact
 from echokit.errors import DataError, VideoError
-from echokit.plugins.component_config import Use
-from echokit.system.hashing import content_hash, digest, known_hashes, package_hash, remember
+from echokit.plugins.component_config import ComponentConfig
+from echokit.system.hashing import cache_hashes, cached_hashes, content_hash, digest, package_hash
 from echokit.system.progress import display
-from echokit.system.worker_pool import Lost, map_unordered
+from echokit.system.worker_pool import WorkerFailure, map_unordered
 
 FORMAT = 4
 DECODING_LIBRARIES = (
@@ -49,12 +49,12 @@ class Failure:
     reason: str
 
 
-def steps_of(preprocess: Sequence[Use]) -> tuple[Step, ...]:
+def steps_of(preprocess: Sequence[ComponentConfig]) -> tuple[Step, ...]:
     """Build the preprocessing steps of a recipe."""
     steps = []
     for use in preprocess:
         code = use.component.code_hash()
-        identity = digest({"use": use.plain(), "plugin": use.component.plugin, "code": code})
+        identity = digest({"use": use.to_dict(), "plugin": use.component.plugin, "code": code})
         steps.append(Step(use.name, use.build(), use.component.mask, identity, use.component.plugin))
     return tuple(steps)
 
@@ -82,7 +82,7 @@ class Preparation:
     @property
     def changed(self) -> int:
         """Number of damaged clips that were prepared again, before or during use."""
-        return self.damaged + len(self.clips.remade)
+        return self.damaged + len(self.clips.repaired)
 
     def notes(self) -> dict[str, int]:
         """Count the notes of the clips."""
@@ -136,7 +136,7 @@ class ClipStore:
         Raises:
             EchokitError: A step failed for another reason than the video.
         """
-        sweep(self.folder)
+        remove_stale_drafts(self.folder)
         failed: dict[int, Failure] = {}
         done = {} if verify else self._stored(sources, steps)
         rest = [row for row in range(len(sources)) if row not in done]
@@ -154,16 +154,18 @@ class ClipStore:
         origins = {path: sources[row] for path, row in zip(paths, rows, strict=True)}
         clips = PreparedClips(paths, _Remaking(self, tuple(steps), origins, display().say))
         new = set(rest)
-        remember({path: head["sum"] for row, path, head in zip(rows, paths, clips.headers, strict=True) if row in new})
+        cache_hashes(
+            {path: head["sum"] for row, path, head in zip(rows, paths, clips.headers, strict=True) if row in new}
+        )
         failures = tuple(failed[row] for row in sorted(failed))
         made, damaged = sum(clip.made for clip in done.values()), sum(clip.damaged for clip in done.values())
         return Preparation(np.array(rows, np.int64), clips, contents, failures, made, damaged)
 
     def _stored(self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step]) -> dict[int, _Done]:
         """Find the rows whose clips are stored and unchanged since the last check."""
-        contents = known_hashes([path for _, path in sources])
+        contents = cached_hashes([path for _, path in sources])
         paths = {row: self.path(content, steps) for row, content in enumerate(contents) if content is not None}
-        sums = dict(zip(paths, known_hashes(list(paths.values())), strict=True))
+        sums = dict(zip(paths, cached_hashes(list(paths.values())), strict=True))
         return {
             row: _Done(str(contents[row]))
             for row, path in paths.items()
@@ -180,7 +182,7 @@ class ClipStore:
         with closing(map_unordered(work, [sources[row] for row in rows], workers=workers)) as results:
             for number, outcome in results:
                 row = rows[number]
-                yield row, Failure(sources[row][0], outcome.reason) if isinstance(outcome, Lost) else outcome
+                yield row, Failure(sources[row][0], outcome.reason) if isinstance(outcome, WorkerFailure) else outcome
 
     def _prepare_one(self, steps: Sequence[Step], source: tuple[str, Path]) -> _Done | Failure:
         case_id, video = source
@@ -193,7 +195,7 @@ class ClipStore:
         try:
             path = self.path(content, steps)
             exists = path.exists()
-            if exists and is_whole(path):
+            if exists and is_intact(path):
                 return _Done(content)
             decoded = decode(video, steps)
             seen = describe(decoded)

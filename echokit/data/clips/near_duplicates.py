@@ -32,7 +32,7 @@ def groups(contents: Sequence[str]) -> list[list[int]]:
     return [found for found in places.values() if len(found) > 1]
 
 
-def near_pairs(looks: Mapping[int, npt.NDArray[np.float32]]) -> list[tuple[int, int, float]]:
+def near_duplicates(looks: Mapping[int, npt.NDArray[np.float32]]) -> list[tuple[int, int, float]]:
     """Find pairs that look the same.
 
     Args:

@@ -9,8 +9,8 @@ from typing import Any
 
 from echokit.data.clips.clip_file import Mask
 from echokit.data.video.clip import Clip
-from echokit.errors import EchokitError, place_within
-from echokit.plugins.discovery import in_words
+from echokit.errors import EchokitError, location_in_package
+from echokit.plugins.discovery import describe_exception
 from echokit.plugins.registry import BUILT_IN
 
 
@@ -49,9 +49,9 @@ class Step:
             if self.plugin == BUILT_IN:
                 raise
             raise EchokitError(
-                f"the preprocessor {self.name!r} of the plugin {self.plugin!r} failed: {in_words(error)}",
+                f"the preprocessor {self.name!r} of the plugin {self.plugin!r} failed: {describe_exception(error)}",
                 hint=f"fix or uninstall it; echokit plugin check {self.plugin} runs all checks",
-                where=place_within(error, type(self.make).__module__.partition(".")[0]),
+                where=location_in_package(error, type(self.make).__module__.partition(".")[0]),
                 code="plugin.failed",
             ) from error
         if not isinstance(result, Clip):

@@ -33,7 +33,7 @@ from echokit.data.video.clip import Clip
 from echokit.errors import DataError
 
 Read = TypeVar("Read")
-Remake = Callable[[Path, Mapping[str, Any]], None]
+Repair = Callable[[Path, Mapping[str, Any]], None]
 
 
 class PreparedClips:
@@ -51,10 +51,10 @@ class PreparedClips:
         DataError: A clip is missing or damaged, or the clips differ in size or streams.
     """
 
-    def __init__(self, paths: Sequence[Path], remake: Remake | None = None) -> None:
+    def __init__(self, paths: Sequence[Path], repair: Repair | None = None) -> None:
         self.paths = list(paths)
-        self.remake = remake
-        self.remade: set[Path] = set()
+        self.repair = repair
+        self.repaired: set[Path] = set()
         self.headers = [_there(path) for path in self.paths]
         shapes = {json.dumps(header["shapes"], sort_keys=True) for header in self.headers}
         if len(shapes) > 1:
@@ -89,7 +89,7 @@ class PreparedClips:
         selected = object.__new__(PreparedClips)
         selected.paths = [self.paths[row] for row in rows]
         selected.headers = [self.headers[row] for row in rows]
-        selected.remake, selected.remade = self.remake, self.remade
+        selected.repair, selected.repaired = self.repair, self.repaired
         return selected
 
     def identity(self, case: int) -> str:
@@ -125,10 +125,10 @@ class PreparedClips:
             with self._opened(case) as file:
                 return read(file)
         except DataError:
-            if self.remake is None:
+            if self.repair is None:
                 raise
-            self.remake(self.paths[case], self.headers[case])
-            self.remade.add(self.paths[case])
+            self.repair(self.paths[case], self.headers[case])
+            self.repaired.add(self.paths[case])
         with self._opened(case) as file:
             return read(file)
 
@@ -180,7 +180,7 @@ def _mask(file: Any, sums: Sequence[int] | None) -> Mask | None:
     return Mask(region.astype(bool), thumbnail)
 
 
-def is_whole(path: Path) -> bool:
+def is_intact(path: Path) -> bool:
     """Return whether a prepared clip exists and all its checksums match.
 
     Every frame is read.

@@ -87,7 +87,7 @@ class Table:
         """
         import pandas as pd
 
-        from echokit.data.cohort.pseudonyms import pseudonym, remember_sources
+        from echokit.data.cohort.pseudonyms import pseudonym, record_sources
         from echokit.system.hashing import content_hash
 
         if not self.table.exists():
@@ -117,7 +117,7 @@ class Table:
         left = len(rows.columns) - len({*self._used(rows), *self.covariates} & set(rows.columns))
         if left:
             warnings.append(f"{left} columns of the table are not kept (data.covariates names those to keep)")
-        remember_sources(zip(case_ids, patients, (source.path for source in sources), strict=True))
+        record_sources(zip(case_ids, patients, (source.path for source in sources), strict=True))
         return Cohort(
             cases,
             name=self.name,

@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from echokit.errors import EchokitError, VideoError
-from echokit.system.cache_folder import workspace
+from echokit.system.cache_folder import cache_folder_path
 from echokit.system.files import write_bytes
 from echokit.system.hashing import content_hash
 from echokit.system.terminal_text import is_printable
@@ -60,18 +60,18 @@ def case_ids(paths: Sequence[Path]) -> list[str]:
         names.append(unique)
         if name != path.stem or stems[path.stem] > 1:
             recorded.append((unique, "", path))
-    remember_sources(recorded)
+    record_sources(recorded)
     return names
 
 
-def which_is_which(names: Sequence[str], paths: Sequence[Path]) -> str | None:
+def sources_note(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     """Format a note on where pseudonyms lead back to files.
 
     None if ``case_ids`` renamed no file.
     """
     if all(name == path.stem for name, path in zip(names, paths, strict=True)):
         return None
-    return f"which file is which: {workspace() / SOURCES} (for you only: file names may identify a patient)"
+    return f"which file is which: {cache_folder_path() / SOURCES} (for you only: file names may identify a patient)"
 
 
 def _keeps_name(path: Path) -> bool:
@@ -96,7 +96,7 @@ def _hidden_name(path: Path) -> str:
         return pseudonym("case", str(path.absolute()))
 
 
-def remember_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
+def record_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
     """Add pseudonyms to ``sources.csv``, which only its owner can read.
 
     It is the one file that leads from a pseudonym back to a video. Existing rows stay.
@@ -107,7 +107,7 @@ def remember_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
     new = {(case_id, str(path.absolute())): patient_id for case_id, patient_id, path in rows}
     if not new:
         return
-    table = workspace() / SOURCES
+    table = cache_folder_path() / SOURCES
     with _lock(table):
         old: dict[tuple[str, str], str] = {}
         if table.exists():
@@ -124,7 +124,7 @@ def remember_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
 
 def _key() -> bytes:
     """Read the key of this machine's cache folder; create it on first use."""
-    path = workspace() / KEY
+    path = cache_folder_path() / KEY
     if not path.exists():
         with _lock(path):
             if not path.exists():

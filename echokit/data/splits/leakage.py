@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from echokit.data.clips.clip_file import look_of
-from echokit.data.clips.near_duplicates import STILL, groups, near_pairs
+from echokit.data.clips.clip_file import perceptual_descriptor
+from echokit.data.clips.near_duplicates import STILL, groups, near_duplicates
 from echokit.data.cohort.cohort import SPLITS, Fold
 from echokit.data.cohort.targets import Targets
 from echokit.errors import DataError
@@ -91,7 +91,7 @@ def refuse_leaks(cases: pd.DataFrame, headers: Headers, folds: Sequence[Fold], *
         warnings.append(f"{len(copies)} recordings occur more than once, inside one set: {shown}")
     similar = [
         (first, second, distance)
-        for first, second, distance in near_pairs(_descriptors(headers))
+        for first, second, distance in near_duplicates(_descriptors(headers))
         if patients[first] != patients[second]
         and headers[first]["content"] != headers[second]["content"]
         and any(_sets_of(fold, np.array([first, second])) for fold in folds)
@@ -117,4 +117,4 @@ def _descriptors(headers: Headers) -> dict[int, npt.NDArray[np.float32]]:
 
     Still clips are similar for no reason.
     """
-    return {row: look_of(header) for row, header in enumerate(headers) if header["change"] >= STILL}
+    return {row: perceptual_descriptor(header) for row, header in enumerate(headers) if header["change"] >= STILL}

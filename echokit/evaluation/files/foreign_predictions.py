@@ -34,7 +34,7 @@ NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ForeignPredictions:
     """Predictions read from a file, and the assumptions made in reading it.
 
     Attributes:
@@ -52,13 +52,13 @@ class Found:
         return STAMP if marks is not None and (marks == STAMP).any() else None
 
 
-def read_anybody(
+def read_foreign_predictions(
     path: Path,
     *,
     positive: str | None = None,
     threshold: float | None = None,
     columns: dict[str, str] | None = None,
-) -> Found:
+) -> ForeignPredictions:
     """Read a CSV of predictions: echokit's own, or one with classes and scores.
 
     Args:
@@ -75,7 +75,7 @@ def read_anybody(
 
     head = _rows(path, 1)[0]
     if not columns and set(COLUMNS) <= set(head):
-        return Found(read_predictions(path, positive=positive or "positive", threshold=threshold), ())
+        return ForeignPredictions(read_predictions(path, positive=positive or "positive", threshold=threshold), ())
     table = read_text_table(path)
     mapping = _map_columns([str(name) for name in table.columns], columns or {}, path)
     renames = {theirs: ours for ours, theirs in mapping.items() if ours != theirs}
@@ -111,15 +111,15 @@ def read_anybody(
             f"the scores go from {score.min():g} to {score.max():g}, and a threshold of 0.5 is for probabilities: "
             f"{int((score >= 0.5).sum())} of {len(score)} rows are classified as {name}; give --threshold"
         )
-    return Found(predictions, tuple(notes))
+    return ForeignPredictions(predictions, tuple(notes))
 
 
-def is_echonet(path: Path) -> bool:
+def is_echonet_predictions(path: Path) -> bool:
     """Detect a ``test_predictions.csv`` of echonet/dynamic: video, clip number, EF."""
     return all(len(row) == 3 and row[1].strip().isdigit() and _is_number(row[2]) for row in _rows(path, 2))
 
 
-def read_echonet(path: Path, truth: Path, *, below: float = 50.0) -> Found:
+def read_echonet_predictions(path: Path, truth: Path, *, below: float = 50.0) -> ForeignPredictions:
     """Read the predictions of echonet/dynamic and average the EF per video.
 
     Args:
@@ -166,7 +166,7 @@ def read_echonet(path: Path, truth: Path, *, below: float = 50.0) -> Found:
         f"{len(clips):,} clips of {len(names):,} videos, averaged per video; every video counts as one patient",
         f"positive: EF < {below:g}; the score is the negated estimate",
     )
-    return Found(predictions, notes)
+    return ForeignPredictions(predictions, notes)
 
 
 def _map_columns(columns: Sequence[str], requested: dict[str, str], path: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from echokit.errors import EchokitError
-from echokit.models.cost import without_numbers
+from echokit.models.cost import meta_state
 from echokit.models.input_shape import InputShape
 from echokit.models.weights.transfer import fewer_channels
 from echokit.models.weights.weight_files import first_line
@@ -118,7 +118,7 @@ def _check_forward(model: nn.Module, shape: InputShape) -> None:
     """Run a forward pass on shapes alone; raise one of the errors of a misfit."""
     clips = torch.empty(2, shape.channels, shape.frames, shape.height, shape.width, device="meta")
     with torch.no_grad():
-        functional_call(model, without_numbers(model), (clips,))
+        functional_call(model, meta_state(model), (clips,))
 
 
 def _build_meta(build: Build, shape: InputShape) -> nn.Module:

@@ -42,7 +42,7 @@ class SlowFastR50(FromPytorchvideo):
         from torch import nn
 
         from echokit.models.backbones.library import LibraryBackbone
-        from echokit.models.backbones.slowfast_module import SlowAndFast
+        from echokit.models.backbones.slowfast_module import SlowFastModule
 
         body = create_slowfast(
             input_channels=(shape.channels, shape.channels),
@@ -52,4 +52,4 @@ class SlowFastR50(FromPytorchvideo):
             head=None,
             head_pool=nn.AdaptiveAvgPool3d,
         )
-        return LibraryBackbone(SlowAndFast(body, self.alpha), 36 * self.width)
+        return LibraryBackbone(SlowFastModule(body, self.alpha), 36 * self.width)

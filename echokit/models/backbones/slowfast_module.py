@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-class SlowAndFast(nn.Module):
+class SlowFastModule(nn.Module):
     """Feed all frames to the fast pathway, every ``alpha``-th to the slow one.
 
     Args:

@@ -73,7 +73,7 @@ class WeightReport:
             lines.append(f"not in the file, initialised at random: {_first_names(self.missing)}")
         return "\n".join(lines)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""
         return {
             "share": self.share,

@@ -73,7 +73,7 @@ def roc_figure(evaluation: Evaluation, *, positive: str, split: str = "test", st
     With a single fold, the point at the threshold is marked.
 
     Args:
-        evaluation: From ``assess``; curve ``roc`` and metric ``auroc``.
+        evaluation: From ``evaluate_folds``; curve ``roc`` and metric ``auroc``.
         positive: Name of the positive class.
         split: Which split.
         stamp: PHANTOM DATA, or None.
@@ -98,7 +98,7 @@ def pr_figure(evaluation: Evaluation, *, positive: str, split: str = "test", sta
     The curve has the steps that average precision sums.
 
     Args:
-        evaluation: From ``assess``; curve ``pr`` and metric ``auprc``.
+        evaluation: From ``evaluate_folds``; curve ``pr`` and metric ``auprc``.
         positive: Name of the positive class.
         split: Which split.
         stamp: PHANTOM DATA, or None.
@@ -164,7 +164,7 @@ def confusion_figure(evaluation: Evaluation, *, positive: str, split: str = "tes
     Counts are summed over folds; percentages are shares of each row.
 
     Args:
-        evaluation: From ``assess``; curve ``confusion`` and metric ``accuracy``.
+        evaluation: From ``evaluate_folds``; curve ``confusion`` and metric ``accuracy``.
         positive: Name of the positive class.
         split: Which split.
         stamp: PHANTOM DATA, or None.

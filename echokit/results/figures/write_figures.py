@@ -26,7 +26,7 @@ def write_plots(
 
     Args:
         directory: The folder, created if missing.
-        evaluation: From ``assess``.
+        evaluation: From ``evaluate_folds``.
         history: Lines of history.jsonl; see ``learning_curves_figure``.
         selected: The selected epoch of each fold.
         positive: Name of the positive class.

@@ -62,7 +62,7 @@ class Comparison:
     recipes: tuple[tuple[str, ...], ...]
     runs: tuple[Run, ...]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Convert to JSON content."""
         return {
             "runs": list(self.names),
@@ -99,7 +99,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     rows.append(("patients, positive", *("none" if m is None else f"{m.n}, {m.events}" for m in first_metrics)))
     first = predictions[0]
     pairs = [_pair(first, other, name) for other, name in zip(predictions[1:], names[1:], strict=True)]
-    recipes = [dict(_flat(run.lock.recipe.plain())) for run in runs]
+    recipes = [dict(_flat(run.lock.recipe.to_dict())) for run in runs]
     return Comparison(
         names,
         tuple(run.lock.stamp or run.lock.pretrained_stamp for run in runs),

@@ -22,7 +22,7 @@ def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[s
     """List the claims that the metrics of one split do not support.
 
     Args:
-        metrics: From ``assess``.
+        metrics: From ``evaluate_folds``.
         split: The split that the answer is about.
         tried: Number of configurations tried on the same data, including this one.
 

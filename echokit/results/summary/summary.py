@@ -57,7 +57,7 @@ class RunSummary:
 
     Attributes:
         name: Name of the run.
-        evaluation: Result of ``assess``.
+        evaluation: Result of ``evaluate_folds``.
         predictions: What was evaluated, one row a case and fold, before averaging per patient.
         division: How the data were split (``official splits of EchoNet-Dynamic``).
         selected_epochs: One row a fold.

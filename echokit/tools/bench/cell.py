@@ -23,7 +23,7 @@ from echokit.results.run import Run
 from echokit.system.environment import environment
 from echokit.system.files import write_text
 from echokit.system.hashing import digest, package_hash
-from echokit.system.progress import Advance, shown_by
+from echokit.system.progress import Advance, show_progress_on
 
 if TYPE_CHECKING:
     from echokit.pipeline.prepared_cohort import LabelledCohort
@@ -201,7 +201,7 @@ def main() -> None:
     """Run the cell of a spec file; exit code 0: done, 1: failed, else signal."""
     spec = CellSpec(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
-        with shown_by(_LogLines()):
+        with show_progress_on(_LogLines()):
             result = compute(spec)
     except KeyboardInterrupt as stop:
         sys.exit(int(getattr(stop, "exit_code", 130)))

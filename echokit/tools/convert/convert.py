@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from echokit.data.cohort.pseudonyms import pseudonym, remember_sources
+from echokit.data.cohort.pseudonyms import pseudonym, record_sources
 from echokit.errors import DataError, VideoError
 from echokit.system.files import new_folder
 from echokit.system.hashing import content_hash
 from echokit.system.phantom_mark import MARKER, STAMP, is_phantom
-from echokit.system.worker_pool import Lost, in_order
+from echokit.system.worker_pool import WorkerFailure, map_ordered
 from echokit.tools.convert.header import read_header
 from echokit.tools.convert.labels import Labels
 from echokit.tools.convert.listing import COLUMNS, join, listing
@@ -121,7 +121,7 @@ def convert_studies(
         if phantom:
             said = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
             (unfinished / MARKER).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-    remember_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
+    record_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
     return Dataset(tuple(rows), (*joined.remarks, *remarks), phantom)
 
 
@@ -132,9 +132,9 @@ def _convert_all(
     if workers == 1:
         yield from map(work, files)
         return
-    with closing(in_order(work, files, workers=workers)) as results:
+    with closing(map_ordered(work, files, workers=workers)) as results:
         for path, result in zip(files, results, strict=True):
-            if isinstance(result, Lost):
+            if isinstance(result, WorkerFailure):
                 yield _unreadable(path, result.reason), None
             else:
                 yield result

@@ -133,16 +133,16 @@ def check_dataset(place: Path, parameters: Mapping[str, Any] | None = None, *, w
     Raises:
         DataError: There is no dataset, or its tables cannot be read at all.
     """
-    from echokit.data.clips.appearance import Seen
+    from echokit.data.clips.appearance import VideoDescription
     from echokit.system.progress import display
     from echokit.tools.dataset_check.table_checks import check_tables
     from echokit.tools.dataset_check.video_checks import check_pictures
-    from echokit.tools.dataset_check.videos import see_videos
+    from echokit.tools.dataset_check.videos import describe_videos
 
     dataset = survey(place, parameters)
-    seen: list[Seen] = []
+    seen: list[VideoDescription] = []
     with display().task("Checking videos", len(dataset.listed)) as advance:
-        for what in see_videos([one.source for one in dataset.listed], workers=workers):
+        for what in describe_videos([one.source for one in dataset.listed], workers=workers):
             seen.append(what)
             advance(1)
     findings = (*dataset.findings, *check_tables(dataset), *check_pictures(dataset, seen))

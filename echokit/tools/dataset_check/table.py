@@ -32,7 +32,7 @@ def survey_table(dataset: Table) -> Survey:
     Raises:
         DataError: The file is not a readable table, or lacks a column.
     """
-    from echokit.data.cohort.pseudonyms import pseudonym, remember_sources
+    from echokit.data.cohort.pseudonyms import pseudonym, record_sources
 
     rows = read_rows(dataset.table)
     dataset.check_columns(rows)
@@ -62,9 +62,9 @@ def survey_table(dataset: Table) -> Survey:
         values = {value: number(row[named[value]]) for value in VALUES if value in named}
         split = row.get("split", "").lower()
         listed.append(Listed(case, patient or "", split, path, values, target, why))
-    remember_sources((one.case_id, one.patient_id, one.source) for one in listed)
+    record_sources((one.case_id, one.patient_id, one.source) for one in listed)
     extra = [(pseudonym("case", f"{dataset.name}\0{path.relative_to(root)}"), path) for path in _extra(dataset, listed)]
-    remember_sources((case, "", path) for case, path in extra)
+    record_sources((case, "", path) for case, path in extra)
     without_patient = [
         (rows.places[index], "") for (index, _, _), patient in zip(taken, patients, strict=True) if patient is None
     ]

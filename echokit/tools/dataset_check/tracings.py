@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from echokit.data.clips.appearance import Seen
+from echokit.data.clips.appearance import VideoDescription
 from echokit.tools.dataset_check.finding import Finding, finding
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ FRAMES = 2  # end-diastole and end-systole
 UNTRACED = ("No Systolic", "No Diastolic")  # what EchoNet-Pediatric writes instead of a frame
 
 
-def check_tracings(points: pd.DataFrame, seen: Mapping[str, Seen]) -> Finding:
+def check_tracings(points: pd.DataFrame, seen: Mapping[str, VideoDescription]) -> Finding:
     """Find tracings that cannot be right.
 
     They are of another number of frames than two, of too few points, with points that are no numbers or outside the

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from echokit.data.clips.appearance import Seen
-from echokit.data.clips.near_duplicates import FEWEST, STILL, groups, near_pairs
+from echokit.data.clips.appearance import VideoDescription
+from echokit.data.clips.near_duplicates import FEWEST, STILL, groups, near_duplicates
 from echokit.tools.dataset_check.finding import Finding, Level, finding
 from echokit.tools.dataset_check.survey import Listed, Survey
 
@@ -19,10 +19,10 @@ BEAT = 1.0  # seconds of a beat at 60/min, where no heart rate is known
 DARK = 16  # highest grey value of a picture that shows nothing
 RATE_TOLERANCE = 0.05
 
-Pairs = Sequence[tuple[Listed, Seen]]
+Pairs = Sequence[tuple[Listed, VideoDescription]]
 
 
-def check_pictures(survey: Survey, seen: Sequence[Seen]) -> Iterator[Finding]:
+def check_pictures(survey: Survey, seen: Sequence[VideoDescription]) -> Iterator[Finding]:
     """Run every check of the decoded videos.
 
     Args:
@@ -132,7 +132,7 @@ def _near(survey: Survey, everyone: Pairs) -> Finding:
         says = f"fewer than {FEWEST} videos to compare: near-duplicates cannot be told"
         return Finding("near_duplicate_across_splits", "note", says, 1)
     pairs, left_out = [], []
-    for first, second, distance in near_pairs(looks):
+    for first, second, distance in near_duplicates(looks):
         one, other = everyone[first][0], everyone[second][0]
         if not _apart(one, other) or everyone[first][1].content == everyone[second][1].content:
             continue

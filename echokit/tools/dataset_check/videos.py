@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from echokit.data.clips.appearance import Seen, describe
+from echokit.data.clips.appearance import VideoDescription, describe
 from echokit.errors import VideoError
-from echokit.system.worker_pool import Lost, in_order
+from echokit.system.worker_pool import WorkerFailure, map_ordered
 
 
-def see_videos(paths: Sequence[Path], *, workers: int | None = None) -> Iterator[Seen]:
+def describe_videos(paths: Sequence[Path], *, workers: int | None = None) -> Iterator[VideoDescription]:
     """Decode and describe videos in parallel; results come in the order of the paths.
 
     Args:
@@ -20,21 +20,21 @@ def see_videos(paths: Sequence[Path], *, workers: int | None = None) -> Iterator
         workers: Processes; None for one an available core.
     """
     if workers == 1:
-        yield from map(see_video, paths)
+        yield from map(describe_video, paths)
         return
-    with closing(in_order(see_video, paths, workers=workers)) as results:
+    with closing(map_ordered(describe_video, paths, workers=workers)) as results:
         for result in results:
-            yield Seen(problem=result.reason) if isinstance(result, Lost) else result
+            yield VideoDescription(problem=result.reason) if isinstance(result, WorkerFailure) else result
 
 
-def see_video(path: Path) -> Seen:
+def describe_video(path: Path) -> VideoDescription:
     """Decode one video and describe it; what is wrong with it is part of the answer."""
     from echokit.data.video.read import read_video
 
     try:
         clip = read_video(path)
     except VideoError as error:
-        return Seen(problem=error.message, missing=not os.path.lexists(path))
+        return VideoDescription(problem=error.message, missing=not os.path.lexists(path))
     except OSError as error:
-        return Seen(problem=error.strerror or "it cannot be opened", missing=not os.path.lexists(path))
+        return VideoDescription(problem=error.strerror or "it cannot be opened", missing=not os.path.lexists(path))
     return describe(clip)

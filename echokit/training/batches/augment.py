@@ -13,7 +13,7 @@ Augmentation = Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]]
 Integers = npt.NDArray[np.int64]
 
 
-def augmented(
+def augment_batch(
     streams: Mapping[str, Tensor], augment: Sequence[Augmentation], seeds: Sequence[int], device: torch.device
 ) -> dict[str, Tensor]:
     """Augment a batch.

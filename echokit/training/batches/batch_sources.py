@@ -12,7 +12,7 @@ import torch
 from echokit.data.clips.prepared_clips import PreparedClips
 from echokit.data.cohort.cohort import Fold
 from echokit.data.sampling.windows import Windows
-from echokit.training.batches.batches import Batch, Integers, of_cases, read_batches
+from echokit.training.batches.batches import Batch, Integers, read_batches, select_cases
 from echokit.training.batches.features import FeatureSamples
 from echokit.training.batches.gpu_clips import ResidentClips, bytes_of, fits, free_bytes, make_resident
 from echokit.training.callback import TrainingCallback
@@ -119,7 +119,7 @@ class ClipSource:
 
     def windows(self, split: str, epoch: int, cases: Integers) -> Windows:
         """Return the windows of some cases."""
-        return of_cases(self.sampler(self.clips.lengths, split, epoch, self.seed), cases)
+        return select_cases(self.sampler(self.clips.lengths, split, epoch, self.seed), cases)
 
     def _samples(self, split: str, epoch: int, cases: Integers) -> ClipSamples:
         return ClipSamples(self.clips, self.windows(split, epoch, cases), self.device, self._resident)

@@ -34,7 +34,7 @@ class Batch:
     rows: Integers
 
 
-def of_cases(windows: Windows, cases: Integers) -> Windows:
+def select_cases(windows: Windows, cases: Integers) -> Windows:
     """Select the windows of some cases, in the order of the windows."""
     selected = np.isin(windows.case, cases)
     return Windows(windows.case[selected], windows.frames[selected])

@@ -22,7 +22,7 @@ from echokit.data.sampling.windows import Windows
 from echokit.errors import EchokitError
 from echokit.models.weights.weight_files import load_weights, save_tensors
 from echokit.system.hashing import digest
-from echokit.training.batches.augment import Augmentation, augmented, occurrences, seed_of
+from echokit.training.batches.augment import Augmentation, augment_batch, occurrences, seed_of
 from echokit.training.batches.batches import Batch, Integers, batches
 from echokit.training.hardware.device import Compute, reproducible
 from echokit.training.model_parts import evaluating, in_part
@@ -158,7 +158,7 @@ def _encode(model: nn.Module, job: FeatureJob, compute: Compute) -> Iterator[Ten
             if job.augment:
                 keys = zip(batch.rows, nth_window[done : done + len(batch.rows)], strict=True)
                 seeds = [seed_of(job.seed, job.copy, int(case), int(nth)) for case, nth in keys]
-                streams = augmented(streams, job.augment, seeds, device)
+                streams = augment_batch(streams, job.augment, seeds, device)
             with reproducible(device, True), torch.no_grad(), compute.precision.context(device):
                 features = encoder.encode(streams, batch.valid)
             done += len(batch.rows)

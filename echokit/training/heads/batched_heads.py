@@ -64,7 +64,7 @@ class HeadTask:
     train: Integers
 
 
-def require_plain(settings: TrainSettings, windows: int) -> None:
+def check_batched_heads_supported(settings: TrainSettings, windows: int) -> None:
     """Refuse settings that only the training of single heads supports.
 
     Args:

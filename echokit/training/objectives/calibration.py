@@ -58,7 +58,7 @@ class Calibration:
         how = {"platt": "Platt's logistic model", "normal": "a normal model of the error"}[self.method]
         return f"{how}, fitted on {self.n:,} validation patients, {self.events:,} positive"
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data, which `calibration_from` reads."""
         return asdict(self)
 
@@ -73,7 +73,7 @@ class Uncalibrated:
 
     reason: str
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data, which `calibration_from` reads."""
         return asdict(self)
 
@@ -83,7 +83,7 @@ Calibrator = Callable[[Numbers, Integers, Numbers], Calibration | Uncalibrated]
 
 
 def calibration_from(plain: Mapping[str, Any]) -> Calibration | Uncalibrated:
-    """Read a calibration from the data that ``plain`` returned.
+    """Read a calibration from the data that ``to_dict`` returned.
 
     Raises:
         EchokitError: It is not a calibration.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
-from echokit.training.batches.augment import Augmentation, augmented
+from echokit.training.batches.augment import Augmentation, augment_batch
 from echokit.training.batches.batches import Batch
 from echokit.training.context import TrainingContext
 from echokit.training.hardware.device import Precision
@@ -147,7 +147,7 @@ class Step:
         torch.manual_seed(micro_batch.seed)
         streams = micro_batch.batch.streams
         if self.augment:
-            streams = augmented(streams, self.augment, micro_batch.sample_seeds, self.device)
+            streams = augment_batch(streams, self.augment, micro_batch.sample_seeds, self.device)
         guard = explain_compile_error() if self.settings.compile else nullcontext()
         with guard, self.precision.context(self.device):
             outputs = self.forward(replace(micro_batch.batch, streams=streams))

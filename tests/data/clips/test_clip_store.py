@@ -23,7 +23,7 @@ from echokit.data.sampling.windows import PADDING
 from echokit.data.video.clip import Clip, Stream
 from echokit.data.video.write import write_video
 from echokit.recipe.validate import load_recipe
-from echokit.system.progress import shown_by
+from echokit.system.progress import show_progress_on
 from echokit.system.worker_pool import CRASHED
 from tests.expect import refused
 
@@ -116,7 +116,7 @@ def test_a_clip_with_a_new_time_is_verified_once_and_reused(phantom: Path, tiny:
 @pytest.mark.parametrize("lost", ["changed", "gone"])
 def test_a_clip_damaged_while_in_use_is_prepared_again(phantom: Path, tiny: Path, tmp_path: Path, lost: str) -> None:
     screen = io.StringIO()
-    with shown_by(Screen(Console(file=screen, width=200))):
+    with show_progress_on(Screen(Console(file=screen, width=200))):
         done = ClipStore(tmp_path).prepare(sources(phantom), steps(tiny), workers=1)
     clips, frames = done.clips.select([2, 1]), np.arange(12)
     before = clips.read(0, frames)

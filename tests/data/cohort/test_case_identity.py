@@ -8,7 +8,7 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.data.cohort.pseudonyms import pseudonym, remember_sources
+from echokit.data.cohort.pseudonyms import pseudonym, record_sources
 from echokit.phantom.write_table import NAMES, write_table
 from tests.expect import refused
 
@@ -69,7 +69,7 @@ def test_concurrent_processes_record_all_sources(tmp_path: Path, monkeypatch: py
     for child in range(4):
         if not (pid := os.fork()):
             for number in range(10):
-                remember_sources([(f"case-{child}-{number}", "patient", Path(f"/data/{child}/{number}.avi"))])
+                record_sources([(f"case-{child}-{number}", "patient", Path(f"/data/{child}/{number}.avi"))])
             os._exit(0)
         children.append(pid)
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.evaluation import Evaluation
 from echokit.evaluation.metrics.accuracy import Accuracy
 from echokit.evaluation.metrics.auprc import Auprc
@@ -28,7 +28,7 @@ def predictions(n: int = 40, positive: str = "reduced", *, probability: bool = T
 
 def evaluated(n: int = 40, positive: str = "reduced") -> Evaluation:
     evaluators = [("accuracy", Accuracy()), ("auroc", Auroc()), ("auprc", Auprc())]
-    return assess(predictions(n, positive), evaluators, seed=0, resamples=20)
+    return evaluate_folds(predictions(n, positive), evaluators, seed=0, resamples=20)
 
 
 def test_the_same_figure_gives_the_same_text() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.evaluation import Evaluation
 from echokit.evaluation.metrics.accuracy import Accuracy
 from echokit.evaluation.metrics.auprc import Auprc
@@ -32,7 +32,7 @@ def evaluate(folds=1, one_class_in=(), n=24):
         part = pd.DataFrame({"case_id": names, "patient_id": names, "split": "test", "repeat": 0, "fold": fold})
         rows.append(part.assign(y_true=y, y_score=y + rng.normal(size=n)))
     evaluators = [("accuracy", Accuracy()), ("auroc", Auroc()), ("auprc", Auprc())]
-    return assess(Predictions(pd.concat(rows), "reduced"), evaluators, seed=0, resamples=50)
+    return evaluate_folds(Predictions(pd.concat(rows), "reduced"), evaluators, seed=0, resamples=50)
 
 
 def records(folds=1, epochs=4, **change):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echokit.evaluation.evaluate_folds import assess
+from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.evaluation import Evaluation, Metric
 from echokit.evaluation.metrics.accuracy import Accuracy
 from echokit.evaluation.metrics.auprc import Auprc
@@ -35,7 +35,7 @@ def table(n=40, events=18, folds=1, noise=0.6, splits=("train", "val", "test")):
 
 def summary(tmp_path, predictions=None, evaluation=None, **change):
     predictions = predictions if predictions is not None else Predictions(table(), "reduced EF")
-    evaluation = evaluation or assess(predictions, EVALUATORS, seed=0, resamples=200)
+    evaluation = evaluation or evaluate_folds(predictions, EVALUATORS, seed=0, resamples=200)
     given = {
         "name": "ef_112",
         "division": "Official splits.",
@@ -49,7 +49,7 @@ def summary(tmp_path, predictions=None, evaluation=None, **change):
 
 def test_the_answer_has_interval_patients_and_positives(tmp_path):
     predictions = Predictions(table(), "reduced EF")
-    evaluation = assess(predictions, EVALUATORS, seed=0, resamples=200)
+    evaluation = evaluate_folds(predictions, EVALUATORS, seed=0, resamples=200)
     text = summary(tmp_path, predictions, evaluation)
     m = next(m for m in evaluation.metrics if m.metric == "auroc" and m.split == "test")
     answer = (
@@ -142,7 +142,7 @@ def test_a_large_clear_result_has_no_caution(tmp_path):
 def test_noise_is_not_better_than_chance():
     rng = np.random.default_rng(3)
     noisy = table(n=300, events=140, splits=["test"]).assign(y_score=rng.random(300))
-    evaluation = assess(Predictions(noisy), EVALUATORS, seed=0, resamples=500)
+    evaluation = evaluate_folds(Predictions(noisy), EVALUATORS, seed=0, resamples=500)
     warnings = cautions(evaluation.metrics, "test")
     auroc = next(metric for metric in evaluation.metrics if metric.metric == "auroc")
     assert not any("100" in warning for warning in warnings)

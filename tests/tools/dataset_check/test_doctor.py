@@ -28,7 +28,7 @@ from echokit.system.worker_pool import CRASHED
 from echokit.tools.dataset_check.check_dataset import Checkup, check_dataset
 from echokit.tools.dataset_check.survey import Listed, Survey
 from echokit.tools.dataset_check.table_checks import check_tables
-from echokit.tools.dataset_check.videos import see_videos
+from echokit.tools.dataset_check.videos import describe_videos
 from tests.expect import refused
 
 USUAL = {"class_balance", "frame_rates"}
@@ -563,7 +563,7 @@ def test_a_decoder_that_crashes_costs_its_video_only(clean: Path) -> None:
     paths: list[Path] = [*sorted((clean / "Videos").iterdir())]
     paths[2] = Deadly(paths[2])
     paths[9] = Deadly(paths[9])
-    seen = list(see_videos(paths, workers=2))
+    seen = list(describe_videos(paths, workers=2))
     assert [index for index, what in enumerate(seen) if what.problem] == [2, 9]
     assert seen[2].problem == CRASHED
     assert len(seen) == 16

@@ -25,7 +25,7 @@ for kind in sys.argv[2:]:
     results = check_plugin(f"lab_{kind}")
     load_recipe(Path(sys.argv[1]) / f"echokit-lab-{kind}" / f"lab_{kind}.yaml")
     outcomes[kind] = [[r.check, r.outcome, r.detail] for r in results]
-print(json.dumps({"outcomes": outcomes, "troubles": list(installed().troubles())}))
+print(json.dumps({"outcomes": outcomes, "troubles": list(installed().warnings())}))
 """
 
 

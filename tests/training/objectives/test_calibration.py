@@ -144,8 +144,8 @@ def test_impossible_calibration_gives_its_reason(calibrator: Any, score: Any, y_
 
 def test_calibration_is_read_from_its_json_and_checked() -> None:
     for calibration in (Calibration("platt", "logit", -0.1 / 3, 1.7e-3, 31, 12), Uncalibrated("too few")):
-        assert calibration_from(json.loads(json.dumps(calibration.plain()))) == calibration
-    good = Calibration("normal", "score", 0.0, 1.0, 30, 10).plain()
+        assert calibration_from(json.loads(json.dumps(calibration.to_dict()))) == calibration
+    good = Calibration("normal", "score", 0.0, 1.0, 30, 10).to_dict()
     for bad in ({"slope": -1.0}, {"slope": float("inf")}, {"intercept": float("nan")}, {"method": "x"}, {"of": "y"}):
         with refused("calibration.invalid"):
             calibration_from({**good, **bad})

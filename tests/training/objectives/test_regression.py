@@ -123,7 +123,7 @@ def test_head_starts_at_the_mean() -> None:
     shapes = {"video": InputShape(1, 4, 16, 16)}
     model = build_model(SingleStream(), ResNet18(width=4), shapes, 1, {"video": Norm((0.0,), (1.0,))}, seed=0)
     before = model.head.weight.clone()
-    model.start_at(initial_bias_of(objective) or ())
+    model.set_head_bias(initial_bias_of(objective) or ())
     assert model.head.bias.tolist() == [54.0]
     assert torch.equal(model.head.weight, before)
 
