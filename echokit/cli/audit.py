@@ -1,4 +1,4 @@
-"""``echokit audit``."""
+"""The command ``echokit audit``: check whether the numbers of a published K-fold table are possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit bench-diff``."""
+"""The command ``echokit bench-diff``: compare two benchmark tables; list the numbers that changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit compare``."""
+"""The command ``echokit compare``: compare finished runs on the same patients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit data``."""
+"""The command ``echokit data``: create, check, prepare and convert datasets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit doctor``."""
+"""The command ``echokit doctor``: check the installation and print how to fix problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit evaluate``."""
+"""The command ``echokit evaluate``: evaluate a CSV of predictions from any model."""
 
 from __future__ import annotations
 

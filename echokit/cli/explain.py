@@ -1,4 +1,4 @@
-"""``echokit explain``."""
+"""The command ``echokit explain``: show every value of a recipe and its origin."""
 
 from __future__ import annotations
 

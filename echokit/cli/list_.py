@@ -1,4 +1,4 @@
-"""``echokit list``."""
+"""The command ``echokit list``: list the components that a recipe can use."""
 
 from __future__ import annotations
 

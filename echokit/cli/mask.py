@@ -1,4 +1,4 @@
-"""``echokit mask``."""
+"""The command ``echokit mask``: mask videos and write an overlay image of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit plugin``."""
+"""The command ``echokit plugin``: list, create and check plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit predict``."""
+"""The command ``echokit predict``: score new videos with a finished run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit report``."""
+"""The command ``echokit report``: write the HTML report of a finished run again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit run``."""
+"""The command ``echokit run``: train and evaluate a model from a recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``echokit schema``."""
+"""The command ``echokit schema``: print the JSON Schema of recipes."""
 
 from __future__ import annotations
 

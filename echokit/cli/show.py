@@ -1,4 +1,4 @@
-"""``echokit show``."""
+"""The command ``echokit show``: describe a component and its parameters."""
 
 from __future__ import annotations
 

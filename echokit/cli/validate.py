@@ -1,4 +1,4 @@
-"""``echokit validate``."""
+"""The command ``echokit validate``: check a recipe and list every mistake."""
 
 from __future__ import annotations
 

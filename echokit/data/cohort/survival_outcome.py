@@ -1,4 +1,4 @@
-"""The outcome of a patient at a given day."""
+"""Survival: whether a patient had the event by the horizon, from status and follow-up time."""
 
 from __future__ import annotations
 

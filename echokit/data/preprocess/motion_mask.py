@@ -1,4 +1,4 @@
-"""MotionMask: keep what beats, blank the still picture around it: interface text, scales, names."""
+"""MotionMask: keep the moving heart, black out still pixels such as text, scales and names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The noise of a recording: how much a picture changes if it is still.
+"""The noise of a recording: how much still pixels change from frame to frame.
 
-A clean recording is still beside the fan to the bit. A grabbed or taped one is not: all of it changes from frame to
-frame, by about as much wherever it shows nothing.
+Outside the fan, a clean recording does not change by a bit. With a frame grabber or a tape, every pixel changes
+from frame to frame, by about the same amount wherever nothing is shown.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -77,7 +76,7 @@ def svg(name: str, figure: Figure) -> Markup:
     import matplotlib
 
     buffer = io.StringIO()
-    with house_style(), matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+    with house_style(), matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     root = _inline(ElementTree.fromstring(buffer.getvalue()), f"{name}-")
     root.set("role", "img")
@@ -95,7 +94,7 @@ def _inline(element: ElementTree.Element, prefix: str) -> ElementTree.Element:
         name = _local(key)
         if name == "id":
             value = prefix + value
-        attributes[name] = re.sub(r"(^|url\()#", rf"\1#{prefix}", value) if "#" in value else value
+        attributes[name] = f"#{prefix}{value[1:]}" if name == "href" else value.replace("url(#", f"url(#{prefix}")
     element.tag = _local(element.tag)
     element.attrib = attributes
     element[:] = [_inline(child, prefix) for child in element if _local(child.tag) not in ("metadata", "style")]
