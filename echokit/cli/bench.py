@@ -62,7 +62,7 @@ def command(
     screen = Screen()
     failed = 0
     for suite in suites_to_run:
-        screen.say(f"{suite.settings.title} ({suite.name}, {scale})")
+        screen.show_message(f"{suite.settings.title} ({suite.name}, {scale})")
         cells = cells_of(suite, out, rows, seeds)
         with show_progress_on(screen):
             results = execute(cells, jobs=jobs, again=again)

@@ -190,9 +190,9 @@ def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size:
             if row.remark == NO_VIDEO:
                 return  # counted below, listed in the report
             if row.status != "converted":
-                screen.say(f"{row.case_id}: {row.status}: {row.remark}")
+                screen.show_message(f"{row.case_id}: {row.status}: {row.remark}")
             elif row.remark:
-                screen.say(f"{row.case_id}: {row.remark}")
+                screen.show_message(f"{row.case_id}: {row.remark}")
 
         conversions = convert_studies(files, directory, table=table, size=size, done=done)
     for remark in conversions.remarks:

@@ -61,10 +61,10 @@ def command(
             failed += row.problem is not None
             damaged += row.damaged
             if row.problem:
-                screen.say(f"{row.case_id}: not masked: {row.problem}")
+                screen.show_message(f"{row.case_id}: not masked: {row.problem}")
             else:
                 notes = f" ({'; '.join(row.notes)})" if row.notes else ""
-                screen.say(f"{row.case_id}: {KEPT.format(row.kept)}{notes}")
+                screen.show_message(f"{row.case_id}: {KEPT.format(row.kept)}{notes}")
     click.echo(f"{len(files) - failed} masked videos in {out}")
     click.echo(_CARE)
     pseudonyms = sources_note(names, files)

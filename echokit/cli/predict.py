@@ -170,7 +170,7 @@ def _write_overlays(folder: Path, predictor: Predictor, rows: list[tuple[Predict
             try:
                 write_overlay(folder / f"{row.case_id}.mp4", source, predictor.steps, lines, predictor.stamp)
             except VideoError as error:
-                screen.say(f"no overlay for {row.case_id}: {error.message}")
+                screen.show_message(f"no overlay for {row.case_id}: {error.message}")
 
 
 def _threshold(predictor: Predictor) -> str:

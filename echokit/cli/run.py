@@ -82,10 +82,10 @@ def command(
     with show_progress_on(screen):
         first = missing_runs(loaded, path, out) if with_dependencies else []
         for needed in first:
-            screen.say(f"{loaded.name} starts from a run of {needed.name}, which runs first")
+            screen.show_message(f"{loaded.name} starts from a run of {needed.name}, which runs first")
         if dry_run:
             for line in _plan(check_run(request, weights_follow=bool(first))):
-                screen.say(f"{path}: {line}")
+                screen.show_message(f"{path}: {line}")
             return
         with screen.training():
             for needed in first:

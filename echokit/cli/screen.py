@@ -35,11 +35,11 @@ class Screen:
         self._first_step: tuple[int, float] | None = None
         self._done = 0
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Print one line."""
         self.console.print(printable(text), markup=False)
 
-    on_warning = say
+    on_warning = show_message
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -55,7 +55,7 @@ class Screen:
             nonlocal done
             before, done = done, done + count
             if done * LINES_PER_TASK // max(total, 1) > before * LINES_PER_TASK // max(total, 1):
-                self.say(f"{title}: {done}/{total}")
+                self.show_message(f"{title}: {done}/{total}")
 
         yield advance
 
@@ -101,7 +101,7 @@ class Screen:
             self._last_line = now
             first, since = self._first_step
             left = (total - done) * (now - since) / (done - first) if done > first else None
-            self.say(text if left is None else f"{text}  {left / 60:.1f} min left of this training")
+            self.show_message(text if left is None else f"{text}  {left / 60:.1f} min left of this training")
 
     def on_epoch_end(self, record: Mapping[str, Any]) -> None:
         """Show the record of an epoch."""
@@ -121,4 +121,4 @@ class Screen:
             said = f"loss {number('val_loss')}, accuracy {number('val_accuracy')}, AUROC {number('val_auroc')}"
             parts.append(f"validation {said}")
         parts.append(f"{number('clips_per_second')} clips/s")
-        self.say(f"fold {record['fold']} epoch {record['epoch']}: {'; '.join(parts)}")
+        self.show_message(f"fold {record['fold']} epoch {record['epoch']}: {'; '.join(parts)}")

@@ -41,7 +41,7 @@ def choose_threshold(y: npt.NDArray[np.integer], score: npt.NDArray[np.float64],
     sensitivity, specificity = tp / positives, 1 - fp / negatives
     if rule == "youden":
         return float(thresholds[np.argmax(sensitivity + specificity)])
-    target = float(match[3]) - 1e-12  # 0.9 of 10 is 9, whatever the last bit says
+    target = float(match[3]) - 1e-12  # 0.9 of 10 is 9, whatever the last bit is
     if match[2] == "sensitivity":
         return float(thresholds[np.argmax(sensitivity >= target)])
     reached = np.flatnonzero(specificity >= target)

@@ -77,7 +77,7 @@ def _exclusive(root: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        display().say("another run is creating the same phantom hearts; waiting for it")
+        display().show_message("another run is creating the same phantom hearts; waiting for it")
         lock.acquire()
     try:
         yield

@@ -73,7 +73,7 @@ class RunHooks:
     def _fail(self, plugin: str, hook: str, problem: str) -> None:
         self._failed.add((plugin, hook))
         self.problems.append(f"the hook {hook} of the plugin {plugin} {problem}; the run continued without it")
-        display().say(self.problems[-1])
+        display().show_message(self.problems[-1])
 
 
 class RunCallbacks:

@@ -34,9 +34,9 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
         _refuse_named_dataset(recipe, missing)
         recipe = with_fallback(recipe)
         cohort = recipe.data.build()()
-        display().say(f"{missing.message}; the recipe's fallback takes its place")
+        display().show_message(f"{missing.message}; the recipe's fallback takes its place")
     if cohort.phantom:
-        display().say(f"{STAMP}: synthetic hearts, no patient; every output of this run says so")
+        display().show_message(f"{STAMP}: synthetic hearts, no patient; every output of this run says so")
     if recipe.exclude is not None:
         cohort = exclude(cohort, Path(recipe.exclude))
     targets = targets_of(cohort, recipe.target)
@@ -47,7 +47,7 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
         )
         cohort = replace(cohort, warnings=(*cohort.warnings, warning))
     for warning in cohort.warnings:
-        display().say(f"note: {warning}")
+        display().show_message(f"note: {warning}")
     return LabelledCohort(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
 
 
@@ -77,7 +77,7 @@ def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> Prepared
     sources = [(str(case), Path(source)) for case, source in zip(cases["case_id"], cases["source"], strict=True)]
     preparation = ClipStore(cache_folder_path() / "store").prepare(sources, steps_of(recipe.preprocess), verify=verify)
     if preparation.damaged:
-        display().say(_changed(preparation.damaged))
+        display().show_message(_changed(preparation.damaged))
     _check_failures(labelled, preparation.failures)
     rows, targets = preparation.rows, labelled.targets
     return PreparedCohort(
@@ -93,7 +93,7 @@ def _check_failures(labelled: LabelledCohort, failures: tuple[Failure, ...]) -> 
     places, n = labelled.cohort.places, len(labelled.cohort)
     names = [f"{one.case_id} ({places[one.case_id]})" if one.case_id in places else one.case_id for one in failures]
     for name, failure in list(zip(names, failures, strict=True))[:10]:
-        display().say(f"unreadable: {name}: {failure.reason}")
+        display().show_message(f"unreadable: {name}: {failure.reason}")
     allowed = labelled.recipe.max_unreadable
     if len(failures) / n > allowed:
         raise DataError(

@@ -223,6 +223,6 @@ def _show_weights(report: WeightReport, *, show: bool) -> None:
     """Show which weights were loaded, once for all folds."""
     if show:
         for line in str(report).splitlines():
-            display().say(f"weights: {line}")
+            display().show_message(f"weights: {line}")
         if report.warning:
-            display().say(f"WARNING: {report.warning}")
+            display().show_message(f"WARNING: {report.warning}")

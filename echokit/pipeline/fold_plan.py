@@ -72,7 +72,7 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
 
     Raises:
         EchokitError: The data differ from those of the lock, a recording is in two sets of a fold, or the recipe
-            asks for more than this machine or the backbone can do.
+            needs more than this machine or the backbone can do.
     """
     from echokit.training.hardware.device import Compute, choose_precision
 

@@ -133,9 +133,9 @@ def pin_initial_weights(labelled: LabelledCohort, request: RunRequest) -> tuple[
     if before.get("asked") == requested:  # a resumed run continues from the same run, even if there is a newer one
         settings = settings.model_copy(update={"use": before["source"]})
     weights = replace(find_initial_weights(settings, recipe.backbone, request.out), requested=requested)
-    display().say(f"the model starts from {weights.settings.use} ({weights.content[:12]})")
+    display().show_message(f"the model starts from {weights.settings.use} ({weights.content[:12]})")
     if weights.phantom:
-        display().say(PRETRAINED_STAMP)
+        display().show_message(PRETRAINED_STAMP)
     return replace(labelled, recipe=replace(recipe, weights=weights.settings)), weights
 
 

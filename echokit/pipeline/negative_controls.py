@@ -41,7 +41,7 @@ class Control:
 
     Attributes:
         name: Name in the recipe.
-        description: What it knows.
+        description: Its inputs.
         auroc: AUROC within folds, with the same interval method as the run.
     """
 

@@ -40,7 +40,7 @@ class LabelledCohort:
         return self.cohort.cases["patient_id"].to_numpy()
 
     def draw_folds(self) -> tuple[Fold, ...]:
-        """Split the cohort as the recipe says.
+        """Split the cohort by the resampler of the recipe.
 
         Raises:
             DataError: The cohort cannot be split in this way.

@@ -79,7 +79,7 @@ class Session:
         """Show messages, once for all processes."""
         for message in messages:
             if self.is_main:
-                display().say(message)
+                display().show_message(message)
 
 
 def start_session(request: RunRequest) -> Session:

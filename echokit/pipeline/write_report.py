@@ -33,7 +33,7 @@ def try_report(plan: FoldPlan, run: Run) -> None:
         write_report(run, frames_of(plan.dataset) if plan.lock.phantom else None)
     except Exception as error:
         message = str(error) if isinstance(error, EchokitError) else f"{type(error).__name__}: {error}"
-        display().say(f"report.html was not written: {message}; echokit report {run.path} tries again")
+        display().show_message(f"report.html was not written: {message}; echokit report {run.path} tries again")
 
 
 def report(run: Run, *, frames: bool = False) -> Path:

@@ -354,7 +354,7 @@ def find_finished(name: str, out: Path = Path("runs")) -> Run:
     finished = sorted(path.parent for path in run.path.parent.glob("2*/summary.md"))
     if not finished:
         return run
-    display().say(
+    display().show_message(
         f"the newest run of {run.path.parent.name}, {run.path.name}, did not finish: taking {finished[-1].name}"
     )
     return Run(finished[-1])

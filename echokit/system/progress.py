@@ -17,7 +17,7 @@ class Display(Protocol):
         """Show a task of ``total`` items; the yielded function advances it."""
         ...
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Show one line."""
         ...
 
@@ -29,7 +29,7 @@ class Silent:
     def task(self, title: str, total: int) -> Iterator[Advance]:
         yield lambda count: None
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         pass
 
 

@@ -13,7 +13,7 @@ STOPPING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user or the system asked to stop.
+    """The user or the system requested a stop.
 
     Attributes:
         signum: The signal.

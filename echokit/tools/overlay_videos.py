@@ -1,4 +1,4 @@
-"""Overlay videos: what a model was shown of a video, and what it said, for a person to look at."""
+"""Overlay videos: the input of a model with its score, for a person to look at."""
 
 from __future__ import annotations
 

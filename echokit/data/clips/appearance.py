@@ -28,7 +28,7 @@ class VideoDescription:
         missing: Whether nothing is there.
         frames, height, width: Of the decoded video.
         seconds: Its length, or None if the file gives no frame rate.
-        fps: Frames per second, where the file says.
+        fps: Frames per second, if known.
         notes: What decoding noted.
         damaged: Whether frames are missing or corrupt.
         content: The same for the same decoded frames, and for no others.

@@ -152,7 +152,7 @@ class ClipStore:
         contents = tuple(done[row].content for row in rows)
         paths = [self.path(content, steps) for content in contents]
         origins = {path: sources[row] for path, row in zip(paths, rows, strict=True)}
-        clips = PreparedClips(paths, _Remaking(self, tuple(steps), origins, display().say))
+        clips = PreparedClips(paths, _Remaking(self, tuple(steps), origins, display().show_message))
         new = set(rest)
         cache_hashes(
             {path: head["sum"] for row, path, head in zip(rows, paths, clips.headers, strict=True) if row in new}
@@ -223,7 +223,7 @@ class _Remaking:
     store: ClipStore
     steps: tuple[Step, ...]
     sources: Mapping[Path, tuple[str, Path]]
-    say: Callable[[str], None]
+    show_message: Callable[[str], None]
 
     def __call__(self, path: Path, header: Mapping[str, Any]) -> None:
         case_id, source = self.sources[path]
@@ -235,7 +235,7 @@ class _Remaking:
         elif read_header(path) != header:
             reason = "its video gives other bits now (another machine?)"
         else:
-            self.say(
+            self.show_message(
                 f"{case_id}: its prepared clip was damaged or missing (a failing disk?) and was prepared again, "
                 "with the same bits"
             )

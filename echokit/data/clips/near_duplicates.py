@@ -2,7 +2,7 @@
 
 Nearly the same are videos whose perceptual hashes differ in few bits: one bit for each low frequency of the mean
 picture and of where it changes, above or below the median over the dataset. Because the median of the dataset is taken,
-what all pictures share (the fan, the layout of the screen) tells nothing. A pair of few differing bits is then
+what all pictures share (the fan, the layout of the screen) carries no information. A pair of few differing bits is then
 measured: it counts only if its frequencies lie much closer to each other than those of two videos usually do.
 
 A mirrored picture has the same frequencies with the signs of the odd ones changed, so that copies that were mirrored,
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 FEWEST = 8  # videos below which the usual distance is not known
 BITS = 32  # of 128 that may differ
-CLOSE = 0.3  # of the usual distance between two videos; benchmarks/data_check.py tells what that finds
+CLOSE = 0.3  # of the usual distance between two videos; benchmarks/data_check.py measures what that finds
 _ROWS = 256
 
 
@@ -47,7 +47,7 @@ def near_duplicates(looks: Mapping[int, npt.NDArray[np.float32]]) -> list[tuple[
     values = np.stack([looks[int(place)] for place in places])
     middle = np.median(values, axis=0)
     spread = np.median(np.abs(values - middle), axis=0) * 1.4826
-    spread[spread == 0] = np.inf  # it is the same for nearly all videos and tells nothing
+    spread[spread == 0] = np.inf  # it is the same for nearly all videos and carries no information
     scaled = (values - middle) / spread
     usual = _usual_distance(scaled)
     bits = _packed(values > middle)

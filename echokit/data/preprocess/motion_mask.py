@@ -48,8 +48,8 @@ class MotionMask:
     picture, its rate nor its gain, over a floor for noise. The hull then reaches up to the probe, because the apex
     moves least and in a weak heart hardly at all.
 
-    Where the recording has noise all over, only echoes that are louder count, and a note says so. A clip in which
-    nothing moves passes unchanged, with a note; another note says where the fan fills the picture, as it also seems to
+    In a noisy recording, only echoes louder than the noise count, and a note is added. A clip in which
+    nothing moves passes unchanged, with a note; another note is added if the fan fills the picture, as it also seems to
     do in noise that is as loud as the echoes.
 
     Args:
@@ -96,7 +96,7 @@ class MotionMask:
         if fan is None:
             return None, []
         moving = _moving(small, flicker, fan, self.method)
-        doubts = [said for said, holds in ((NOISY, flicker.noise > 0), (FULL, fills(fan))) if holds]
+        doubts = [note for note, holds in ((NOISY, flicker.noise > 0), (FULL, fills(fan))) if holds]
         return (None if moving is None else hull(moving, size)), doubts
 
 

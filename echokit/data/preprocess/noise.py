@@ -27,14 +27,14 @@ def noise_of(frames: Frames, size: tuple[int, int]) -> float:
 
     That is the change which the quietest tenth of the picture does not exceed, if more than a third of the picture is
     about as quiet, as beside a fan, and something in it is far louder. In a picture that is full of echoes no part
-    tells the noise from them.
+    separates the noise from them.
 
     Args:
         frames: (T, H, W) uint8, at least two frames.
         size: Height and width to which the frames are averaged down first.
 
     Returns:
-        Mean change in grey levels; 0 if there is no noise, or it cannot be told from echoes.
+        Mean change in grey levels; 0 if there is no noise, or it cannot be separated from echoes.
     """
     import cv2
 

@@ -2,7 +2,7 @@
 
 Echoes flicker. Inside the fan nearly every pixel changes between nearly every two frames, if only by noise; text and
 rulers never do, and a running ECG trace or a changing number touches each of its pixels now and then. So the share of
-the pairs of frames in which a pixel changes tells the fan, whatever the brightness, the size and the rate. Where the
+the pairs of frames in which a pixel changes shows the fan, whatever the brightness, the size and the rate. Where the
 recording has noise all over, a pixel changes only if it does so by more than the noise.
 """
 
@@ -106,7 +106,7 @@ def fan_of(frames: Frames, flicker: Flicker | None) -> Area | None:
         if area.mean() >= _SMALLEST:
             return hull(area)
         if flicker.noise:
-            return None  # a moving picture, and its echoes are too weak to be told from the noise
+            return None  # a moving picture, and its echoes are too weak to be separated from the noise
     area = largest(thick(frames.mean(0) > _LIT))
     return hull(area) if area.mean() >= _SMALLEST else None
 

@@ -20,7 +20,7 @@ class SectorMask:
     The fan is the convex hull of the largest area that flickers: echoes change from frame to frame, text and rulers do
     not, and traces and numbers do only now and then. Of a still clip it is the largest area that is lit. Where the
     DICOM names a region of tissue, only what lies inside it counts. Where the recording has noise all over, only
-    echoes that are louder count, and a note says so.
+    echoes that are louder count, and a note is added.
 
     A clip in which no fan is found, or one that fills the picture, passes unchanged, with a note; so does one of which
     the wanted tags are missing.

@@ -32,8 +32,8 @@ class Window:
         period: Take every ``period``-th frame; a window then spans ``(frames - 1) * period + 1`` frames.
         clips: Windows of each case, for ``random`` and ``even``.
         test_clips: Windows of each case wherever it is scored, spread evenly from the first to the last possible
-            start, whatever ``start`` says of training; fewer where a clip has fewer starts. null: as ``start``
-            and ``clips`` say.
+            start, whatever ``start`` is in training; fewer if a clip has fewer starts. null: by ``start``
+            and ``clips``.
 
     Raises:
         EchokitError: Parameters that contradict one another.

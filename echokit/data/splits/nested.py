@@ -30,7 +30,7 @@ class Nested:
         inner: Number of inner folds; configurations are compared by the AUROC within them.
         search: Hyperparameters of the head by their place in the recipe, each with the values to try; every
             combination is a configuration, and the first of equally good ones is selected. With fewer than 20 patients
-            of the smaller class at most 10 configurations: more could not be told apart.
+            of the smaller class at most 10 configurations: more could not be distinguished.
     """
 
     frozen_only: ClassVar[bool] = True

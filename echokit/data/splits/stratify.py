@@ -68,7 +68,7 @@ def stratified_folds(patients: Patients, k: int, seed: tuple[int, ...]) -> list[
 
 
 def fold_of(patients: Patients, test: Integers, *, number: int, repeat: int, val: float, seed: tuple[int, ...]) -> Fold:
-    """Create the fold that tests some patients, with a validation set if asked.
+    """Create the fold that tests some patients, with a validation set if requested.
 
     Args:
         patients: All patients.

@@ -51,14 +51,14 @@ class Clip:
 
     Attributes:
         frames: (T, H, W) uint8 grey frames.
-        fps: Frames per second, or None if the file does not say.
+        fps: Frames per second, or None if unknown.
         times: (T,) float64 seconds from the first frame, or None if frames are evenly spaced at ``fps``.
         spacing: Height and width of a pixel in mm, or None if unknown.
         regions: Ultrasound regions of the picture, if known.
         streams: Derived streams by name (``flow``).
         source: What was read: container and codec or transfer syntax. Never a path or an identifier.
         notes: What was short, corrupt, or passed through unchanged; shown to the user and counted.
-        damaged: Whether frames that the file should hold are missing or corrupt; a note says which.
+        damaged: Whether frames that the file should hold are missing or corrupt; a note lists them.
     """
 
     frames: Frames

@@ -1,7 +1,7 @@
-"""AVI and MP4: decoding by PyAV to grey frames, trusting nothing that the header says.
+"""AVI and MP4: decoding by PyAV to grey frames, without trust in the header.
 
 The rule for grey: 8-bit YUV gives its luma plane, as it is when the range is full (every MJPEG) and expanded
-from 16..235 when it is limited or not said (as the standards define); grey is taken as it is; anything else
+from 16..235 when it is limited or not stated (as the standards define); grey is taken as it is; anything else
 is converted to RGB and weighted by ITU-R BT.601.
 """
 
@@ -157,7 +157,7 @@ class _Decoding:
                 self.broken_off = True
                 break
             if packet.size == 0:
-                # The last packet is empty. In the middle of an AVI, an empty one says "no new frame here", and
+                # The last packet is empty. In the middle of an AVI, an empty one means "no new frame here", and
                 # would end the decoding if the decoder saw it.
                 self.failed += packet.dts is not None
                 continue

@@ -190,17 +190,17 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
         if image is not None:
             grey.append(image)
             kept.append(number)
-    asked = min(wanted, held)
+    requested = min(wanted, held)
     if not grey:
         raise VideoError(
-            f"none of the {asked} frames can be decoded",
+            f"none of the {requested} frames can be decoded",
             hint="export or copy it again",
             where=where,
             code="video.no_frames",
         )
     notes = []
-    if len(kept) < asked:
-        notes.append(f"left out because they are corrupt: {asked - len(kept)} of {asked} frames")
+    if len(kept) < requested:
+        notes.append(f"left out because they are corrupt: {requested - len(kept)} of {requested} frames")
     if held > pixels.declared and not syntax.is_deflated:
         notes.append(f"header declares {pixels.declared} frames, file holds {held}: the rest is not read")
     elif held > pixels.declared == wanted and stored.load(wanted) is not None:

@@ -42,7 +42,7 @@ class OpenDicom:
     """An open DICOM file.
 
     Attributes:
-        syntax: Transfer syntax; empty if the file does not say.
+        syntax: Transfer syntax; empty if the file has none.
         header: The elements that were requested, as far as they are there.
         stream: At the element of the pixel data, or at the end.
         size: Most bytes that the stream can have.

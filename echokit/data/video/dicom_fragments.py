@@ -83,7 +83,7 @@ def _begins_image(head: bytes) -> bool:
 def coded_size(data: bytes) -> tuple[int, int] | None:
     """Return height and width in a JPEG, JPEG-LS or JPEG 2000 header, or None.
 
-    A decoder allocates by these numbers before it reads a pixel, whatever the DICOM header says.
+    A decoder allocates by these numbers before it reads a pixel, whatever the DICOM header states.
     """
     if data.startswith(_BOXES):
         data = data[max(data[:4096].find(b"\xff\x4f\xff\x51"), 0) :]
@@ -110,7 +110,7 @@ def coded_components(data: bytes) -> int | None:
 def jpeg_may_be_rgb(data: bytes) -> bool:
     """Return whether a JPEG of three components may be RGB.
 
-    Nothing in it tells a decoder what they are.
+    Nothing in it states what they are.
 
     Decoders then take them for YCbCr. JFIF and Adobe markers and the letters R, G, B tell; so does a component that
     is stored at less than full size, which must be chroma.
@@ -118,9 +118,9 @@ def jpeg_may_be_rgb(data: bytes) -> bool:
     frame = _jpeg_frame(data)
     if frame is None or len(data) < frame + 19:
         return False
-    told = any(marker in data[:frame] for marker in (b"\xff\xe0", b"\xff\xee"))
+    stated = any(marker in data[:frame] for marker in (b"\xff\xe0", b"\xff\xee"))
     names, sampling = data[frame + 10 : frame + 19 : 3], set(data[frame + 11 : frame + 19 : 3])
-    return not told and names != b"RGB" and len(sampling) == 1
+    return not stated and names != b"RGB" and len(sampling) == 1
 
 
 def jpeg_has_both_ends(data: bytes) -> bool:

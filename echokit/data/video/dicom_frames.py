@@ -14,10 +14,10 @@ from echokit.errors import VideoError
 
 @dataclass(frozen=True)
 class StoredFrames:
-    """The frames that a file holds, as far as can be told without reading them.
+    """The frames that a file holds, as far as the header shows.
 
     Attributes:
-        pixels: What the header says about them, corrected by what the file holds.
+        pixels: Their description in the header, corrected by what the file holds.
         count: How many there are; of a deflated file, at most.
         stream: The file.
         start: Where the pixel data's value starts.
@@ -58,7 +58,7 @@ def find_stored_frames(opened: OpenDicom, pixels: Pixels, where: str) -> StoredF
 
     Args:
         opened: Its stream is at the element of the pixel data.
-        pixels: What the header says.
+        pixels: Their description in the header.
         where: Name of the file, for messages.
 
     Raises:
@@ -83,7 +83,7 @@ def find_stored_frames(opened: OpenDicom, pixels: Pixels, where: str) -> StoredF
     start = stream.tell()
     (declared,) = struct.unpack(f"{order}L", element[-4:])
     if pixels.photometric == "YBR_FULL_422" and declared >= pixels.declared * pixels.rows * pixels.columns * 3:
-        # Files exist that say so and hold all three samples of every pixel.
+        # Files exist that declare it and hold all three samples of every pixel.
         pixels = replace(pixels, photometric="YBR_FULL")
     held = max(min(opened.size - start, declared), 0) // pixels.frame_bytes
     swapped = order == ">" and (words or pixels.bits_allocated == 16)

@@ -1,4 +1,4 @@
-"""What a DICOM header says about time and geometry, checked against the pixels."""
+"""Time and geometry from a DICOM header, checked against the pixels."""
 
 from __future__ import annotations
 

@@ -25,13 +25,13 @@ _COLOURS = (
 
 _MOST_COMPONENTS = 4
 MAX_PIXELS = 2**24
-"""Most pixels of a frame, four times those of the largest screens: a decoder allocates by what a header says."""
+"""Most pixels of a frame, four times those of the largest screens: a decoder allocates by the header."""
 _UNCOMPRESSED = "1.2.840.10008.1.2.1"
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """What the header says about the pixels, checked."""
+    """The pixels by the header, checked."""
 
     rows: int
     columns: int
@@ -50,7 +50,7 @@ class Pixels:
 
 
 def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
-    """Read what the header says about the pixels.
+    """Read the description of the pixels in the header.
 
     Args:
         header: A DICOM header.
@@ -111,14 +111,14 @@ def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
 
 
 class FrameDecoder:
-    """Decodes one frame to grey, or says that it is corrupt.
+    """Decodes one frame to grey, or reports that it is corrupt.
 
     Args:
         syntax: The transfer syntax.
         plugin: pydicom's name of the library that decodes it; ``libav`` for JPEG of 8 bits, which pydicom does not
             know; empty for uncompressed pixels, which are given little-endian.
         header: The DICOM header, for the palette.
-        pixels: What it says about the pixels.
+        pixels: Their description in the header.
     """
 
     def __init__(self, syntax: str, plugin: str, header: Dataset, pixels: Pixels) -> None:
@@ -182,7 +182,7 @@ class FrameDecoder:
         return np.asarray(array, np.uint8)
 
     def _checked(self, data: bytes) -> bytes:
-        """Refuse an image whose own header is larger than the DICOM header says.
+        """Refuse an image whose own header is larger than the DICOM header states.
 
         A decoder allocates memory by it.
         """
@@ -190,7 +190,7 @@ class FrameDecoder:
             return data
         coded, components = coded_size(data), coded_components(data)
         if coded is not None and coded != (self.pixels.rows, self.pixels.columns):
-            raise ValueError("the image has another size than the header says")
+            raise ValueError("the image has another size than the header states")
         if components is not None and components > _MOST_COMPONENTS:
             raise ValueError("the image has more components than a picture has")
         return data
@@ -219,7 +219,7 @@ class FrameDecoder:
     def _jpeg(self, frame: VideoFrame, data: bytes) -> Grey:
         """Make an 8-bit JPEG grey, by the components that the JPEG itself states.
 
-        The DICOM header may say RGB and be wrong.
+        The DICOM header may state RGB and be wrong.
 
         The luma of YCbCr is taken as it is stored, and RGB is weighted.
         """
@@ -242,7 +242,7 @@ class FrameDecoder:
             return studio_to_full(array[..., 0])
         if self.palette is not None:
             return np.asarray(self.palette[array], np.uint8)
-        # The JPEG 2000 decoder turns YBR_ICT and YBR_RCT into RGB and says so.
+        # The JPEG 2000 decoder turns YBR_ICT and YBR_RCT into RGB and states it.
         return rgb_to_grey(array)
 
 

@@ -137,11 +137,11 @@ def _join(members: Sequence[_Member], max_bytes: int, where: str) -> Clip:
     if not clips:
         raise VideoError(f"none of the {len(members)} frames can be decoded", where=where, code="video.no_frames")
     lost = [f"left out because they are corrupt: {failed} of {len(members)} frames"] if failed else []
-    said = [note for clip in clips for note in clip.notes]
+    notes = [note for clip in clips for note in clip.notes]
     return replace(
         clips[0],
         frames=np.concatenate([clip.frames for clip in clips]),
         source=f"{clips[0].source}, one file a frame",
-        notes=(*lost, *dict.fromkeys(said)),
+        notes=(*lost, *dict.fromkeys(notes)),
         damaged=bool(lost) or any(clip.damaged for clip in clips),
     )

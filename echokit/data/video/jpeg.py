@@ -9,7 +9,7 @@ from echokit.data.video.dicom_fragments import jpeg_has_both_ends
 if TYPE_CHECKING:
     from av import VideoFrame
 
-# A comment in a JPEG can say that its range is not full (yuv, not yuvj); its planes are taken as they are stored.
+# A comment in a JPEG can state that its range is not full (yuv, not yuvj); its planes are taken as they are stored.
 _FORMATS = {"gray", "gbrp", *(f"{yuv}{kind}p" for yuv in ("yuvj", "yuv") for kind in (420, 422, 444, 440, 411))}
 
 

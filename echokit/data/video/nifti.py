@@ -32,7 +32,7 @@ _MILLIMETRE, _SECOND, _MILLISECOND = 2, 8, 16  # xyzt_units
 
 
 def is_nifti(head: bytes) -> bool:
-    """Tell a NIfTI-1 file, compressed or not, by its first 352 bytes."""
+    """Recognize a NIfTI-1 file, compressed or not, by its first 352 bytes."""
     if head.startswith(GZIP):
         try:
             head = zlib.decompressobj(wbits=31).decompress(head, HEADER)
@@ -47,7 +47,7 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     """Read a NIfTI sequence; pixels that are not square are averaged.
 
     One frame after the other is read, and nothing is allocated that the file is too short for. Values must lie within
-    0..255 and are rounded. NIfTI says nothing reliable about time: the frame rate is known only
+    0..255 and are rounded. NIfTI has no reliable time: the frame rate is known only
     if the header gives a step in seconds or milliseconds.
 
     Args:
@@ -56,7 +56,7 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
         max_bytes: Most bytes of grey frames to decode.
 
     Raises:
-        VideoError: The header is damaged or of another kind, the file is shorter than it says or larger than
+        VideoError: The header is damaged or of another kind, the file is shorter than its header states or larger than
             ``max_bytes``, values lie outside 0..255, or nibabel is missing.
     """
     where = path.name
@@ -152,7 +152,7 @@ def _frames(
 
     Raises:
         VideoError: A value lies outside 0..255.
-        EOFError: The file is shorter than its header says.
+        EOFError: The file is shorter than its header states.
     """
     width, height, count = sides
     kind = header.get_data_dtype()

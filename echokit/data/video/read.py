@@ -18,7 +18,7 @@ def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = 
 
     AVI, MP4, DICOM or NIfTI; a folder holds numbered frames or one DICOM series.
 
-    What the header of a file says about its length is not believed: frames are decoded and counted, and every
+    The length in a file's header is not trusted: frames are decoded and counted, and every
     difference, every frame that is corrupt or missing, is in ``Clip.notes``.
 
     Args:

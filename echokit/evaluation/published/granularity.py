@@ -57,7 +57,7 @@ def check_accuracy(n: int, events: int, k: int, mean: str, sd: str | None = None
         n: Patients.
         events: Patients of the positive class.
         k: Folds.
-        mean: As printed (``0.700``): its digits say how it was rounded.
+        mean: As printed (``0.700``): its digits show how it was rounded.
         sd: As printed, or None.
 
     Raises:

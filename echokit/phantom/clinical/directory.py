@@ -100,7 +100,7 @@ def _write_patient(directory: Path, patient: Patient) -> list[Measurements]:
 
 
 def _row(patient: Patient, clip: int, measured: Measurements) -> dict[str, Any]:
-    """Return what a hospital knows about a clip: outcome, covariates, acquisition."""
+    """Return the hospital's data about a clip: outcome, covariates, acquisition."""
     case = patient.clips[clip]
     return {
         "source": file_name(patient, clip),

@@ -31,7 +31,7 @@ class ModelInput:
         valid: By name, (1, T) bool, False where the clip is too short.
         empty: By name, the mean of the training clips, (1, C, 1, 1, 1): what padding looks like to the models.
         frames: (T, H, W) uint8, the prepared frames of the window, without padding.
-        fps: Frames a second, or None where the file does not say.
+        fps: Frames a second, or None if unknown.
         notes: What was noted about the video.
     """
 

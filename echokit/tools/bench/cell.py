@@ -190,10 +190,10 @@ class _LogLines:
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
-        self.say(f"{title}: {total}")
+        self.show_message(f"{title}: {total}")
         yield lambda count: None
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 

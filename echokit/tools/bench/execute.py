@@ -182,4 +182,4 @@ def _report_failure(key: Key, result: CellResult) -> None:
     suite, row, seed = key
     if result.status != "done":
         problem = (result.problem or "").splitlines()[0] if result.problem else "no message"
-        display().say(f"failed: {suite} {row} seed {seed}: {problem}")
+        display().show_message(f"failed: {suite} {row} seed {seed}: {problem}")

@@ -119,8 +119,8 @@ def convert_studies(
         )
         phantom = is_phantom(*files)
         if phantom:
-            said = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
-            (unfinished / MARKER).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+            mark = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
+            (unfinished / MARKER).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
     record_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
     return Dataset(tuple(rows), (*joined.remarks, *remarks), phantom)
 

@@ -1,4 +1,4 @@
-"""What a DICOM header says about a clip's use for a B-mode dataset of the heart.
+"""Whether a DICOM header shows that a clip fits a B-mode dataset of the heart.
 
 Reasons are fixed sentences: nothing that stands in a header is repeated.
 """
@@ -49,7 +49,7 @@ class Header:
     Attributes:
         patient: PatientID, for a pseudonym; it must not be shown. Where there is none, ``STUDY`` and the number of the
             study, as the clips of one study are of one patient; None if there is neither.
-        unfit: Why the clip does not belong into the dataset, or None if nothing speaks against it.
+        unfit: Why the clip does not belong in the dataset, or None if it may.
     """
 
     patient: str | None
@@ -79,10 +79,10 @@ def _unfit(header: Dataset) -> str | None:
     ultrasound = str(header.get("Modality", None) or "US").strip() in ("US", "IVUS")
     if "Rows" not in header:
         document = not ultrasound or str(header.get("SOPClassUID", "")).startswith(_DOCUMENTS)
-        # Else the header breaks off, and reading the frames says so.
+        # Else the header is cut off, and reading the frames reports it.
         return "it holds no pictures: a report or measurements" if document else None
     if not ultrasound:
-        return "its header says it is not ultrasound"
+        return "by its header it is not ultrasound"
     if int(header.get("NumberOfFrames", None) or 1) < 2:
         return "a still picture"
     mode = _mode(header)
@@ -99,7 +99,7 @@ def _unfit(header: Dataset) -> str | None:
 
 
 def _mode(header: Dataset) -> str | None:
-    """What the header says is shown besides, or instead of, B-mode."""
+    """Return what the header shows beside, or instead of, B-mode."""
     bits = _image_type(header, 3)
     try:
         shown = int(bits, 16)

@@ -1,4 +1,4 @@
-"""What a table says about the clips that are converted: patient, volumes, ejection fraction and split."""
+"""Labels of the converted clips from a table: patient, volumes, ejection fraction and split."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Labels:
             ``split``.
 
     Raises:
-        DataError: It cannot be read, has neither column or says nothing of what they name, repeats a file or
+        DataError: It cannot be read, has neither column or no label, repeats a file or
             patient, or a value cannot be true. Rows are named by their line.
     """
 

@@ -16,7 +16,7 @@ from echokit.tools.convert.record import Conversion
 COLUMNS = (
     "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split", "PatientId",
 )  # fmt: skip
-_TELL = "a table with the columns source and patient_id tells whose they are"
+_NAME_PATIENTS = "a table with the columns source and patient_id names their patients"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def join(
     """Give each case its label and its patient.
 
     A patient is whom the table names for the file or for another file of the same header's patient, else whom the
-    header names; so the clips of one patient stay together, also where the table knows only some of them.
+    header names; so the clips of one patient stay together, even if the table names only some of them.
 
     Args:
         rows: Result for each file; copies of one recording have one case_id.
@@ -66,7 +66,7 @@ def join(
             if label is not None and other is not None and _said(label) != _said(other):
                 raise DataError(
                     f"{other.place} and {label.place} of the table are about copies of one recording, and differ",
-                    hint="the files have the same content; say the same of both, or of one only",
+                    hint="the files have the same content; give both the same values, or list one only",
                     code="labels.copies_differ",
                 )
     names = _names_by_header(rows, patients, found)
@@ -85,17 +85,19 @@ def join(
     if alone > 1:
         remarks.append(
             f"{alone} clips name no patient: those of one study count as one patient, any other as a patient of its "
-            f"own, and clips of one patient can come into different splits; {_TELL}"
+            f"own, and clips of one patient can come into different splits; {_NAME_PATIENTS}"
         )
     if len(clips) > 1 and len({row.patient_id for row, _ in clips}) == 1:
-        remarks.append(f"all {len(clips)} clips are of one patient by their headers: if an export wrote that, {_TELL}")
+        remarks.append(
+            f"all {len(clips)} clips are of one patient by their headers: if an export wrote that, {_NAME_PATIENTS}"
+        )
     if labels is not None and labels.unused():
         remarks.append(f"{labels.unused()} rows of the table have no clip that was converted")
     return Joined(tuple(joined), found, labels, tuple(remarks))
 
 
 def listing(joined: Joined, size: int) -> tuple[list[tuple[Any, ...]], tuple[str, ...]]:
-    """Return the rows of ``FileList.csv``, and what is to be said about them.
+    """Return the rows of ``FileList.csv``, and notes about them.
 
     Raises:
         DataError: The table has splits, but not for every clip, or puts a patient into two of them.

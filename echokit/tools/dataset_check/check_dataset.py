@@ -38,7 +38,7 @@ class Checkup:
         return any(one.count and one.level == "error" for one in self.findings)
 
     def exclusions(self) -> dict[str, str]:
-        """Cases to leave out, and the checks that say so."""
+        """Cases to exclude, and the checks that require it."""
         why: dict[str, list[str]] = {}
         for one in self.findings:
             for case in one.exclude:

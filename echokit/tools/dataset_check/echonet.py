@@ -176,8 +176,8 @@ class _Reading:
         try:
             table = read_text_table(place, errors="replace")
         except DataError as error:
-            said = f"{Path(error.where or place).name}: {error.message}"
-            return None, [Finding("tracing_table", "warning", says, 1, (said,))]
+            problem = f"{Path(error.where or place).name}: {error.message}"
+            return None, [Finding("tracing_table", "warning", says, 1, (problem,))]
         missing = [column for column in wanted if column not in table.columns]
         if missing:
             return None, [Finding("tracing_table", "warning", says, 1, (f"lacks {', '.join(missing)}",))]

@@ -1,4 +1,4 @@
-"""What a checkup says: for a person, for a program, and as a list of exclusions."""
+"""The report of a check: for a person, for a program, and as a list of exclusions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Survey: what the tables of a dataset say, read without refusing anything that can be told instead."""
+"""Survey: the tables of a dataset, read without refusing anything that can be reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Listed:
 
     Attributes:
         case_id, patient_id: As the dataset's cohort calls them.
-        split: As the table says it, lower case; empty if it says none.
+        split: As in the table, lower case; empty if there is none.
         source: Place of the video.
         values: Numbers that the table gives, by name: ef, esv, edv, fps, frames, height, width, age and so on; NaN
             where a cell is empty or no number.

@@ -77,7 +77,7 @@ def survey_table(dataset: Table) -> Survey:
             "warning",
             "videos below the table's folder that it does not list",
             [(case, "") for case, _ in extra],
-            hint="sources.csv in the cache folder says which they are",
+            hint="sources.csv in the cache folder lists them",
         ),
     )
     has_split = "split" in rows.columns

@@ -1,4 +1,4 @@
-"""Checks of what the tables say, without a look at any video."""
+"""Checks of the tables alone, without opening a video."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from echokit.data.clips.near_duplicates import FEWEST, STILL, groups, near_dupli
 from echokit.tools.dataset_check.finding import Finding, Level, finding
 from echokit.tools.dataset_check.survey import Listed, Survey
 
-TOLERATED = 0.02  # share of unreadable videos with which a run still starts, unless its recipe says otherwise
+TOLERATED = 0.02  # share of unreadable videos with which a run still starts, unless its recipe sets another share
 USUAL_RATES = (15.0, 200.0)  # frames/s
 BEAT = 1.0  # seconds of a beat at 60/min, where no heart rate is known
 DARK = 16  # highest grey value of a picture that shows nothing
@@ -129,7 +129,7 @@ def _near(survey: Survey, everyone: Pairs) -> Finding:
         index: what.look for index, (_, what) in enumerate(everyone) if what.look is not None and what.change >= STILL
     }
     if len(looks) < FEWEST:
-        says = f"fewer than {FEWEST} videos to compare: near-duplicates cannot be told"
+        says = f"fewer than {FEWEST} videos to compare: near-duplicates cannot be found"
         return Finding("near_duplicate_across_splits", "note", says, 1)
     pairs, left_out = [], []
     for first, second, distance in near_duplicates(looks):
@@ -188,7 +188,7 @@ def _rates(read: Pairs) -> Iterator[Finding]:
         listed = one.value("fps")
         rate = what.fps if what.fps is not None else listed
         if what.fps is not None and listed > 0 and abs(what.fps / listed - 1) > RATE_TOLERANCE:
-            wrong.append((one.case_id, f"listed {listed:g}/s, the file says {what.fps:g}/s"))
+            wrong.append((one.case_id, f"listed {listed:g}/s, the file states {what.fps:g}/s"))
         if math.isnan(rate):
             unknown.append((one.case_id, ""))
             continue
@@ -198,8 +198,10 @@ def _rates(read: Pairs) -> Iterator[Finding]:
     yield finding("frame_rate_differs", "warning", "videos whose listed frame rate is not that of the file", wrong)
     yield finding("frame_rate_unknown", "note", "videos of which neither table nor file gives a frame rate", unknown)
     yield finding("frame_rate_unusual", "warning", "videos of fewer than 15 or more than 200 frames/s", unusual)
-    said = (f"{min(known):g} to {max(known):g}, median {float(np.median(known)):g} frames/s",) if known else ()
-    yield Finding("frame_rates", "note", "frame rates that are known", len(known), said)
+    range_of_rates = (
+        (f"{min(known):g} to {max(known):g}, median {float(np.median(known)):g} frames/s",) if known else ()
+    )
+    yield Finding("frame_rates", "note", "frame rates that are known", len(known), range_of_rates)
 
 
 def _short(survey: Survey, read: Pairs) -> Finding:

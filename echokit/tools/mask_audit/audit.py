@@ -42,7 +42,7 @@ class MaskSummary:
         shares: By measure; a measure without ground truth is absent.
         tertiles: By third of the ejection fraction, the shares ``ventricle``, ``myocardium`` and ``area``.
         area_leak, silhouette_leak: How well the mask alone predicts the outcome.
-        share_leak: What the share of the fan that it keeps tells: the area without what the fan's own size tells.
+        share_leak: How well the kept share of the fan predicts it: the area, free of the size of the fan.
     """
 
     method: str

@@ -87,10 +87,10 @@ def table(audit: Audit) -> str:
 def _leaks(audit: Audit) -> list[str]:
     notes = ["", "Shares count pixels that are not black throughout."]
     if not audit.sector_known:
-        notes.append("The sector is what sector_mask finds, so that its own figures there say nothing.")
+        notes.append("The sector is what sector_mask finds, so that its own figures there have no meaning.")
     first = audit.summaries[0].area_leak
     if not first.n:
-        return [*notes, "No outcome is known, so whether a mask tells it cannot be said."]
+        return [*notes, "No outcome is known, so leakage cannot be measured."]
     leaks = [
         ("mask's area", [s.area_leak for s in audit.summaries]),
         ("share of the sector that is kept", [s.share_leak for s in audit.summaries]),
@@ -100,8 +100,8 @@ def _leaks(audit: Audit) -> list[str]:
         *[_row(f"AUROC of the {word} alone", [_leak(leak) for leak in found]) for word, found in leaks],
         "",
         f"Outcome: {audit.positive}; {first.n} patients, {first.events} events. In brackets what chance gives (the "
-        "middle 95 % under shuffled outcomes): an AUROC outside, marked with !, says that the mask tells the outcome. "
-        "Where sector_mask tells as much, it is the size of the sector that tells; the share of it is free of that.",
+        "middle 95 % under shuffled outcomes): an AUROC outside, marked with !, means that the mask predicts "
+        "the outcome. If sector_mask predicts it as well, the size of the sector does; the share of the sector is free of that.",
         *notes,
     ]
 
@@ -217,10 +217,10 @@ class Sheet:
         if not rows:
             return
         picture = np.vstack(rows)
-        said = f"{PHANTOM}: " if phantom else ""
+        caption = f"{PHANTOM}: " if phantom else ""
         banner = np.full((26, picture.shape[1], 3), PAPER, np.uint8)
-        said += "dimmed: removed; line: what is kept" + (", amber: the ventricle" if self._known else "")
-        cv2.putText(banner, said, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, STAMP, 1, cv2.LINE_AA)
+        caption += "dimmed: removed; line: what is kept" + (", amber: the ventricle" if self._known else "")
+        cv2.putText(banner, caption, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, STAMP, 1, cv2.LINE_AA)
         picture = np.vstack([banner, picture])
         _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
         try:

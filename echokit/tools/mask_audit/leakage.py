@@ -22,7 +22,7 @@ _SHUFFLES = 100
 
 @dataclass(frozen=True)
 class Leak:
-    """How well something tells the outcome.
+    """How well something predicts the outcome.
 
     Attributes:
         auroc: Area under the ROC curve, or None if it is undefined.
@@ -38,14 +38,14 @@ class Leak:
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether it tells more than chance, in either direction."""
+        """Whether it predicts better than chance, in either direction."""
         if self.auroc is None or self.low is None or self.high is None:
             return False
         return not self.low <= self.auroc <= self.high
 
 
 def area_leak(y: Integers, area: Numbers) -> Leak:
-    """How well the area of the mask alone tells the outcome.
+    """How well the area of the mask alone predicts the outcome.
 
     Args:
         y: (n,) int64 outcome of each patient.

@@ -24,11 +24,11 @@ SILHOUETTE = 16
 class Measures:
     """What one mask did to one clip; shares from 0 to 1, None if not known the truth.
 
-    Only pixels that are not black throughout count, because whether a mask keeps black cannot be told.
+    Only pixels that are not black throughout count, because nothing shows whether a mask keeps black.
 
     Attributes:
         case_id, method: Which clip, which mask.
-        passed: The mask let the clip through as it was and said so.
+        passed: The mask left the clip unchanged, with a note.
         ventricle, myocardium, moving: Share that is kept of the ventricle's cavity, its wall, and tissue that moves.
         sector: Share that is kept of the fan (the true one, or the one found by its flicker).
         outside: Pixels that are kept, not black and outside the fan, as a share of the fan.
