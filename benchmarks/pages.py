@@ -75,7 +75,7 @@ def _table(rows: Sequence[Mapping[str, Any]], specs: Sequence[str]) -> str:
     columns = [column_named(spec) for spec in specs]
     body = [[row["label"], *(field(column, Value(**row["values"][column.spec])) for column in columns)] for row in rows]
     shown = markdown_table(["", *(column.head for column in columns)], body)
-    return f"{shown}\n\nTest part: {_without_information(rows[0], columns)}."
+    return f"{shown}\n\nTest set: {_without_information(rows[0], columns)}."
 
 
 def _without_information(row: Mapping[str, Any], columns: Sequence[Column]) -> str:
@@ -85,7 +85,7 @@ def _without_information(row: Mapping[str, Any], columns: Sequence[Column]) -> s
     floors = [
         f"{column.head} {column.write(one.baseline)}" for column, one in values.items() if one.baseline is not None
     ]
-    return f"n = {first.n}, {first.events} events; without any information {', '.join(floors)}"
+    return f"n = {first.n}, {first.events} positive; baselines: {', '.join(floors)}"
 
 
 if __name__ == "__main__":

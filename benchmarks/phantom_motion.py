@@ -70,7 +70,7 @@ def main() -> None:
     text = f"""# {STAMP}: is it motion that tells the phantom's ejection fraction?
 
 The same ResNet18 (width 16, one stream, 38 frames of 40 x 40) was trained on {arguments.cases} wide-EF hearts for
-{arguments.epochs} epochs with one seed, on four kinds of input. Test part, 95 % percentile bootstrap over hearts.
+{arguments.epochs} epochs with one seed, on four kinds of input. Test set, 95 % percentile bootstrap over hearts.
 
 | input | AUROC | accuracy | n | reduced | recipe hash |
 |---|---|---|---|---|---|

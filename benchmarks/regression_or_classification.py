@@ -157,7 +157,7 @@ def main() -> None:
 
 The same two-stream ResNet18 (width {arguments.width}, 38 frames of 28 x 28), the same {arguments.cases} hearts with
 EchoNet-Dynamic's spread of EF, {arguments.epochs} epochs of the same steps, the last epoch kept; seeds 0 to
-{arguments.seeds - 1}. Test part: {len(y)} hearts, {int(y.sum())} with EF < {CUT:g}.
+{arguments.seeds - 1}. Test set: {len(y)} hearts, {int(y.sum())} with EF < {CUT:g}.
 
 | test metric | classification, mean (seed SD) | regression, then threshold | difference (95 % interval) | its seed SD |
 |---|---|---|---|---|

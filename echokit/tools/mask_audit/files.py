@@ -101,7 +101,8 @@ def _leaks(audit: Audit) -> list[str]:
         "",
         f"Outcome: {audit.positive}; {first.n} patients, {first.events} events. In brackets what chance gives (the "
         "middle 95 % under shuffled outcomes): an AUROC outside, marked with !, means that the mask predicts "
-        "the outcome. If sector_mask predicts it as well, the size of the sector does; the share of the sector is free of that.",
+        "the outcome. If sector_mask predicts it as well, the size of the sector does; "
+        "the share of the sector is free of that.",
         *notes,
     ]
 
