@@ -26,7 +26,7 @@ def test_the_wheel_holds_the_recipes_and_no_test(wheel: Path) -> None:
     assert "echokit/recipes/ef_112.yaml" in names
     assert "echokit/recipes/base/ef.yaml" in names
     assert "echokit/suites/stage1.yaml" in names
-    assert "echokit/page/page.html" in names
+    assert "echokit/results/page/page.html" in names
     assert not [name for name in names if name.startswith("tests/")]
 
 
