@@ -27,7 +27,7 @@ KINDS: dict[str, str] = {
     "augmentation": "changes a batch in training, on the device: (streams, generator) -> streams",
     "backbone": "makes features of one stream: (InputShape) -> nn.Module",
     "fusion": "joins the backbones of the streams: ({stream: InputShape}, backbone) -> nn.Module",
-    "objective": "defines what is learned: (Targets) -> Objective",
+    "objective": "says what is learned: (Targets) -> Objective",
     "resampler": "divides a cohort: (Cohort, seed) -> folds",
     "evaluator": "measures predictions: (Predictions) -> Evaluation",
 }
