@@ -17,6 +17,7 @@ import click
 from pydantic import BaseModel
 
 from echokit.cli import COMMANDS, application
+from echokit.cli.options import STUDY
 from echokit.data.cohort.target import TargetSettings
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.discovery import installed
@@ -42,6 +43,8 @@ def pages() -> dict[str, str]:
     made["hooks.md"] = hooks_page()
     made["python.md"] = python_page()
     made["commands.md"] = commands_page()
+    cite = f"\nThe study is the [reference study](../study.md): {STUDY}.\n"
+    made = {name: text + cite * ("the study" in text or "reference study" in text) for name, text in made.items()}
     links = "\n".join(f"- [{name.removesuffix('.md')}]({name})" for name in made)
     return {"index.md": f"# Reference\n\n{links}\n", **made}
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 import click
 
+from echokit.cli import options
+
 
 @click.command("bench", short_help="Run a benchmark suite and write its table.")
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
@@ -16,7 +18,7 @@ import click
     default="tiny",
     show_default=True,
     help="tiny: minutes; small: an hour or two on 2 cores; full: size and data of the reference study "
-    "(EchoNet-Dynamic: Ejection Fraction Classification & Transfer Learning; docs/study.md).",
+    f"({options.STUDY}).",
 )
 @click.option(
     "--out",

@@ -39,3 +39,5 @@ def command(kind: str | None, as_json: bool) -> None:
             for c in (c for c in components if c.kind == of_kind):
                 origin = "" if c.plugin == "echokit" else f"  [{c.plugin}]"
                 click.echo(f"  {c.name:<{width}}  {c.summary}{origin}")
+        if any("study" in component.summary for component in components):
+            click.echo(f"\nreference study: {options.STUDY}")

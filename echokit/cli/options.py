@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+STUDY = "EchoNet-Dynamic: Ejection Fraction Classification & Transfer Learning (docs/study.md)"
+
 overrides = click.option(
     "--set",
     "overrides",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from echokit.cli import options
+
 
 @click.command("show", short_help="Describe a component and its parameters.")
 @click.argument("name")
@@ -48,3 +50,5 @@ def command(name: str, as_json: bool) -> None:
         for parameter, field in model.model_fields.items():
             default = "required" if field.is_required() else f"default {json.dumps(field.default, default=str)}"
             click.echo(f"  {parameter}: {format_type(schema[parameter])}; {default}\n      {field.description or ''}")
+        if "study" in text or "study" in json.dumps(schema):
+            click.echo(f"\nreference study: {options.STUDY}")

@@ -91,7 +91,7 @@ def check_folds(cohort: LabelledCohort, folds: Sequence[Fold], weights: InitialW
 
     Raises:
         EchokitError: A training set has one class, a patient is in two sets, the keep rule needs a validation set that
-            is not there, or the initial weights were trained on test patients.
+            is missing, or the initial weights were trained on test patients.
     """
     from echokit.training.checkpoints.epoch_selection import require_validation
 

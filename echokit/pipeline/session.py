@@ -86,7 +86,7 @@ def start_session(request: RunRequest) -> Session:
     """Choose the device and join the processes that a launcher has started.
 
     Raises:
-        EchokitError: The device, a tracker or the launcher's processes are not there.
+        EchokitError: The device, a tracker or a process of the launcher is missing.
     """
     exit_if_worker()
     from echokit.training.hardware.device import choose_device, fix_threads

@@ -103,3 +103,16 @@ def test_show_lists_types_with_their_bounds(capsys: pytest.CaptureFixture[str]) 
     assert '  threshold: number > 0, or "auto"; default "auto"\n' in output
     assert "  covariates: array of string; default []\n" in output
     assert "FieldInfo" not in output
+
+
+@pytest.mark.parametrize("arguments", [["list", "backbones"], ["show", "study_compat"], ["bench", "--help"]])
+def test_the_reference_study_is_named_wherever_it_is_mentioned(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(arguments) == 0
+    assert "Ejection Fraction Classification & Transfer Learning" in " ".join(capfd.readouterr().out.split())
+
+
+def test_the_reference_study_is_not_named_without_need(capfd: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["list", "samplers"]) == 0
+    assert "study" not in capfd.readouterr().out

@@ -122,7 +122,7 @@ def test_files_of_one_name_do_not_collide_and_can_be_found_again(
 
 def test_a_path_that_is_not_there_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["mask", str(tmp_path / "nothing.avi"), "--out", str(tmp_path / "out")]) == 2
-    assert "not there" in capfd.readouterr().err
+    assert "no such file or folder" in capfd.readouterr().err
 
 
 def test_an_mp4_is_masked_too(phantom: Path, tmp_path: Path) -> None:

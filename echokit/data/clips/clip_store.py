@@ -152,7 +152,7 @@ class ClipStore:
         contents = tuple(done[row].content for row in rows)
         paths = [self.path(content, steps) for content in contents]
         origins = {path: sources[row] for path, row in zip(paths, rows, strict=True)}
-        clips = PreparedClips(paths, _Remaking(self, tuple(steps), origins, display().show_message))
+        clips = PreparedClips(paths, _ClipRepair(self, tuple(steps), origins, display().show_message))
         new = set(rest)
         cache_hashes(
             {path: head["sum"] for row, path, head in zip(rows, paths, clips.headers, strict=True) if row in new}
@@ -217,7 +217,7 @@ class _Done:
 
 
 @dataclass(frozen=True)
-class _Remaking:
+class _ClipRepair:
     """Prepares damaged clips again from their videos, with a message."""
 
     store: ClipStore

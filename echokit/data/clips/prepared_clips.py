@@ -41,11 +41,11 @@ class PreparedClips:
 
     Args:
         paths: One file of the store per case.
-        remake: Prepares a clip again that was changed or deleted while in use: called with its path and header, it
+        repair: Prepares a clip again that was changed or deleted while in use: called with its path and header, it
             writes the same clip or raises an ``EchokitError``. None: such a clip is an error.
 
     Attributes:
-        remade: The clips that were prepared again.
+        repaired: The clips that were prepared again.
 
     Raises:
         DataError: A clip is missing or damaged, or the clips differ in size or streams.

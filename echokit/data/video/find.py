@@ -31,7 +31,7 @@ def expand(sources: Sequence[str]) -> list[Path]:
             missing.append(source)
     if missing:
         raise DataError(
-            f"not there: {', '.join(missing)}",
+            f"no such file or folder: {', '.join(missing)}",
             hint="give AVI, MP4 or DICOM files, or folders of them",
             code="source.missing",
         )

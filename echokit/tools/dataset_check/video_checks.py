@@ -46,7 +46,7 @@ def _lost(everyone: Pairs) -> Iterator[Finding]:
     lost = sum(bool(what.problem) for _, what in everyone)
     level: Level = "error" if lost > TOLERATED * len(everyone) else "warning"
     for check, says, missing in (
-        ("missing_video", "videos that are listed and not there", True),
+        ("missing_video", "listed videos that are missing", True),
         ("unreadable_video", "videos that cannot be read", False),
     ):
         cases = [(one, what) for one, what in everyone if what.problem and what.missing == missing]
