@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -207,6 +208,10 @@ def test_features_depend_on_seed_copy_and_case_alone(tmp_path):
     [file] = tmp_path.rglob("*.safetensors")
     file.write_bytes(file.read_bytes()[:-8])  # damaged: computed again
     np.testing.assert_array_equal(features(cache=cache), features())
+    other = features(cache=cache, copy=2)
+    [exchanged] = set(tmp_path.rglob("*.safetensors")) - {file}
+    shutil.copy2(file, exchanged)
+    np.testing.assert_array_equal(features(cache=cache, copy=2), other)
 
 
 def test_single_head_equals_a_frozen_phase(tmp_path):

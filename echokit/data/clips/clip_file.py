@@ -64,7 +64,7 @@ def _lost(path: Path, what: str) -> DataError:
 def _there(path: Path) -> Mapping[str, Any]:
     header = read_header(path)
     if header is None:
-        raise _lost(path, "is missing or incomplete")
+        raise _lost(path, "is missing, incomplete or another clip's")
     return header
 
 
@@ -114,6 +114,7 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
         arrays[name] = np.ascontiguousarray(stream.data)
         scales[name] = float(stream.scale)
     header: dict[str, Any] = {
+        "key": path.stem,
         "frames": len(clip),
         "fps": clip.fps,
         "notes": list(clip.notes),
@@ -158,9 +159,10 @@ def remove_stale_drafts(folder: Path) -> None:
 
 
 def read_header(path: Path) -> Mapping[str, Any] | None:
-    """Read the header of a prepared clip; None if the file is missing or incomplete.
+    """Read the header of a prepared clip; None if the file is missing, incomplete or another clip's.
 
-    Only the head and the size of the file are checked. ``sum`` is the checksum of the head, which holds a checksum of
+    Only the head and the size of the file are checked. ``key`` is the name that the file was written under, so that
+    clips that were exchanged or copied over each other are noticed. ``sum`` is the checksum of the head, which holds a checksum of
     all frames' checksums: equal sums mean equal clips.
     """
     try:
@@ -171,6 +173,8 @@ def read_header(path: Path) -> Mapping[str, Any] | None:
             return None
         header: dict[str, Any] = json.loads(tensors["__metadata__"]["clip"][8:])
     except (_Changed, OSError, ValueError):
+        return None
+    if header["key"] != path.stem:
         return None
     return {**header, "sum": head[SUM].decode()}
 

@@ -29,7 +29,7 @@ from echokit.system.hashing import cache_hashes, cached_hashes, content_hash, di
 from echokit.system.progress import display
 from echokit.system.worker_pool import WorkerFailure, map_unordered
 
-FORMAT = 4
+FORMAT = 5
 DECODING_LIBRARIES = (
     "av",
     "opencv-python",

@@ -36,7 +36,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     """
     path = Path(path)
     copies = {name: _contiguous_copy(tensor) for name, tensor in tensors.items()}
-    header = json.dumps({"metadata": dict(metadata), "crc32": _checksum(copies)}, allow_nan=False)
+    plain = json.loads(json.dumps(dict(metadata), allow_nan=False))
+    header = json.dumps({"metadata": plain, "crc32": _checksum(copies, plain)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as draft:
@@ -87,7 +88,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata, checksum = dict(header["metadata"]), header["crc32"]
     except (ValueError, KeyError, TypeError) as error:
         raise damaged from error
-    if checksum != _checksum(tensors):
+    if checksum != _checksum(tensors, metadata):
         raise damaged
     return tensors, metadata
 
@@ -190,10 +191,10 @@ def _contiguous_copy(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    total = 0
+def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> int:
+    total = zlib.crc32(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
-        total = zlib.crc32(name.encode(), total)
+        total = zlib.crc32(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode(), total)
         if tensors[name].numel():
             total = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, total)
     return total

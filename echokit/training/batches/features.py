@@ -27,7 +27,7 @@ from echokit.training.batches.batches import Batch, Integers, batches
 from echokit.training.hardware.device import Compute, reproducible
 from echokit.training.model_parts import evaluating, in_part
 
-FORMAT = 1
+FORMAT = 2
 """Increased when the same key would mean other features."""
 
 
@@ -138,12 +138,15 @@ def compute_features(
     path = cache.folder / key[:2] / f"{key}.safetensors" if cache.folder is not None else None
     if path is not None and path.is_file():
         try:
-            return load_weights(path)[0]["features"].numpy()
-        except (EchokitError, KeyError):  # damaged: it is computed again
-            path.unlink(missing_ok=True)
+            tensors, metadata = load_weights(path)
+            if metadata["key"] == key:
+                return tensors["features"].numpy()
+        except (EchokitError, KeyError):
+            pass
+        path.unlink(missing_ok=True)  # damaged, or another file in its place: computed again
     values = torch.cat(list(_encode(model, job, compute)))
     if path is not None:
-        save_tensors(path, {"features": values}, {})
+        save_tensors(path, {"features": values}, {"key": key})
     return values.numpy()
 
 

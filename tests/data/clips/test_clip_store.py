@@ -91,6 +91,34 @@ def test_a_build_replaces_damaged_clips(phantom: Path, tiny: Path, tmp_path: Pat
     assert [path.read_bytes() for path in paths[:2]] == wholes
 
 
+def exchange(one: Path, other: Path) -> None:
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
+def test_exchanged_clips_are_prepared_again(phantom: Path, tiny: Path, tmp_path: Path) -> None:
+    store, chain = ClipStore(tmp_path), steps(tiny)
+    paths = store.prepare(sources(phantom), chain, workers=1).clips.paths
+    wholes = [path.read_bytes() for path in paths]
+    exchange(paths[0], paths[1])
+    shutil.copy2(paths[2], paths[3])
+    assert [read_header(path) is None for path in paths] == [True, True, False, True]
+    again = store.prepare(sources(phantom), chain, workers=1)
+    assert (again.made, again.damaged) == (3, 3)
+    assert [path.read_bytes() for path in paths] == wholes
+
+
+def test_clips_exchanged_while_in_use_are_prepared_again(phantom: Path, tiny: Path, tmp_path: Path) -> None:
+    done = ClipStore(tmp_path).prepare(sources(phantom), steps(tiny), workers=1)
+    before = [done.clips.read(case, np.arange(12))["video"][0] for case in (0, 1)]
+    exchange(*done.clips.paths[:2])
+    after = [done.clips.read(case, np.arange(12))["video"][0] for case in (0, 1)]
+    np.testing.assert_array_equal(after, before)
+    assert done.changed == 2
+
+
 def test_verifying_finds_damage_that_left_the_times_unchanged(phantom: Path, tiny: Path, tmp_path: Path) -> None:
     store, chain = ClipStore(tmp_path), steps(tiny)
     paths = store.prepare(sources(phantom), chain, workers=1).clips.paths
