@@ -17,9 +17,8 @@ from typing import Any
 import pluggy
 
 from echokit.plugins.hookspecs import Command, HookSpecs, Register
-from echokit.plugins.registry import BUILT_IN, Registry
+from echokit.plugins.registry import BUILT_IN, GROUP, Registry
 
-GROUP = "echokit"
 VARIABLE = "ECHOKIT_PLUGINS"
 
 

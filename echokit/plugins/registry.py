@@ -9,13 +9,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from typing import Any
 
 from pydantic import BaseModel
 
 from echokit.errors import EchokitError, did_you_mean, location_in_package
 from echokit.plugins.parameters import parameters
-from echokit.system.hashing import digest, package_hash
+from echokit.system.hashing import digest, distribution_hash, package_hash
+
+GROUP = "echokit"
+"""The group of the entry points of plugins."""
 
 BUILT_IN = "echokit"
 """Plugin name of the built-in components."""
@@ -123,11 +127,12 @@ class Component:
     def code_hash(self) -> str:
         """Hash the code that the component may depend on.
 
-        For a built-in component these are the packages of its kind, see ``CODE_ROOTS``; for another one all files of
-        its top-level package, data files included.
+        For a built-in component these are the packages of its kind, see ``CODE_ROOTS``; for another one all packages
+        of its plugin's distribution, data files included, and its version.
         """
         if self.plugin != BUILT_IN:
-            return package_hash(self.target.partition(":")[0].partition(".")[0], data_files=True)
+            entry = next(iter(entry_points(group=GROUP, name=self.plugin)), None)
+            return distribution_hash(entry.dist if entry else None, self.target.partition(":")[0].partition(".")[0])
         roots = CODE_ROOTS.get(f"{self.kind} {self.name}") or CODE_ROOTS[self.kind]
         return digest([package_hash(root) for root in roots])
 

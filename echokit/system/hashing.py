@@ -10,6 +10,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,21 @@ def package_hash(package: str, *, data_files: bool = False) -> str:
             if file.is_file() and "__pycache__" not in file.parts:
                 hashed.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
     return hashed.hexdigest()
+
+
+def distribution_hash(distribution: Distribution | None, package: str) -> str:
+    """Hash all code and data of an installed distribution, and its version.
+
+    Args:
+        distribution: None for code that was not installed.
+        package: A top-level package that counts in any case: an editable installation may not list its packages.
+    """
+    packages = {package}
+    if distribution is not None:
+        packages |= set((distribution.read_text("top_level.txt") or "").split())
+        packages |= {
+            Path(file).parts[0].removesuffix(".py") for file in distribution.files or () if file.suffix == ".py"
+        }
+    known = sorted(name for name in packages if name.isidentifier())
+    version = distribution.version if distribution is not None else None
+    return digest([version, {name: package_hash(name, data_files=True) for name in known}])

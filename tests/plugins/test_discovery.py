@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from echokit.plugins.discovery import discover
+from echokit.system.hashing import package_hash
 
 GOOD = """
 from echokit import hookimpl
@@ -40,6 +41,26 @@ def test_a_plugin_registers_through_its_entry_point(site: Path) -> None:
     component = plugins.registry.get("preprocessor", "half_mask")
     assert (component.plugin, component.mask) == ("lab_good", True)
     assert plugins.plugin("lab_good").version == "1.2"
+
+
+def test_the_code_hash_covers_distribution_and_version(site: Path) -> None:
+    install(site, "lab_good", GOOD)
+    beside, info = site / "lab_geometry.py", site / "lab_good-1.2.dist-info"
+    beside.write_text("HALF = 0.5\n")
+    (info / "RECORD").write_text("lab_good/__init__.py,,\nlab_good/mask.py,,\nlab_geometry.py,,\n")
+    component = discover().registry.get("preprocessor", "half_mask")
+
+    def code() -> str:
+        package_hash.cache_clear()
+        return component.code_hash()
+
+    first = code()
+    assert code() == first
+    beside.write_text("HALF = 0.4\n")
+    second = code()
+    metadata = (info / "METADATA").read_text()
+    (info / "METADATA").write_text(metadata.replace("1.2", "1.3"))
+    assert len({first, second, code()}) == 3
 
 
 @pytest.mark.parametrize(
