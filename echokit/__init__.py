@@ -17,6 +17,7 @@ _PLACES = {
     "Stream": "echokit.data.video.clip",
     "Cohort": "echokit.data.cohort.cohort",
     "Fold": "echokit.data.cohort.cohort",
+    "AssetFile": "echokit.plugins.parameters",
     "DataPath": "echokit.plugins.parameters",
     "Section": "echokit.plugins.hookspecs",
     "Targets": "echokit.data.cohort.targets",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from echokit.pipeline.inference.run_model import RunModel as RunModel
     from echokit.plugins.hookspecs import Section as Section
     from echokit.plugins.hookspecs import hookimpl as hookimpl
+    from echokit.plugins.parameters import AssetFile as AssetFile
     from echokit.plugins.parameters import DataPath as DataPath
     from echokit.results.run import Run as Run
 

@@ -23,4 +23,5 @@ def command(recipe: str, overrides: tuple[str, ...]) -> None:
 
     path = find_recipe(recipe)
     loaded = recipe_of(path, overrides)
+    loaded.check_files()
     click.echo(f"{path}: valid ({', '.join(f'{use.component.kind} {use.name}' for use in loaded.uses())})")

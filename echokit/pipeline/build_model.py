@@ -99,6 +99,6 @@ def features_cache(recipe: Recipe, *, shared: bool, cases: int) -> FeatureCache:
 
     uses = (recipe.fusion, recipe.backbone, *recipe.augment)
     code = [use.component.code_hash() for use in uses]
-    model = [use.to_dict() | {"dropout": None} for use in uses[:2]]
-    identity = digest([model, [use.to_dict() for use in recipe.augment], code])
+    model = [use.identity() | {"dropout": None} for use in uses[:2]]
+    identity = digest([model, [use.identity() for use in recipe.augment], code])
     return FeatureCache(cache_folder_path() / "features", identity, np.arange(cases) if shared else None)

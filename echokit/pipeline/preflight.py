@@ -63,11 +63,13 @@ def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
     """Check everything that is known before a video is opened.
 
     Raises:
-        EchokitError: The initial weights are missing or were trained on test patients, the model cannot be built, a
-            fold cannot be trained, there is no such fold, or a control names a column that the cohort lacks.
+        EchokitError: The initial weights are missing or were trained on test patients, the file of a component cannot
+            be read, the model cannot be built, a fold cannot be trained, there is no such fold, or a control names a
+            column that the cohort lacks.
     """
     cohort, weights = pin_initial_weights(cohort, session.request)
     recipe = cohort.recipe
+    recipe.check_files()
     shapes = infer_input_shapes(recipe)
     if shapes is not None:
         check_model(recipe, shapes)

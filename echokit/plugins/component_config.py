@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from echokit.errors import DataError
 from echokit.plugins.registry import BUILT_IN, Component
+from echokit.system.hashing import content_hash
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,43 @@ class ComponentConfig:
 
         A plugin's component has its full name.
         """
+        return {"use": self._full_name, **self.params}
+
+    def identity(self) -> dict[str, Any]:
+        """Return ``to_dict()`` with the hash of each ``AssetFile`` in place of its path.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        return {"use": self._full_name, **self.values.model_dump(mode="json", context=self.files().__getitem__)}
+
+    def files(self) -> dict[str, str]:
+        """Hash the content of each file that an ``AssetFile`` names, by its path.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        paths: dict[str, None] = {}
+        self.values.model_dump(mode="json", context=paths.setdefault)
+        return {str(path): self._hash_of(path) for path in paths}
+
+    @property
+    def _full_name(self) -> str:
         plugin = self.component.plugin
-        return {"use": self.name if plugin == BUILT_IN else f"{plugin}:{self.name}", **self.params}
+        return self.name if plugin == BUILT_IN else f"{plugin}:{self.name}"
+
+    def _hash_of(self, path: str) -> str:
+        try:
+            if Path(path).is_dir():
+                raise IsADirectoryError(21, "it is a folder")
+            return content_hash(Path(path))
+        except OSError as error:
+            raise DataError(
+                f"the {self.component.kind} {self.name!r} needs the file {path}: {error.strerror or error}",
+                hint="a path is relative to the folder in which echokit is started",
+                where=path,
+                code="component.file_unreadable",
+            ) from None
 
     def build(self) -> Any:
         """Build the component."""

@@ -16,11 +16,30 @@ from typing import Annotated, Any, TypeVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import CoreSchema, core_schema
 
 from echokit.errors import EchokitError, did_you_mean
 
 DataPath = Annotated[str, Field(json_schema_extra={"format": "path"})]
-"""A parameter that is a path on this machine; it is not part of the recipe's hash."""
+"""A dataset's path on this machine; the recipe's hash covers the data instead."""
+
+
+class _WrittenByContent:
+    """Text that a serialization context, a function, may replace."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: pydantic.GetCoreSchemaHandler) -> CoreSchema:
+        write = core_schema.plain_serializer_function_ser_schema(
+            lambda path, info: path if info.context is None else info.context(path), info_arg=True
+        )
+        return core_schema.no_info_after_validator_function(str, handler(source), serialization=write)
+
+
+AssetFile = Annotated[str, _WrittenByContent(), Field(json_schema_extra={"format": "file-path"})]
+"""A file whose content the component uses, such as weights or a table.
+
+The content takes the place of the path in the keys of prepared clips and in the recipe's hash, and the lock records it.
+So a new content never finds old clips, and a renamed file finds them again.
+"""
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -172,7 +191,7 @@ def format_type(schema: Mapping[str, Any]) -> str:
         return " or ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
     bounds = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
     limits = [f"{sign}{schema[key]:g}" for key, sign in bounds.items() if key in schema]
-    kind = str(schema.get("type", "any"))
+    kind = "file" if schema.get("format") == "file-path" else str(schema.get("type", "any"))
     items = schema.get("items")
     of = f" of {format_type(items)}" if isinstance(items, Mapping) else ""
     return f"{kind}{of} {' and '.join(limits)}".rstrip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +46,25 @@ class Recipe:
         yield from (self.data, *self.preprocess, self.clip, *self.augment, self.fusion, self.backbone)
         yield from (self.objective, self.resample, *self.evaluate)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the whole recipe with all defaults, as written in a lock."""
+    def check_files(self) -> None:
+        """Read every file that a component needs.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        for use in self.uses():
+            use.files()
+
+    def to_dict(self, of: Callable[[ComponentConfig], dict[str, Any]] = ComponentConfig.to_dict) -> dict[str, Any]:
+        """Return the whole recipe with all defaults, as written in a lock.
+
+        Args:
+            of: How a component is written.
+        """
         weights = self.weights and self.weights.model_dump(mode="json")
-        model = {**self.fusion.to_dict(), "backbone": self.backbone.to_dict(), "weights": weights}
+        model = {**of(self.fusion), "backbone": of(self.backbone), "weights": weights}
         data = {
-            **self.data.to_dict(),
+            **of(self.data),
             "exclude": self.exclude,
             "fallback": self.fallback,
             "max_unreadable": self.max_unreadable,
@@ -61,14 +74,14 @@ class Recipe:
             "seed": self.seed,
             "data": data,
             "target": self.target.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "preprocess": [use.to_dict() for use in self.preprocess],
-            "clip": self.clip.to_dict(),
-            "augment": [use.to_dict() for use in self.augment],
+            "preprocess": [of(use) for use in self.preprocess],
+            "clip": of(self.clip),
+            "augment": [of(use) for use in self.augment],
             "model": model,
-            "objective": self.objective.to_dict(),
-            "resample": self.resample.to_dict(),
+            "objective": of(self.objective),
+            "resample": of(self.resample),
             "train": self.train.model_dump(mode="json"),
-            "evaluate": [use.to_dict() for use in self.evaluate],
+            "evaluate": [of(use) for use in self.evaluate],
             "report": self.report.model_dump(mode="json"),
             "track": list(self.track),
             "controls": self.controls and self.controls.model_dump(mode="json"),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from echokit.data.cohort.target import TargetSettings
-from echokit.errors import EchokitError, RecipeError, did_you_mean
+from echokit.errors import DataError, EchokitError, RecipeError, did_you_mean
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import Installed, installed
@@ -311,10 +311,14 @@ class _Checker:
         components |= {(key, index): use for key, uses in lists.items() for index, use in enumerate(uses)}
         for path, use in components.items():
             try:
+                use.files()
+            except DataError:
+                continue  # a run can be read without the files; `Recipe.check_files` refuses to use it
+            try:
                 use.build()
             except EchokitError as error:
                 self.problem(path, error.code, error.message, error.hint)
-            except (TypeError, ValueError) as error:  # a plugin that raises its own error
+            except (TypeError, ValueError, OSError) as error:  # a plugin that raises its own error
                 self.problem(path, "parameter.invalid", f"{use.name!r} rejects its parameters: {error}")
 
 

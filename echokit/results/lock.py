@@ -97,7 +97,7 @@ def make_lock(
     return Lock(content, resolved)
 
 
-def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: str, weights: str | None = None) -> str:
+def recipe_hash(recipe: Recipe, components: list[dict[str, Any]], fingerprint: str, weights: str | None = None) -> str:
     """Hash what determines the result: no path, device, environment or time.
 
     Args:
@@ -106,7 +106,7 @@ def recipe_hash(recipe: Recipe, components: list[dict[str, str]], fingerprint: s
         fingerprint: Fingerprint of the data.
         weights: Hash of the starting weights, which replaces their path.
     """
-    plain = recipe.to_dict()
+    plain = recipe.to_dict(ComponentConfig.identity)
     if recipe.weights is not None:
         plain["model"]["weights"]["use"] = weights
     paths = {name for name, field in type(recipe.data.values).model_fields.items() if _is_path(field.json_schema_extra)}
@@ -122,8 +122,9 @@ def _is_path(extra: object) -> bool:
     return isinstance(extra, dict) and extra.get("format") == "path"
 
 
-def _component(use: ComponentConfig) -> dict[str, str]:
+def _component(use: ComponentConfig) -> dict[str, Any]:
     plugin = installed().plugin(use.component.plugin)
+    files = use.files()
     return {
         "kind": use.component.kind,
         "name": use.name,
@@ -131,7 +132,29 @@ def _component(use: ComponentConfig) -> dict[str, str]:
         "package": plugin.package,
         "version": plugin.version,
         "code": use.component.code_hash(),
+        **({"files": files} if files else {}),
     }
+
+
+def check_files(lock: Lock) -> None:
+    """Refuse files of components whose content is not that of the lock.
+
+    Raises:
+        DataError: A file has changed, or cannot be read.
+    """
+    _compare_files(lock.content["components"], [_component(use) for use in lock.recipe.uses()])
+
+
+def _compare_files(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
+    for then, part in zip(before, now, strict=False):
+        old, new = (list(one.get("files", {}).values()) for one in (then, part))
+        if then["name"] == part["name"] and old != new:
+            raise DataError(
+                f"the {part['kind']} {part['name']!r} used other files when the lock was written",
+                hint="restore the content of " + ", ".join(part.get("files", then.get("files", {}))),
+                where=next(iter(part.get("files", {})), None),
+                code="lock.other_file",
+            )
 
 
 def is_lock(path: Path) -> bool:
@@ -193,6 +216,7 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
             where="model.weights",
             code="lock.other_weights",
         )
+    _compare_files(old.content["components"], new.content["components"])
     old_parts = {(part["kind"], part["name"]): part for part in old.content["components"]}
     for part in new.content["components"]:
         was = old_parts.get((part["kind"], part["name"]))

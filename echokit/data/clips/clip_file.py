@@ -159,11 +159,11 @@ def remove_stale_drafts(folder: Path) -> None:
 
 
 def read_header(path: Path) -> Mapping[str, Any] | None:
-    """Read the header of a prepared clip; None if the file is missing, incomplete or another clip's.
+    """Read the header of a prepared clip; None if it is not a whole clip of this name.
 
     Only the head and the size of the file are checked. ``key`` is the name that the file was written under, so that
-    clips that were exchanged or copied over each other are noticed. ``sum`` is the checksum of the head, which holds a checksum of
-    all frames' checksums: equal sums mean equal clips.
+    clips that were exchanged or copied over each other are noticed. ``sum`` is the checksum of the head, which holds a
+    checksum of all frames' checksums: equal sums mean equal clips.
     """
     try:
         head = _head(path)

@@ -54,7 +54,7 @@ def steps_of(preprocess: Sequence[ComponentConfig]) -> tuple[Step, ...]:
     steps = []
     for use in preprocess:
         code = use.component.code_hash()
-        identity = digest({"use": use.to_dict(), "plugin": use.component.plugin, "code": code})
+        identity = digest({"use": use.identity(), "plugin": use.component.plugin, "code": code})
         steps.append(Step(use.name, use.build(), use.component.mask, identity, use.component.plugin))
     return tuple(steps)
 

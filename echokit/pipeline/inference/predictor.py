@@ -24,6 +24,7 @@ from echokit.pipeline.build_model import build_model_from_recipe, fold_seed
 from echokit.pipeline.fold_files import load_calibration, targets_like
 from echokit.pipeline.inference.input_check import out_of_range_flags, read_reference
 from echokit.pipeline.initial_weights import find_initial_weights
+from echokit.results.lock import check_files
 from echokit.results.run import Run, runs_folder
 from echokit.training.objectives.calibration import Calibration, Uncalibrated, all_or_none
 from echokit.training.objectives.objective import HALF, Objective, calibrator_of, threshold_of
@@ -106,6 +107,7 @@ class Predictor:
         self.recipe = run.lock.recipe
         self.stamp = run.lock.stamp
         self.pretrained_stamp = run.lock.pretrained_stamp
+        check_files(run.lock)
         self.steps = steps_of(self.recipe.preprocess)
         self.sampler = self.recipe.clip.build()
         self.device = choose_device(device)
