@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import with_fallback
 from echokit.system.cache_folder import cache_folder_path
-from echokit.system.phantom_mark import STAMP
+from echokit.system.phantom_mark import STAMP, is_phantom
 from echokit.system.progress import display
 
 
@@ -27,13 +28,13 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
         DataError: The dataset is unusable; or it is missing, and there is no fallback or the user named its place.
     """
     try:
-        cohort: Cohort = recipe.data.build()()
+        cohort = read_cohort(recipe.data.build())
     except AbsentError as missing:
         if recipe.fallback is None:
             raise
         _refuse_named_dataset(recipe, missing)
         recipe = with_fallback(recipe)
-        cohort = recipe.data.build()()
+        cohort = read_cohort(recipe.data.build())
         display().show_message(f"{missing.message}; the recipe's fallback takes its place")
     if cohort.phantom:
         display().show_message(f"{STAMP}: synthetic hearts, no patient; every output of this run says so")
@@ -49,6 +50,12 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
     for warning in cohort.warnings:
         display().show_message(f"note: {warning}")
     return LabelledCohort(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
+
+
+def read_cohort(dataset: Callable[[], Cohort]) -> Cohort:
+    """Read a cohort; it is a phantom if one of its videos has the mark."""
+    cohort = dataset()
+    return replace(cohort, phantom=cohort.phantom or is_phantom(*map(Path, cohort.cases["source"])))
 
 
 def _refuse_named_dataset(recipe: Recipe, missing: AbsentError) -> None:

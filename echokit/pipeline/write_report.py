@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,16 +10,16 @@ import numpy as np
 from echokit.errors import DataError, EchokitError
 from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
 from echokit.pipeline.prepared_cohort import PreparedCohort
+from echokit.recipe.recipe import Recipe
 from echokit.results.page.cine_loops import MOST_FRAMES, Shown, Source
 from echokit.results.page.page_content import PageSettings
 from echokit.results.page.write_page import write_page
 from echokit.results.run import Run, read_notes, runs_folder
 from echokit.results.summary.division import division_of, tried_configurations
+from echokit.system.phantom_mark import all_phantom
 from echokit.system.progress import display
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from echokit.pipeline.fold_plan import FoldPlan
 
 CONTROL_MASKS = ("no_mask", "random_mask")
@@ -30,7 +31,7 @@ def try_report(plan: FoldPlan, run: Run) -> None:
     if not plan.recipe.report.page:
         return
     try:
-        write_report(run, frames_of(plan.dataset) if plan.lock.phantom else None)
+        write_report(run, frames_of(plan.dataset) if _shows_no_patient(plan.dataset) else None)
     except Exception as error:
         message = str(error) if isinstance(error, EchokitError) else f"{type(error).__name__}: {error}"
         display().show_message(f"report.html was not written: {message}; echokit report {run.path} tries again")
@@ -41,7 +42,7 @@ def report(run: Run, *, frames: bool = False) -> Path:
 
     Args:
         run: The run.
-        frames: Show frames of patients. Frames of phantoms are always shown.
+        frames: Show frames of patients. If every video is a phantom's, frames are always shown.
 
     Raises:
         EchokitError: The run is unfinished, its data have changed, or the report cannot be written.
@@ -49,13 +50,8 @@ def report(run: Run, *, frames: bool = False) -> Path:
     lock = run.lock
     if not (frames or lock.phantom) or not lock.recipe.report.cases:
         return write_report(run)
-    masks = [use.name for use in lock.recipe.preprocess if use.component.mask and use.name not in CONTROL_MASKS]
-    if not lock.phantom and not masks:
-        raise DataError(
-            "the recipe has no mask, so frames may show names of patients",
-            hint="add sector_mask or motion_mask to preprocess",
-            code="report.no_mask",
-        )
+    if not lock.phantom:
+        _require_mask(lock.recipe)
     dataset = prepare_clips(load_cohort(lock.recipe))
     if dataset.facts()["fingerprint"] != lock.content["data"]["fingerprint"]:
         raise DataError(
@@ -63,7 +59,26 @@ def report(run: Run, *, frames: bool = False) -> Path:
             hint="without --frames the report needs no data",
             code="lock.other_data",
         )
-    return write_report(run, frames_of(dataset, masked_only=not lock.phantom))
+    if _shows_no_patient(dataset):
+        return write_report(run, frames_of(dataset))
+    if not frames:
+        return write_report(run)
+    _require_mask(lock.recipe)
+    return write_report(run, frames_of(dataset, masked_only=True))
+
+
+def _require_mask(recipe: Recipe) -> None:
+    if not any(use.component.mask and use.name not in CONTROL_MASKS for use in recipe.preprocess):
+        raise DataError(
+            "the recipe has no mask, so frames may show names of patients",
+            hint="add sector_mask or motion_mask to preprocess",
+            code="report.no_mask",
+        )
+
+
+def _shows_no_patient(dataset: PreparedCohort) -> bool:
+    """Return whether every video is a phantom's; a run is stamped if only one is."""
+    return all_phantom(*map(Path, dataset.cases["source"]))
 
 
 def write_report(run: Run, source: Source | None = None) -> Path:

@@ -17,7 +17,6 @@ from echokit.data.cohort.survival_outcome import number
 from echokit.errors import DataError
 from echokit.plugins.parameters import DataPath
 from echokit.system.files import require_regular
-from echokit.system.phantom_mark import is_phantom
 
 SUBGROUPS = {"training": "train", "validation": "val", "testing": "test"}
 NUMBERS = {"EF": "ef", "Age": "age", "FrameRate": "fps", "NbFrame": "frames", "ED": "ed_frame", "ES": "es_frame"}
@@ -87,7 +86,6 @@ class Camus:
         return Cohort(
             pd.DataFrame(rows),
             name="CAMUS layout",
-            phantom=is_phantom(self.root),
             warnings=tuple(warnings),
             fingerprint=digest([[str(value) for value in row.values() if value != row["source"]] for row in rows]),
             unknown=unknown,

@@ -15,7 +15,6 @@ from echokit.data.cohort.file_list import numbers_of, read_file_list, refuse_esc
 from echokit.data.cohort.missing_dataset import AbsentError
 from echokit.errors import DataError
 from echokit.plugins.parameters import DataPath
-from echokit.system.phantom_mark import is_phantom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +75,6 @@ class EchonetDynamic:
         return Cohort(
             cases.reset_index(drop=True),
             name="EchoNet-Dynamic layout",
-            phantom=is_phantom(self.root, self.root / "Videos" / names[0]),
             warnings=tuple(warnings),
             fingerprint=content_hash(listing),
         )

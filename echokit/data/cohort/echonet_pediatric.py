@@ -16,7 +16,6 @@ from echokit.data.cohort.file_list import numbers_of, read_file_list, refuse_esc
 from echokit.data.cohort.missing_dataset import AbsentError
 from echokit.errors import DataError
 from echokit.plugins.parameters import DataPath
-from echokit.system.phantom_mark import is_phantom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +77,6 @@ class EchonetPediatric:
         return Cohort(
             cases,
             name=f"EchoNet-Pediatric layout, {self.view}",
-            phantom=is_phantom(self.root, listing.parent / "Videos" / names[0]),
             warnings=tuple(untraced(listing.parent / "VolumeTracings.csv", names)),
             fingerprint=content_hash(listing),
         )

@@ -121,7 +121,7 @@ class Table:
         return Cohort(
             cases,
             name=self.name,
-            phantom=is_phantom(self.table, *(source.path for source in sources)),
+            phantom=is_phantom(self.table),  # its outcomes are synthetic too
             warnings=tuple(warnings),
             fingerprint=content_hash(self.table),
             places=dict(zip(case_ids, rows.places, strict=True)),

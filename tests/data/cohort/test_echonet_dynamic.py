@@ -41,7 +41,6 @@ def test_names_splits_and_covariates(root: Path) -> None:
     assert cohort.cases["split"].tolist() == ["train", "train", "val", "test"]
     assert cohort.cases["source"].tolist()[1] == str(root / "Videos" / "0XB.avi")
     assert cohort.cases["ef"].tolist() == [60.5, 49.999, 50, 30]
-    assert not cohort.phantom
 
 
 def test_quirks_are_counted(root: Path) -> None:
@@ -53,11 +52,6 @@ def test_quirks_are_counted(root: Path) -> None:
 def test_tracings_are_not_needed(root: Path) -> None:
     (root / "VolumeTracings.csv").unlink()
     assert any("VolumeTracings.csv is missing" in warning for warning in read(root).warnings)
-
-
-def test_the_mark_of_the_phantom_is_seen(root: Path) -> None:
-    (root / "PHANTOM_DATA.json").write_text("{}")
-    assert read(root).phantom
 
 
 def test_a_missing_root_says_which_file_was_expected(tmp_path: Path) -> None:

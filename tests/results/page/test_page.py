@@ -116,6 +116,25 @@ def test_frames_of_patients_only_on_request_and_with_a_banner(finished: Run, tmp
     assert exit_code(["report", str(run.path)]) == 0
 
 
+def test_one_patient_among_phantoms_hides_all_frames(phantom: Path, tmp_path: Path) -> None:
+    shutil.copytree(phantom, tmp_path / "hearts")
+    names = [path.name for path in sorted((tmp_path / "hearts" / "Videos").glob("*.avi"))]
+    shutil.copy(tmp_path / "hearts" / "Videos" / names[0], tmp_path / "patient.avi")
+    lines = [f"hearts/Videos/{name},{number % 2}" for number, name in enumerate(names[1:])]
+    (tmp_path / "cases.csv").write_text("source,target\n" + "\n".join([*lines, "patient.avi,0"]) + "\n")
+    recipe = TINY.format(root=phantom).replace("echonet_dynamic, root", "table, table") + "report: {cases: 1}\n"
+    recipe = recipe.replace(str(phantom), str(tmp_path / "cases.csv")).replace("keep: best_val_auroc", "keep: last")
+    recipe = recipe.replace("{from: ef, positive: reduced, below: 50}", "{from: target, positive: ill}")
+    (tmp_path / "tiny.yaml").write_text(recipe + "resample: {use: kfold, k: 2}\n")
+    assert exit_code(["run", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "runs")]) == 0
+    run = load_run(tmp_path / "runs" / "tiny")
+    assert run.lock.phantom
+    assert "data:image/webp" not in page_of(run)
+    assert exit_code(["report", str(run.path)]) == 0
+    assert "data:image/webp" not in page_of(run)
+    assert command_error(["report", str(run.path), "--frames"]).code == "report.no_mask"
+
+
 def test_sections_of_plugins_are_in_the_page(finished: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "run"))
     sections = [{"title": "In my clinic", "text": "| prevalence | PPV |\n|---|---|\n| 0.1 | 0.3 |"}]

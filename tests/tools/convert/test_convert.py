@@ -23,6 +23,7 @@ from echokit.data.video.read import read_video
 from echokit.data.video.write import write_video
 from echokit.phantom.clinical.directory import write_clinical
 from echokit.phantom.clinical.truth import read_truth
+from echokit.pipeline.cohort_stage import read_cohort
 from echokit.tools.convert.convert import convert_studies
 from echokit.tools.convert.header import read_header
 from echokit.tools.convert.labels import divide
@@ -70,7 +71,7 @@ def test_the_dataset_is_read_as_it_is(tmp_path: Path, clinical: Path) -> None:
     files = expand([str(clinical / "Studies")])
     made = convert_studies(files, tmp_path / "data", workers=1)
     assert made.count("converted") == len(files)
-    cohort = EchonetDynamic(root=str(tmp_path / "data"))()
+    cohort = read_cohort(EchonetDynamic(root=str(tmp_path / "data")))
     assert cohort.phantom
     assert len(cohort) == len(files)
     assert cohort.cases["fps"].between(30, 60).all()
