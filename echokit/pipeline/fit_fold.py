@@ -25,6 +25,7 @@ from echokit.pipeline.fold_files import (
 )
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.head_search import Choice, LabelledFold
+from echokit.pipeline.initial_weights import training_history
 from echokit.pipeline.prepared_cohort import PreparedCohort
 from echokit.recipe.recipe import Recipe
 from echokit.results.run import Run
@@ -154,6 +155,7 @@ def checkpoint_facts(plan: FoldPlan, fold: Fold, norms: Mapping[str, Norm]) -> d
     weights = lock.content["weights"]
     return {
         "weights": weights and {key: weights[key] for key in ("content", "phantom")},
+        "history": training_history(plan.dataset.patients[np.concatenate([fold.train, fold.val])], plan.weights),
         "recipe_hash": lock.recipe_hash,
         "phantom": lock.phantom,
         "positive": recipe.target.positive,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +40,9 @@ class InitialWeights:
         tensors: Named as in their file.
         content: Hash of the tensors.
         metadata: Normalisation, clips, target and recipe hash from the file; empty for a file of other software.
-        trained_on: Patients used for training or for selecting an epoch; None if not known.
+        patients: Hashes of the patients used for training, or for selecting an epoch, of these weights and of all
+            weights that they started from.
+        patients_known: Whether there were no other patients.
     """
 
     settings: WeightSettings
@@ -47,7 +50,8 @@ class InitialWeights:
     tensors: Mapping[str, Tensor]
     content: str
     metadata: Mapping[str, Any]
-    trained_on: frozenset[str] | None
+    patients: frozenset[str]
+    patients_known: bool
 
     @property
     def phantom(self) -> bool:
@@ -61,7 +65,7 @@ class InitialWeights:
         for key in ("recipe_hash", "fold", "target", "positive", "clip", "preprocess"):
             if key in self.metadata:
                 facts[key] = self.metadata[key]
-        facts["patients_known"] = self.trained_on is not None
+        facts["patients_known"] = self.patients_known
         facts["phantom"] = self.phantom
         if self.phantom:
             facts["stamp"] = PRETRAINED_STAMP
@@ -105,7 +109,7 @@ class InitialWeights:
         Raises:
             DataError: They have.
         """
-        seen = sorted(set(self.trained_on or ()) & {str(patient) for patient in test_patients})
+        seen = sorted({str(patient) for patient in test_patients if hash_patient(patient) in self.patients})
         if seen:
             raise DataError(
                 f"the weights of {self.settings.use} were trained on {len(seen)} patients of the test set, for example "
@@ -114,6 +118,22 @@ class InitialWeights:
                 where="model.weights",
                 code="weights.test_overlap",
             )
+
+
+def hash_patient(patient: object) -> str:
+    """Hash a patient's identifier: weights may travel further than a list of patients."""
+    return hashlib.blake2b(str(patient).encode(), digest_size=8).hexdigest()
+
+
+def training_history(patients: Iterable[object], weights: InitialWeights | None) -> dict[str, Any]:
+    """Describe whom the weights of a fold have seen, with all weights that they started from.
+
+    Args:
+        patients: Of the training and validation sets.
+        weights: What the fold starts from; None for random weights.
+    """
+    hashes = {hash_patient(patient) for patient in patients} | (weights.patients if weights else set())
+    return {"patients": sorted(hashes), "known": weights is None or weights.patients_known}
 
 
 def pin_initial_weights(labelled: LabelledCohort, request: RunRequest) -> tuple[LabelledCohort, InitialWeights | None]:
@@ -154,7 +174,6 @@ def find_initial_weights(settings: WeightSettings, backbone: ComponentConfig, ou
     """
     from echokit.models.weights.weight_files import digest_tensors, read_weights
 
-    trained_on: frozenset[str] | None = None
     pinned = settings
     metadata: Mapping[str, Any]
     if settings.kind == "run":
@@ -167,13 +186,21 @@ def find_initial_weights(settings: WeightSettings, backbone: ComponentConfig, ou
                 where="model.weights",
                 code="weights.head_only",
             )
-        trained_on = _patients_seen(run, fold)
         pinned = settings.model_copy(update={"use": f"{RUN}{_name(run, out)}#fold-{fold}"})
     elif settings.kind == "file":
         tensors, metadata = read_weights(Path(settings.use).expanduser())
     else:
         tensors, metadata = backbone.build().pretrained(settings.use), {}
-    return InitialWeights(pinned, settings.use, tensors, digest_tensors(tensors), metadata, trained_on)
+    history = metadata.get("history", {"patients": [], "known": False})
+    return InitialWeights(
+        pinned,
+        settings.use,
+        tensors,
+        digest_tensors(tensors),
+        metadata,
+        frozenset(history["patients"]),
+        bool(history["known"]),
+    )
 
 
 def find_weights_run(settings: WeightSettings, out: Path) -> Run:
@@ -246,10 +273,3 @@ def _finished(fold: Path) -> bool:
 def _name(run: Run, out: Path) -> str:
     path, out = run.path.resolve(), out.resolve()
     return str(path.relative_to(out) if path.is_relative_to(out) else path)
-
-
-def _patients_seen(run: Run, fold: int) -> frozenset[str] | None:
-    if not (run.path / "predictions.csv").is_file():
-        return None
-    table = run.predictions
-    return frozenset(table["patient_id"][(table["fold"] == fold) & (table["split"] != "test")].astype(str))

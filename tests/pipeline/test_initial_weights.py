@@ -4,13 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 
 from echokit import load_run
 from echokit.cli import exit_code
 from echokit.models.weights.weight_files import load_weights, save_tensors
+from echokit.pipeline.initial_weights import training_history
 from echokit.results.run import Run
 from tests.conftest import TINY
 from tests.expect import command_error
@@ -131,13 +131,51 @@ def test_few_weights_are_reported_and_batch_norms_learned(
     assert all(tensor.abs().max() > 0 for tensor in moved)
 
 
-def test_weight_file_equals_its_run_without_known_patients(folder: Path, tmp_path: Path) -> None:
+def test_weight_file_equals_its_run(folder: Path, tmp_path: Path) -> None:
     file = load_run(folder / "runs/tiny").fold(0) / "best" / "model.safetensors"
     by_file, by_run = go(folder, tmp_path, f"model.weights={file}"), load_run(folder / "runs/next")
     assert by_file.lock.recipe_hash == by_run.lock.recipe_hash
-    assert by_file.lock.content["weights"]["phantom"]
-    assert "not known" in (by_file.path / "summary.md").read_text()
-    assert "not known" not in (by_run.path / "summary.md").read_text()
+    for run in (by_file, by_run):
+        assert run.lock.content["weights"]["phantom"]
+        assert run.lock.content["weights"]["patients_known"]
+
+
+def test_unknown_history_is_inherited(folder: Path, tmp_path: Path) -> None:
+    tensors, _ = weights_of(load_run(folder / "runs/tiny"))
+    save_tensors(tmp_path / "foreign.safetensors", tensors, {})
+    first = go(folder, tmp_path / "first", f"model.weights={tmp_path / 'foreign.safetensors'}")
+    second = go(folder, tmp_path / "second", f"model.weights={first.fold(0) / 'best' / 'model.safetensors'}")
+    for run in (first, second):
+        assert not run.lock.content["weights"]["patients_known"]
+        assert "not known" in (run.path / "summary.md").read_text()
+
+
+def test_patients_of_all_ancestors_are_refused_in_the_test_set(folder: Path, tmp_path: Path, phantom: Path) -> None:
+    """A trains on some patients, B continues on others, C starts from B and tests on the first."""
+    shutil.copytree(phantom, tmp_path / "hearts")
+
+    def half(name: str, first: bool, weights: str) -> str:
+        lines = sorted((phantom / "Videos").glob("*.avi"))
+        lines = lines[:12] if first else lines[12:]
+        table = [f"hearts/Videos/{path.name},{number % 2}" for number, path in enumerate(lines)]
+        (tmp_path / f"{name}.csv").write_text("source,target\n" + "\n".join(table) + "\n")
+        text = TINY.format(root=phantom).replace("name: tiny", f"name: {name}")
+        text = text.replace("echonet_dynamic, root", "table, table").replace(
+            str(phantom), str(tmp_path / f"{name}.csv")
+        )
+        text = text.replace("{from: ef, positive: reduced, below: 50}", "{from: target, positive: ill}")
+        text = text.replace("two_stream, ", f"two_stream, weights: {weights}, ").replace("best_val_auroc", "last")
+        (tmp_path / f"{name}.yaml").write_text(text + "resample: {use: kfold, k: 2}\n")
+        return str(tmp_path / f"{name}.yaml")
+
+    out = ["--out", str(tmp_path / "runs"), *ONE]
+    assert exit_code(["run", half("a", True, "null"), *out]) == 0
+    assert exit_code(["run", half("b", False, '"run:a#fold-0"'), *out]) == 0
+    history = weights_of(load_run(tmp_path / "runs" / "b"))[1]["history"]
+    assert isinstance(history, dict)
+    assert (len(history["patients"]), history["known"]) == (12, True)
+    error = command_error(["run", half("c", True, '"run:b#fold-0"'), *out])
+    assert (error.code, error.where) == ("weights.test_overlap", "model.weights")
 
 
 def test_normalisation_comes_with_the_weights_or_is_new(folder: Path, tmp_path: Path) -> None:
@@ -152,14 +190,13 @@ def test_normalisation_comes_with_the_weights_or_is_new(folder: Path, tmp_path: 
     assert tensors["video_mean"].tolist() == pytest.approx(metadata["norms"]["video"]["mean"])
 
 
-def test_weights_trained_on_test_patients_are_refused(
-    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_trained_on_test_patients_are_refused(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "runs" / "tiny", tmp_path / "tiny", symlinks=True)
     run = load_run(tmp_path / "tiny")
-    table = pd.read_csv(run.path / "predictions.csv")
-    table.loc[table["split"] == "test", "split"] = "train"
-    table.to_csv(run.path / "predictions.csv", index=False)
+    tensors, metadata = weights_of(run)
+    patients = run.predictions.loc[run.predictions["split"] == "test", "patient_id"]
+    metadata["history"] = training_history(patients, None)
+    save_tensors(run.fold(0) / "best" / "model.safetensors", tensors, metadata)
     error = command_error(["run", str(folder / "next.yaml"), "--out", str(tmp_path), *ONE])
     assert (error.code, error.where) == ("weights.test_overlap", "model.weights")
 
