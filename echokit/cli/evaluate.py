@@ -87,7 +87,8 @@ def command(
         found = read_foreign_predictions(predictions, positive=positive, threshold=threshold, columns=columns)
     registry = installed().registry
     names = metrics or _default_metrics(found)
-    evaluators: list[tuple[str, Any]] = [(name, registry.get("evaluator", name).load()()) for name in names]
+    components = [registry.get("evaluator", name) for name in names]
+    evaluators: list[tuple[str, Any]] = [(one.full_name, one.load()()) for one in components]
     for column in by:
         _check_subgroup_column(found, column)
     if by:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import DataError, EchokitError, did_you_mean
 from echokit.evaluation.cross_validation import over_folds
-from echokit.evaluation.evaluation import Evaluation, Interval, Metric
+from echokit.evaluation.evaluation import Evaluation, Interval, Metric, owned_name
 from echokit.evaluation.evaluator import AcrossFolds, AtThreshold, Evaluator
 from echokit.evaluation.predictions import NO_PROBABILITY, Predictions, list_cases
 from echokit.evaluation.statistics.bootstrap import interval_of
@@ -45,7 +45,8 @@ def evaluate_folds(
 
     Args:
         predictions: One row a case and fold.
-        evaluators: Name in the recipe and evaluator, in the order of the recipe.
+        evaluators: Full name and evaluator, in the order of the recipe. A plugin's metrics and curves are named with
+            the plugin.
         seed: Seed of the bootstrap.
         resamples: Bootstrap resamples.
         level: Nominal level of the intervals.
@@ -76,7 +77,7 @@ def evaluate_folds(
                 rows += _complete(name, evaluator, evaluation.metrics, part, len(folds), bootstrap)
                 _add_curves(curves, evaluation, part, name)
             if len(folds) > 1:
-                rows += _over_folds(evaluator, rows, [part.rows for part in folds], split, level)
+                rows += _over_folds(name, evaluator, rows, [part.rows for part in folds], split, level)
             metrics += [replace(metric, metric=_unique_name(metric.metric, number, names, rule)) for metric in rows]
     return Evaluation(tuple(metrics), curves)
 
@@ -124,7 +125,9 @@ def _complete(
         intervals = [Interval(None, None, reason)] * len(metrics)
     completed = []
     for metric, interval in zip(metrics, intervals, strict=True):
-        metric = replace(metric, split=part.split, repeat=part.repeat, fold=part.fold)
+        metric = replace(
+            metric, metric=owned_name(metric.metric, name), split=part.split, repeat=part.repeat, fold=part.fold
+        )
         if not part.rows.probability:
             metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
         _check_finite(name, metric)
@@ -136,11 +139,12 @@ def _complete(
 
 
 def _over_folds(
-    evaluator: Evaluator, metrics: Sequence[Metric], folds: Sequence[Predictions], split: str, level: float
+    name: str, evaluator: Evaluator, metrics: Sequence[Metric], folds: Sequence[Predictions], split: str, level: float
 ) -> list[Metric]:
     rows = over_folds(metrics)
     if split == "test" and isinstance(evaluator, AcrossFolds):
-        rows = [*(replace(row, split=split) for row in evaluator.across_folds(folds, level=level)), *rows]
+        across = evaluator.across_folds(folds, level=level)
+        rows = [*(replace(row, metric=owned_name(row.metric, name), split=split) for row in across), *rows]
     return rows
 
 
@@ -161,13 +165,13 @@ def _add_curves(curves: Curves, evaluation: Evaluation, part: _Part, evaluator: 
         "events": int(part.rows.y_true.sum()),
     }
     for curve, data in evaluation.curves.items():
-        entry = {**key, **data}
+        curve, entry = owned_name(curve, evaluator), {**key, **data}
         entries = curves.setdefault(curve, {}).setdefault(part.split, [])
         same = [other for other in entries if (other["repeat"], other["fold"]) == (part.repeat, part.fold)]
         if not same:
             entries.append(entry)
         elif same[0] != entry:
-            curves.setdefault(f"{curve}_of_{evaluator}", {}).setdefault(part.split, []).append(entry)
+            curves.setdefault(f"{curve}_of_{evaluator.rpartition(':')[2]}", {}).setdefault(part.split, []).append(entry)
 
 
 def _check_keys(table: pd.DataFrame, splits: Sequence[str]) -> None:

@@ -47,6 +47,19 @@ class Metric:
     unit: str = ""
 
 
+def owned_name(name: str, evaluator: str) -> str:
+    """Name a metric or a curve with the plugin of its evaluator.
+
+    The plain names belong to the built-in evaluators, so no plugin's number can take the place of theirs.
+
+    Args:
+        name: Of the metric.
+        evaluator: Full name of the evaluator: ``plugin:name``, or ``name`` if it is built in.
+    """
+    plugin = evaluator.rpartition(":")[0]
+    return f"{plugin}:{name}" if plugin else name
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A confidence interval.

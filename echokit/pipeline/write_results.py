@@ -46,7 +46,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     write_table(predictions.table, path / "predictions.csv", stamp)
     history = [record for result in results for record in result.history]
     write_history(history, path / "history.jsonl", stamp)
-    evaluators = [(use.name, use.build()) for use in recipe.evaluate]
+    evaluators = [(use.component.full_name, use.build()) for use in recipe.evaluate]
     evaluation = evaluate_folds(_with_covariates(predictions, evaluators, plan), evaluators, seed=recipe.seed)
     write_metrics(evaluation, path / "metrics.json", stamp=stamp)
     write_curves(evaluation, path / "curves.json", stamp=stamp)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from echokit.errors import DataError
-from echokit.plugins.registry import BUILT_IN, Component
+from echokit.plugins.registry import Component
 from echokit.system.hashing import content_hash
 
 
@@ -40,7 +40,7 @@ class ComponentConfig:
 
         A plugin's component has its full name.
         """
-        return {"use": self._full_name, **self.params}
+        return {"use": self.component.full_name, **self.params}
 
     def identity(self) -> dict[str, Any]:
         """Return ``to_dict()`` with the hash of each ``AssetFile`` in place of its path.
@@ -48,7 +48,10 @@ class ComponentConfig:
         Raises:
             DataError: A file cannot be read.
         """
-        return {"use": self._full_name, **self.values.model_dump(mode="json", context=self.files().__getitem__)}
+        return {
+            "use": self.component.full_name,
+            **self.values.model_dump(mode="json", context=self.files().__getitem__),
+        }
 
     def files(self) -> dict[str, str]:
         """Hash the content of each file that an ``AssetFile`` names, by its path.
@@ -59,11 +62,6 @@ class ComponentConfig:
         paths: dict[str, None] = {}
         self.values.model_dump(mode="json", context=paths.setdefault)
         return {str(path): self._hash_of(path) for path in paths}
-
-    @property
-    def _full_name(self) -> str:
-        plugin = self.component.plugin
-        return self.name if plugin == BUILT_IN else f"{plugin}:{self.name}"
 
     def _hash_of(self, path: str) -> str:
         try:

@@ -14,6 +14,7 @@ from echokit.evaluation.metrics.accuracy import Accuracy
 from echokit.evaluation.metrics.auprc import Auprc
 from echokit.evaluation.metrics.auroc import Auroc
 from echokit.evaluation.predictions import Predictions
+from echokit.results.page.page_content import headline
 from tests.evaluation.tables import predictions_table
 from tests.expect import refused
 
@@ -149,3 +150,30 @@ def test_an_unknown_split_is_refused():
     with refused("predictions.unknown_split", names=("'Test'",)) as caught:
         evaluate_folds(Predictions(table), ALL, seed=0, resamples=10)
     assert "'test'" in caught.value.hint
+
+
+class _Forged:
+    """A plugin's evaluator that claims the name, the curve and the folds of a built-in one."""
+
+    def __call__(self, predictions):
+        one = Metric(metric="auroc", definition="forged", value=1.0, n=len(predictions), events=1, baseline=0.5)
+        return Evaluation((one,), {"roc": {"fpr": [0, 1], "tpr": [1, 1]}})
+
+    def across_folds(self, folds, *, level):
+        return [Metric(metric="auroc_within_fold", definition="forged", value=1.0, n=1, events=1, baseline=0.5)]
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_plugin_cannot_take_the_name_of_a_built_in_metric(folds, first):
+    predictions = Predictions(run_table(folds=folds))
+    true = evaluate_folds(predictions, ALL, seed=0, resamples=100)
+    evaluators = [("lab:auroc", _Forged()), *ALL] if first else [*ALL, ("lab:auroc", _Forged())]
+    both = evaluate_folds(predictions, evaluators, seed=0, resamples=100)
+    built_in = tuple(metric for metric in both.metrics if not metric.metric.startswith("lab:"))
+    assert built_in == true.metrics
+    assert both.curves["roc"] == true.curves["roc"]
+    forged = {metric.metric for metric in both.metrics} - {metric.metric for metric in true.metrics}
+    assert {"lab:auroc"} <= forged
+    assert all(name.startswith("lab:auroc") for name in forged)
+    assert headline(both.metrics, "test") == headline(true.metrics, "test")

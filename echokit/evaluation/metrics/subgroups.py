@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from echokit.errors import DataError, did_you_mean
-from echokit.evaluation.evaluation import Evaluation, Interval, Metric
+from echokit.evaluation.evaluation import Evaluation, Interval, Metric, owned_name
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.statistics.bootstrap import interval_of
 
@@ -54,23 +54,23 @@ class Subgroups:
         return intervals
 
     def _parts(self, predictions: Predictions) -> Iterator[tuple[Any, Predictions, list[Metric]]]:
+        from echokit.plugins.discovery import installed
+
         for name in self.metrics:
-            evaluator = _evaluator(name)
+            component = installed().registry.get("evaluator", name)
+            evaluator = component.load()()
             for covariate in self.covariates:
                 for subgroup, rows in _groups(predictions.table, covariate):
                     part = replace(predictions, table=predictions.table[rows])
                     positives = int(part.y_true.sum())
-                    metrics = [replace(metric, subgroup=subgroup) for metric in evaluator(part).metrics]
+                    metrics = [
+                        replace(metric, metric=owned_name(metric.metric, component.full_name), subgroup=subgroup)
+                        for metric in evaluator(part).metrics
+                    ]
                     if min(positives, len(part) - positives) < ENOUGH:
                         why = f"counts only: fewer than {ENOUGH} patients of a class in this subgroup"
                         metrics = [replace(metric, value=None, baseline=None, interval=why) for metric in metrics]
                     yield evaluator, part, metrics
-
-
-def _evaluator(name: str) -> Any:
-    from echokit.plugins.discovery import installed
-
-    return installed().registry.get("evaluator", name).load()()
 
 
 def _groups(table: pd.DataFrame, covariate: str) -> Iterator[tuple[str, Any]]:

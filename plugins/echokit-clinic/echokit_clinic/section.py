@@ -17,7 +17,9 @@ def section(run: Run, split: str = "test") -> Section | None:
         split: Name of the split.
     """
     lines = []
-    for ppv, npv in zip(_named(run, "ppv_in_my_clinic", split), _named(run, "npv_in_my_clinic", split), strict=True):
+    for ppv, npv in zip(
+        _named(run, "clinic:ppv_in_my_clinic", split), _named(run, "clinic:npv_in_my_clinic", split), strict=True
+    ):
         fold = f" (fold {ppv.fold})" if ppv.fold else ""
         if ppv.value is None or npv.value is None or ppv.value + npv.value == 1:
             reason = ppv.interval if ppv.value is None else npv.interval

@@ -85,7 +85,8 @@ class RunWithMetrics:
     def __init__(self, results: Predictions, prevalence: float) -> None:
         from dataclasses import replace
 
-        self.metrics = [replace(m, split="test", fold=0) for m in InMyClinic(prevalence=prevalence)(results).metrics]
+        metrics = InMyClinic(prevalence=prevalence)(results).metrics
+        self.metrics = [replace(m, metric=f"clinic:{m.metric}", split="test", fold=0) for m in metrics]
 
 
 def test_the_section_gives_numbers_of_patients() -> None:
@@ -106,7 +107,7 @@ def test_a_run_has_the_metrics_and_the_section(tmp_path, monkeypatch) -> None:
         "evaluate": ["auroc", {"use": "in_my_clinic", "prevalence": 0.05}],
     }
     run = echokit.run("ef_56", set=small, out=tmp_path / "runs")
-    assert run.metric("ppv_in_my_clinic").baseline == 0.05
+    assert run.metric("clinic:ppv_in_my_clinic").baseline == 0.05
     summary = (run.path / "summary.md").read_text()
     assert "## In your clinic" in summary
     assert "clinic:in_my_clinic" in (run.path / "lock.yaml").read_text()
