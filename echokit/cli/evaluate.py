@@ -129,7 +129,7 @@ def _default_metrics(found: ForeignPredictions) -> tuple[str, ...]:
 
 def _show(found: ForeignPredictions, evaluation: Evaluation) -> None:
     from echokit.results.summary.cautions import cautions
-    from echokit.results.wording import interval, number, title
+    from echokit.results.wording import interval, number, p_value, title
 
     if found.stamp:
         click.echo(f"{found.stamp}: synthetic hearts; these results do not apply to patients")
@@ -151,6 +151,12 @@ def _show(found: ForeignPredictions, evaluation: Evaluation) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     for reason, names in reasons.items():
         click.echo(f"{', '.join(dict.fromkeys(names))}: {reason}")
+    tests: dict[str, list[str]] = {}
+    for metric in evaluation.metrics:
+        if text := p_value(metric):
+            tests.setdefault(f"{metric.split}, {text}", []).append(title(metric.metric))
+    for text, names in tests.items():
+        click.echo(f"against the baseline on {text}: {', '.join(names)}")
     splits = dict.fromkeys(metric.split for metric in evaluation.metrics)
     for caution in cautions(evaluation.metrics, "test" if "test" in splits else next(iter(splits), "test")):
         click.echo(f"caution: {caution}")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import DataError, EchokitError, did_you_mean
 from echokit.evaluation.cross_validation import over_folds
-from echokit.evaluation.evaluation import Evaluation, Interval, Metric, owned_name
-from echokit.evaluation.evaluator import AcrossFolds, AtThreshold, Evaluator
+from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Metric, owned_name
+from echokit.evaluation.evaluator import AcrossFolds, AgainstBaseline, AtThreshold, Evaluator
 from echokit.evaluation.predictions import NO_PROBABILITY, Predictions, list_cases
 from echokit.evaluation.statistics.bootstrap import interval_of
 from echokit.evaluation.threshold import with_threshold
@@ -66,7 +66,7 @@ def evaluate_folds(
     bootstrap = _Bootstrap(level, seed, resamples)
     metrics: list[Metric] = []
     curves: Curves = {}
-    names: dict[str, int] = {}
+    names: dict[tuple[str, str | None], int] = {}
     for number, (name, evaluator) in enumerate(evaluators):
         rule = evaluator.threshold_rule if isinstance(evaluator, AtThreshold) else None
         for split, group in itertools.groupby(parts, key=lambda part: part.split):
@@ -78,7 +78,7 @@ def evaluate_folds(
                 _add_curves(curves, evaluation, part, name)
             if len(folds) > 1:
                 rows += _over_folds(name, evaluator, rows, [part.rows for part in folds], split, level)
-            metrics += [replace(metric, metric=_unique_name(metric.metric, number, names, rule)) for metric in rows]
+            metrics += [replace(metric, metric=_unique_name(metric, number, names, rule)) for metric in rows]
     return Evaluation(tuple(metrics), curves)
 
 
@@ -123,17 +123,21 @@ def _complete(
     if len(intervals) != len(metrics):
         reason = ONE_OF_FOLDS.format(folds=folds) if folds > 1 else NO_STATISTIC
         intervals = [Interval(None, None, reason)] * len(metrics)
+    tests: Sequence[BaselineTest | None] = [None] * len(metrics)
+    if folds == 1 and isinstance(evaluator, AgainstBaseline) and len(part.rows):
+        tests = evaluator.against_baseline(part.rows, seed=bootstrap.seed)
     completed = []
-    for metric, interval in zip(metrics, intervals, strict=True):
-        metric = replace(
-            metric, metric=owned_name(metric.metric, name), split=part.split, repeat=part.repeat, fold=part.fold
-        )
+    for metric, interval, test in zip(metrics, intervals, tests, strict=True):
+        owned = owned_name(metric.metric, name)
+        metric = replace(metric, metric=owned, split=part.split, repeat=part.repeat, fold=part.fold)
         if not part.rows.probability:
             metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
         _check_finite(name, metric)
         if metric.interval is None and metric.low is None:
             low, high = interval.low, interval.high
             metric = replace(metric, low=low, high=high, level=None if low is None else level, interval=interval.method)
+        if test is not None and metric.value is not None and metric.baseline is not None:
+            metric = replace(metric, p=test.p, p_method=test.method)
         completed.append(metric)
     return completed
 
@@ -148,12 +152,18 @@ def _over_folds(
     return rows
 
 
-def _unique_name(metric: str, number: int, names: dict[str, int], rule: float | str | None) -> str:
-    """Add the threshold or number of the evaluator if an earlier one has the name."""
-    if names.setdefault(metric, number) == number:
-        return metric
-    other = f"{metric}_at_{rule}" if rule is not None else f"{metric}_{number + 1}"
-    return other if names.setdefault(other, number) == number else f"{other}_{number + 1}"
+def _unique_name(
+    metric: Metric, number: int, names: dict[tuple[str, str | None], int], rule: float | str | None
+) -> str:
+    """Add the threshold or number of the evaluator if an earlier one has the name.
+
+    Metrics of different subgroups may share a name.
+    """
+    name, subgroup = metric.metric, metric.subgroup
+    if names.setdefault((name, subgroup), number) == number:
+        return name
+    other = f"{name}_at_{rule}" if rule is not None else f"{name}_{number + 1}"
+    return other if names.setdefault((other, subgroup), number) == number else f"{other}_{number + 1}"
 
 
 def _add_curves(curves: Curves, evaluation: Evaluation, part: _Part, evaluator: str) -> None:

@@ -27,6 +27,8 @@ class Metric:
         subgroup: ``sex = F``, or None for the whole split.
         threshold: Score at and above which a patient is classified as positive, if the metric needs one.
         unit: Empty for a pure number.
+        p: Two-sided p value of the model against the baseline on the same patients, or None if it has no such test.
+        p_method: Name of that test and what it counted, or None.
     """
 
     metric: str
@@ -45,6 +47,8 @@ class Metric:
     level: float | None = None
     interval: str | None = None
     unit: str = ""
+    p: float | None = None
+    p_method: str | None = None
 
 
 def owned_name(name: str, evaluator: str) -> str:
@@ -74,6 +78,19 @@ class Interval:
     high: float | None
     method: str
     undefined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineTest:
+    """A comparison of a model with its baseline on the same patients.
+
+    Attributes:
+        p: Two-sided p value.
+        method: Name of the test, and what it counted.
+    """
+
+    p: float
+    method: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from echokit.evaluation.evaluation import Evaluation, Interval, Metric
+    from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Metric
     from echokit.evaluation.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]
@@ -62,6 +62,19 @@ class WithIntervals(Protocol):
 
     def intervals(self, predictions: Predictions, /, *, level: float, seed: int, resamples: int) -> Sequence[Interval]:
         """Compute one interval for each metric of the evaluator, in the same order."""
+        ...
+
+
+@runtime_checkable
+class AgainstBaseline(Protocol):
+    """An evaluator with a test of its metrics against their baselines.
+
+    Needed if a baseline comes from the patients themselves: it then varies with the metric, and an interval that
+    contains it does not show that they are equal.
+    """
+
+    def against_baseline(self, predictions: Predictions, /, *, seed: int) -> Sequence[BaselineTest | None]:
+        """Compare the model with the baseline of each metric, in the same order."""
         ...
 
 

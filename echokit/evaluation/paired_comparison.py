@@ -14,6 +14,7 @@ from echokit.evaluation.metrics.auprc import Auprc
 from echokit.evaluation.metrics.auroc import Auroc
 from echokit.evaluation.metrics.brier import Brier
 from echokit.evaluation.predictions import Predictions
+from echokit.evaluation.statistics.against_baseline import mcnemar_p
 from echokit.evaluation.statistics.bootstrap import CHUNK_ELEMENTS, Statistic, resample_weights
 from echokit.evaluation.statistics.delong import auroc_covariance
 from echokit.evaluation.statistics.wilson import z_of
@@ -81,19 +82,6 @@ def compare_predictions(
     for name, statistic in statistics.items():
         rows.append(_paired_bootstrap(statistic, a, b, replace(empty, metric=name), seed, resamples))
     return [*rows, _mcnemar(a, b, empty)]
-
-
-def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Compute the exact two-sided p value of McNemar's test.
-
-    Args:
-        only_first: Patients that only the first classifies correctly.
-        only_second: Patients that only the second classifies correctly.
-    """
-    from scipy.stats import binom
-
-    differ = only_first + only_second
-    return min(1.0, 2 * float(binom.cdf(min(only_first, only_second), differ, 0.5))) if differ else 1.0
 
 
 def _matched(first: Predictions, second: Predictions, split: str) -> tuple[Predictions, Predictions]:

@@ -73,6 +73,17 @@ def interval(metric: Metric, digits: int = 3) -> str | None:
     return f"{level}CI {number(metric.low, digits)} to {number(metric.high, digits)}"
 
 
+def p_value(metric: Metric) -> str | None:
+    """Format the test against the baseline: ``p = 0.012 (McNemar, ...)``.
+
+    None without one.
+    """
+    if metric.p is None:
+        return None
+    p = f"p = {metric.p:.3f}" if metric.p >= 0.001 else "p < 0.001"
+    return f"{p} ({metric.p_method})" if metric.p_method else p
+
+
 def estimate(metric: Metric, digits: int = 3) -> str:
     """Format a metric: ``AUROC 0.93 (95 % CI 0.85 to 0.98)``."""
     text = f"{title(metric.metric)} {number(metric.value, digits)}"

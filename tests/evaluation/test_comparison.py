@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
-from echokit.evaluation.paired_comparison import compare_predictions, mcnemar_p
+from echokit.evaluation.paired_comparison import compare_predictions
 from echokit.evaluation.predictions import Predictions
+from echokit.evaluation.statistics.against_baseline import mcnemar_p
 from tests.evaluation.tables import predictions_table
 from tests.expect import refused
 

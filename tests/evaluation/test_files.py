@@ -28,7 +28,7 @@ PROMISED = [
     "low",
     "high",
 ]
-PROMISED += ["level", "interval", "n", "events", "baseline", "unit"]
+PROMISED += ["level", "interval", "n", "events", "baseline", "unit", "p", "p_method"]
 
 
 def table():

@@ -6,6 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import average_precision_score
 
@@ -24,15 +26,33 @@ def test_chance_average_precision_is_the_mean_over_all_rankings(n, events):
     for chosen in itertools.combinations(range(n), events):
         y = np.isin(np.arange(n), chosen).astype(int)
         values.append(average_precision_score(y, -np.arange(n, dtype=float)))
-    assert chance_average_precision(events, n) == pytest.approx(np.mean(values), abs=1e-12)
+    assert chance_average_precision(events, np.arange(n)) == pytest.approx(np.mean(values), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(scores=st.lists(st.sampled_from([0.1, 0.2, 0.5, 0.9]), min_size=1, max_size=8), data=st.data())
+def test_tied_chance_is_the_mean_over_all_classes(scores, data):
+    score, n = np.array(scores), len(scores)
+    events = data.draw(st.integers(1, n))
+    classes = [np.isin(np.arange(n), chosen).astype(int) for chosen in itertools.combinations(range(n), events)]
+    values = [average_precision_score(y, score) for y in classes]
+    assert chance_average_precision(events, score) == pytest.approx(np.mean(values), abs=1e-12)
+
+
+def test_tied_chance_is_the_mean_of_the_permutation_null():
+    score = np.random.default_rng(0).integers(0, 4, 50) / 4
+    null = shuffled_average_precision(score, 12, shuffles=40_000, seed=1)
+    assert chance_average_precision(12, score) == pytest.approx(null.mean(), abs=4 * null.std() / 200)
+    assert abs(chance_average_precision(12, np.arange(50)) - null.mean()) > 20 * null.std() / 200
+    assert chance_average_precision(12, np.zeros(50)) == pytest.approx(12 / 50, abs=1e-12)
 
 
 def test_chance_average_precision_is_not_the_prevalence():
-    assert chance_average_precision(7, 34) > 7 / 34 + 0.04
-    assert chance_average_precision(286, 1277) == pytest.approx(286 / 1277, abs=0.005)
+    assert chance_average_precision(7, np.arange(34)) > 7 / 34 + 0.04
+    assert chance_average_precision(286, np.arange(1277)) == pytest.approx(286 / 1277, abs=0.005)
     for events, n in ((0, 5), (6, 5)):
         with pytest.raises(ValueError, match="positives"):
-            chance_average_precision(events, n)
+            chance_average_precision(events, np.arange(n))
 
 
 @pytest.mark.parametrize(("m", "k"), [(1, 4), (2, 3), (3, 4), (7, 27)])

@@ -33,6 +33,8 @@ FIELDS = (
     "events",
     "baseline",
     "unit",
+    "p",
+    "p_method",
 )
 
 

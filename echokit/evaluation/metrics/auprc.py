@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from echokit.evaluation.evaluation import Interval
+from echokit.evaluation.evaluation import BaselineTest, Interval
 from echokit.evaluation.evaluator import Floats, Labels, Weights
 from echokit.evaluation.metrics.score_metric import ScoreMetric
 from echokit.evaluation.predictions import Predictions
@@ -21,6 +21,8 @@ from echokit.evaluation.statistics.null_distributions import (
 from echokit.evaluation.statistics.ranking import operating_points, rank
 
 ENOUGH_POSITIVES = 20
+SHUFFLES = 2_000
+"""Of the test against the baseline."""
 
 
 class Auprc(ScoreMetric):
@@ -28,22 +30,23 @@ class Auprc(ScoreMetric):
 
     The step-wise sum over thresholds of (R_k - R_{k-1}) P_k, tied scores taken together. Not the trapezoid
     area, which is optimistic (Davis and Goadrich, 2006), and not the average over both classes. Undefined
-    if a class is missing. The baseline is the expected average precision of a random ranking, which lies
-    above the prevalence in small cohorts. Below 20 positives no interval method is known to cover, so the
-    permutation null is given instead. The curve ``pr`` holds ``recall, precision, threshold``, highest threshold first.
+    if a class is missing. The baseline is the mean of the permutation null: the same scores, ties included, for
+    permuted classes. It lies above the prevalence in small cohorts. Below 20 positives no interval method is known to
+    cover, so the permutation null is given instead. The curve ``pr`` holds ``recall, precision, threshold``, highest
+    threshold first.
     """
 
     metric = "auprc"
     definition = (
         "average precision of the positive class ({positive}) only: the step-wise sum over thresholds of "
         "(R_k - R_{{k-1}}) P_k with recall R and precision P, tied scores taken together; not the trapezoid area and "
-        "not a macro average over both classes; the baseline is the expected average precision of a random ranking of "
-        "these patients"
+        "not a macro average over both classes; the baseline is the mean of the permutation null: the same "
+        "scores, ties included, for permuted classes"
     )
 
-    def baseline(self, y: npt.NDArray[np.int64]) -> float:
-        """Compute the expected average precision of a random ranking."""
-        return chance_average_precision(int(y.sum()), len(y))
+    def baseline(self, y: npt.NDArray[np.int64], score: Floats) -> float:
+        """Compute the mean of the permutation null: these scores for random classes."""
+        return chance_average_precision(int(y.sum()), score)
 
     def statistic(self, y: Labels, score: Floats, weights: Weights) -> Floats:
         """Compute the weighted average precision.
@@ -96,6 +99,16 @@ class Auprc(ScoreMetric):
             f"{null.mean():.3f}, 95th percentile {np.quantile(null, 0.95):.3f}, p = {permutation_p(value, null):.4f}"
         )
         return (Interval(None, None, method),)
+
+    def against_baseline(self, predictions: Predictions, *, seed: int) -> Sequence[BaselineTest | None]:
+        """Compare with the permutation null."""
+        if self.undefined(predictions):
+            return (None,)
+        y, score = predictions.y_true, predictions.y_score
+        value = float(self.statistic(y, score, np.ones((1, len(y))))[0])
+        null = shuffled_average_precision(score, int(y.sum()), shuffles=SHUFFLES, seed=seed)
+        p = min(1.0, 2 * min(permutation_p(value, null), permutation_p(-value, -null)))
+        return (BaselineTest(p, f"permutation test of {SHUFFLES:,} shuffles"),)
 
     def curves(self, predictions: Predictions) -> dict[str, Any]:
         """Return the precision-recall curve."""

@@ -33,7 +33,7 @@ class Auroc(ScoreMetric):
     )
     stratified = True
 
-    def baseline(self, y: npt.NDArray[np.int64]) -> float:
+    def baseline(self, y: npt.NDArray[np.int64], score: Floats) -> float:
         """Return 0.5, the expectation of a random ranking."""
         return 0.5
 

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from echokit.evaluation.evaluation import Evaluation, Interval, Metric
+from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Metric
 from echokit.evaluation.evaluator import Floats, Labels, Weights
 from echokit.evaluation.predictions import Predictions
+from echokit.evaluation.statistics.against_baseline import against_constant
 from echokit.evaluation.statistics.bootstrap import bootstrap_interval
 from echokit.evaluation.statistics.call_counts import first_value
 
@@ -22,6 +23,8 @@ class EstimateMetric(ABC):
     definition: ClassVar[str]
     unit: ClassVar[str] = "points"
     least: ClassVar[int] = 1
+    power: ClassVar[int] = 2
+    """Of the errors: 1 or 2."""
 
     @abstractmethod
     def formula(self, target: Labels, prediction: Floats, weights: Weights) -> Floats:
@@ -58,6 +61,14 @@ class EstimateMetric(ABC):
             target, prediction, self.formula, resamples=resamples, level=level, stratified=False, seed=seed
         )
         return (interval,)
+
+    def against_baseline(self, predictions: Predictions, *, seed: int) -> Sequence[BaselineTest | None]:
+        """Compare the errors with those of always answering the mean."""
+        if undefined_estimates(predictions, self.least):
+            return (None,)
+        target, prediction = estimates_of(predictions)
+        model, constant = (np.abs(target - answer) ** self.power for answer in (prediction, target.mean()))
+        return (against_constant(model, constant, "absolute error" if self.power == 1 else "squared error"),)
 
 
 def undefined_estimates(predictions: Predictions, least: int = 1) -> str | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from echokit.evaluation.evaluation import BaselineTest
 from echokit.evaluation.evaluator import Floats, Labels, Weights
 from echokit.evaluation.metrics.score_metric import ScoreMetric, weighted_mean
 from echokit.evaluation.predictions import Predictions
+from echokit.evaluation.statistics.against_baseline import against_constant
 
 EDGE = 1e-7  # about the step of a float32 below 1: a saturated network cannot tell it from certainty
 
@@ -31,14 +35,24 @@ class LogLoss(ScoreMetric):
         """Add the number of clipped probabilities to the definition."""
         return super().describe(predictions) + describe_clipping(predictions.y_score)
 
-    def baseline(self, y: npt.NDArray[np.int64]) -> float:
+    def baseline(self, y: npt.NDArray[np.int64], score: Floats) -> float:
         """Compute the entropy of the prevalence."""
         return float(self.statistic(y, np.full(len(y), y.mean()), np.ones((1, len(y))))[0])
 
     def statistic(self, y: Labels, score: Floats, weights: Weights) -> Floats:
         """Compute the weighted mean of the losses, (B,) float64."""
-        p = clip_probabilities(score)
-        return weighted_mean(-np.where(y == 1, np.log(p), np.log1p(-p)), weights)
+        return weighted_mean(_losses(y, score), weights)
+
+    def against_baseline(self, predictions: Predictions, *, seed: int) -> Sequence[BaselineTest | None]:
+        """Compare the losses with those of the prevalence."""
+        y = predictions.y_true
+        prevalence = np.full(len(y), y.mean())
+        return (against_constant(_losses(y, predictions.y_score), _losses(y, prevalence), "log loss"),)
+
+
+def _losses(y: Labels, score: Floats) -> Floats:
+    p = clip_probabilities(score)
+    return np.asarray(-np.where(y == 1, np.log(p), np.log1p(-p)), np.float64)
 
 
 def clip_probabilities(score: Floats) -> Floats:

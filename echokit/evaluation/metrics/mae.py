@@ -14,6 +14,7 @@ class Mae(EstimateMetric):
 
     metric = "mae"
     definition = "mean absolute difference between estimate and truth; lower is better"
+    power = 1
 
     def formula(self, target: Labels, prediction: Floats, weights: Weights) -> Floats:
         """Compute the weighted mean absolute error, (B,) float64."""

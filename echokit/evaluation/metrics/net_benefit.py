@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from echokit.evaluation.evaluation import Evaluation, Interval, Metric
+from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Metric
 from echokit.evaluation.evaluator import Floats, Labels, Weights
 from echokit.evaluation.metrics.threshold_metric import Thresholded
 from echokit.evaluation.predictions import Predictions
+from echokit.evaluation.statistics.against_baseline import against_constant
 from echokit.evaluation.statistics.bootstrap import bootstrap_interval
 from echokit.evaluation.statistics.call_counts import Counts, binarize, count_outcomes, counts_of, describe_threshold
 
@@ -62,6 +63,16 @@ class NetBenefit(Thresholded):
             binary.y_true, binary.y_score, statistic, resamples=resamples, level=level, stratified=False, seed=seed
         )
         return (interval,)
+
+    def against_baseline(self, predictions: Predictions, *, seed: int) -> Sequence[BaselineTest | None]:
+        """Compare the costs of wrong classes with those of the better constant answer."""
+        if _undefined(predictions):
+            return (None,)
+        y, t = predictions.y_true, float(predictions.threshold)
+        cost = np.where(y == 1, 1.0, t / (1 - t))  # of a wrong class; net benefit is the prevalence less the mean cost
+        model = cost * ((predictions.y_score >= t) != (y == 1))
+        constant = cost * (y == 0) if _of_all(float(y.mean()), t) > 0 else cost * (y == 1)
+        return (against_constant(model, constant, "cost of a wrong class"),)
 
 
 def net_benefit(counts: Counts, threshold: float) -> Floats:

@@ -31,7 +31,7 @@ class ScoreMetric(ABC):
         """Compute the metric for B weightings; see ``Resampled``."""
 
     @abstractmethod
-    def baseline(self, y: npt.NDArray[np.int64]) -> float:
+    def baseline(self, y: npt.NDArray[np.int64], score: Floats) -> float:
         """Compute what a model without any information scores on these patients."""
 
     def __call__(self, predictions: Predictions) -> Evaluation:
@@ -44,7 +44,7 @@ class ScoreMetric(ABC):
             value=None if reason else float(self.statistic(y, score, np.ones((1, len(y))))[0]),
             n=len(y),
             events=int(y.sum()),
-            baseline=None if reason else self.baseline(y),
+            baseline=None if reason else self.baseline(y, score),
             interval=f"undefined: {reason}" if reason else None,
         )
         return Evaluation((metric,), {} if reason else self.curves(predictions))

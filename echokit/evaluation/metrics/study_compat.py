@@ -41,7 +41,7 @@ class StudyCompat:
                     value=float(statistic(y, score, one)[0]) if defined else None,
                     n=n,
                     events=positives,
-                    baseline=chance(positives, n) if defined else None,
+                    baseline=chance(positives, score) if defined else None,
                     interval=None if defined else f"undefined: only one class among {n} patients",
                 )
             )
@@ -90,7 +90,9 @@ def _conventions() -> dict[str, tuple[Statistic, str, Any]]:
             macro_average_precision,
             "Stage 1 of the ResNet18 models: average precision averaged over both classes, which lies above that of "
             "the rarer class; the baseline is a random ranking",
-            lambda m, n: (chance_average_precision(m, n) + chance_average_precision(n - m, n)) / 2,
+            lambda events, score: (
+                (chance_average_precision(events, score) + chance_average_precision(len(score) - events, -score)) / 2
+            ),
         ),
         "positive": (
             Auprc().statistic,
@@ -101,6 +103,6 @@ def _conventions() -> dict[str, tuple[Statistic, str, Any]]:
             trapezoid_area,
             "Stage 2: trapezoid area under the precision-recall points, from precision 1 at recall 0; no baseline: "
             "its chance value depends on the ties",
-            lambda m, n: None,
+            lambda events, score: None,
         ),
     }

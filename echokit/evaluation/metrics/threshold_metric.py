@@ -5,14 +5,16 @@ from __future__ import annotations
 import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from echokit.evaluation.cross_validation import pooled_proportion
-from echokit.evaluation.evaluation import Evaluation, Interval, Metric
+from echokit.evaluation.cross_validation import PooledProportion, pooled_proportion
+from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Metric
 from echokit.evaluation.evaluator import Floats, Labels, Weights
 from echokit.evaluation.predictions import Predictions
+from echokit.evaluation.statistics.against_baseline import against_random_classes
 from echokit.evaluation.statistics.call_counts import (
     Counts,
     count_outcomes,
@@ -75,6 +77,10 @@ class ThresholdMetric(Thresholded, ABC):
         )
         return Evaluation((metric,), self.curves(predictions))
 
+    def against_baseline(self, predictions: Predictions, *, seed: int) -> Sequence[BaselineTest | None]:
+        """Compare with as many patients classified as positive at random."""
+        return (against_random_classes(counts_of(predictions)),)
+
     def curves(self, predictions: Predictions) -> dict[str, Any]:
         """Return curves by name; none by default."""
         return {}
@@ -134,4 +140,9 @@ class Proportion(ThresholdMetric):
             level=level if pooled.interval.low is not None else None,
             interval=f"undefined: {self.undefined}" if pooled.value is None else pooled.interval.method,
         )
-        return [metric]
+        test = self.pooled_against_baseline(pooled)
+        return [metric if test is None else replace(metric, p=test.p, p_method=test.method)]
+
+    def pooled_against_baseline(self, pooled: PooledProportion) -> BaselineTest | None:
+        """Compare a proportion over all folds with its baseline; None by default."""
+        return None

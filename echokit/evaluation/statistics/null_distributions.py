@@ -11,22 +11,25 @@ from echokit.evaluation.evaluator import Floats
 CHUNK_ELEMENTS = 500_000  # of the shuffles in memory at once
 
 
-def chance_average_precision(events: int, n: int) -> float:
-    """Compute the expected average precision of a random ranking without ties.
+def chance_average_precision(events: int, score: Floats) -> float:
+    """Compute the expected average precision of these scores for random classes.
 
-    At rank i the i-th patient is positive with probability events/n; given that, the i - 1 before it hold on
-    average (i - 1)(events - 1)/(n - 1) more. Exact; it approaches the prevalence only from about 600 patients.
+    The mean of the permutation null, exact. A positive patient in a group of tied scores has the precision at the end
+    of its group, at rank N: it counts itself, and of the N - 1 others (events - 1)/(n - 1) are positive on average.
+    Without ties it approaches the prevalence only from about 600 patients; with all scores tied it is the prevalence.
 
     Args:
         events: Patients of the positive class, at least 1.
-        n: Patients, at least ``events``.
+        score: (n,) float64, n at least ``events``.
 
     Raises:
         ValueError: ``events`` is not between 1 and n.
     """
+    n = len(score)
     if not 1 <= events <= n:
         raise ValueError(f"average precision needs 1 to n = {n} positives, not {events}")
-    ranks = np.arange(1, n + 1, dtype=np.float64)
+    ascending = np.sort(-score)
+    ranks = np.searchsorted(ascending, ascending, side="right").astype(np.float64)
     true_positives = 1 + (ranks - 1) * (events - 1) / max(n - 1, 1)
     return float(np.mean(true_positives / ranks))
 

@@ -18,7 +18,8 @@ from echokit.results.run import Run, read_sections
 from echokit.results.summary.cautions import ENOUGH_PATIENTS, cautions
 from echokit.results.summary.summary import answer
 from echokit.results.summary.training_summary import training_in_words
-from echokit.results.wording import number, percent, set_name, title
+from echokit.results.verdict import is_beaten, is_shown_better
+from echokit.results.wording import number, p_value, percent, set_name, title
 from echokit.training.objectives.objective import HALF
 
 HEADLINE = (
@@ -153,6 +154,7 @@ def _card(metric: Metric) -> dict[str, str]:
     if metric.low is not None and metric.high is not None:
         ends = f"{percent(metric.level or 0.95)} CI {number(metric.low, 2)} to {number(metric.high, 2)}"
     definition = metric.definition + (f". Interval: {metric.interval}" if metric.interval else "")
+    definition += f". Against the baseline: {p_value(metric)}" if metric.p is not None else ""
     return {
         "title": title(metric.metric),
         "value": number(metric.value, 2) + (f" {metric.unit}" if metric.unit and metric.value is not None else ""),
@@ -196,11 +198,12 @@ def _ranking_verdict(auroc: Metric) -> tuple[str, str]:
 
 def _accuracy_verdict(accuracy: Metric, value: float, baseline: float) -> tuple[str, str]:
     text = f"{value:.2f} correct, compared with {baseline:.2f}"
-    if accuracy.low is not None and accuracy.low > baseline:
-        return "yes", f"Yes: {text}, and its interval excludes that."
-    if value > baseline:
-        return "open", f"Not shown: {text}, within its interval."
-    return "no", f"No: {text}."
+    if is_beaten(accuracy):
+        return "no", f"No: {text}."
+    better = is_shown_better(accuracy)
+    ends = {True: "its interval excludes that", False: "its interval includes that", None: "it has no interval"}
+    why = p_value(accuracy) or ends[better]
+    return ("yes", f"Yes: {text}; {why}.") if better else ("open", f"Not shown: {text}; {why}.")
 
 
 def _slider(folds: Sequence[Predictions], threshold: float | None) -> dict[str, Any] | None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from echokit.evaluation.evaluation import Metric
 from echokit.evaluation.statistics.null_distributions import best_of_random
-from echokit.results.wording import count, interval, number, select, set_name, title
+from echokit.results.verdict import is_beaten, is_shown_better
+from echokit.results.wording import count, interval, number, p_value, select, set_name, title
 
 # A usual minimum for validating a prediction model (Collins et al., Statistics in Medicine, 2016).
 ENOUGH_PATIENTS = 100
@@ -15,7 +16,6 @@ ENOUGH_PATIENTS = 100
 # Metrics without a better direction, or which another row covers.
 _NOT_COMPARED = ("confusion_", "calibration_", "bland_altman_", "study_auprc_")
 _JOINED = ("_fold_mean", "_fold_sd", "auroc_pooled")
-_LOWER_IS_BETTER = ("brier", "log_loss", "mae", "rmse")
 
 
 def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[str]:
@@ -50,7 +50,7 @@ def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[s
         if not name.startswith(_NOT_COMPARED) and not name.endswith(_JOINED):
             of_folds = select(of_split, name, split)
             lines += _undefined(of_folds) if len(of_folds) > 1 else _against_baseline(of_folds[0])
-            beaten = sum(map(_is_beaten, of_folds))
+            beaten = sum(map(is_beaten, of_folds))
             if len(of_folds) > 1 and beaten:
                 weak.append(f"{title(name)} ({beaten} of {len(of_folds)} folds)")
     if weak:
@@ -95,31 +95,21 @@ def _undefined(folds: Sequence[Metric]) -> list[str]:
     return [f"{title(folds[0].metric)} is undefined in {undefined} of {len(folds)} folds."] if undefined else []
 
 
-def _direction(metric: Metric) -> int:
-    """1 if higher is better, -1 if lower is."""
-    return -1 if metric.metric in _LOWER_IS_BETTER else 1
-
-
-def _is_beaten(metric: Metric) -> bool:
-    """Whether the baseline is as good."""
-    if metric.value is None or metric.baseline is None:
-        return False
-    return _direction(metric) * (metric.value - metric.baseline) <= 0
-
-
 def _against_baseline(metric: Metric) -> list[str]:
-    name, reference, sign = title(metric.metric), _reference(metric.metric), _direction(metric)
-    if _is_beaten(metric):
-        return [f"{name} {number(metric.value)} is not better than {reference} ({number(metric.baseline)})."]
-    if metric.low is None:
-        return []
-    nearer = metric.low if sign > 0 else metric.high
-    if metric.baseline is not None and nearer is not None and sign * (nearer - metric.baseline) <= 0:
+    name, reference = title(metric.metric), f"{_reference(metric.metric)} ({number(metric.baseline)})"
+    if is_beaten(metric):
+        return [f"{name} {number(metric.value)} is not better than {reference}."]
+    if is_shown_better(metric) is False:
+        if metric.p is not None:
+            return [
+                f"{name} {number(metric.value)}: the data do not show that the model is better than {reference}, "
+                f"{p_value(metric)}."
+            ]
         return [
-            f"The interval of {name} ({interval(metric)}) includes the value of {reference} "
-            f"({number(metric.baseline)}): the data do not show that the model is better."
+            f"The interval of {name} ({interval(metric)}) includes the value of {reference}: the data do not show that "
+            "the model is better."
         ]
-    if metric.low == metric.high:
+    if metric.low is not None and metric.low == metric.high:
         return [f"The interval of {name} has no width because all resamples agree; that is not certainty."]
     return []
 

@@ -13,7 +13,7 @@ from echokit.plugins.hookspecs import Section
 from echokit.results.summary.cautions import cautions
 from echokit.results.summary.cutoff_table import cutoff_rows, is_cutoff
 from echokit.results.summary.fold_table import ABOUT_FOLDS, MOST_COLUMNS, fold_rows
-from echokit.results.wording import count, estimate, interval, number, select, set_name, title
+from echokit.results.wording import count, estimate, interval, number, p_value, select, set_name, title
 
 HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
 OTHER_CUTOFFS = (
@@ -26,6 +26,7 @@ CITATIONS = (
     "precision-recall and ROC curves, ICML 2006.",
     "Interval of the AUROC: DeLong, DeLong and Clarke-Pearson, Biometrics 1988, on the logit scale; of a proportion: "
     "Wilson, JASA 1927.",
+    "Better than a constant answer on the same patients: McNemar, Psychometrika 1947, exact.",
     "Percentile bootstrap: Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13.",
     "At least 100 patients of each class: Collins, Ogundimu and Altman, Sample size considerations for the external "
     "validation of a multivariable prognostic model, Statistics in Medicine 2016.",
@@ -198,6 +199,11 @@ def _definitions(metrics: Sequence[Metric]) -> str:
     for method, names in methods.items():
         metrics_and_splits = "; ".join(f"{name} on {', '.join(splits)}" for name, splits in names.items())
         lines.append(f"**Interval** of {metrics_and_splits}: {method}.")
+    tests: dict[str, list[str]] = {}
+    for metric in metrics:
+        if text := p_value(metric):
+            tests.setdefault(f"on {metric.split}: {text}", []).append(title(metric.metric))
+    lines += [f"**Against the baseline**, {', '.join(names)} {text}." for text, names in tests.items()]
     lines.append("**Baseline**: the value of a model without any information.")
     lines.append("**n** and **positive**: patients, and those of the positive class; scores are averaged per patient.")
     return _bullets(list(dict.fromkeys(lines)))
