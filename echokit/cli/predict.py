@@ -103,30 +103,29 @@ def _print_json(predictor: Predictor, rows: list[Prediction]) -> None:
 
 
 def _print_csv(predictor: Predictor, rows: list[Prediction]) -> None:
-    import csv
+    from echokit.system.csv_cells import write_rows
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
     columns = ["case_id", "y_score", predictor.recipe.target.positive, "frames", "notes", "problem", "model_data"]
     columns += ["score_is", "prediction", "windows", "lowest", "highest", "interval_low", "interval_high", "flags"]
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(
-            [
-                row.case_id,
-                row.score,  # None is written as an empty field
-                None if row.positive is None else int(row.positive),
-                row.frames,
-                "; ".join(row.notes),
-                row.problem,
-                predictor.stamp,
-                "probability" if predictor.probability else "no probability",
-                row.prediction,
-                row.windows,
-                *(row.prediction_range or row.score_range or (None, None)),
-                *(row.interval or (None, None)),
-                "; ".join(row.flags),
-            ]
-        )
+    lines = [
+        [
+            row.case_id,
+            row.score,  # None is written as an empty field
+            None if row.positive is None else int(row.positive),
+            row.frames,
+            "; ".join(row.notes),
+            row.problem,
+            predictor.stamp,
+            "probability" if predictor.probability else "no probability",
+            row.prediction,
+            row.windows,
+            *(row.prediction_range or row.score_range or (None, None)),
+            *(row.interval or (None, None)),
+            "; ".join(row.flags),
+        ]
+        for row in rows
+    ]
+    write_rows(sys.stdout, [columns, *lines])
 
 
 def _print_table(predictor: Predictor, rows: list[Prediction]) -> None:

@@ -105,7 +105,9 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """Write the table as CSV with every digit of the scores."""
-        self.table.to_csv(path, index=False, lineterminator="\n")
+        from echokit.system.csv_cells import csv_text
+
+        path.write_text(csv_text(self.table), encoding="utf-8", newline="\n")
 
 
 def list_cases(names: Iterable[object]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 
 from echokit.errors import DataError, EchokitError, did_you_mean
 from echokit.phantom.case import EjectionFractions, PhantomCase, sample_case
+from echokit.system.csv_cells import write_rows
 from echokit.system.files import new_folder
 from echokit.system.phantom_mark import MARKER
 from echokit.system.worker_pool import WorkerFailure, cores, map_ordered
@@ -210,9 +210,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]],
     """
     encoding, line_end = ("utf-8-sig", "\r\n") if spreadsheet else ("utf-8", "\n")
     with path.open("w", newline="", encoding=encoding) as file:
-        writer = csv.writer(file, lineterminator=line_end)
-        writer.writerow(columns)
-        writer.writerows(rows)
+        write_rows(file, [columns, *rows], line_end=line_end)
 
 
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:

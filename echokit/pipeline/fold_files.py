@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from echokit.data.cohort.targets import Targets
 from echokit.errors import EchokitError
+from echokit.system.csv_cells import csv_text, unguarded
 from echokit.system.files import write_text
 from echokit.system.phantom_mark import STAMP
 from echokit.training.objectives.calibration import Calibration, Uncalibrated, calibration_from
@@ -66,7 +67,7 @@ class FoldResult:
 def save_scores(folder: Path, table: pd.DataFrame, *, phantom: bool) -> None:
     """Write the scores of a fold with every digit, not yet calibrated."""
     stamped = table.assign(data=STAMP) if phantom else table
-    write_text(folder / SCORES, stamped.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / SCORES, csv_text(stamped))
 
 
 def load_scores(folder: Path, case_ids: set[str]) -> pd.DataFrame | None:
@@ -83,7 +84,7 @@ def load_scores(folder: Path, case_ids: set[str]) -> pd.DataFrame | None:
         return None
     if "case_id" not in table or set(table["case_id"]) != case_ids:
         return None
-    return table.drop(columns="data", errors="ignore")
+    return unguarded(table).drop(columns="data", errors="ignore")
 
 
 def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncalibrated | None:

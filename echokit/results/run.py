@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError, did_you_mean
 from echokit.results.lock import Lock, read_lock
+from echokit.system.csv_cells import csv_text, unguarded
 from echokit.system.files import atomic_file
 from echokit.system.progress import display
 
@@ -212,7 +213,9 @@ class Run:
 
         file = self._finished(name)
         try:
-            table = pd.read_csv(file, dtype={"case_id": str, "patient_id": str})
+            names = {"case_id": str, "patient_id": str}
+            # A missing value is an empty cell; a patient may be called NA.
+            table = unguarded(pd.read_csv(file, dtype=names, keep_default_na=False, na_values=[""]))
         except ValueError as error:
             raise _damaged(file, error) from None
         missing = [column for column in columns if column not in table.columns]
@@ -288,8 +291,7 @@ def runs_folder(run: Run) -> Path:
 
 def write_table(table: pd.DataFrame, path: Path, stamp: str | None) -> None:
     """Write a table as CSV with all digits; a stamp is written to the column ``data``."""
-    stamped = table.assign(data=stamp) if stamp else table
-    stamped.to_csv(path, index=False, lineterminator="\n")
+    path.write_text(csv_text(table.assign(data=stamp) if stamp else table), encoding="utf-8", newline="\n")
 
 
 def create_run(out: Path, name: str) -> Run:

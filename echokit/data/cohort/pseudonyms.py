@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from echokit.errors import EchokitError, VideoError
 from echokit.system.cache_folder import cache_folder_path
+from echokit.system.csv_cells import unguard, write_rows
 from echokit.system.files import write_bytes
 from echokit.system.hashing import content_hash
 from echokit.system.terminal_text import is_printable
@@ -112,13 +113,13 @@ def record_sources(rows: Iterable[tuple[str, str, Path]]) -> None:
         old: dict[tuple[str, str], str] = {}
         if table.exists():
             with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-                old = {(row["case_id"], row["source"]): row["patient_id"] for row in csv.DictReader(file)}
+                cells = ({name: unguard(cell) for name, cell in row.items()} for row in csv.DictReader(file))
+                old = {(row["case_id"], row["source"]): row["patient_id"] for row in cells}
         if new.items() <= old.items():
             return
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(SOURCE_COLUMNS)
-        writer.writerows((case_id, patient, path) for (case_id, path), patient in {**old, **new}.items())
+        lines = ((case_id, patient, source) for (case_id, source), patient in {**old, **new}.items())
+        write_rows(text, [SOURCE_COLUMNS, *lines])
         write_bytes(table, text.getvalue().encode(errors="surrogateescape"), private=True)
 
 

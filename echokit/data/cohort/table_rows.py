@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import DataError
+from echokit.system.csv_cells import unguard
 from echokit.system.files import require_regular
 
 DELIMITERS = (",", ";", "\t")
@@ -65,9 +66,9 @@ def _csv(path: Path) -> Rows:
             head = file.readline()
             file.seek(0)
             reader = csv.reader(file, delimiter=delimiter_of(head), strict=True)
-            columns = tuple(name.strip() for name in next(reader, ()))
+            columns = tuple(unguard(name).strip() for name in next(reader, ()))
             for cells in reader:
-                if not any(cell.strip() for cell in cells):
+                if not any(unguard(cell).strip() for cell in cells):
                     continue
                 if len(cells) != len(columns):
                     raise DataError(
@@ -75,7 +76,7 @@ def _csv(path: Path) -> Rows:
                         where=f"{where}:{reader.line_num}",
                         code="table.bad_row",
                     )
-                rows.append(dict(zip(columns, (cell.strip() for cell in cells), strict=True)))
+                rows.append(dict(zip(columns, (unguard(cell).strip() for cell in cells), strict=True)))
                 places.append(f"line {reader.line_num}")
     except UnicodeDecodeError:
         raise DataError(

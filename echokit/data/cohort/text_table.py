@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from echokit.data.cohort.table_rows import delimiter_of
 from echokit.errors import DataError
+from echokit.system.csv_cells import unguarded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,7 @@ def read_text_table(
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path), code="table.unreadable") from None
     table.columns = [str(column).strip() for column in table.columns]
-    return table
+    return unguarded(table)
 
 
 def _refuse_longer(path: Path, errors: str, delimiter: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from echokit.results.summary.fold_table import ABOUT_FOLDS, MOST_COLUMNS, fold_r
 from echokit.results.wording import count, estimate, interval, number, p_value, select, set_name, title
 
 HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
+_TAG = re.compile("<(?=[A-Za-z/!?])")
 OTHER_CUTOFFS = (
     "Nothing was trained or selected again: only the true EF was divided at another cut-off. Patients are ranked by "
     "the estimated EF if the run estimates it, otherwise by the score that it learned for its own cut-off. "
@@ -122,6 +124,7 @@ def write_summary(path: Path, summary: RunSummary) -> None:
     if summary.facts:
         rows = [(key, str(value)) for key, value in summary.facts.items()]
         parts.append("## This run\n\n" + markdown_table(("what", "value"), rows))
+    parts = [_as_text(part) for part in parts]
     command = summary.rerun or f"echokit run {shlex.quote((path.parent / 'lock.yaml').as_posix())}"
     parts.append(f"## How to rerun\n\n```\n{command}\n```")
     if summary.citations:
@@ -267,6 +270,14 @@ def _selected_epochs(rows: Sequence[SelectedEpochRow]) -> str:
 def _image(plot: Path, directory: Path) -> str:
     target = plot.relative_to(directory) if plot.is_relative_to(directory) else plot
     return f"![{plot.stem.replace('_', ' ')}]({target.as_posix()})"
+
+
+def _as_text(markdown: str) -> str:
+    """Turn raw HTML into text: a name or a note of a recipe is shown as it is.
+
+    Only what begins a tag, a comment or a link in Markdown is changed, so that ``EF < 50`` stays readable.
+    """
+    return _TAG.sub("&lt;", markdown)
 
 
 def _bullets(lines: Sequence[str]) -> str:

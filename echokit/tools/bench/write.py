@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.results.summary.summary import markdown_table
+from echokit.system.csv_cells import write_rows
 from echokit.tools.bench.columns import Column, Value, column_named
 from echokit.tools.bench.table import Table, TableRow
 
@@ -217,15 +217,15 @@ def _made_by(table: Table, runs: Sequence[TableRow]) -> str:
 def _csv_text(table: Table) -> str:
     """Format every number of the table as CSV, one line per row and column."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     names = ("number", "low", "high", "seed_sd", "fold_sd", "n", "events", "baseline", "text")
-    writer.writerow(["row", "column", *names, "seeds", "data"])
+    lines: list[list[Any]] = [["row", "column", *names, "seeds", "data"]]
     for row in table.rows:
         for spec, value in row.values.items():
             numbers = [getattr(value, name) for name in names]  # None is written as an empty field
-            writer.writerow([row.name, spec, *numbers, " ".join(map(str, row.seeds)), table.stamp or ""])
+            lines.append([row.name, spec, *numbers, " ".join(map(str, row.seeds)), table.stamp or ""])
         for name, number in _measured_numbers(row.measured):
-            writer.writerow([row.name, name, number, *[""] * 8, " ".join(map(str, row.seeds)), table.stamp or ""])
+            lines.append([row.name, name, number, *[""] * 8, " ".join(map(str, row.seeds)), table.stamp or ""])
+    write_rows(out, lines)
     return out.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from echokit.data.cohort.pseudonyms import pseudonym, record_sources
 from echokit.errors import DataError, VideoError
+from echokit.system.csv_cells import write_rows
 from echokit.system.files import new_folder
 from echokit.system.hashing import content_hash
 from echokit.system.phantom_mark import MARKER, STAMP, is_phantom
@@ -203,6 +203,4 @@ def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size:
 
 def _write_rows(place: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     with place.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+        write_rows(file, [columns, *rows])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from echokit.data.video.clip import Clip
 from echokit.errors import EchokitError
+from echokit.system.csv_cells import write_rows
 from echokit.system.files import write_bytes
 from echokit.system.phantom_mark import STAMP as PHANTOM
 from echokit.tools.mask_audit.audit import SHARES, TERTILES, Audit, MaskSummary, Share
@@ -143,12 +143,12 @@ def write_audit(audit: Audit, out: Path) -> None:
     """
     rows = io.StringIO()
     names = ("case_id", "method", *SHARES, "passed")
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow([*names, "stamp"])
+    lines: list[list[Any]] = [[*names, "stamp"]]
     for row in audit.measures:
         values = [getattr(row, name) for name in names]
         cells = ["" if value is None else f"{value:.6f}" if isinstance(value, float) else value for value in values]
-        writer.writerow([*cells, PHANTOM if audit.phantom else ""])
+        lines.append([*cells, PHANTOM if audit.phantom else ""])
+    write_rows(rows, lines)
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_bytes(out / "audit.md", table(audit).encode())

@@ -175,8 +175,10 @@ def _echonet(folder: Path) -> list[Subject]:
 def _clinical(folder: Path) -> list[Subject]:
     import pandas as pd
 
-    cohort = pd.read_csv(folder / "cohort.csv")
-    truth = pd.read_csv(folder / "PhantomTruth.csv").set_index("source").to_dict("index")
+    from echokit.system.csv_cells import unguarded
+
+    cohort = unguarded(pd.read_csv(folder / "cohort.csv"))
+    truth = unguarded(pd.read_csv(folder / "PhantomTruth.csv")).set_index("source").to_dict("index")
     subjects = []
     for number, row in enumerate(cohort.itertuples()):
         known = truth[str(row.source)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.evaluation import Evaluation, Metric
@@ -15,6 +16,7 @@ from echokit.evaluation.metrics.accuracy import Accuracy
 from echokit.evaluation.metrics.auprc import Auprc
 from echokit.evaluation.metrics.auroc import Auroc
 from echokit.evaluation.predictions import Predictions
+from echokit.plugins.hookspecs import Section
 from echokit.results.summary.cautions import cautions
 from echokit.results.summary.summary import RunSummary, SelectedEpochRow, write_summary
 
@@ -251,3 +253,27 @@ def test_few_patients_in_very_many_folds_are_still_few(tmp_path):
     selected = [SelectedEpochRow(fold, 1, 1, "last") for fold in range(120)]
     text = summary(tmp_path, Predictions(pd.DataFrame(rows, columns=columns), "died"), selected_epochs=selected)
     assert "10 positive patients" in cautions_in(text)[0]
+
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def test_raw_html_is_text_in_every_part(tmp_path):
+    """A name, a class, a note or a section of a recipe runs nothing where summary.md is shown as HTML."""
+    predictions = Predictions(table(), f"EF < 50 {HOSTILE}")
+    text = summary(
+        tmp_path,
+        predictions,
+        name=f"run {HOSTILE}",
+        division=f"Split by <script>alert(1)</script> {HOSTILE}",
+        facts={f"data {HOSTILE}": f"<!-- {HOSTILE}"},
+        notes=[f"unreadable: \\{HOSTILE}", "<https://example.org>", "</details><?php ?>"],
+        sections=[Section("Section <b>", HOSTILE, first=True), Section("Last <b>", f"`{HOSTILE}")],
+        selected_epochs=[SelectedEpochRow(0, 5, 7, HOSTILE, HOSTILE)],
+        stamp=HOSTILE,
+        pretrained=HOSTILE,
+    )
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    ours = "h[1-3]|p|strong|em|ul|li|table|thead|tbody|tr|th|td|blockquote|code|pre"
+    assert not [tag for tag in re.findall(r"<[/!?]?(\w*)", html) if not re.fullmatch(ours, tag)]
+    assert "EF < 50" in text
