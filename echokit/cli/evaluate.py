@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,35 @@ MAX_SUBGROUPS = 20
 ESTIMATES = ("mae", "rmse", "r2", "bland_altman")
 
 
+def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.", context, parameter)
+    return value
+
+
 @click.command("evaluate", short_help="Evaluate a CSV of predictions from any model.")
 @click.argument("predictions", type=click.Path(path_type=Path))
 @click.option("--positive", metavar="VALUE", help="Value of the positive class.")
+@click.option(
+    "--negative",
+    multiple=True,
+    metavar="VALUE",
+    help="Value of the negative class; may be repeated.  [default: all others]",
+)
 @click.option("--true", "y_true", metavar="COLUMN", help="Column of true classes.")
 @click.option("--score", "y_score", metavar="COLUMN", help="Column of scores.")
 @click.option("--patient", metavar="COLUMN", help="Column of patients; scores are averaged per patient.")
-@click.option("--threshold", type=float, help="Scores from this value up are classified as positive.")
+@click.option("--threshold", type=float, callback=_finite, help="Scores from this value up are classified as positive.")
 @click.option(
     "--truth", type=click.Path(path_type=Path), help="FileList.csv of the dataset, for predictions of echonet/dynamic."
 )
 @click.option(
-    "--below", type=float, default=50.0, show_default=True, help="EF (%) below which a heart is positive, with --truth."
+    "--below",
+    type=click.FloatRange(0, 100),
+    callback=_finite,
+    default=50.0,
+    show_default=True,
+    help="EF (%) below which a heart is positive, with --truth.",
 )
 @click.option(
     "--metric",
@@ -38,11 +56,12 @@ ESTIMATES = ("mae", "rmse", "r2", "bland_altman")
     help="Evaluator to compute; may be repeated.  [default: all that fit]",
 )
 @click.option("--by", multiple=True, metavar="COLUMN", help="Column that defines subgroups; may be repeated.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the bootstrap.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in the format of metrics.json.")
 def command(
     predictions: Path,
     positive: str | None,
+    negative: tuple[str, ...],
     y_true: str | None,
     y_score: str | None,
     patient: str | None,
@@ -74,7 +93,24 @@ def command(
 
     requested = {"y_true": y_true, "y_score": y_score, "patient_id": patient}
     columns = {ours: theirs for ours, theirs in requested.items() if theirs is not None}
-    if not columns and is_echonet_predictions(predictions):
+    by = tuple(dict.fromkeys(by))
+    options = {"--positive": positive, "--negative": negative, "--threshold": threshold}
+    echonet = not columns and is_echonet_predictions(predictions)
+    if unused := [name for name, value in options.items() if value not in (None, ())] if echonet else []:
+        raise DataError(
+            f"{', '.join(unused)} has no use with predictions of echonet/dynamic: a heart is positive below an EF",
+            hint="--below EF",
+            where=str(predictions),
+            code="predictions.unused_option",
+        )
+    if truth is not None and not echonet:
+        raise DataError(
+            "--truth is for predictions of echonet/dynamic: lines of video, number of the clip and EF",
+            hint="this file has its own true classes; leave --truth out",
+            where=str(predictions),
+            code="predictions.unused_option",
+        )
+    if echonet:
         if truth is None:
             raise DataError(
                 "these are predictions of echonet/dynamic, without true values",
@@ -84,11 +120,12 @@ def command(
             )
         found = read_echonet_predictions(predictions, truth, below=below)
     else:
-        found = read_foreign_predictions(predictions, positive=positive, threshold=threshold, columns=columns)
+        found = read_foreign_predictions(
+            predictions, positive=positive, negative=negative, threshold=threshold, columns=columns
+        )
     registry = installed().registry
-    names = metrics or _default_metrics(found)
-    components = [registry.get("evaluator", name) for name in names]
-    evaluators: list[tuple[str, Any]] = [(one.full_name, one.load()()) for one in components]
+    components = [registry.get("evaluator", name) for name in dict.fromkeys(metrics or _default_metrics(found))]
+    evaluators = [(one.full_name, _built(one.name, one.load())) for one in components]
     for column in by:
         _check_subgroup_column(found, column)
     if by:
@@ -97,9 +134,29 @@ def command(
     if as_json:
         from echokit.evaluation.files.metric_files import metrics_json
 
+        for note in found.notes:
+            click.echo(note, err=True)
         click.echo(metrics_json(evaluation, stamp=found.stamp))
     else:
         _show(found, evaluation)
+
+
+def _built(name: str, evaluator: Any) -> Any:
+    """Build an evaluator that needs no parameters."""
+    import inspect
+
+    from echokit.errors import EchokitError
+
+    parameters = inspect.signature(evaluator).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if needed:
+        raise EchokitError(
+            f"the evaluator {name!r} needs {', '.join(needed)}",
+            hint="--by COLUMN" if name == "subgroups" else "use it in a recipe, which gives parameters",
+            where="--metric",
+            code="evaluator.needs_parameters",
+        )
+    return evaluator()
 
 
 def _check_subgroup_column(found: ForeignPredictions, column: str) -> None:

@@ -74,3 +74,24 @@ def _refuse_longer(path: Path, errors: str, delimiter: str) -> None:
                     )
     except (UnicodeDecodeError, csv.Error):
         return
+
+
+def line_of_rows(path: Path, rows: Sequence[int]) -> list[int]:
+    """Find the lines where rows of ``read_text_table`` begin, counted from 1.
+
+    Empty lines, and cells with several lines, make them differ from the numbers of the rows.
+    """
+    lines: list[int] = []
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        delimiter = delimiter_of(file.readline())
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter)
+        before = 0
+        try:
+            for cells in reader:
+                if len(cells) > 1 or "".join(cells).strip():
+                    lines.append(before + 1)
+                before = reader.line_num
+        except csv.Error:
+            lines = []
+    return [lines[row + 1] if row + 1 < len(lines) else row + 2 for row in rows]

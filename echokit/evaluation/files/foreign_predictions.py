@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from echokit.data.cohort.table_rows import delimiter_of
-from echokit.data.cohort.text_table import read_text_table
+from echokit.data.cohort.text_table import line_of_rows, read_text_table
 from echokit.errors import DataError, did_you_mean
-from echokit.evaluation.files.metric_files import read_predictions, to_number
+from echokit.evaluation.files.classes import MISSING, list_lines, to_classes
+from echokit.evaluation.files.metric_files import count_rows, parse_predictions, place, to_number
 from echokit.evaluation.predictions import COLUMNS, Predictions, list_cases
 from echokit.system.phantom_mark import STAMP
 
@@ -31,6 +32,9 @@ NAMES = {
     "repeat": ("repeat",),
     "fold": ("fold",),
 }
+
+
+ESTIMATES = ("target", "prediction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ def read_foreign_predictions(
     path: Path,
     *,
     positive: str | None = None,
+    negative: Sequence[str] = (),
     threshold: float | None = None,
     columns: dict[str, str] | None = None,
 ) -> ForeignPredictions:
@@ -64,54 +69,84 @@ def read_foreign_predictions(
     Args:
         path: The file.
         positive: The value of the class column that is the positive class; for 0 and 1 its name.
+        negative: The other values of that column; by default all but missing ones.
         threshold: Score at and above which a case is classified as positive; by default that of the file, or 0.5.
         columns: echokit's column to the file's, if the usual names do not fit: ``{"y_true": "died"}``.
 
     Raises:
-        DataError: The file is missing or no CSV, a column is missing, the classes are not two, or a score is not a
-            finite number; the error names the cases.
+        DataError: The file is missing, empty or no CSV, a column is missing or named twice, an outcome is missing or
+            neither positive nor negative, a number is invalid, or a case is given twice; the error names cases or
+            lines.
     """
-    import pandas as pd
-
-    head = _rows(path, 1)[0]
-    if not columns and set(COLUMNS) <= set(head):
-        return ForeignPredictions(read_predictions(path, positive=positive or "positive", threshold=threshold), ())
-    table = read_text_table(path)
-    mapping = _map_columns([str(name) for name in table.columns], columns or {}, path)
-    renames = {theirs: ours for ours, theirs in mapping.items() if ours != theirs}
-    notes = [f"columns: {', '.join(f'{theirs} as {ours}' for theirs, ours in renames.items())}"] if renames else []
-    renamed = table.rename(columns=renames)
-    if "case_id" not in mapping:
-        renamed["case_id"] = [f"row {row + 2}" for row in range(len(table))]
-    if "patient_id" not in mapping:
-        renamed["patient_id"] = renamed["case_id"]
-        notes.append("no column of patients: every row counts as one patient (--patient COLUMN)")
-    for column, value in (("split", "test"), ("repeat", "0"), ("fold", "0")):
-        if column not in mapping:
-            renamed[column] = value
-    labels, name = _classes(renamed, positive, path)
-    renamed["y_true"] = labels
-    for column in ("repeat", "fold"):
-        renamed[column] = pd.to_numeric(renamed[column], errors="coerce")
-        if renamed[column].isna().any():
-            raise DataError(
-                f"{column} is not a whole number in every row", where=str(path), code="predictions.bad_number"
-            )
-        renamed[column] = renamed[column].astype(int)
-    score = pd.to_numeric(renamed["y_score"], errors="coerce").astype(float)
-    renamed["y_score"] = score
-    probability = bool(((score >= 0) & (score <= 1)).all())
-    predictions = Predictions(renamed, name, 0.5 if threshold is None else threshold, probability)
-    if threshold is None:
-        notes.append("threshold 0.5 (--threshold NUMBER)")
-    if not probability:
-        notes.append("scores lie outside 0 to 1: they are treated as no probabilities")
-    if not probability and threshold is None:
-        notes.append(
-            f"the scores go from {score.min():g} to {score.max():g}, and a threshold of 0.5 is for probabilities: "
-            f"{int((score >= 0.5).sum())} of {len(score)} rows are classified as {name}; give --threshold"
+    head = [name.strip() for name in _rows(path, 1)[0]]
+    twice = sorted({name for name in head if name and head.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"names a column twice: {', '.join(map(repr, twice))}", where=str(path), code="table.duplicate_column"
         )
-    return ForeignPredictions(predictions, tuple(notes))
+    table = read_text_table(path)
+    names = [str(name) for name in table.columns]
+    mapping = _map_columns(names, columns or {}, path)
+    own = not columns and set(COLUMNS) <= set(names)
+    if table.empty:
+        raise DataError("there are no predictions in this file", where=str(path), code="predictions.empty")
+    notes = []
+    renames = {theirs: ours for ours, theirs in mapping.items() if ours != theirs}
+    if renames:
+        notes.append(f"columns: {', '.join(f'{theirs} as {ours}' for theirs, ours in renames.items())}")
+    if not own:
+        # In another file these names may stand for anything.
+        unused = [name for name in names if name in (*COLUMNS, *ESTIMATES) and name not in mapping.values()]
+        if unused:
+            notes.append(f"columns not used: {', '.join(unused)}")
+        table = table.drop(columns=unused).rename(columns=renames)
+        _complete(table, set(mapping), path)
+        if "patient_id" not in mapping:
+            notes.append("no column of patients: every row counts as one patient (--patient COLUMN)")
+    labels, name, note = to_classes(table, positive, negative, path)
+    notes += note
+    table["y_true"] = labels
+    parsed = parse_predictions(table, path, positive=name, threshold=threshold)
+    score = parsed.table["y_score"]
+    inside = bool(((score >= 0) & (score <= 1)).all())
+    if not inside and parsed.probability:
+        notes.append("scores lie outside 0 to 1: they are treated as no probabilities")
+    if threshold is None and "threshold" in table.columns:
+        notes.append(f"threshold {parsed.threshold:g}, of the column threshold")
+    elif threshold is None and not own:
+        notes.append("threshold 0.5 (--threshold NUMBER)")
+        if not inside:
+            notes.append(
+                f"the scores go from {score.min():g} to {score.max():g}, and a threshold of 0.5 is for probabilities: "
+                f"{int((score >= 0.5).sum())} of {len(score)} rows are classified as {name}; give --threshold"
+            )
+    return ForeignPredictions(replace(parsed, probability=parsed.probability and inside), tuple(notes))
+
+
+def _complete(table: pd.DataFrame, given: set[str], path: Path) -> None:
+    """Add the columns that a file of other software lacks.
+
+    Blanks around names are taken away.
+    """
+    for column in ("case_id", "patient_id", "split"):
+        if column in given:
+            table[column] = table[column].str.strip()
+    if "case_id" not in given:
+        table["case_id"] = [f"row {line}" for line in line_of_rows(path, range(len(table)))]
+    if "patient_id" in given:
+        unknown = [row for row, text in enumerate(table["patient_id"]) if text.casefold() in MISSING]
+        if unknown:
+            raise DataError(
+                f"{count_rows(unknown)} no patient: {list_lines(path, table['patient_id'].tolist(), unknown)}",
+                hint="they would count as one patient: give each its own name, or leave them out",
+                where=place(path, unknown),
+                code="predictions.empty_cell",
+            )
+    else:
+        table["patient_id"] = table["case_id"]
+    for column, value in (("split", "test"), ("repeat", "0"), ("fold", "0")):
+        if column not in given:
+            table[column] = value
 
 
 def is_echonet_predictions(path: Path) -> bool:
@@ -138,7 +173,16 @@ def read_echonet_predictions(path: Path, truth: Path, *, below: float = 50.0) ->
         raise DataError(
             "the line is not: video, number of clip, estimated EF", where=f"{path}:{invalid[0]}", code="table.bad_row"
         )
+    number_of_clip = [int(row[1]) if row[1].strip().isdecimal() else row[1] for row in rows]
     clips = pd.DataFrame({"video": [_stem(row[0]) for row in rows], "prediction": [float(row[2]) for row in rows]})
+    again = clips.assign(clip=number_of_clip).duplicated(["video", "clip"])
+    if again.any():
+        raise DataError(
+            f"clips are given twice: of {list_cases(clips.loc[again, 'video'])}",
+            hint="one line a clip",
+            where=f"{path}:{int(np.flatnonzero(again)[0]) + 1}",
+            code="predictions.duplicate_case",
+        )
     estimates = clips.groupby("video", sort=True)["prediction"].mean()
     if not {"FileName", "EF"} <= set(_rows(truth, 1)[0]):
         raise DataError(
@@ -151,6 +195,13 @@ def read_echonet_predictions(path: Path, truth: Path, *, below: float = 50.0) ->
     true = pd.Series(
         pd.to_numeric(listed["EF"], errors="coerce").to_numpy(float), index=[_stem(name) for name in listed["FileName"]]
     )
+    different = true.groupby(level=0).nunique(dropna=False) > 1
+    if different.any():
+        raise DataError(
+            f"videos have several true EF: {list_cases(different.index[different])}",
+            where=str(truth),
+            code="truth.duplicate_case",
+        )
     true = true[~true.index.duplicated()]
     unknown = [video for video in estimates.index if video not in true.index or not np.isfinite(true[video])]
     if unknown:
@@ -184,8 +235,8 @@ def _map_columns(columns: Sequence[str], requested: dict[str, str], path: Path) 
             mapping[ours] = requested[ours]
             continue
         used = {*mapping.values(), *requested.values()}
-        free = {name.strip().lower(): name for name in columns if name not in used}
-        match = next((free[name] for name in names if name in free), None)
+        free = {name.lower(): name for name in reversed(columns) if name not in used}
+        match = ours if ours in columns and ours not in used else next((free[n] for n in names if n in free), None)
         if match is not None:
             mapping[ours] = match
         elif ours in ("y_true", "y_score"):
@@ -197,29 +248,6 @@ def _map_columns(columns: Sequence[str], requested: dict[str, str], path: Path) 
                 code="predictions.missing_column",
             )
     return mapping
-
-
-def _classes(table: pd.DataFrame, positive: str | None, path: Path) -> tuple[list[int], str]:
-    """Convert the column of classes to 0 and 1, and name the positive class."""
-    texts = [text.strip() for text in table["y_true"]]
-    empty = [case for case, text in zip(table["case_id"], texts, strict=True) if not text]
-    if empty:
-        raise DataError(f"there is no class for {list_cases(empty)}", where=str(path), code="predictions.empty_cell")
-    values = sorted(set(texts))
-    if positive in values:
-        return [int(text == positive) for text in texts], str(positive)
-    numbers = [to_number(text) for text in texts]
-    if all(number in (0.0, 1.0) for number in numbers):
-        return [int(number) for number in numbers], positive or "positive"
-    shown = ", ".join(values[:6]) + (", ..." if len(values) > 6 else "")
-    raise DataError(
-        f"the classes are {shown}: which one is positive?"
-        if positive is None
-        else f"no class is {positive!r}: {shown}",
-        hint="give --positive VALUE",
-        where=str(path),
-        code="predictions.unknown_positive",
-    )
 
 
 def _rows(path: Path, most: int | None) -> list[list[str]]:
@@ -235,6 +263,8 @@ def _rows(path: Path, most: int | None) -> list[list[str]]:
                     rows.append(row)
                 if most is not None and len(rows) >= most:
                     break
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path), code="table.unreadable") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"not a readable CSV: {error}", where=str(path), code="table.not_csv") from error
     if not rows:

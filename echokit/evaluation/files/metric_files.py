@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echokit.data.cohort.text_table import read_text_table
+from echokit.data.cohort.text_table import line_of_rows, read_text_table
 from echokit.errors import DataError, did_you_mean
 from echokit.evaluation.evaluation import Evaluation
 from echokit.evaluation.predictions import COLUMNS, NO_PROBABILITY, Predictions, list_cases
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
+MOST_WHOLE = 2**53
+"""Of repeat and fold: beyond it a float skips whole numbers."""
 FIELDS = (
     "metric",
     "definition",
@@ -99,8 +105,6 @@ def read_predictions(
         DataError: The file is missing, empty or no CSV; a column is missing; a number is invalid; a case
             is given twice in one split and fold; the rows have several thresholds. The message names the cases.
     """
-    import numpy as np
-
     path = Path(path)
     if not path.is_file():
         raise DataError("no such file", hint="expected a CSV of predictions", where=str(path), code="file.missing")
@@ -115,14 +119,37 @@ def read_predictions(
             where=str(path),
             code="predictions.missing_column",
         )
+    return parse_predictions(table, path, positive=positive, threshold=threshold, probability=probability)
+
+
+def parse_predictions(
+    table: pd.DataFrame,
+    path: Path,
+    *,
+    positive: str = "positive",
+    threshold: float | None = None,
+    probability: bool | None = None,
+) -> Predictions:
+    """Convert a table of texts, with the columns of ``COLUMNS``, to predictions.
+
+    Args:
+        table: The rows of the file, in its order.
+        path: The file, for messages.
+        positive: See ``read_predictions``.
+        threshold: See ``read_predictions``.
+        probability: See ``read_predictions``.
+
+    Raises:
+        DataError: See ``read_predictions``.
+    """
+    import numpy as np
+
     if table.empty:
         raise DataError("there are no predictions in this file", where=str(path), code="predictions.empty")
     for column in ("case_id", "patient_id", "split"):
-        empty = table.index[table[column].str.strip() == ""]
+        empty = np.flatnonzero(table[column].str.strip() == "")
         if len(empty):
-            raise DataError(
-                f"{len(empty)} rows have no {column}", where=f"{path}:{empty[0] + 2}", code="predictions.empty_cell"
-            )
+            raise DataError(f"{count_rows(empty)} no {column}", where=place(path, empty), code="predictions.empty_cell")
     for column in ("repeat", "fold", "y_true"):
         table[column] = _numbers(table, column, path, whole=True)
     table["y_score"] = _numbers(table, "y_score", path)
@@ -137,60 +164,72 @@ def read_predictions(
             where=str(path),
             code="predictions.bad_class",
         )
-    twice = table.loc[table.duplicated(["case_id", "split", "repeat", "fold"]), "case_id"].tolist()
-    if twice:
+    again = table.duplicated(["case_id", "split", "repeat", "fold"])
+    if again.any():
         raise DataError(
-            f"given twice in one split and fold: {list_cases(twice)}",
+            f"given twice in one split and fold: {list_cases(table.loc[again, 'case_id'])}",
             hint="one row a case and fold; several videos of a patient share patient_id, not case_id",
-            where=str(path),
+            where=place(path, np.flatnonzero(again)),
             code="predictions.duplicate_case",
         )
     table = table.astype(dict.fromkeys(("repeat", "fold", "y_true"), np.int64))
-    if "threshold" in table.columns:
+    if threshold is None and "threshold" in table.columns:
         table["threshold"] = _numbers(table, "threshold", path)
-        if table["threshold"].nunique() > 1 and threshold is None:
+        if table["threshold"].nunique() > 1:
             raise DataError(
                 "the rows have several thresholds",
-                hint="give one threshold for all rows",
+                hint="give one threshold for all rows (--threshold NUMBER)",
                 where=str(path),
                 code="predictions.many_thresholds",
             )
-    if threshold is None:
-        threshold = float(table["threshold"].iloc[0]) if "threshold" in table.columns else 0.5
+        threshold = float(table["threshold"].iloc[0])
     if probability is None:
         probability = "score_is" not in table.columns or not (table["score_is"] == NO_PROBABILITY).any()
-    return Predictions(table, positive, threshold, probability)
+    return Predictions(table, positive, 0.5 if threshold is None else threshold, probability)
 
 
 def _numbers(
     table: pd.DataFrame, column: str, path: Path, *, whole: bool = False, optional: bool = False
 ) -> list[float]:
     # Python's own float keeps every digit, which pandas' parser of text does not promise.
-    values = [to_number(text) for text in table[column]]
-    texts = table[column].str.strip()
+    texts = [text.strip() for text in table[column]]
+    values = [to_number(text) for text in texts]
     invalid = [
-        case
-        for case, text, value in zip(table["case_id"], texts, values, strict=True)
-        if not (optional and text == "") and (not math.isfinite(value) or (whole and value != int(value)))
+        row
+        for row, (text, value) in enumerate(zip(texts, values, strict=True))
+        if not (optional and text == "")
+        and (not math.isfinite(value) or (whole and (value != int(value) or abs(value) > MOST_WHOLE)))
     ]
     if invalid:
         kind = "whole number" if whole else "finite number"
-        hint = (
-            "leave out a case without a score, and report that, rather than invent a score"
-            if column == "y_score"
-            else None
-        )
+        hint = None
+        if any(re.fullmatch(r"[-+]?[0-9]+,[0-9]+", texts[row]) for row in invalid):
+            hint = "write decimal points, not commas"
+        elif column == "y_score":
+            hint = "leave out a case without a score, and report that, rather than invent a score"
         raise DataError(
-            f"{column} is not a {kind} for {list_cases(invalid)}",
-            hint=hint if column == "y_score" else None,
-            where=str(path),
+            f"{column} is not a {kind} for {list_cases(table['case_id'].iloc[invalid])}",
+            hint=hint,
+            where=place(path, invalid),
             code="predictions.bad_number",
         )
     return values
 
 
+def place(path: Path, rows: Sequence[int] | npt.NDArray[np.intp]) -> str:
+    """Format the place of the first of some rows of a table: ``FILE:5``."""
+    return f"{path}:{line_of_rows(path, [int(rows[0])])[0]}"
+
+
+def count_rows(rows: Sequence[int] | npt.NDArray[np.intp]) -> str:
+    """Count rows, to go before what they have: ``1 row has``, ``5 rows have``."""
+    return "1 row has" if len(rows) == 1 else f"{len(rows)} rows have"
+
+
 def to_number(text: str) -> float:
-    """Parse a number, NaN if the text is none."""
+    """Parse a number in ASCII digits, NaN if the text is none."""
+    if "_" in text or not text.isascii():  # Python's own float reads 1_0 as 10
+        return math.nan
     try:
         return float(text)
     except ValueError:
