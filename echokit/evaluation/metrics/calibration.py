@@ -157,7 +157,8 @@ def _undefined(predictions: Predictions) -> str | None:
         return "no patients"
     if not predictions.probability or ((score < 0) | (score > 1)).any():
         return "the scores are no probabilities"
-    return "every probability is 0" if not score.sum() > 0 else None
+    # Below the smallest normal number the ratio to it would overflow.
+    return "every probability is 0" if not score.mean() > np.finfo(np.float64).tiny else None
 
 
 def _enough(predictions: Predictions) -> bool:

@@ -13,6 +13,7 @@ from echokit.evaluation.metrics.auprc import ENOUGH_POSITIVES, Auprc
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.statistics.bootstrap import Statistic, bootstrap_interval
 from echokit.evaluation.statistics.null_distributions import chance_average_precision
+from echokit.evaluation.statistics.ranking import last_of_ties
 
 
 class StudyCompat:
@@ -70,7 +71,7 @@ def trapezoid_area(y: Labels, score: Floats, weights: Weights) -> Floats:
     The curve starts from precision 1 at recall 0. NaN where a class has no weight.
     """
     order = np.argsort(-score, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    last = last_of_ties(score[order])
     true_positives = np.cumsum(weights[:, order] * (y[order] == 1), axis=1, dtype=np.float64)[:, last]
     predicted = np.cumsum(weights[:, order], axis=1, dtype=np.float64)[:, last]
     positives, total = true_positives[:, -1:], predicted[:, -1:]

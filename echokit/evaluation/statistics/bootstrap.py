@@ -125,7 +125,8 @@ def _group_equal(y: Labels, score: Floats) -> tuple[npt.NDArray[np.int64], tuple
     """Group patients of equal class and score; return groups, classes, scores."""
     order = np.lexsort((score, y))
     new = np.ones(len(y), bool)
-    new[1:] = (np.diff(y[order]) != 0) | (np.diff(score[order]) != 0)
+    y_ordered, score_ordered = y[order], score[order]
+    new[1:] = (y_ordered[1:] != y_ordered[:-1]) | (score_ordered[1:] != score_ordered[:-1])
     group = np.empty(len(y), np.int64)
     group[order] = np.cumsum(new) - 1
     kind = order[new]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from echokit.evaluation.evaluator import Floats
+from echokit.evaluation.statistics.ranking import last_of_ties
 
 CHUNK_ELEMENTS = 500_000  # of the shuffles in memory at once
 
@@ -47,7 +48,7 @@ def shuffled_average_precision(score: Floats, events: int, *, shuffles: int, see
         (shuffles,) float64.
     """
     ordered = np.sort(score)[::-1]
-    last = np.flatnonzero(np.append(np.diff(ordered) != 0, True))  # the last patient of each tied group
+    last = last_of_ties(ordered)
     generator = np.random.Generator(np.random.Philox(seed))
     n, chunk = len(score), max(1, CHUNK_ELEMENTS // len(score))
     classes = np.zeros(n)

@@ -78,9 +78,14 @@ def operating_points(y: Labels, score: Floats) -> tuple[Floats, Floats, Floats]:
         counts as classified as positive if its score is at or above the threshold.
     """
     order = np.argsort(-score, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if len(order) else order
+    last = last_of_ties(score[order])
     hit = y[order] == 1
     return score[order][last], np.cumsum(hit)[last].astype(float), np.cumsum(~hit)[last].astype(float)
+
+
+def last_of_ties(ordered: Floats) -> npt.NDArray[np.intp]:
+    """Find the last place of each group of equal values, in (n,) sorted values."""
+    return np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)])
 
 
 def _by_key(rows: npt.NDArray[np.intp], key: Floats) -> npt.NDArray[np.intp]:
