@@ -254,7 +254,7 @@ def _row(metric: Metric) -> dict[str, str]:
         "n": f"{metric.n:,}",
         "events": f"{metric.events:,}",
         "definition": metric.definition,
-        "method": metric.interval or "",
+        "method": "; ".join(filter(None, (metric.interval, p_value(metric)))),
     }
 
 

@@ -199,6 +199,16 @@ def test_plain_answers_have_a_sign(
     assert [sign for sign, _, _ in verdicts(metrics, "test")] == signs
 
 
+@pytest.mark.parametrize(
+    ("value", "p", "sign"), [(0.8, 0.04, "yes"), (0.8, 0.06, "open"), (0.7, 0.001, "no"), (0.6, 0.001, "no")]
+)
+def test_the_paired_test_answers_and_not_the_interval(value: float, p: float, sign: str) -> None:
+    accuracy = replace(metric("accuracy", value, 0.6, 0.9, 100, 30), p=p, p_method="McNemar, exact")
+    answers = verdicts([accuracy], "test")
+    assert answers[0][0] == sign
+    assert ("McNemar" in answers[0][2]) is (sign != "no")
+
+
 def test_excluded_cases_are_in_the_flow_of_videos(finished: Run, tmp_path: Path) -> None:
     copy = shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "listed")
     lock = (copy / "lock.yaml").read_text()
