@@ -134,6 +134,7 @@ class _Decoding:
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self.container = container
         self.stream = stream
+        self.packets = 0  # that the decoder took; each holds one frame
         self.failed = 0
         self.concealed = 0
         self.broken_off = False
@@ -166,6 +167,7 @@ class _Decoding:
             except av.FFmpegError:
                 self.failed += 1
                 continue
+            self.packets += 1
             yield from self._counted(decoded)
         try:
             yield from self._counted(self.stream.codec_context.decode(None))
@@ -210,6 +212,9 @@ def _count_notes(declared: int, decoded: int, limit: int | None, decoding: _Deco
         notes.append(f"the file breaks off after {decoded} frames")
     if declared and decoded != limit and decoded != declared:
         notes.append(f"header declares {declared} frames, {decoded} decoded")
+    elif decoded != limit and decoded < decoding.packets:
+        # Without an error: a damaged table of times, for one, tells the decoder to pass over frames.
+        notes.append(f"file holds {decoding.packets} frames, {decoded} decoded")
     return notes
 
 

@@ -192,11 +192,12 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
             kept.append(number)
     requested = min(wanted, held)
     if not grey:
+        because = f": the file holds {decode.mismatch}" if decode.mismatch else ""
         raise VideoError(
-            f"none of the {requested} frames can be decoded",
+            f"none of the {requested} frames can be decoded{because}",
             hint="export or copy it again",
             where=where,
-            code="video.no_frames",
+            code="dicom.header_mismatch" if decode.mismatch else "video.no_frames",
         )
     notes = []
     if len(kept) < requested:

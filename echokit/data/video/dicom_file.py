@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.uid import UID
@@ -107,10 +109,29 @@ def _open(path: Path, file: BinaryIO, elements: Sequence[str]) -> OpenDicom:
     size = os.fstat(file.fileno()).st_size
     if not syntax.is_transfer_syntax or not syntax.is_deflated:
         wanted = list[Any](elements)
-        return OpenDicom(syntax, dcmread(file, stop_before_pixels=True, specific_tags=wanted), file, size)
+        header: Dataset = dcmread(file, stop_before_pixels=True, specific_tags=wanted)
+        if syntax.is_transfer_syntax and not syntax.is_little_endian:
+            header = _little_endian_words(header)
+        return OpenDicom(syntax, header, file, size)
     stream = Inflated(file, _end_of_meta(file))
     header = _inflated_header(stream, elements)
     return OpenDicom(syntax, header, stream, HEAD + size * _RATIO)
+
+
+def _little_endian_words(header: Dataset) -> Dataset:
+    """Swap the bytes of words (OW), palettes above all, of a big-endian header.
+
+    pydicom gives them as they are stored, and takes most of them for little-endian.
+    """
+    from pydicom import Dataset
+
+    swapped = Dataset()
+    for element in header:
+        if element.VR == "OW":
+            element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
+        swapped.add(element)
+    swapped.set_original_encoding(False, True)
+    return swapped
 
 
 def _end_of_meta(file: BinaryIO) -> int:

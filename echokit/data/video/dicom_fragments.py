@@ -107,6 +107,16 @@ def coded_components(data: bytes) -> int | None:
     return None if frame is None else data[frame + 9]
 
 
+def coded_bits(data: bytes) -> int | None:
+    """Return the bits of a sample in a JPEG, JPEG-LS or JPEG 2000 header, or None."""
+    if data.startswith(_BOXES):
+        data = data[max(data[:4096].find(b"\xff\x4f\xff\x51"), 0) :]
+    if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 43:
+        return (data[42] & 0x7F) + 1
+    frame = _jpeg_frame(data)
+    return None if frame is None else data[frame + 4]
+
+
 def jpeg_may_be_rgb(data: bytes) -> bool:
     """Return whether a JPEG of three components may be RGB.
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from echokit.data.video.container import stored_plane
-from echokit.data.video.dicom_fragments import coded_components, coded_size, jpeg_may_be_rgb
+from echokit.data.video.dicom_fragments import coded_bits, coded_components, coded_size, jpeg_may_be_rgb
 from echokit.data.video.grayscale import Colour, Grey, rgb_to_grey, stored_to_grey, studio_to_full, ybr_to_rgb
 from echokit.data.video.jpeg import JpegDecoder
+from echokit.data.video.rle import rle_holds_more
 from echokit.errors import VideoError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _MOST_COMPONENTS = 4
 MAX_PIXELS = 2**24
 """Most pixels of a frame, four times those of the largest screens: a decoder allocates by the header."""
 _UNCOMPRESSED = "1.2.840.10008.1.2.1"
+_RLE = "1.2.840.10008.1.2.5"
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,10 @@ def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
     return pixels
 
 
+class HeaderMismatch(ValueError):
+    """A coded image that contradicts the DICOM header."""
+
+
 class FrameDecoder:
     """Decodes one frame to grey, or reports that it is corrupt.
 
@@ -119,6 +125,9 @@ class FrameDecoder:
             know; empty for uncompressed pixels, which are given little-endian.
         header: The DICOM header, for the palette.
         pixels: Their description in the header.
+
+    Attributes:
+        mismatch: How the last image that contradicts the header does so; None if none did.
     """
 
     def __init__(self, syntax: str, plugin: str, header: Dataset, pixels: Pixels) -> None:
@@ -129,6 +138,8 @@ class FrameDecoder:
         self.decoder = decoder
         self.decode_jpeg = JpegDecoder(MAX_PIXELS) if plugin == "libav" else None
         self.plugin = plugin
+        self.rle = syntax == _RLE
+        self.mismatch: str | None = None
         self.pixels = pixels
         self.header = header
         self.palette = _grey_palette(header, pixels) if pixels.photometric == "PALETTE COLOR" else None
@@ -159,6 +170,9 @@ class FrameDecoder:
             if self.decode_jpeg is not None:
                 return self._jpeg(self.decode_jpeg(self._checked(data)), data)
             array, photometric = self._decode(self._checked(data))
+        except HeaderMismatch as error:
+            self.mismatch = str(error)
+            return None
         except Exception:
             # Each decoder has its own exceptions for damaged data; the frame is counted as corrupt.
             return None
@@ -182,17 +196,24 @@ class FrameDecoder:
         return np.asarray(array, np.uint8)
 
     def _checked(self, data: bytes) -> bytes:
-        """Refuse an image whose own header is larger than the DICOM header states.
+        """Refuse an image that contradicts the DICOM header.
 
-        A decoder allocates memory by it.
+        Its size, because a decoder allocates memory by it; fewer bits, because it would be read too dark.
         """
         if not self.plugin:
             return data
-        coded, components = coded_size(data), coded_components(data)
-        if coded is not None and coded != (self.pixels.rows, self.pixels.columns):
-            raise ValueError("the image has another size than the header states")
+        pixels = self.pixels
+        coded, bits, components = coded_size(data), coded_bits(data), coded_components(data)
+        if coded is not None and coded != (pixels.rows, pixels.columns):
+            raise HeaderMismatch(
+                f"an image of {coded[0]}x{coded[1]} pixels where the header states {pixels.rows}x{pixels.columns}"
+            )
+        if bits is not None and not pixels.bits_stored <= bits <= pixels.bits_allocated:
+            raise HeaderMismatch(f"an image of {bits} bits where the header states {pixels.bits_stored}")
         if components is not None and components > _MOST_COMPONENTS:
-            raise ValueError("the image has more components than a picture has")
+            raise HeaderMismatch("an image of more components than a picture has")
+        if self.rle and rle_holds_more(data, pixels.rows * pixels.columns):
+            raise HeaderMismatch(f"an image of more than the {pixels.rows}x{pixels.columns} pixels of the header")
         return data
 
     def _decode(self, data: bytes) -> tuple[np.ndarray[Any, Any], str]:
@@ -252,7 +273,12 @@ def _grey_palette(header: Dataset, pixels: Pixels) -> Grey:
 
 
 def _colours_of(header: Dataset, pixels: Pixels) -> Colour:
-    """Return the (n, 3) uint8 RGB of every value of a palette image."""
+    """Return the (n, 3) uint8 RGB of every value of a palette image.
+
+    Args:
+        header: With its palette in little-endian bytes.
+        pixels: Their description in the header.
+    """
     from pydicom.pixels.processing import apply_color_lut
 
     values = np.arange(2**pixels.bits_allocated, dtype=f"u{pixels.bits_allocated // 8}")

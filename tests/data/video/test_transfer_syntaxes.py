@@ -104,6 +104,9 @@ def test_real_files_of_the_rarer_kinds(name: str) -> None:
         pytest.skip("pydicom-data is not installed")
     header = dcmread(path)
     clip = read_video(str(path))
+    if name == "OBXXXX1A_expb_2frame.dcm":  # pydicom reads its big-endian palette with swapped bytes
+        np.testing.assert_array_equal(clip.frames, read_video(str(get_testdata_file("OBXXXX1A_2frame.dcm"))).frames)
+        return
     if name == "image_dfl.dcm":
         assert clip.frames.shape == (1, header.Rows, header.Columns)
         assert np.ptp(clip.frames) > 100
