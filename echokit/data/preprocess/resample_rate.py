@@ -9,9 +9,8 @@ from pydantic import Field
 
 from echokit.data.preprocess.frames import replace_frames
 from echokit.data.video.clip import Clip
+from echokit.data.video.frame_buffer import most_bytes
 from echokit.errors import VideoError
-
-_MAX_BYTES = 4 * 2**30
 
 
 class Resample:
@@ -49,7 +48,7 @@ class Resample:
             )
         # The slack lets a last frame count that is due exactly then, whatever the rounding.
         count = int(at[-1] * self.fps + 1e-6) + 1
-        if count * clip.frames[0].size > _MAX_BYTES:
+        if count * clip.frames[0].size > most_bytes():
             raise VideoError(
                 f"resampling to {self.fps:g} frames per second would make {count} frames of {len(clip)}",
                 code="resample.too_large",

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.data.video.clip import Clip
+from echokit.data.video.frame_buffer import FrameBuffer
 from echokit.data.video.grayscale import Colour, Grey, rgb_to_grey, studio_to_full
 from echokit.errors import VideoError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_FPS = 10_000.0
 MAX_PIXELS = 2**26
+_LEAST_BYTES = 16  # of a file for each frame that it may be expected to hold
 _LUMA_FIRST = {"yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "nv12", "nv16", "nv21"}
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
@@ -68,26 +70,11 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
                     code="container.unknown_codec",
                 )
             decoding = _Decoding(container, stream)
-            grey: list[Grey] = []
+            held = min(max(stream.frames, len(stream.index_entries)), path.stat().st_size // _LEAST_BYTES)
+            grey = FrameBuffer(held if frames is None else min(held, frames), max_bytes, where)
             pts: list[int | None] = []
             for frame in decoding:
-                image = frame_to_grey(frame)
-                if grey and image.shape != grey[0].shape:
-                    sizes = [f"{shape[1]}x{shape[0]}" for shape in (grey[0].shape, image.shape)]
-                    raise VideoError(
-                        f"the frames change their size from {sizes[0]} to {sizes[1]} at frame {len(grey)}",
-                        hint="cut the file into parts of one size each",
-                        where=where,
-                        code="video.frame_sizes",
-                    )
-                if (len(grey) + 1) * image.size > max_bytes:
-                    raise VideoError(
-                        f"the video decodes to more than {max_bytes / 2**30:.3g} GiB",
-                        hint="put trim first in the recipe to decode the first frames only",
-                        where=where,
-                        code="video.too_large",
-                    )
-                grey.append(image)
+                grey.add(frame_to_grey(frame))
                 pts.append(frame.pts)
                 if len(grey) == frames:
                     break
@@ -100,7 +87,7 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
         raise
     except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError, LookupError):
         raise damaged from None
-    return Clip(np.stack(grey), fps=fps, times=times, source=source, notes=(*lost, *timing), damaged=bool(lost))
+    return Clip(grey.frames(), fps=fps, times=times, source=source, notes=(*lost, *timing), damaged=bool(lost))
 
 
 def container_colours(path: Path, numbers: Collection[int]) -> Colour | None:
@@ -192,14 +179,11 @@ def frame_to_grey(frame: VideoFrame) -> Grey:
 
 
 def stored_plane(frame: VideoFrame, number: int) -> Grey:
-    """Return an 8-bit plane of a decoded frame as stored: (H, W) uint8.
-
-    None if it does not have the frame's full size.
-    """
+    """View an 8-bit plane of a decoded frame as stored: (H, W) uint8."""
     plane = frame.planes[number]
     # A line in memory can be longer than the picture is wide.
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return lines[: frame.height, : frame.width].copy()
+    return lines[: frame.height, : frame.width]
 
 
 def _count_notes(declared: int, decoded: int, limit: int | None, decoding: _Decoding) -> list[str]:

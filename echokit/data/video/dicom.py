@@ -19,6 +19,7 @@ from echokit.data.video.dicom_file import OpenDicom, open_dicom, quiet, read_ele
 from echokit.data.video.dicom_frames import find_stored_frames
 from echokit.data.video.dicom_header import frame_timing, picture_geometry
 from echokit.data.video.dicom_pixels import MAX_PIXELS, FrameDecoder, check_pixels
+from echokit.data.video.frame_buffer import FrameBuffer, too_large
 from echokit.errors import VideoError
 
 Colours = npt.NDArray[np.uint8]
@@ -172,14 +173,10 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
         )
     wanted = min(held, pixels.declared, limit or pixels.declared)
     if wanted * pixels.rows * pixels.columns > max_bytes:
-        raise VideoError(
-            f"the video decodes to more than {max_bytes / 2**30:.3g} GiB",
-            hint="put trim first in the recipe to decode the first frames only",
-            where=where,
-            code="video.too_large",
-        )
+        raise too_large(max_bytes, where)
     decode = FrameDecoder(syntax, _DECODERS[syntax], header, pixels)
-    grey, kept = [], []
+    grey = FrameBuffer(wanted, max_bytes, where)
+    kept = []
     for number in range(wanted):
         data = stored.load(number)
         if data is None:  # how much a deflated file holds is known only now
@@ -188,7 +185,7 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
             break
         image = decode(data)
         if image is not None:
-            grey.append(image)
+            grey.add(image)
             kept.append(number)
     requested = min(wanted, held)
     if not grey:
@@ -214,7 +211,7 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
     fps, times, timing_notes = frame_timing(header, pixels.declared, kept)
     spacing, regions, geometry_notes = picture_geometry(header, pixels.rows, pixels.columns)
     return Clip(
-        np.stack(grey),
+        grey.frames(),
         fps=fps,
         times=times,
         spacing=spacing,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
 HEAD = 32 * 2**20  # inflated bytes within which the header of a deflated file must end
+_FIRST_HEAD = HEAD // 8**3  # within which that of most files ends
 _RATIO = 1032  # DEFLATE cannot shrink further than that
 _CHUNK = 2**16
 
@@ -150,17 +151,35 @@ def _inflated_header(stream: Inflated, elements: Sequence[str]) -> Dataset:
     from pydicom.datadict import tag_for_keyword
     from pydicom.filereader import read_dataset
 
-    head = io.BytesIO(stream.head)
     tags = [tag for name in elements if (tag := tag_for_keyword(name)) is not None]
-    header = read_dataset(
-        head,
-        is_implicit_VR=False,
-        is_little_endian=True,
-        stop_when=lambda tag, vr, length: tag >= 0x7FE00010,
-        specific_tags=list[Any](tags),
-    )
-    stream.seek(head.tell())
-    return header
+    ended = False
+
+    def at_pixels(tag: int, vr: str | None, length: int) -> bool:
+        nonlocal ended
+        ended = tag >= 0x7FE00010
+        return ended
+
+    size = _FIRST_HEAD
+    while True:
+        stream.keep_head(size)
+        head = io.BytesIO(stream.head)
+        last = len(stream.head) < size or size >= HEAD
+        try:
+            header = read_dataset(
+                head,
+                is_implicit_VR=False,
+                is_little_endian=True,
+                stop_when=at_pixels,
+                specific_tags=list[Any](tags),
+            )
+        except Exception:  # an element is cut
+            if last:
+                raise
+        else:
+            if ended or last:
+                stream.seek(head.tell())
+                return header
+        size *= 8
 
 
 class Inflated:
@@ -175,9 +194,14 @@ class Inflated:
         self._file = file
         self._start = start
         self._restart()
-        self.head = self._inflate(HEAD)
-        self._at = len(self.head)  # of the decompressor; the reader's place is another
+        self.head = b""
+        self._at = 0  # of the decompressor; the reader's place is another
         self._place = 0
+
+    def keep_head(self, size: int) -> None:
+        """Inflate the first bytes and keep them; call it before any other reading."""
+        self.head += self._inflate(size - len(self.head))
+        self._at = len(self.head)
 
     def read(self, size: int, /) -> bytes:
         """Return ``size`` bytes, fewer where the stream ends or is damaged."""

@@ -6,11 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from echokit.data.video.clip import Clip
 from echokit.data.video.dicom import dicom_patient_id, read_dicom
 from echokit.data.video.dicom_file import quiet, read_elements
+from echokit.data.video.frame_buffer import FrameBuffer
 from echokit.errors import VideoError
 
 
@@ -119,29 +118,28 @@ def _member(path: Path, where: str) -> _Member:
 
 
 def _join(members: Sequence[_Member], max_bytes: int, where: str) -> Clip:
-    clips: list[Clip] = []
+    first: Clip | None = None
+    grey = FrameBuffer(len(members), max_bytes, where)
+    notes: list[str] = []
     failed = 0
+    damaged = False
     for member in members:
         try:
             clip = read_dicom(member.path, frames=1, max_bytes=max_bytes)
         except VideoError:
             failed += 1
             continue
-        if clips and clip.frames.shape != clips[0].frames.shape:
-            raise VideoError("the frames of this series differ in size", where=where, code="video.frame_sizes")
-        if (len(clips) + 1) * clip.frames.size > max_bytes:
-            raise VideoError(
-                f"the video decodes to more than {max_bytes / 2**30:.3g} GiB", where=where, code="video.too_large"
-            )
-        clips.append(clip)
-    if not clips:
+        grey.add(clip.frames[0])
+        first = first or clip
+        notes += clip.notes
+        damaged |= clip.damaged
+    if first is None:
         raise VideoError(f"none of the {len(members)} frames can be decoded", where=where, code="video.no_frames")
     lost = [f"left out because they are corrupt: {failed} of {len(members)} frames"] if failed else []
-    notes = [note for clip in clips for note in clip.notes]
     return replace(
-        clips[0],
-        frames=np.concatenate([clip.frames for clip in clips]),
-        source=f"{clips[0].source}, one file a frame",
+        first,
+        frames=grey.frames(),
+        source=f"{first.source}, one file a frame",
         notes=(*lost, *dict.fromkeys(notes)),
-        damaged=bool(lost) or any(clip.damaged for clip in clips),
+        damaged=bool(lost) or damaged,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from echokit.data.video.clip import Clip
+from echokit.data.video.frame_buffer import FrameBuffer
 from echokit.data.video.grayscale import Colour, Grey, rgb_to_grey, stored_to_grey
 from echokit.errors import VideoError
 from echokit.system.files import natural_key
@@ -40,27 +41,15 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
     """
     numbers = _numbers(files, where)
     missing = _missing(numbers)
-    grey: list[Grey] = []
-    failed = 0
     wanted = files[:frames]
+    grey = FrameBuffer(len(wanted), max_bytes, where)
+    failed = 0
     for path in wanted:
         image = _decode(path, _grey)
         if image is None:
             failed += 1
             continue
-        if grey and image.shape != grey[0].shape:
-            sizes = [f"{shape[1]}x{shape[0]}" for shape in (grey[0].shape, image.shape)]
-            raise VideoError(
-                f"the frames differ in size: {sizes[0]} and {sizes[1]}", where=where, code="video.frame_sizes"
-            )
-        if (len(grey) + 1) * image.size > max_bytes:
-            raise VideoError(
-                f"the video decodes to more than {max_bytes / 2**30:.3g} GiB",
-                hint="put trim first in the recipe to decode the first frames only",
-                where=where,
-                code="video.too_large",
-            )
-        grey.append(image)
+        grey.add(image)
     if not grey:
         raise VideoError(
             f"none of the {len(wanted)} frames can be decoded",
@@ -74,7 +63,7 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
     if missing:
         notes.append(f"numbers that are missing: {missing}")
     return Clip(
-        np.stack(grey),
+        grey.frames(),
         source="folder of frames",
         notes=(*notes, "a folder of frames gives no frame rate"),
         damaged=bool(notes),

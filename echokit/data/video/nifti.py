@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.data.video.clip import Clip
+from echokit.data.video.frame_buffer import too_large
 from echokit.errors import VideoError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
             ``max_bytes``, values lie outside 0..255, or nibabel is missing.
     """
     where = path.name
-    sides = _check_header(path, max_bytes, where)
+    sides = _check_header(path, frames, max_bytes, where)
     try:
         import nibabel
     except ImportError:
@@ -73,9 +74,11 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
             file: IOBase = gzip.GzipFile(fileobj=raw) if packed else raw
             header = nibabel.Nifti1Header.from_fileobj(file)
             most = os.fstat(raw.fileno()).st_size * (_RATIO if packed else 1)
-            grey, tail = _frames(file, header, sides, frames, most, where)
             zooms = [float(zoom) for zoom in header.get_zooms()]
             space, time = header.get_xyzt_units()
+            spacing = _spacing(zooms, space)
+            square = _square_size(sides, spacing)
+            grey, tail = _frames(file, header, sides, square, frames, most, where)
     except VideoError:
         raise
     except Exception:
@@ -86,9 +89,8 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     notes: list[str] = []
     if tail:
         notes.append(f"header declares {sides[2]} frames, file holds more: the rest is not read")
-    spacing = _spacing(zooms, space)
-    if spacing is not None and abs(spacing[0] / spacing[1] - 1) > SQUARE:
-        grey, spacing = _squared(grey, spacing)
+    if square is not None and spacing is not None:
+        spacing = (max(spacing), max(spacing))
         notes.append("pixels that were not square are resampled to squares")
     step = zooms[2] * {"sec": 1.0, "msec": 1e-3}.get(time, 0.0) if len(zooms) > 2 else 0.0
     fps = 1 / step if step > 1e-4 else None
@@ -97,7 +99,7 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
     return Clip(grey, fps=fps, spacing=spacing, source="NIfTI", notes=tuple(notes), damaged=tail)
 
 
-def _check_header(path: Path, max_bytes: int, where: str) -> tuple[int, int, int]:
+def _check_header(path: Path, frames: int | None, max_bytes: int, where: str) -> tuple[int, int, int]:
     """Check width, height and number of frames before any pixel is read."""
     try:
         with path.open("rb") as raw:
@@ -128,15 +130,19 @@ def _check_header(path: Path, max_bytes: int, where: str) -> tuple[int, int, int
         raise VideoError(
             f"one frame is declared as {sides[1]}x{sides[0]}: too large", where=where, code="video.frame_too_large"
         )
-    if sides[0] * sides[1] * sides[2] * _TYPES[kind] > max_bytes:
-        raise VideoError(
-            f"the video decodes to more than {max_bytes / 2**30:.3g} GiB", where=where, code="video.too_large"
-        )
+    if sides[0] * sides[1] * min(sides[2], frames or sides[2]) > max_bytes:
+        raise too_large(max_bytes, where)
     return sides[0], sides[1], sides[2]
 
 
 def _frames(
-    file: IOBase, header: Nifti1Header, sides: tuple[int, int, int], limit: int | None, most: int, where: str
+    file: IOBase,
+    header: Nifti1Header,
+    sides: tuple[int, int, int],
+    square: tuple[int, int] | None,
+    limit: int | None,
+    most: int,
+    where: str,
 ) -> tuple[npt.NDArray[np.uint8], bool]:
     """Read the frames one by one, and whether more follow.
 
@@ -146,6 +152,7 @@ def _frames(
         file: Unpacked.
         header: Of the file.
         sides: Width, height and number of frames.
+        square: Width and height to resample frames to, or None.
         limit: Keep so many frames; None keeps all.
         most: Bytes that the file can have at most.
         where: Name of the file, for messages.
@@ -163,13 +170,14 @@ def _frames(
         raise EOFError
     file.seek(start)
     kept = count if limit is None else min(count, limit)
-    grey = np.empty((kept, height, width), np.uint8)
+    grey = np.empty((kept, *(reversed(square) if square else (height, width))), np.uint8)
     for number in range(count):
         data = file.read(length)
         if len(data) < length:
             raise EOFError
         if number < kept:
-            grey[number] = _to_grey(np.frombuffer(data, kind).reshape(height, width), scale, where)
+            image = _to_grey(np.frombuffer(data, kind).reshape(height, width), scale, where)
+            grey[number] = image if square is None else _resized(image, square)
     behind = 0
     while behind < MAX_TAIL and (data := file.read(MAX_OFFSET)):
         behind += len(data)
@@ -199,12 +207,19 @@ def _spacing(zooms: list[float], unit: str) -> tuple[float, float] | None:
     return down * scale, across * scale
 
 
-def _squared(
-    frames: npt.NDArray[np.uint8], spacing: tuple[float, float]
-) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
+def _square_size(sides: tuple[int, int, int], spacing: tuple[float, float] | None) -> tuple[int, int] | None:
+    """Compute the width and height that make pixels square.
+
+    Returns:
+        None if they are square, or if their size is not known.
+    """
+    if spacing is None or abs(spacing[0] / spacing[1] - 1) <= SQUARE:
+        return None
+    down, across = spacing
+    return max(1, round(sides[0] * across / max(spacing))), max(1, round(sides[1] * down / max(spacing)))
+
+
+def _resized(frame: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     import cv2
 
-    side = max(spacing)
-    height, width = (max(1, round(n * s / side)) for n, s in zip(frames.shape[1:], spacing, strict=True))
-    resized = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in frames]
-    return np.asarray(np.stack(resized), np.uint8), (side, side)
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from echokit.data.video.clip import Clip
+from echokit.data.video.frame_buffer import most_bytes
 from echokit.data.video.nifti import is_nifti
 from echokit.errors import VideoError
 from echokit.system.files import require_regular
 
-MAX_BYTES = 4 * 2**30
-"""Most bytes of grey frames that one video may decode to."""
 
-
-def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = MAX_BYTES) -> Clip:
+def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int | None = None) -> Clip:
     """Decode a video file, or a folder of frames, to grey frames.
 
     AVI, MP4, DICOM or NIfTI; a folder holds numbered frames or one DICOM series.
@@ -24,17 +22,20 @@ def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int = 
     Args:
         path: The file or folder. Errors name only its last part, because directories of clinical data name patients.
         frames: Decode the first ``frames`` frames only; None decodes all.
-        max_bytes: Most bytes of grey frames to decode.
+        max_bytes: Most bytes of grey frames to decode; None is 1 GiB, or what ``ECHOKIT_VIDEO_GIB`` states.
 
     Returns:
         The clip, with at least one frame.
 
     Raises:
-        VideoError: The file is missing, empty, of another format, or holds nothing that can be decoded.
+        VideoError: The file is missing, empty, of another format, holds nothing that can be decoded, or decodes to
+            more than ``max_bytes``.
         ValueError: ``frames`` is smaller than 1.
     """
     if frames is not None and frames < 1:
         raise ValueError(f"frames must be at least 1, not {frames}")
+    if max_bytes is None:
+        max_bytes = most_bytes()
     path = Path(path)
     if path.is_dir():
         from echokit.data.video.frame_folder import read_folder
