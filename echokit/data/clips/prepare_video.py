@@ -9,7 +9,7 @@ from typing import Any
 
 from echokit.data.clips.clip_file import Mask
 from echokit.data.video.clip import Clip
-from echokit.errors import EchokitError, location_in_package
+from echokit.errors import EchokitError, VideoError, location_in_package
 from echokit.plugins.discovery import describe_exception
 from echokit.plugins.registry import BUILT_IN
 
@@ -60,6 +60,13 @@ class Step:
                 "not a Clip",
                 hint="return dataclasses.replace(clip, frames=...)",
                 code="plugin.wrong_result",
+            )
+        empty = [name for name, stream in result.streams.items() if not stream.data.size]
+        if empty or not result.frames.size:
+            raise VideoError(
+                f"{self.name} leaves no {empty[0] if empty else 'frame'} of a clip of {len(clip)} frame(s)",
+                hint=f"leave the video out, or remove {self.name} from the recipe",
+                code="clip.too_short",
             )
         return result
 

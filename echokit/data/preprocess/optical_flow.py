@@ -17,7 +17,8 @@ class OpticalFlow:
     To the right and down, from one frame to the next.
 
     The stream is (2, T - 1, H, W) int8 with one scale for the clip, chosen so that the largest motion is 127 steps:
-    nothing is clipped, and no value is off by more than half a step. A clip of one frame has an empty stream.
+    nothing is clipped, and no value is off by more than half a step. A clip of one frame has an empty
+    stream, and so cannot be used.
 
     Args:
         method: ``farneback`` with the settings of the study, or ``dis``, about ten times faster.

@@ -376,3 +376,20 @@ def test_concurrent_builds_share_one_store(phantom: Path, tiny: Path, tmp_path: 
     assert one.failures == two.failures == ()
     left = [file for file in store.folder.rglob("*") if file.is_file()]
     assert sorted(left) == sorted(one.clips.paths)
+
+
+def test_a_clip_without_flow_costs_its_own_row(phantom: Path, tiny: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "still.avi", np.full((1, 112, 112), 9, np.uint8), 50)
+    cases = [*sources(phantom), ("still", tmp_path / "still.avi")]
+    done = ClipStore(tmp_path / "store").prepare(cases, steps(tiny), workers=1)
+    lost = {failure.case_id: failure.reason for failure in done.failures}
+    assert set(lost) == {"still"}
+    assert "optical_flow" in lost["still"]
+
+
+def test_a_step_that_leaves_no_frame_or_stream_is_refused() -> None:
+    clip = Clip(np.ones((3, 8, 8), np.uint8))
+    empty = Stream(np.zeros((2, 0, 8, 8), np.int8), 1.0)
+    for result, what in ((replace(clip, frames=clip.frames[:0]), "frame"), (replace(clip, streams={"a": empty}), "a")):
+        with refused("clip.too_short", names=(f"cut leaves no {what}",)):
+            Step("cut", lambda _, result=result: result, False, "")(clip)

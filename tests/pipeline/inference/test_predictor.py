@@ -114,3 +114,24 @@ def test_different_thresholds_of_folds_are_averaged(
     assert Predictor(Run(copy), "cpu").threshold == pytest.approx(0.3)
     assert exit_code(["predict", str(copy), str(next((phantom / "Videos").glob("*.avi")))]) == 0
     assert "from 0.3, the mean of 2 folds' thresholds (0.2 to 0.4)" in capfd.readouterr().out
+
+
+def write_still(folder: Path, name: str, phantom: Path) -> Path:
+    clip = read_video(next((phantom / "Videos").iterdir()))
+    write_video(folder / f"{name}.avi", clip.frames[:1], 50.0)
+    return folder / f"{name}.avi"
+
+
+def test_a_still_costs_its_own_row_with_optical_flow(
+    finished: Run, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, last, *_ = sorted((phantom / "Videos").iterdir())
+    shutil.copy(first, tmp_path / "a.avi")
+    write_still(tmp_path, "b", phantom)
+    shutil.copy(last, tmp_path / "c.avi")
+    assert exit_code(["predict", str(finished.path), str(tmp_path), "--csv"]) == 2
+    out, err = capfd.readouterr()
+    rows = [line.split(",") for line in out.splitlines()[1:]]
+    assert [(row[0], bool(row[1])) for row in rows] == [("a", True), ("b", False), ("c", True)]
+    assert "optical_flow leaves no flow" in out
+    assert "1 of 3 videos could not be scored" in err
