@@ -47,11 +47,11 @@ def command(
     from echokit.cli.screen import Screen
     from echokit.data.cohort.pseudonyms import case_ids, sources_note
     from echokit.data.preprocess.mask_region import KEPT
-    from echokit.data.video.find import expand
+    from echokit.data.video.find import expand, split_videos
     from echokit.tools.mask_videos import mask_videos, masking_step
 
     step = masking_step(method, settings)
-    files = expand(sources)
+    files, others = split_videos(expand(sources))
     names = case_ids(files)
     failed = damaged = 0
     screen = Screen()
@@ -70,6 +70,8 @@ def command(
     pseudonyms = sources_note(names, files)
     if pseudonyms:
         click.echo(pseudonyms, err=True)
+    if others:
+        click.echo(f"{others} files are not videos and were not read", err=True)
     if failed:
         click.echo(f"{failed} of {len(files)} videos could not be masked", err=True)
     if damaged:

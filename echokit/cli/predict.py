@@ -52,12 +52,12 @@ def command(
     tune_allocator()  # before torch is imported
     from echokit.cli.screen import Screen
     from echokit.data.cohort.pseudonyms import case_ids, sources_note
-    from echokit.data.video.find import expand
+    from echokit.data.video.find import expand, split_videos
     from echokit.pipeline.inference.predictor import Predictor
     from echokit.results.run import find_finished
     from echokit.training.hardware.device import fix_threads
 
-    files = expand(sources)
+    files, others = split_videos(expand(sources))
     fix_threads()
     predictor = Predictor(find_finished(run, out), device)
     names = case_ids(files)
@@ -74,6 +74,8 @@ def command(
     pseudonyms = sources_note(names, files)
     if pseudonyms:
         click.echo(pseudonyms, err=True)
+    if others:
+        click.echo(f"{others} files are not videos and were not read", err=True)
     damaged = [row.case_id for row in rows if row.damaged]
     if damaged:
         click.echo(f"damaged, scored on their readable frames: {', '.join(damaged)}", err=True)

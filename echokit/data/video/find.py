@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from pathlib import Path
 
 from echokit.errors import DataError, VideoError
 
+_INDEXES = ("dicomdir", "thumbs.db", "desktop.ini")
+# Files that should be videos, of formats that are not read too.
+_VIDEOS = (
+    ".avi", ".mp4", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".mov", ".m4v", ".mkv", ".wmv", ".mpg", ".mpeg",
+    ".webm",
+)  # fmt: skip
+# JPEG, PNG, GIF, BMP, TIFF, PDF, RTF, office documents and archives, text in UTF-16 and in UTF-8 with a mark.
+_OTHERS = (
+    b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"%PDF", b"{\\rtf", b"PK\x03\x04",
+    b"\xd0\xcf\x11\xe0",
+    b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf",
+)  # fmt: skip
+
 
 def expand(sources: Sequence[str]) -> list[Path]:
-    """List the videos meant: a folder stands for all files below it, sorted.
+    """List the files meant: a folder stands for all files below it, sorted.
 
-    A folder of numbered JPG or PNG frames, named or below one that is named, is one video.
+    A folder of numbered JPG or PNG frames, named or below one that is named, is one video. Hidden folders are skipped.
 
     Raises:
         DataError: A source is missing, or a folder is empty; one error lists all of them.
@@ -38,18 +52,87 @@ def expand(sources: Sequence[str]) -> list[Path]:
     return files
 
 
-def _below(folder: Path) -> list[Path]:
+def split_videos(files: Sequence[Path]) -> tuple[list[Path], int]:
+    """Separate what may be a video from what is none.
+
+    Returns:
+        The files and folders that may be videos, and the number of others.
+
+    Raises:
+        DataError: Not one may be a video.
+    """
+    videos = [path for path in files if not is_no_video(path)]
+    if not videos:
+        raise DataError(
+            f"none of the {len(files)} files is a video",
+            hint="give AVI, MP4 or DICOM files, or folders of them",
+            code="source.no_video",
+        )
+    return videos, len(files) - len(videos)
+
+
+def is_no_video(path: Path) -> bool:
+    """Decide by name and content whether a file is none that should be a video.
+
+    Indexes, spreadsheets, notes and pictures lie in the folders of studies. A file that is named like a video, or
+    has no extension, as many DICOM files, and is not known as another kind, counts as a video that cannot be read.
+
+    Args:
+        path: A file; a folder may be a video.
+    """
     from echokit.data.video.read import video_format
 
+    name, suffix = path.name.lower(), path.suffix.lower()
+    if name.startswith(".") or name in _INDEXES:
+        return True
     try:
-        if video_format(folder) == "FRAMES":
-            return [folder]
-    except VideoError:
-        pass  # a folder of videos
-    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        video_format(path)
+    except VideoError as error:
+        if path.is_dir() or error.code in ("file.missing", "file.unreadable") or name.endswith(_VIDEOS):
+            return False
+        # The last part of a DICOM's number looks like an extension.
+        return _is_other(path) if suffix[1:].isdigit() or not suffix else True
+    return False
+
+
+def _is_other(path: Path) -> bool:
+    """Return whether the first bytes are those of a picture, a document or a text."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError:
+        return False
+    try:
+        # Of a longer text the last letter may be cut.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        text = "\0"
+    return head.startswith(_OTHERS) or (bool(head) and all(letter >= " " or letter in "\t\n\r\f" for letter in text))
+
+
+def _is_folder_of_frames(folder: Path) -> bool:
+    """Return whether a folder holds several frames, and no video beside them."""
+    from echokit.data.video.frame_folder import folder_frames
+    from echokit.data.video.read import video_format
+
+    frames = folder_frames(folder)
+    if len(frames) < 2:
+        return False
+    for path in set(folder.iterdir()) - set(frames):
+        try:
+            if path.is_file() and video_format(path):
+                return False
+        except VideoError:
+            continue
+    return True
+
+
+def _below(folder: Path) -> list[Path]:
+    if _is_folder_of_frames(folder):
+        return [folder]
     files = []
-    for path in inside:
-        if path.is_dir() and not path.is_symlink():
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
             files += _below(path)
         elif path.is_file():
             files.append(path)

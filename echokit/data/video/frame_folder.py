@@ -23,6 +23,15 @@ def folder_format(folder: Path) -> str:
     return _sort(folder)[0]
 
 
+def folder_frames(folder: Path) -> list[Path]:
+    """List the frames of a folder in order; empty if it is no folder of frames."""
+    try:
+        kind, files, _ = _sort(folder)
+    except VideoError:
+        return []
+    return files if kind == "FRAMES" else []
+
+
 def read_folder(folder: Path, *, frames: int | None, max_bytes: int) -> Clip:
     """Read a folder of numbered JPG or PNG frames, or the DICOM files of one series.
 
@@ -65,6 +74,15 @@ def folder_patient(folder: Path) -> str | None:
     from echokit.data.video.dicom_series import series_patient
 
     return series_patient(files, where=folder.name)
+
+
+def first_dicom(folder: Path) -> Path | None:
+    """Return the first DICOM file of a folder that is one series, else None."""
+    try:
+        kind, files, _ = _sort(folder)
+    except VideoError:
+        return None
+    return files[0] if kind == "DICOM" else None
 
 
 def folder_colours(folder: Path, numbers: Collection[int]) -> Colour | None:

@@ -26,7 +26,6 @@ from echokit.tools.convert.record import Conversion
 LISTING, VIDEOS, REPORT = "FileList.csv", "Videos", "conversion.csv"
 SIZE = 112
 NO_VIDEO = "no video"
-_EXTENSIONS = (".dcm", ".dicom", ".avi", ".mp4")
 _COLOUR_FRAMES = 4
 
 
@@ -147,6 +146,7 @@ def _unreadable(path: Path, reason: str) -> Conversion:
 
 def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str | None]:
     """Convert one file; return the result and the patient of its header."""
+    from echokit.data.video.find import is_no_video
     from echokit.data.video.read import video_format
 
     try:
@@ -154,14 +154,12 @@ def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str |
     except OSError as error:
         return _unreadable(path, f"the file cannot be read: {error.strerror}"), None
     patient, alone = None, pseudonym("patient", f"\0{case_id}")
+    if is_no_video(path):
+        return Conversion(case_id, alone, "left out", NO_VIDEO), None
     try:
         kind = video_format(path)
     except VideoError as error:
-        if path.stat().st_size and path.suffix.lower() not in _EXTENSIONS:
-            return Conversion(case_id, alone, "left out", NO_VIDEO), None
         return Conversion(case_id, alone, "unreadable", error.message), None
-    if path.name == "DICOMDIR":
-        return Conversion(case_id, alone, "left out", NO_VIDEO), None
     try:
         if kind == "DICOM":
             header = read_header(path)

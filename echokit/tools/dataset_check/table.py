@@ -115,6 +115,7 @@ def _names(listed: list[Listed], given: list[str] | None) -> Iterator[Finding]:
 
 def _extra(dataset: Table, listed: list[Listed]) -> list[Path]:
     """Videos below the folder that no row leads to."""
+    from echokit.data.video.find import is_no_video
     from echokit.data.video.read import video_format
 
     root = dataset.table.parent
@@ -129,6 +130,8 @@ def _extra(dataset: Table, listed: list[Listed]) -> list[Path]:
             if name.startswith(".") or os.path.normpath(path) in known or path == dataset.table:
                 continue
             if not path.is_file() or path.is_symlink():
+                continue
+            if is_no_video(path):
                 continue
             try:
                 video_format(path)

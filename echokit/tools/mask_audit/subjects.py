@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from echokit.data.cohort.pseudonyms import case_ids
 from echokit.data.cohort.text_table import read_text_table
-from echokit.data.video.find import expand
+from echokit.data.video.find import expand, split_videos
 from echokit.errors import DataError
 from echokit.system.phantom_mark import is_phantom
 
@@ -124,7 +124,7 @@ def subjects_of(sources: Sequence[str]) -> Subjects:
             clips += _clinical(folder)
             positive.add("death")
         else:
-            files = expand([source])
+            files, _ = split_videos(expand([source]))
             named = zip(case_ids(files), files, strict=True)
             clips += [Subject(case_id, case_id, path) for case_id, path in named]
     if len(positive) > 1:
