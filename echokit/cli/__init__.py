@@ -108,7 +108,7 @@ def _print_plugin_problems() -> None:
 
     if installed.cache_info().currsize:
         for line in plugin_problems(COMMANDS):
-            click.echo(line, err=True)
+            click.echo(printable(line), err=True)
 
 
 def _exit_code(arguments: list[str]) -> int:
@@ -135,11 +135,11 @@ def _exit_code(arguments: list[str]) -> int:
             raise
         click.echo(printable(f"error: {error.filename}: {error.strerror}"), err=True)
         return 2
-    except Exception as error:
+    except BaseException as error:  # SystemExit of a plugin as well
         from echokit.cli.plugin_commands import plugin_failure
 
         if debug or (failure := plugin_failure(error)) is None:
             raise
-        click.echo(f"error: {failure}", err=True)
+        click.echo(printable(f"error: {failure}"), err=True)
         return 2
     return code if isinstance(code, int) else 0  # of click.exceptions.Exit, or None

@@ -90,6 +90,7 @@ def command(
         read_foreign_predictions,
     )
     from echokit.plugins.discovery import installed
+    from echokit.plugins.foreign_code import output_to_stderr
 
     requested = {"y_true": y_true, "y_score": y_score, "patient_id": patient}
     columns = {ours: theirs for ours, theirs in requested.items() if theirs is not None}
@@ -125,12 +126,13 @@ def command(
         )
     registry = installed().registry
     components = [registry.get("evaluator", name) for name in dict.fromkeys(metrics or _default_metrics(found))]
-    evaluators = [(one.full_name, _built(one.name, one.load())) for one in components]
     for column in by:
         _check_subgroup_column(found, column)
-    if by:
-        evaluators.append(("subgroups", registry.get("evaluator", "subgroups").load()(by=list(by))))
-    evaluation = evaluate_folds(found.predictions, evaluators, seed=seed)
+    with output_to_stderr():
+        evaluators = [(one.full_name, _built(one.name, one.load())) for one in components]
+        if by:
+            evaluators.append(("subgroups", registry.get("evaluator", "subgroups").load()(by=list(by))))
+        evaluation = evaluate_folds(found.predictions, evaluators, seed=seed)
     if as_json:
         from echokit.evaluation.files.metric_files import metrics_json
 

@@ -25,19 +25,19 @@ def command(kind: str | None, as_json: bool) -> None:
 
     plugins = installed()
     kinds = [parse_kind(kind)] if kind else list(KINDS)
-    components = plugins.registry.components(kinds)
+    components, name_of = plugins.registry.components(kinds), plugins.registry.name_of
     if as_json:
         rows = [
-            {"kind": c.kind, "name": c.name, "plugin": c.plugin, "summary": c.summary, "mask": c.mask}
+            {"kind": c.kind, "name": name_of(c), "plugin": c.plugin, "summary": c.summary, "mask": c.mask}
             for c in components
         ]
         click.echo(json.dumps(rows, indent=2))
     else:
-        width = max((len(component.name) for component in components), default=0)
+        width = max((len(name_of(component)) for component in components), default=0)
         for of_kind in kinds:
             click.echo(f"{of_kind}: {KINDS[of_kind]}")
             for c in (c for c in components if c.kind == of_kind):
                 origin = "" if c.plugin == "echokit" else f"  [{c.plugin}]"
-                click.echo(f"  {c.name:<{width}}  {c.summary}{origin}")
+                click.echo(f"  {name_of(c):<{width}}  {c.summary}{origin}")
         if any("study" in component.summary for component in components):
             click.echo(f"\nreference study: {options.STUDY}")

@@ -39,7 +39,7 @@ def list_plugins(as_json: bool) -> None:
     components = plugins.registry.components()
 
     def additions(plugin: Plugin) -> list[str]:
-        kinds_and_names = [f"{c.kind} {c.name}" for c in components if c.plugin == plugin.name]
+        kinds_and_names = [f"{c.kind} {plugins.registry.name_of(c)}" for c in components if c.plugin == plugin.name]
         return kinds_and_names + [f"command {c.name}" for c in plugins.commands if c.plugin == plugin.name]
 
     rows: list[dict[str, Any]] = []
@@ -102,6 +102,8 @@ def new(kind: str, name: str, into: Path) -> None:
 def check(name: str, verbose: bool, as_json: bool) -> None:
     """Run the conformance checks on every component of the plugin NAME.
 
+    They run in a process of their own: a plugin that ends it fails the check.
+
     Exit code 2 means that a check failed.
 
     \b
@@ -110,9 +112,9 @@ def check(name: str, verbose: bool, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from echokit.testing import check_plugin
+    from echokit.testing.separate_process import check_plugin_safely
 
-    results = check_plugin(name)
+    results = check_plugin_safely(name)
     if as_json:
         click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 import click
 
 from echokit.errors import EchokitError, did_you_mean, location_in_package
-from echokit.plugins.discovery import Plugin, describe_exception, installed
+from echokit.plugins.discovery import Plugin, installed
+from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 
 
 def available_commands(built_in: Iterable[str]) -> dict[str, click.Command]:
@@ -46,8 +47,11 @@ def load_command(name: str, built_in: Iterable[str]) -> click.Command:
     (command,) = matches
     module, _, attribute = command.target.partition(":")
     try:
-        loaded = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:
+        with output_to_stderr():
+            loaded = getattr(importlib.import_module(module), attribute)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit as well
         raise EchokitError(
             f"the command {name!r} of the plugin {command.plugin!r} cannot be imported: {describe_exception(error)}",
             where=command.target,
@@ -75,6 +79,8 @@ def plugin_failure(error: BaseException) -> EchokitError | None:
     if "echokit.plugins.discovery" not in sys.modules:
         return None
     plugins = {plugin.module.partition(".")[0]: plugin for plugin in installed().plugins if not plugin.blocked}
+    for component in installed().registry.components():  # its class may be in another package
+        plugins.setdefault(component.target.partition(".")[0], installed().plugin(component.plugin))
     culprit: Plugin | None = None
     step = error.__traceback__
     while step is not None:

@@ -54,6 +54,7 @@ def command(
     from echokit.data.cohort.pseudonyms import case_ids, sources_note
     from echokit.data.video.find import expand, split_videos
     from echokit.pipeline.inference.predictor import Predictor
+    from echokit.plugins.foreign_code import output_to_stderr
     from echokit.results.run import find_finished
     from echokit.training.hardware.device import fix_threads
 
@@ -63,7 +64,7 @@ def command(
     names = case_ids(files)
     rows: list[Prediction] = []
     screen = Screen()
-    with screen.task("Scoring videos", len(files)) as advance:
+    with output_to_stderr(), screen.task("Scoring videos", len(files)) as advance:
         for row in predictor(list(zip(names, files, strict=True))):
             rows.append(row)
             advance(1)

@@ -24,13 +24,16 @@ def command(name: str, as_json: bool) -> None:
     from echokit.errors import EchokitError, did_you_mean
     from echokit.plugins.discovery import installed
     from echokit.plugins.parameters import format_type
+    from echokit.plugins.registry import KINDS
     from echokit.recipe.json_schema import component_schema
 
-    kind, _, bare = name.rpartition(".")
-    components = installed().registry.components()
-    matches = [c for c in components if bare in (c.name, f"{c.plugin}:{c.name}") and (not kind or c.kind == kind)]
+    registry = installed().registry
+    kind, _, bare = name.partition(".") if name.partition(".")[0] in KINDS else ("", "", name)
+    components = registry.components([kind] if kind else KINDS)
+    matches = [c for c in components if bare in (registry.name_of(c), f"{c.plugin}:{c.name}")]
+    matches = matches or [c for c in components if bare == c.name]  # every plugin's, if several register it
     if not matches:
-        names = [component.name for component in components]
+        names = [registry.name_of(component) for component in components]
         raise EchokitError(
             f"there is no component {name!r}",
             hint=did_you_mean(bare, names) or "see echokit list",
@@ -38,14 +41,13 @@ def command(name: str, as_json: bool) -> None:
         )
     for component in matches:
         if as_json:
-            click.echo(
-                json.dumps({"kind": component.kind, **component_schema(component.kind, component.name)}, indent=2)
-            )
+            schema = component_schema(component.kind, registry.name_of(component))
+            click.echo(json.dumps({"kind": component.kind, **schema}, indent=2))
             continue
         target = component.load()
-        text = (inspect.getdoc(target) or "").split("\nArgs:")[0].strip()
-        click.echo(f"{component.kind} {component.name}  ({component.plugin})\n\n{text}\n")
         model = component.parameters()
+        text = (inspect.getdoc(target) or "").split("\nArgs:")[0].strip()
+        click.echo(f"{component.kind} {registry.name_of(component)}  ({component.plugin})\n\n{text}\n")
         schema = model.model_json_schema().get("properties", {})
         for parameter, field in model.model_fields.items():
             default = "required" if field.is_required() else f"default {json.dumps(field.default, default=str)}"

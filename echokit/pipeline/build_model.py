@@ -56,7 +56,7 @@ def infer_input_shapes(recipe: Recipe) -> dict[str, InputShape] | None:
     They are known with a ``resize``, a number of frames, and no preprocessor of a plugin, which might change them.
     """
     frames = getattr(recipe.clip.build(), "frames", None)
-    sizes = [use.params["size"] for use in recipe.preprocess if use.name == "resize"]
+    sizes = [use.params["size"] for use in recipe.preprocess if use.component.is_built_in("resize")]
     if frames is None or not sizes or any(use.component.plugin != BUILT_IN for use in recipe.preprocess):
         return None
     side = sizes[-1]

@@ -8,7 +8,8 @@ from typing import Any
 
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.session import Session
-from echokit.plugins.discovery import Installed, describe_exception, installed
+from echokit.plugins.discovery import Installed, installed
+from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.hookspecs import Section
 from echokit.results.run import Run
 from echokit.system.progress import display
@@ -66,7 +67,9 @@ class RunHooks:
                 continue
             try:
                 results += [(plugin, value) for value in self._plugins.call(plugin, hook, run=self.run, **arguments)]
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit as well
                 self._fail(plugin, hook, f"raised {describe_exception(error)}")
         return results
 

@@ -138,7 +138,7 @@ def check_prepared(
         check_model(dataset.recipe, spec.shapes)
     if folds is not checked.folds:
         check_folds(dataset, folds, checked.weights)
-    by_patient = dataset.recipe.resample.name != "official"
+    by_patient = not dataset.recipe.resample.component.is_built_in("official")
     return refuse_leaks(dataset.cases, dataset.clips.headers, folds, by_patient=by_patient)
 
 

@@ -1,7 +1,7 @@
 """Discovery of plugins, and isolation of broken ones.
 
-A plugin is an installed package with an entry point in the group ``echokit``. One that fails to import or to register
-is reported and skipped. It never stops a command that does not need it.
+A plugin is an installed package with an entry point in the group ``echokit``. One that fails to import or to register,
+or that ends the interpreter, is reported and skipped. It never stops a command that does not need it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ import functools
 import importlib
 import importlib.metadata
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pluggy
 
+from echokit.errors import EchokitError
+from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.hookspecs import Command, HookSpecs, Register
-from echokit.plugins.registry import BUILT_IN, GROUP, Registry
+from echokit.plugins.registry import BUILT_IN, GROUP, Component, Registry, check_name
+from echokit.plugins.rehearsal import rehearse
 
 VARIABLE = "ECHOKIT_PLUGINS"
 
@@ -64,14 +68,25 @@ class Installed:
         for plugin in self.plugins:
             if plugin.problem:
                 yield f"skipped plugin {plugin.name} ({plugin.package} {plugin.version}): {plugin.problem}"
-        for first, *others in self.registry.ambiguous():
-            for other in others:
-                yield (
-                    f"the plugin {other.plugin} registers the {other.kind} {other.name!r}, but so does {first.plugin}: "
-                    f"write '{first.plugin}:{first.name}' or '{other.plugin}:{other.name}'"
-                )
+        for (first, other), names in self._conflicts().items():
+            choice = "" if first == BUILT_IN else f"'{first}:{names[0][1]}' or "
+            bare = "the bare names mean echokit's" if first == BUILT_IN else "the bare names are ambiguous"
+            shown = ", ".join(f"{kind} {name!r}" for kind, name in names[:3])
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            yield (
+                f"the plugin {other} registers the {shown}{more}, but so does {first}: {bare}; "
+                f"write {choice}'{other}:{names[0][1]}'"
+            )
         for name in self.unknown:
             yield f"{VARIABLE} names the plugin {name!r}, which is not installed"
+
+    def _conflicts(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """Group the kinds and names that two plugins register by these two."""
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for first, *others in self.registry.conflicts():
+            for other in others:
+                found.setdefault((first.plugin, other.plugin), []).append((other.kind, other.name))
+        return found
 
     def plugins_with_hook(self, hook: str) -> Iterator[str]:
         """List the names of the plugins that implement a hook."""
@@ -83,12 +98,6 @@ class Installed:
         """Call one plugin's implementation of a hook; the caller handles what it raises."""
         results: list[Any] = getattr(self.managers[plugin].hook, hook)(**arguments)
         return results
-
-
-def describe_exception(error: BaseException) -> str:
-    """Format an exception in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text or 'no message'}"
 
 
 def _allowed() -> frozenset[str] | None:
@@ -103,14 +112,58 @@ def _entries() -> Iterator[Plugin]:
     allowed = _allowed()
     names = {BUILT_IN}
     for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
-        package, version = (entry.dist.name, entry.dist.version) if entry.dist else (entry.value, "?")
+        package, version = _distribution(entry)
         plugin = Plugin(entry.name, package, version, entry.value)
         if allowed is not None and entry.name not in allowed:
             plugin = replace(plugin, blocked=True)
         elif entry.name in names:
             plugin = replace(plugin, problem=f"the plugin name {entry.name!r} is taken already")
+        else:
+            try:
+                check_name("a plugin", entry.name, dots=True)
+            except EchokitError as error:
+                plugin = replace(plugin, problem=error.message)
         names.add(entry.name)
         yield plugin
+
+
+def _distribution(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    """Return the name and version of a distribution.
+
+    Its metadata may be damaged.
+    """
+    try:
+        return (entry.dist.name or entry.value, entry.dist.version or "?") if entry.dist else (entry.value, "?")
+    except Exception:
+        return entry.value, "?"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What a plugin has registered, complete or not at all."""
+
+    components: list[Component]
+    commands: list[Command]
+    manager: pluggy.PluginManager
+    hooks: tuple[str, ...]
+
+
+def _load(plugin: Plugin) -> _Loaded:
+    """Import a plugin, and collect what it registers.
+
+    Raises:
+        BaseException: Whatever the plugin raises.
+    """
+    manager = pluggy.PluginManager("echokit")
+    manager.add_hookspecs(HookSpecs)
+    own = Registry()
+    with output_to_stderr():
+        manager.register(importlib.import_module(plugin.module), name=plugin.name)
+        manager.check_pending()
+        manager.hook.echokit_components(register=Register(own, plugin.name))
+        commands = [command for answer in manager.hook.echokit_commands() for command in _commands(plugin, answer)]
+    hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(manager.get_plugin(plugin.name)) or ()))
+    return _Loaded(own.components(), commands, manager, hooks)
 
 
 def discover() -> Installed:
@@ -122,35 +175,42 @@ def discover() -> Installed:
     plugins: list[Plugin] = []
     commands: list[Command] = []
     managers: dict[str, pluggy.PluginManager] = {}
-    for plugin in _entries():
+    for plugin in _rehearsed(list(_entries())):
         if plugin.blocked or plugin.problem:
             plugins.append(plugin)
             continue
-        manager = pluggy.PluginManager("echokit")
-        manager.add_hookspecs(HookSpecs)
-        own = Registry()
         try:
-            manager.register(importlib.import_module(plugin.module), name=plugin.name)
-            manager.check_pending()
-            manager.hook.echokit_components(register=Register(own, plugin.name))
-            added = [command for answer in manager.hook.echokit_commands() for command in _commands(plugin, answer)]
-        except (Exception, SystemExit) as error:
+            loaded = _load(plugin)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, and what a plugin derives from BaseException
             if plugin.name == BUILT_IN:
                 raise
             plugins.append(replace(plugin, problem=describe_exception(error)))
             continue
-        for component in own.components():  # only once the whole plugin has registered: never half of one
+        for component in loaded.components:  # only once the whole plugin has registered: never half of one
             registry.add(component)
-        commands += added
-        managers[plugin.name] = manager
-        hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(manager.get_plugin(plugin.name)) or ()))
-        plugins.append(replace(plugin, hooks=hooks))
+        commands += loaded.commands
+        managers[plugin.name] = loaded.manager
+        plugins.append(replace(plugin, hooks=loaded.hooks))
     unknown = tuple(sorted((_allowed() or frozenset()) - {plugin.name for plugin in plugins}))
     return Installed(registry, tuple(plugins), tuple(commands), unknown, managers)
 
 
+def _rehearsed(plugins: list[Plugin]) -> list[Plugin]:
+    """Mark the plugins whose import would end this process."""
+    foreign = [index for index, plugin in enumerate(plugins) if index and not (plugin.blocked or plugin.problem)]
+    new = [index for index in foreign if plugins[index].module not in sys.modules]
+    for number, problem in rehearse([functools.partial(_load, plugins[index]) for index in new]).items():
+        plugins[new[number]] = replace(plugins[new[number]], problem=problem)
+    return plugins
+
+
 def _commands(plugin: Plugin, answer: Mapping[str, tuple[str, str]]) -> Iterator[Command]:
     for name, (target, summary) in answer.items():
+        check_name("a command", name)
+        if not isinstance(summary, str):
+            raise TypeError(f"the summary of the command {name!r} is {summary!r}, not text")
         if target.count(":") != 1:
             raise ValueError(f"the target of the command {name!r} is {target!r}, not 'package.module:command'")
         yield Command(name, target, plugin.name, summary)

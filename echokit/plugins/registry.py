@@ -7,7 +7,10 @@ listing all components imports none of them.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
+import re
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from echokit.errors import EchokitError, did_you_mean, location_in_package
+from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.parameters import parameters
 from echokit.system.hashing import digest, distribution_hash, package_hash
 
@@ -49,6 +53,29 @@ CODE_ROOTS: dict[str, tuple[str, ...]] = {
     "evaluator": ("echokit.evaluation",),
 }
 """Packages whose code defines the built-in components of a kind, or of a kind and a name."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+_PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+
+
+def check_name(what: str, name: object, *, dots: bool = False) -> None:
+    """Check that a name is a plain word, which a recipe and a command line can hold.
+
+    Args:
+        what: What has the name, for the message.
+        name: The name; plugins give what they like.
+        dots: Whether it may have dots.
+
+    Raises:
+        EchokitError: It is not.
+    """
+    if not isinstance(name, str) or not (_PLUGIN_NAME if dots else _NAME).fullmatch(name):
+        raise EchokitError(
+            f"{ascii(name)[:100]} cannot name {what}",
+            hint="use letters, digits, '_' and '-', at most 80 of them",
+            code="component.bad_name",
+        )
 
 
 def parse_kind(word: str) -> str:
@@ -99,17 +126,30 @@ class Component:
             EchokitError: The module or the class is missing, or fails to import.
         """
         module, _, attribute = self.target.partition(":")
+        quiet = nullcontext() if self.plugin == BUILT_IN or module in sys.modules else output_to_stderr()
         try:
-            loaded: type[Any] = getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+            with quiet:
+                loaded: type[Any] = getattr(importlib.import_module(module), attribute)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit as well
             raise EchokitError(
                 f"the {self.kind} {self.name!r} of the plugin {self.plugin!r} cannot be imported: "
-                f"{type(error).__name__}: {error}",
+                f"{describe_exception(error)}",
                 hint="fix or uninstall the plugin" if self.plugin != BUILT_IN else None,
                 where=location_in_package(error, module.partition(".")[0]) or self.target,
                 code="component.import_failed",
             ) from error
         return loaded
+
+    @property
+    def full_name(self) -> str:
+        """Its name among all plugins: ``plugin:name``; bare for a built-in one."""
+        return self.name if self.plugin == BUILT_IN else f"{self.plugin}:{self.name}"
+
+    def is_built_in(self, name: str) -> bool:
+        """Return whether this is the built-in component of a name, not that of a plugin."""
+        return self.plugin == BUILT_IN and self.name == name
 
     def parameters(self) -> type[BaseModel]:
         """Build the pydantic model of its parameters.
@@ -146,7 +186,8 @@ class Component:
 class Registry:
     """All known components.
 
-    A name that two plugins register is ambiguous until ``plugin:name`` selects one.
+    A bare name means the built-in component if there is one. A name that two plugins register is ambiguous until
+    ``plugin:name`` selects one.
     """
 
     _components: dict[tuple[str, str], list[Component]] = field(default_factory=dict)
@@ -155,14 +196,22 @@ class Registry:
         """Add a component.
 
         Raises:
-            EchokitError: The kind is unknown, the target is not ``module:Class``, or the plugin registers a name twice.
+            EchokitError: The kind is unknown, the name is no plain word, the target is not ``module:Class``, a
+                summary or mask has another type, or the plugin registers a name twice.
         """
         parse_kind(component.kind)
-        if component.target.count(":") != 1:
+        check_name(with_article(component.kind), component.name)
+        if not isinstance(component.target, str) or component.target.count(":") != 1:
             raise EchokitError(
                 f"the target of {component.name!r} is {component.target!r}",
                 hint="write 'package.module:Class'",
                 code="component.bad_target",
+            )
+        if not isinstance(component.summary, str) or not isinstance(component.mask, bool):
+            raise EchokitError(
+                f"{component.name!r} is registered with another type of summary or mask",
+                hint="summary is text; mask is True or False",
+                code="component.bad_registration",
             )
         same_name = self._components.setdefault((component.kind, component.name), [])
         if any(other.plugin == component.plugin for other in same_name):
@@ -171,12 +220,13 @@ class Registry:
                 code="component.registered_twice",
             )
         same_name.append(component)
+        same_name.sort(key=lambda other: other.plugin != BUILT_IN)  # the built-in one first
 
     def get(self, kind: str, name: str) -> Component:
         """Return the component of the name ``name`` or ``plugin:name``.
 
         Raises:
-            EchokitError: No component has the name, or several plugins register it.
+            EchokitError: No component has the name, or several plugins register it and echokit does not.
         """
         plugin, _, bare = name.rpartition(":")
         matches = [c for c in self._components.get((kind, bare), []) if not plugin or c.plugin == plugin]
@@ -187,8 +237,8 @@ class Registry:
                 hint=did_you_mean(name, names) or f"the {kind}s are {', '.join(names)}",
                 code="component.unknown",
             )
-        if len(matches) > 1:
-            claims = " and ".join(f"'{c.plugin}:{c.name}' ({c.target})" for c in matches)
+        if len(matches) > 1 and matches[0].plugin != BUILT_IN:
+            claims = " and ".join(f"'{c.full_name}' ({c.target})" for c in matches)
             raise EchokitError(
                 f"several plugins register the {kind} {name!r}: {claims}",
                 hint="write the full name of one",
@@ -196,22 +246,30 @@ class Registry:
             )
         return matches[0]
 
+    def name_of(self, component: Component) -> str:
+        """Return the shortest name of a component.
+
+        It is bare if the bare name means this component, else ``plugin:name``.
+        """
+        first, *others = self._components[component.kind, component.name]
+        unique = component is first and (not others or first.plugin == BUILT_IN)
+        return component.name if unique else component.full_name
+
     def names(self, kind: str) -> list[str]:
-        """List the names of one kind, sorted; ambiguous ones as ``plugin:name``."""
-        return sorted(self._names(kind))
+        """List the shortest names of one kind, sorted."""
+        return [self.name_of(component) for component in self.components([kind])]
 
-    def _names(self, kind: str) -> Iterator[str]:
-        for (of_kind, name), components in self._components.items():
-            if of_kind == kind:
-                yield from [name] if len(components) == 1 else [f"{c.plugin}:{name}" for c in components]
-
-    def ambiguous(self) -> list[list[Component]]:
-        """Group the components whose name several plugins register."""
+    def conflicts(self) -> list[list[Component]]:
+        """Group the components whose name several plugins register, a built-in one first."""
         return [components for components in self._components.values() if len(components) > 1]
 
     def components(self, kinds: Iterable[str] = KINDS) -> list[Component]:
-        """List all components of some kinds, by kind and name."""
-        return [self.get(kind, name) for kind in kinds for name in self.names(kind)]
+        """List all components of some kinds, by kind and shortest name."""
+        found: list[Component] = []
+        for kind in kinds:
+            same_kind = [c for (of_kind, _), group in self._components.items() if of_kind == kind for c in group]
+            found += sorted(same_kind, key=self.name_of)
+        return found
 
 
 def with_article(kind: str) -> str:

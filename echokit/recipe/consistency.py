@@ -24,9 +24,9 @@ def padded_windows(recipe: Recipe) -> Iterator[Problem]:
     frames = getattr(recipe.clip.build(), "frames", None)
     left: int | None = None
     for use in recipe.preprocess:
-        if use.name == "trim":
+        if use.component.is_built_in("trim"):
             left = use.params["frames"] if left is None else min(left, use.params["frames"])
-        elif use.name == "resample" or use.component.plugin != BUILT_IN:
+        elif use.component.is_built_in("resample") or use.component.plugin != BUILT_IN:
             left = None  # it may add frames
     span = 0 if frames is None else (frames - 1) * recipe.clip.params.get("period", 1) + 1
     if left is not None and span > left:
@@ -55,7 +55,7 @@ def _streams(recipe: Recipe) -> Iterator[Problem]:
                 code="preprocess.order",
             )
     fps = recipe.clip.params.get("fps")
-    rates = [use.params["fps"] for use in recipe.preprocess if use.name == "resample"]
+    rates = [use.params["fps"] for use in recipe.preprocess if use.component.is_built_in("resample")]
     if fps is not None and (not rates or rates[-1] != fps):
         actual = f"resample gives {rates[-1]:g}" if rates else "each clip keeps its own rate"
         yield Problem(
@@ -100,7 +100,7 @@ def _evaluators(recipe: Recipe) -> Iterator[Problem]:
     """Check that the metrics are defined on test sets of this size."""
     allowed = getattr(recipe.resample.component.load(), "evaluators", None)
     for index, use in enumerate(recipe.evaluate):
-        if allowed is not None and use.name not in allowed:
+        if allowed is not None and use.component.full_name not in allowed:
             yield Problem(
                 ("evaluate", index),
                 f"{use.name!r} is not defined on the test sets of {recipe.resample.name!r}",

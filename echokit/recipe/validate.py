@@ -16,8 +16,9 @@ from echokit.errors import DataError, EchokitError, RecipeError, did_you_mean
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import Installed, installed
+from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.parameters import InvalidParameters, KeyPath, Problem, validate
-from echokit.plugins.registry import with_article
+from echokit.plugins.registry import BUILT_IN, with_article
 from echokit.recipe.compose import apply_override, compose
 from echokit.recipe.consistency import inconsistencies, padded_windows
 from echokit.recipe.control_settings import ControlSettings
@@ -315,11 +316,19 @@ class _Checker:
             except DataError:
                 continue  # a run can be read without the files; `Recipe.check_files` refuses to use it
             try:
-                use.build()
+                with output_to_stderr():
+                    use.build()
             except EchokitError as error:
                 self.problem(path, error.code, error.message, error.hint)
             except (TypeError, ValueError, OSError) as error:  # a plugin that raises its own error
                 self.problem(path, "parameter.invalid", f"{use.name!r} rejects its parameters: {error}")
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit as well
+                if use.component.plugin == BUILT_IN:
+                    raise
+                name = f"the {use.component.kind} {use.name!r} of the plugin {use.component.plugin!r}"
+                self.problem(path, "plugin.failed", f"{name} cannot be built: {describe_exception(error)}")
 
 
 _TYPE_NAMES = {str: "text", int: "a whole number"}

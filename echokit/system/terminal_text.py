@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
-_NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_SHOWN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff"
+    r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"  # line ends, and what changes the direction of text
+)
 
 
 def printable(text: str) -> str:
-    """Escape control characters and bytes that are not UTF-8.
+    """Escape control characters, changes of direction, and bytes that are not UTF-8.
 
     Args:
         text: Any text; line ends and tabs stay.

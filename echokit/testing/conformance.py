@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 from echokit.errors import EchokitError, location_in_package
 from echokit.plugins.discovery import installed
+from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.registry import BUILT_IN, Component
 from echokit.testing.case import Case, Expected, Failure, Outcome, Result, Skip, Subject
 
@@ -55,7 +56,7 @@ class Trial:
         if reason is not None:
             raise Failure(f"it is expected to fail ({reason}) but passes: remove it from `expected`")
 
-    def _describe(self, error: Exception) -> str:
+    def _describe(self, error: BaseException) -> str:
         """Describe an error, with its line in the package of the component."""
         component = self.subject.component
         place = location_in_package(error, component.target.partition(":")[0].partition(".")[0])
@@ -71,7 +72,9 @@ class Trial:
             self.run()
         except Skip as skip:
             outcome, detail = "expected" if isinstance(skip, Expected) else "skipped", str(skip)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit as well
             outcome, detail = "failed", self._describe(error)
         return Result(self.label, self.name, outcome, detail)
 
@@ -123,6 +126,11 @@ def components_of(plugin: str) -> list[Component]:
     return [component for component in installed().registry.components() if component.plugin == plugin]
 
 
+def label_of(component: Component) -> str:
+    """Return how results name a component."""
+    return f"{component.kind}.{component.name}"
+
+
 def trials(component: Component, cases: Sequence[Case] | None = None) -> Iterator[Trial]:
     """Yield every check of every case of a component; no case is a failure.
 
@@ -130,7 +138,7 @@ def trials(component: Component, cases: Sequence[Case] | None = None) -> Iterato
         component: The component to check.
         cases: How to exercise it; by default the cases of its plugin, or its default parameters.
     """
-    label = f"{component.kind}.{component.name}"
+    label = label_of(component)
     try:
         component.load()
     except EchokitError:  # every check would fail in the same way
@@ -193,8 +201,7 @@ def checks_of(kind: str) -> dict[str, Check]:
 
 def one_line(error: BaseException) -> str:
     """Format an error as one line."""
-    message = " ".join(str(error).split()) or "no message"
-    return message if isinstance(error, Failure) else f"{type(error).__name__}: {message}"
+    return " ".join(str(error).split()) if isinstance(error, Failure) else describe_exception(error)
 
 
 def _load(subject: Subject) -> None:

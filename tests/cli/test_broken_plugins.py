@@ -1,5 +1,6 @@
 """A broken plugin causes one warning: unrelated commands work, and a run that needs it names the plugin."""
 
+import json
 import os
 import subprocess
 import sys
@@ -20,7 +21,8 @@ CLASS = "import dataclasses\n\n\nclass HalfMask:\n    '''Half.'''\n\n"
 
 
 def echokit(*arguments: str, site: Path, cache: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(site), "ECHOKIT_CACHE": str(cache), **more}
+    path = os.pathsep.join([str(site), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    environment = {**os.environ, "PYTHONPATH": path, "ECHOKIT_CACHE": str(cache), **more}
     command = [sys.executable, "-m", "echokit", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=site)
 
@@ -31,8 +33,10 @@ BROKEN = {
     "lab_clash": (
         MASK.replace("{name}_mask", "motion_mask"),
         CLASS,
-        ("preprocessor 'motion_mask'", "'echokit:motion_mask'", "'lab_clash:motion_mask'"),
+        ("preprocessor 'motion_mask'", "echokit", "'lab_clash:motion_mask'"),
     ),
+    "lab_abort": ("import os\nos.abort()\n", CLASS, ("lab_abort 1.2", "SIGABRT")),
+    "lab_name": (MASK.replace("{name}_mask", "half:mask"), CLASS, ("lab_name 1.2", "'half:mask'")),
 }
 """Name: (code of the package, code of its mask, what the warning mentions)."""
 
@@ -52,6 +56,8 @@ def test_unrelated_commands_work_with_one_warning(name: str, tmp_path: Path) -> 
 
 UNTYPED = CLASS + "    def __init__(self, *, keep=0.5):\n        self.keep = keep\n"
 RAISING = CLASS + "    def __call__(self, clip):\n        raise ValueError('too\\nsmall')\n"
+LEAVING = CLASS + "    def __call__(self, clip):\n        raise SystemExit(0)\n"
+REFUSING = CLASS + "    def __init__(self, *, keep: float = 0.5):\n        {}['keep']\n"
 WRITING = CLASS + "    def __call__(self, clip):\n        clip.frames[:, :20] = 0\n        return clip\n"
 WRONG = CLASS + "    def __call__(self, clip):\n        return clip.frames\n"
 GONE = "import no_such_library\n"
@@ -63,10 +69,13 @@ GONE = "import no_such_library\n"
         (UNTYPED, ["validate"], ("'keep'", "lab_bad.mask:HalfMask")),
         (GONE, ["validate"], ("ModuleNotFoundError", "no_such_library")),
         (RAISING, ["data", "prepare"], ("lab_bad/mask.py:8: ", "ValueError: too small")),
+        (LEAVING, ["data", "prepare"], ("lab_bad/mask.py:8: ", "SystemExit: 0")),
+        (REFUSING, ["validate"], ("KeyError: 'keep'",)),
+        ("raise SystemExit(0)\n", ["explain"], ("SystemExit: 0",)),
         (WRITING, ["data", "prepare"], ("ValueError: ", "read-only")),
         (WRONG, ["data", "prepare"], ("ndarray", "Clip")),
     ],
-    ids=["untyped", "missing", "raising", "writing", "wrong"],
+    ids=["untyped", "missing", "raising", "leaving", "refusing", "exiting", "writing", "wrong"],
 )
 def test_a_recipe_with_it_gets_one_error_line_and_others_none(
     mask: str, arguments: list[str], mentioned: tuple[str, ...], tiny: Path, tmp_path: Path
@@ -105,6 +114,41 @@ def test_plugin_check_names_the_line_of_each_failure(
     assert done.returncode == 2
     assert all(text in failed[0] for text in mentioned)
     assert lines is None or len(failed) == lines
+
+
+CRASHING = CLASS + "    def __call__(self, clip):\n        import os\n        print('crashing')\n        os.abort()\n"
+
+
+def test_plugin_check_reports_a_check_that_ends_the_interpreter(tmp_path: Path) -> None:
+    two = MASK.replace("{name}_mask", "a_mask") + MASK.split("register):\n")[1].replace("{name}_mask", "b_mask")
+    install(tmp_path / "site", "lab_bad", two.replace(".mask:HalfMask", ".crash:HalfMask", 1))
+    (tmp_path / "site" / "lab_bad" / "crash.py").write_text(CRASHING)
+    (tmp_path / "site" / "lab_bad" / "mask.py").write_text(LEAVING)
+    done = echokit("plugin", "check", "lab_bad", "--json", site=tmp_path / "site", cache=tmp_path / "cache")
+    assert done.returncode == 2
+    failed = [result for result in json.loads(done.stdout) if result["outcome"] == "failed"]
+    crashed, *left = failed
+    assert crashed["component"] == "preprocessor.a_mask"
+    assert "signal SIGABRT" in crashed["detail"]
+    assert "crashing" in done.stderr
+    assert left
+    assert all(result["component"] == "preprocessor.b_mask" for result in left)
+    assert all("SystemExit: 0" in result["detail"] for result in left)
+
+
+def test_a_plugin_with_a_built_in_name_changes_no_recipe(tiny: Path, tmp_path: Path) -> None:
+    install(tmp_path / "site", "lab_clash", MASK.replace("{name}_mask", "resize"))
+    (tmp_path / "site" / "lab_clash" / "mask.py").write_text(CLASS)
+    more = {"site": tmp_path / "site", "cache": tmp_path / "cache"}
+    assert '"resize"' in echokit("explain", str(tiny), "--json", **more).stdout
+    full = tmp_path / "full.yaml"
+    full.write_text(tiny.read_text().replace("[{use: trim", "['lab_clash:resize', {use: trim"))
+    explained = json.loads(echokit("explain", str(full), "--json", **more).stdout)
+    assert {"lab_clash:resize", "resize"} <= {row["value"] for row in explained if row["key"].endswith(".use")}
+    shown = [json.loads(echokit("show", name, "--json", **more).stdout) for name in ("resize", "lab_clash:resize")]
+    assert ["size" in schema["properties"] for schema in shown] == [True, False]
+    listed = json.loads(echokit("list", "preprocessors", "--json", **more).stdout)
+    assert {"resize", "lab_clash:resize"} <= {row["name"] for row in listed}
 
 
 def test_an_exception_in_an_evaluator_is_one_line(tiny: Path, tmp_path: Path) -> None:

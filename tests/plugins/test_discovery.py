@@ -79,6 +79,23 @@ def test_the_code_hash_covers_distribution_and_version(site: Path) -> None:
             GOOD + "    raise ValueError('late')\n",
             "late",
         ),
+        ("lab_interrupt", "raise KeyboardInterrupt\n", "KeyboardInterrupt"),
+        ("lab_base", "class Odd(BaseException): pass\nraise Odd('odd')\n", "Odd: odd"),
+        ("lab_mute", "class Mute(Exception):\n    def __str__(self): return 1 / 0\nraise Mute\n", "Mute"),
+        ("lab_abort", "import os\nos.abort()\n", "SIGABRT"),
+        ("lab_exit_0", "import os\nos._exit(0)\n", "exit code 0"),
+        ("lab_colon", GOOD.replace("half_mask", "half:mask"), "'half:mask'"),
+        ("lab_dots", GOOD.replace("half_mask", "../half_mask"), "'../half_mask'"),
+        ("lab_line", GOOD.replace("half_mask", "half\\nmask"), "half\\nmask"),
+        ("lab_long", GOOD.replace("half_mask", "half_mask" * 1000), "half_mask"),
+        ("lab_none", GOOD.replace('"half_mask"', "None"), "None"),
+        ("lab_target", GOOD.replace('"{name}.mask:HalfMask"', "7"), "7"),
+        ("lab_summary", GOOD.replace('"half"', "object"), "summary"),
+        (
+            "lab_command",
+            "from echokit import hookimpl\n@hookimpl\ndef echokit_commands():\n    return {{'a b': ('a:b', '')}}\n",
+            "'a b'",
+        ),
     ],
 )
 def test_a_broken_plugin_is_reported_and_skipped(site: Path, name: str, code: str, cause: str) -> None:
@@ -88,6 +105,7 @@ def test_a_broken_plugin_is_reported_and_skipped(site: Path, name: str, code: st
     assert problem is not None
     assert cause in problem
     assert "\n" not in problem
+    assert len(problem) < 400
     assert "half_mask" not in plugins.registry.names("preprocessor")
     assert "motion_mask" in plugins.registry.names("preprocessor")
 
@@ -103,10 +121,29 @@ def test_a_blocked_plugin_is_never_imported(site: Path, monkeypatch: pytest.Monk
     assert "'lab_other'" in warning
 
 
-def test_a_plugin_cannot_replace_a_built_in_component(site: Path) -> None:
+def test_a_bare_name_means_the_built_in_component(site: Path) -> None:
     install(site, "lab_clash", GOOD.replace("half_mask", "motion_mask"))
-    assert discover().registry.names("preprocessor").count("motion_mask") == 0
-    assert {"echokit:motion_mask", "lab_clash:motion_mask"} <= set(discover().registry.names("preprocessor"))
+    plugins = discover()
+    assert {"motion_mask", "lab_clash:motion_mask"} <= set(plugins.registry.names("preprocessor"))
+    assert plugins.registry.get("preprocessor", "motion_mask").plugin == "echokit"
+    assert plugins.registry.get("preprocessor", "lab_clash:motion_mask").plugin == "lab_clash"
+
+
+def test_what_a_plugin_prints_at_import_goes_to_stderr(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    noise = "import os, sys\nprint('one')\nos.write(1, b'two')\nos.system('echo three')\n"
+    install(site, "lab_noise", noise + GOOD)
+    (site / "lab_noise" / "mask.py").write_text("print('four')\nclass HalfMask: ...\n")
+    discover().registry.get("preprocessor", "half_mask").load()
+    print("ours")
+    output, errors = capfd.readouterr()
+    assert output == "ours\n"
+    assert [errors.count(word) for word in ("one", "two", "three", "four")] == [1, 1, 1, 1]
+
+
+def test_a_plugin_name_that_is_no_word_is_skipped(site: Path) -> None:
+    install(site, "lab_named", GOOD)
+    (site / "lab_named-1.2.dist-info" / "entry_points.txt").write_text("[echokit]\nlab:named = lab_named\n")
+    assert "'lab:named'" in str(discover().plugin("lab:named").problem)
 
 
 @pytest.mark.parametrize(

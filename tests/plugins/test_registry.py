@@ -33,13 +33,30 @@ def test_a_name_of_another_kind_is_not_found() -> None:
 
 
 def test_the_full_name_resolves_a_collision() -> None:
-    first, second = Component("backbone", "x", "a:B", "echokit"), Component("backbone", "x", "c:D", "lab")
+    first, second = Component("backbone", "x", "a:B", "lab_a"), Component("backbone", "x", "c:D", "lab")
     filled = registry(first, second)
-    with refused("component.ambiguous", names=("'echokit:x'", "'lab:x'")) as caught:
+    with refused("component.ambiguous", names=("'lab_a:x'", "'lab:x'")) as caught:
         filled.get("backbone", "x")
     assert all(f"'{c.plugin}:x' ({c.target})" in caught.value.message for c in (first, second))
     assert filled.get("backbone", "lab:x") is second
-    assert filled.names("backbone") == ["echokit:x", "lab:x"]
+    assert filled.names("backbone") == ["lab:x", "lab_a:x"]
+
+
+def test_a_bare_name_means_the_built_in_component() -> None:
+    plugin, built_in, other = (Component("backbone", "x", "a:B", name) for name in ("lab_a", "echokit", "lab_b"))
+    filled = registry(plugin, built_in, other)
+    assert filled.get("backbone", "x") is filled.get("backbone", "echokit:x") is built_in
+    assert filled.get("backbone", "lab_b:x") is other
+    assert filled.names("backbone") == ["lab_a:x", "lab_b:x", "x"]
+    assert [filled.name_of(c) for c in (plugin, built_in)] == ["lab_a:x", "x"]
+    assert plugin.is_built_in("x") is False
+    assert built_in.is_built_in("x") is True
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a b", "../x", "x\0", "x\n", "\u202ex", "x" * 81, None, 3, ["x"]])
+def test_a_name_is_a_plain_word(name: object) -> None:
+    with refused("component.bad_name"):
+        registry(Component("backbone", name, "a:B", "lab"))  # type: ignore[arg-type]
 
 
 def test_one_plugin_cannot_register_a_name_twice() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from echokit.data.clips.clip_file import Mask
 from echokit.data.video.clip import Clip
 from echokit.errors import EchokitError, VideoError, location_in_package
-from echokit.plugins.discovery import describe_exception
+from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.registry import BUILT_IN
 
 
@@ -43,9 +43,9 @@ class Step:
         frames.flags.writeable = False  # a change in place would go unnoticed: masks are compared with their input
         try:
             result = self.make(replace(clip, frames=frames))
-        except EchokitError:
+        except (EchokitError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # SystemExit as well
             if self.plugin == BUILT_IN:
                 raise
             raise EchokitError(

@@ -38,7 +38,7 @@ def _content(lock: Path) -> Mapping[str, Any]:
 def division_of(lock: Lock) -> str:
     """Describe how a run split its data."""
     resample = lock.recipe.resample
-    if resample.name == "official":
+    if resample.component.is_built_in("official"):
         return f"By the splits of the dataset ({lock.content['data']['name']})."
     settings = ", ".join(f"{name} {value}" for name, value in resample.params.items())
     return f"By the resampler `{resample.name}` ({settings}), grouped by patient, seed {lock.recipe.seed}."
