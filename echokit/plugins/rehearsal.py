@@ -5,6 +5,7 @@ A plugin that ends the interpreter ends only the copy.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import select
 import signal
@@ -85,6 +86,7 @@ def _play(actions: Sequence[Callable[[], object]], reading: int, writing: int) -
     """Run the actions in the forked process, silently, and end it."""
     try:
         os.close(reading)
+        faulthandler.disable()
         null = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(null, stream)
