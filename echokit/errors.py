@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+MOST_PROBLEMS = 50
+"""Mistakes of a recipe that are printed."""
+LONGEST_NAME = 200
+
 
 class EchokitError(Exception):
     """A mistake in the user's input, described so that the user can fix it.
@@ -52,7 +56,10 @@ class RecipeError(EchokitError):
         super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the recipe", code="recipe.invalid")
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.message}:", *(str(problem) for problem in self.problems)])
+        shown = [str(problem) for problem in self.problems[:MOST_PROBLEMS]]
+        if len(self.problems) > MOST_PROBLEMS:
+            shown.append(f"and {len(self.problems) - MOST_PROBLEMS:,} more")
+        return "\n".join([f"{self.message}:", *shown])
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.problems,))
@@ -70,8 +77,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return ``did you mean 'x'?`` for the closest known name, or None."""
     import difflib
 
+    if len(name) > LONGEST_NAME:  # its comparison would take minutes
+        return None
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean '{matches[0]}'?" if matches else None
+
+
+def shortened(text: str, longest: int = LONGEST_NAME) -> str:
+    """Cut the middle out of a text that is too long for a message."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half:,} characters) ... {text[-half:]}"
 
 
 def location_in_package(error: BaseException, package: str) -> str | None:

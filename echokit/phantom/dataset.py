@@ -39,7 +39,7 @@ class Phantom:
         self,
         *,
         layout: Literal["echonet_dynamic", "echonet_pediatric", "camus", "table", "clinical"] = "echonet_dynamic",
-        cases: Annotated[int, Field(ge=6)] | None = None,
+        cases: Annotated[int, Field(ge=6, le=1_000_000)] | None = None,
         ef: Literal["realistic", "wide"] = "realistic",
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from echokit.errors import EchokitError, did_you_mean
+from echokit.errors import EchokitError, did_you_mean, shortened
 from echokit.recipe.tree import Node, Origin, merge, node_of, override
-from echokit.recipe.yaml_file import parse_yaml, read_yaml
+from echokit.recipe.yaml_file import MAX_DEPTH, parse_yaml, read_yaml
+from echokit.system.files import is_file, is_folder
 
 
 def recipes_folder() -> Path:
@@ -32,27 +33,42 @@ def find_recipe(name: str, beside: Path | None = None) -> Path:
     Raises:
         EchokitError: There is no such recipe.
     """
-    path = Path(name).expanduser()
+    names = shipped_recipes()
+    where = str(beside) if beside else None
+    choice = f"give a path, or one of {', '.join(names)}"
+    path = Path(name)
     candidates = [beside.parent / path if beside else path]
-    if not path.is_absolute():
+    if name.startswith("~"):
+        candidates = [_expanded(path)]
+    if path.name and not path.is_absolute():
         candidates.append(recipes_folder() / (path if path.suffix else path.with_suffix(".yaml")))
     for candidate in candidates:
-        if candidate.is_file():
+        if is_file(candidate):
             return candidate
-    names = shipped_recipes()
+    if is_folder(candidates[0]):
+        raise EchokitError(
+            f"{shortened(name)!r} is a folder, not a recipe", hint=choice, where=where, code="recipe.folder"
+        )
     lock = Path("runs") / name / "latest" / "lock.yaml"
-    if beside is None and lock.is_file():
+    if beside is None and is_file(lock):
         raise EchokitError(
             f"there is no recipe {name!r}, but a run of that name",
             hint=f"give the recipe's file, or {lock}",
             code="recipe.not_found",
         )
     raise EchokitError(
-        f"there is no recipe {name!r}",
-        hint=did_you_mean(path.stem, names) or f"give a path, or one of {', '.join(names)}",
-        where=str(beside) if beside else None,
+        f"there is no recipe {shortened(name)!r}",
+        hint=did_you_mean(path.stem, names) or choice,
+        where=where,
         code="recipe.not_found",
     )
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # there is no such user
+        return path
 
 
 def compose(path: Path, overrides: Iterable[str] = ()) -> Node:
@@ -73,6 +89,9 @@ def compose(path: Path, overrides: Iterable[str] = ()) -> Node:
 
 def _extended(path: Path, seen: tuple[Path, ...]) -> Node:
     path = Path(path)
+    if len(seen) > MAX_DEPTH:
+        message = f"more than {MAX_DEPTH} recipes extend one another"
+        raise EchokitError(message, where=str(path), code="recipe.too_many_extends")
     if path.resolve() in seen:
         chain = " -> ".join(p.name for p in (*seen, path))
         raise EchokitError("the recipe extends itself", hint=chain, where=str(path), code="recipe.circular_extends")
@@ -100,10 +119,13 @@ def apply_override(tree: Node, text: str) -> Node:
         EchokitError: There is no ``=``, or the value is not YAML.
     """
     key, equals, value = text.partition("=")
-    origin = Origin(f"--set {text}")
+    origin = Origin(shortened(f"--set {text}"))
     path = key.strip().split(".")
     if not equals or not all(path):
         hint = "for example --set train.epochs=3"
         raise EchokitError("expected key.path=value", hint=hint, where=str(origin), code="override.malformed")
+    if len(path) > MAX_DEPTH:
+        message = f"the key has {len(path):,} levels; a recipe has at most {MAX_DEPTH}"
+        raise EchokitError(message, where=str(origin), code="override.too_deep")
     parsed = parse_yaml(value or "null", str(origin))
     return override(tree, path, node_of(parsed.plain(), origin))

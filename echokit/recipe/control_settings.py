@@ -20,7 +20,10 @@ class ControlSettings(BaseModel):
         "repeated on each. Frozen backbones only.",
     )
     permutation_repeats: int = Field(
-        1, ge=1, description="Splits of the cohort in which each permutation, and the true labels, are tested."
+        1,
+        ge=1,
+        le=100_000,
+        description="Splits of the cohort in which each permutation, and the true labels, are tested.",
     )
     covariates: dict[str, Annotated[tuple[str, ...], Field(min_length=1, strict=False)]] = Field(
         default_factory=dict,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from echokit.errors import EchokitError
+from echokit.errors import EchokitError, shortened
 from echokit.plugins.parameters import KeyPath
 
 Scalar = str | int | float | bool | None
@@ -118,9 +119,9 @@ def override(tree: Node, path: Sequence[str], value: Node) -> Node:
         return merge(tree, value)
     step, *rest = path
     if isinstance(tree.value, list):
-        if not step.isdigit() or int(step) >= len(tree.value):
+        if not re.fullmatch("[0-9]{1,9}", step) or int(step) >= len(tree.value):
             raise EchokitError(
-                f"{step!r} is not an item of a list of {len(tree.value)}",
+                f"{shortened(step)!r} is not an item of a list of {len(tree.value)}",
                 hint="count from 0",
                 where=str(value.origin),
                 code="override.bad_index",

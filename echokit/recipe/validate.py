@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from echokit.data.cohort.target import TargetSettings
-from echokit.errors import DataError, EchokitError, RecipeError, did_you_mean
+from echokit.errors import DataError, EchokitError, RecipeError, did_you_mean, shortened
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import Installed, installed
@@ -30,6 +30,7 @@ from echokit.training.settings import TrainSettings
 from echokit.training.trackers import TRACKERS
 
 Value = TypeVar("Value")
+LONGEST_MESSAGE = 600
 
 KEYS = {
     "name": "Name of the run directory.",
@@ -122,8 +123,9 @@ class _Checker:
 
     def problem(self, path: KeyPath, code: str, message: str, hint: str | None = None) -> None:
         key = ".".join(str(step) for step in path)
-        origin = str(self.tree.at(path).origin)
-        self.problems.append(EchokitError(f"{key}: {message}", hint=hint, where=origin, code=code))
+        origin = shortened(str(self.tree.at(path).origin))
+        text = f"{shortened(key)}: {shortened(message, LONGEST_MESSAGE)}"
+        self.problems.append(EchokitError(text, hint=hint, where=origin, code=code))
 
     def wrong_type(self, path: KeyPath, expected: str, value: Any, hint: str | None = None) -> None:
         self.problem(path, "recipe.wrong_type", f"expected {expected}, not {value!r}", hint)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from echokit.errors import EchokitError
+from echokit.errors import EchokitError, shortened
 from echokit.recipe.tree import Node, Origin, Scalar
 from echokit.system.files import require_regular
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
 MAX_DEPTH = 30
+LARGEST = 2**63 - 1
+"""Whole numbers of a recipe fit into 64 bits, as those of numpy, torch and the files of a run."""
+MOST_DIGITS = 1000
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -26,9 +31,36 @@ _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")}
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves scalars as text; ``scalar`` below resolves them by the rules of YAML 1.2."""
+    """Leaves scalars as text; ``scalar`` below resolves them by the rules of YAML 1.2.
+
+    Stops at the first value beyond the limits, so that a large file is refused fast.
+    """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - yaml's own name
+
+    def __init__(self, text: str, file: str) -> None:
+        super().__init__(text)
+        self.file = file
+        self.count = 0
+        self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        key = index is None and isinstance(parent, yaml.MappingNode)
+        self.count += not key
+        if self.count > MAX_NODES or self.depth > MAX_DEPTH:
+            raise _too_many_values(f"{self.file}:{self.peek_event().start_mark.line + 1}")
+        self.depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _too_many_values(where: str) -> EchokitError:
+    return EchokitError(
+        f"more than {MAX_NODES:,} values, or more than {MAX_DEPTH} levels of nesting",
+        where=where,
+        code="yaml.too_many_values",
+    )
 
 
 def read_yaml(path: Path, environment: Mapping[str, str] = os.environ) -> Node:
@@ -51,7 +83,7 @@ def read_yaml(path: Path, environment: Mapping[str, str] = os.environ) -> Node:
 def parse_yaml(text: str, file: str, environment: Mapping[str, str] = os.environ) -> Node:
     """Parse YAML text; ``file`` is its name in origins and errors."""
     try:
-        documents = list(yaml.compose_all(text, Loader=_Loader))
+        documents = _documents(text, file)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
@@ -65,6 +97,17 @@ def parse_yaml(text: str, file: str, environment: Mapping[str, str] = os.environ
         message = f"expected one YAML document, found {len(documents)}"
         raise EchokitError(message, where=file, code="yaml.not_one_document")
     return _Converter(file, environment).node(documents[0], depth=0)
+
+
+def _documents(text: str, file: str) -> list[yaml.Node | None]:
+    loader = _Loader(text, file)
+    try:
+        documents = []
+        while loader.check_node():
+            documents.append(loader.get_node())
+        return documents
+    finally:
+        loader.dispose()
 
 
 def _layout_hint(message: str, text: str, mark: yaml.Mark | None) -> str | None:
@@ -87,7 +130,7 @@ def scalar(text: str) -> Scalar:
     if text.lower() in _CONSTANTS and (text.islower() or text.istitle() or text.isupper() or text in ("", "~")):
         return _CONSTANTS[text.lower()]
     if _INTEGER.fullmatch(text):
-        return int(text)
+        return int(text) if len(text) <= MOST_DIGITS else math.inf  # Python reads no integer of thousands of digits
     if _FLOAT.fullmatch(text):
         return float(text)
     return text
@@ -103,8 +146,7 @@ class _Converter:
         origin = Origin(self.file, node.start_mark.line + 1)
         self.count += 1
         if self.count > MAX_NODES or depth > MAX_DEPTH:
-            message = "too many or too deeply nested values"
-            raise EchokitError(message, where=str(origin), code="yaml.too_many_values")
+            raise _too_many_values(str(origin))
         if node.tag not in _PLAIN_TAGS:
             message = f"the tag {node.tag!r} is not allowed: a recipe holds plain data"
             raise EchokitError(message, where=str(origin), code="yaml.tag")
@@ -114,15 +156,26 @@ class _Converter:
             return Node([self.node(item, depth + 1) for item in node.value], origin)
         expanded, variable = self.expand(str(node.value), origin)
         origin = replace(origin, variable=variable)
+        if "\0" in expanded:  # no file, column or name has one
+            raise EchokitError("the value has a NUL character", where=str(origin), code="yaml.nul")
         if isinstance(node, yaml.ScalarNode) and node.style is None:
-            return Node(scalar(expanded), origin)
+            value = scalar(expanded)
+            whole = isinstance(value, int) and not -LARGEST - 1 <= value <= LARGEST
+            if whole or (isinstance(value, float) and math.isinf(value)):
+                raise EchokitError(
+                    f"the number {shortened(expanded)} is too large",
+                    hint="whole numbers have 64 bits, and decimal numbers an exponent up to 308",
+                    where=str(origin),
+                    code="yaml.number_too_large",
+                )
+            return Node(value, origin)
         return Node(expanded, origin)
 
     def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
         mapping: dict[str, Node] = {}
         for key, value in node.value:
             where = f"{self.file}:{key.start_mark.line + 1}"
-            if not isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode) or "\0" in key.value:
                 raise EchokitError("a key must be a plain word", where=where, code="yaml.bad_key")
             if key.value in mapping:
                 raise EchokitError(
@@ -162,5 +215,6 @@ class _Converter:
                 )
             return str(expansion)
 
-        expanded = _VARIABLE.sub(value, text)
+        end = text.rfind("}") + 1  # nothing to search after it: text with many open braces would take minutes
+        expanded = _VARIABLE.sub(value, text[:end]) + text[end:]
         return expanded, next(iter(used), None)

@@ -86,6 +86,22 @@ def new_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a path is that of a file; False for a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is that of a folder; see `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def require_regular(path: Path) -> None:
     """Check that a path is a regular file, or a link to one, before it is opened.
 

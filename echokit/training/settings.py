@@ -191,12 +191,13 @@ class PhaseSettings(_Strict):
         description="Trained parts: head, backbone, or modules inside the backbone by name (stages.3). All others are "
         "frozen: fixed weights, fixed batch-norm statistics, no dropout.",
     )
-    epochs: int = Field(ge=1, description="Number of epochs.")
+    epochs: int = Field(ge=1, le=1_000_000, description="Number of epochs.")
     lr: float | None = Field(None, gt=0, description="Learning rate of the phase; null: that of the optimizer.")
     bn: BatchNormRule | None = Field(None, description="Batch norm of the trained parts; null: as train.bn.")
     copies: int = Field(
         1,
         ge=1,
+        le=10_000,
         description="If the head alone is trained, features are computed once, from this number of fixed copies of "
         "every training sample, each with its own window and augmentation; the epochs use them in turn.",
     )
@@ -230,7 +231,7 @@ class EarlyStopSettings(_Strict):
 class TrainSettings(_Strict):
     """How a model is trained and which epoch is selected."""
 
-    epochs: int = Field(EPOCHS, ge=1, description="Number of epochs; with phases, the sum of theirs.")
+    epochs: int = Field(EPOCHS, ge=1, le=1_000_000, description="Number of epochs; with phases, the sum of theirs.")
     phases: tuple[PhaseSettings, ...] | None = Field(
         None,
         min_length=1,
@@ -243,15 +244,16 @@ class TrainSettings(_Strict):
         "statistics are updated; train: all of it is trained. null: frozen if training starts from weights with fewer "
         "than 500 training cases, otherwise train.",
     )
-    batch_size: int = Field(16, ge=1, description="Clips in a batch, on each device.")
+    batch_size: int = Field(16, ge=1, le=1_000_000, description="Clips in a batch, on each device.")
     accumulate: int = Field(
         1,
         ge=1,
+        le=1_000_000,
         description="Batches whose gradients are accumulated in one step: a step has batch_size x accumulate clips, "
         "times the number of processes.",
     )
     eval_batch_size: int | None = Field(
-        None, ge=1, description="Clips in a batch of validation and test; null: as batch_size."
+        None, ge=1, le=1_000_000, description="Clips in a batch of validation and test; null: as batch_size."
     )
     optimizer: OptimizerSettings = Field(
         default_factory=OptimizerSettings, description="The optimizer and its parameters."

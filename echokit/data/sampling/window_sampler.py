@@ -42,13 +42,13 @@ class Window:
     def __init__(
         self,
         *,
-        frames: Annotated[int, Field(ge=1)] | None = None,
-        seconds: Annotated[float, Field(gt=0)] | None = None,
-        fps: Annotated[float, Field(gt=0)] | None = None,
+        frames: Annotated[int, Field(ge=1, le=100_000)] | None = None,
+        seconds: Annotated[float, Field(gt=0, le=10_000)] | None = None,
+        fps: Annotated[float, Field(gt=0, le=1000)] | None = None,
         start: Literal["first", "random", "even", "all"] = "first",
-        period: Annotated[int, Field(ge=1)] = 1,
-        clips: Annotated[int, Field(ge=1)] = 1,
-        test_clips: Annotated[int, Field(ge=1)] | None = None,
+        period: Annotated[int, Field(ge=1, le=100_000)] = 1,
+        clips: Annotated[int, Field(ge=1, le=10_000)] = 1,
+        test_clips: Annotated[int, Field(ge=1, le=10_000)] | None = None,
     ) -> None:
         if seconds is not None:
             frames = _frames_of(seconds, fps, period, frames)

@@ -41,7 +41,7 @@ class PreActResNet:
     def __init__(
         self,
         *,
-        width: Annotated[int, Field(ge=1)] = 64,
+        width: Annotated[int, Field(ge=1, le=4096)] = 64,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         self.width = width

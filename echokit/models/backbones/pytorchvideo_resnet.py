@@ -24,7 +24,7 @@ class BottleneckResNet(FromPytorchvideo):
         width: Filters of the stem; the stages end with 4, 8, 16 and 32 times as many. Pretrained weights have 64.
     """
 
-    def __init__(self, *, width: Annotated[int, Field(ge=1)] = 64) -> None:
+    def __init__(self, *, width: Annotated[int, Field(ge=1, le=4096)] = 64) -> None:
         self.width = width
 
     def build(self, shape: InputShape) -> nn.Module:

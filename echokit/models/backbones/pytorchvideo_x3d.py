@@ -28,8 +28,8 @@ class X3D(FromPytorchvideo):
     def __init__(
         self,
         *,
-        width_factor: Annotated[float, Field(ge=0.5)] = 2.0,
-        depth_factor: Annotated[float, Field(gt=0)] = 2.2,
+        width_factor: Annotated[float, Field(ge=0.5, le=100)] = 2.0,
+        depth_factor: Annotated[float, Field(gt=0, le=100)] = 2.2,
     ) -> None:
         self.width_factor = width_factor
         self.depth_factor = depth_factor
@@ -80,7 +80,7 @@ class X3DL(X3D):
     def __init__(
         self,
         *,
-        width_factor: Annotated[float, Field(ge=0.5)] = 2.0,
-        depth_factor: Annotated[float, Field(gt=0)] = 5.0,
+        width_factor: Annotated[float, Field(ge=0.5, le=100)] = 2.0,
+        depth_factor: Annotated[float, Field(gt=0, le=100)] = 5.0,
     ) -> None:
         super().__init__(width_factor=width_factor, depth_factor=depth_factor)

@@ -36,7 +36,7 @@ class Timm(FromLibrary):
         *,
         name: str = "resnet18",
         pooling: Literal["mean", "max", "attention", "lstm"] = "mean",
-        hidden: Annotated[int, Field(ge=1)] = 256,
+        hidden: Annotated[int, Field(ge=1, le=65_536)] = 256,
         stochastic_depth: Annotated[float, Field(ge=0, lt=1)] | None = None,
     ) -> None:
         self.name = name
