@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from echokit.errors import DataError
+from echokit.errors import DataError, EchokitError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +42,27 @@ class Norm:
 def raw(channels: int) -> Norm:
     """Return the normalisation that changes nothing, as in the study."""
     return Norm((0.0,) * channels, (1.0,) * channels)
+
+
+def read_norms(content: object, where: str) -> dict[str, Norm]:
+    """Read the norms of all streams from the metadata of weights.
+
+    Args:
+        content: ``{stream: {mean, std}}``, as `fit_fold` writes it.
+        where: Name of the weights, for the error.
+
+    Raises:
+        EchokitError: They are missing, or are not numbers of one length.
+    """
+    try:
+        return {
+            str(name): Norm(*(tuple(float(number) for number in norm[key]) for key in ("mean", "std")))
+            for name, norm in content.items()  # type: ignore[attr-defined]
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EchokitError(
+            "the weights do not hold the means and deviations with which clips are normalised",
+            hint="copy the file again; for initial weights, model.weights.norm: new computes them anew",
+            where=where,
+            code="weights.bad_norms",
+        ) from error

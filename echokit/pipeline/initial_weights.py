@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import DataError, EchokitError
 from echokit.models.input_shape import InputShape
-from echokit.models.norm import Norm
+from echokit.models.norm import Norm, read_norms
 from echokit.models.weights.settings import RUN, WeightSettings
 from echokit.results.run import Run, find_finished
 from echokit.system.phantom_mark import PRETRAINED_STAMP
@@ -74,11 +74,10 @@ class InitialWeights:
     def norms(self, shapes: Mapping[str, InputShape], fitted: Mapping[str, Norm]) -> dict[str, Norm]:
         """Choose each stream's norm: of the weights, or of the training set."""
         carried = self.metadata.get("norms") if self.settings.norm == "keep" else None
-        norms = dict(fitted)
-        for name, norm in (carried if isinstance(carried, Mapping) else {}).items():
-            if name in shapes and shapes[name].channels == len(norm["mean"]):
-                norms[name] = Norm(tuple(norm["mean"]), tuple(norm["std"]))
-        return norms
+        known = read_norms(carried, self.settings.use) if isinstance(carried, Mapping) else {}
+        channels = {name: shape.channels for name, shape in shapes.items()}
+        fits = {name: norm for name, norm in known.items() if channels.get(name) == len(norm.mean)}
+        return {**fitted, **fits}
 
     def load_into(self, model: EchoModel) -> WeightReport:
         """Load these weights into a model.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ import torch
 from torch import nn
 
 from echokit.errors import EchokitError
+from echokit.models.norm import Norm, read_norms
 from echokit.models.weights.weight_files import digest_tensors, load_weights, read_weights, save_tensors
 from tests.expect import refused
 
@@ -216,3 +219,56 @@ def test_arbitrary_bytes_are_refused(tmp_path: Path, content: bytes) -> None:
         read_weights(tmp_path / "junk.pth")
     assert caught.value.code in ("weights.unreadable", "weights.runs_code")
     assert caught.value.where == str(tmp_path / "junk.pth")
+
+
+def write_safetensors(path: Path, metadata: str) -> None:
+    """Write a file of one tensor with any text as echokit's metadata."""
+    tensor = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    header = json.dumps({"__metadata__": {"echokit": metadata}, "a": tensor}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "[" * 200_000,
+        '{"metadata":' * 200_000,
+        '{"metadata": {}, "crc32": ' + "9" * 5000 + "}",
+        '{"metadata": null, "crc32": 0}',
+        '{"metadata": [1], "crc32": 0}',
+        '{"metadata": {}}',
+        "[]",
+        "7",
+        "",
+        "\0",
+    ],
+    ids=range(10),
+)
+def test_metadata_of_any_shape_is_refused(metadata: str, tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "a.safetensors", metadata)
+    with refused("weights.damaged", "a.safetensors"):
+        load_weights(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    "norms",
+    [
+        None,
+        "text",
+        [],
+        {"video": None},
+        {"video": {"mean": [1.0]}},
+        {"video": {"mean": [1.0], "std": []}},
+        {"video": {"mean": ["x"], "std": [1.0]}},
+        {"video": {"mean": 1.0, "std": 1.0}},
+        {"video": [[1.0], [1.0]]},
+    ],
+    ids=range(9),
+)
+def test_weights_without_usable_norms_are_refused(norms: object) -> None:
+    with refused("weights.bad_norms", "a.safetensors"):
+        read_norms(norms, "a.safetensors")
+
+
+def test_norms_of_weights_are_read() -> None:
+    assert read_norms({"video": {"mean": [1], "std": [2.5]}}, "a") == {"video": Norm((1.0,), (2.5,))}

@@ -68,7 +68,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError as error:
         raise EchokitError("there is no such weight file", where=str(path), code="weights.not_found") from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:  # ValueError: a NUL in the name
         raise EchokitError(
             f"not a whole safetensors file: {error}",
             hint="copy it again; a file written by torch.save must end in .pt or .pth",
@@ -86,7 +86,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         header = json.loads(entries[_HEADER])
         metadata, checksum = dict(header["metadata"]), header["crc32"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged from error
     if checksum != _checksum(tensors, metadata):
         raise damaged

@@ -19,7 +19,7 @@ from echokit.data.sampling.windows import PADDING, Windows
 from echokit.errors import EchokitError, VideoError
 from echokit.evaluation.statistics.conformal import conformal_half_width
 from echokit.models.input_shape import InputShape
-from echokit.models.norm import Norm
+from echokit.models.norm import read_norms
 from echokit.pipeline.build_model import build_model_from_recipe, fold_seed
 from echokit.pipeline.fold_files import load_calibration, targets_like
 from echokit.pipeline.inference.input_check import out_of_range_flags, read_reference
@@ -140,7 +140,7 @@ class Predictor:
             raise EchokitError("there are no trained weights", where=str(folder), code="weights.no_checkpoint")
         _, facts = load_weights(checkpoint / MODEL)
         shapes = {name: InputShape(*shape) for name, shape in facts["shapes"].items()}
-        norms = {name: Norm(tuple(norm["mean"]), tuple(norm["std"])) for name, norm in facts["norms"].items()}
+        norms = read_norms(facts.get("norms"), str(checkpoint / MODEL))
         objective = self.recipe.objective.build()(targets_like(facts["train_targets"]))
         # The seed of the fold: if only the head was saved, it recreates the frozen backbone.
         seed = fold_seed(self.recipe.seed, facts["fold"])
