@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import io
+import signal
 import sys
-from typing import Any
+from contextlib import suppress
 
 import click
 
 from echokit.errors import EchokitError
+from echokit.system.stop_signals import Interrupted, command_signals
 from echokit.system.terminal_text import printable
 
 COMMANDS = {
@@ -81,15 +82,22 @@ def main() -> None:
     Exit codes: 0, done; 1, a defect in echokit; 2, wrong input; 129, 130 or 143, stopped by a closed terminal,
     Ctrl-C or SIGTERM. A command keeps working after its terminal or pipe is closed.
     """
-    from echokit.cli.closed_streams import ClosableStream
-    from echokit.system.stop_signals import stop_at_once_on_signal
+    from echokit.cli.closed_streams import open_streams
 
-    stop_at_once_on_signal()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without Unicode must not end a command
-    streams: Any = [ClosableStream(stream) for stream in (sys.stdout, sys.stderr)]
-    sys.stdout, sys.stderr = streams
-    sys.exit(exit_code(sys.argv[1:]))
+    command_signals.install()
+    open_streams()
+    code = 0
+    with command_signals.command():
+        try:
+            code = exit_code(sys.argv[1:])
+        except BaseException:
+            if not command_signals.received:
+                raise
+    if command_signals.received.signum not in (None, code - 128):  # a library lost the exception
+        code = _say_stopped(Interrupted(command_signals.received.signum, saved=False))
+    with suppress(OSError):  # after an error, which was said
+        sys.stdout.flush()
+    sys.exit(code)
 
 
 def exit_code(arguments: list[str]) -> int:
@@ -116,6 +124,7 @@ def _exit_code(arguments: list[str]) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         code = application.main(arguments, prog_name="echokit", standalone_mode=False)
+        sys.stdout.flush()
     except EchokitError as error:
         if debug:
             raise
@@ -125,11 +134,7 @@ def _exit_code(arguments: list[str]) -> int:
         error.show()
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
-        cause = stop.__cause__ if isinstance(stop, click.Abort) else stop  # click wraps the interruption
-        reason = str(cause or "") or "interrupted"
-        saved = "progress is saved" if getattr(cause, "saved", False) else "only earlier checkpoints are saved"
-        click.echo(f"\n{reason}; {saved}. Continue a run that had started with --resume", err=True)
-        return int(getattr(cause, "exit_code", 130))
+        return _say_stopped(stop.__cause__ if isinstance(stop, click.Abort) else stop)  # click wraps the interruption
     except OSError as error:  # a full disk, a folder without write permission
         if debug or error.filename is None:
             raise
@@ -143,3 +148,9 @@ def _exit_code(arguments: list[str]) -> int:
         click.echo(printable(f"error: {failure}"), err=True)
         return 2
     return code if isinstance(code, int) else 0  # of click.exceptions.Exit, or None
+
+
+def _say_stopped(stop: BaseException | None) -> int:
+    known = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT, saved=False)
+    click.echo(f"\n{known.advice}", err=True)
+    return known.exit_code

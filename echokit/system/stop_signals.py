@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import _thread
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 STOPPING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, termination, and a closed terminal."""
+_AGAIN = 0.2
+"""Seconds after which `Interrupted` is raised again if it was lost on its way."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -26,6 +36,12 @@ class Interrupted(KeyboardInterrupt):
         self.signum = signum
         self.saved = saved
         self.exit_code = 128 + signum
+
+    @property
+    def advice(self) -> str:
+        """What happened, and how to go on."""
+        saved = "progress is saved" if self.saved else "only earlier checkpoints are saved"
+        return f"{self}; {saved}. Continue a run that had started with --resume"
 
 
 class StopRequest:
@@ -46,18 +62,89 @@ class StopRequest:
         return Interrupted(self.signum if self.signum is not None else signal.SIGINT)
 
 
-def stop_at_once_on_signal() -> None:
-    """Raise `Interrupted` on termination and a closed terminal, as on Ctrl-C.
+class CommandSignals:
+    """The signals of a command line: none is lost.
 
-    This is for the time outside a training. A signal that the process ignores stays ignored.
+    A library can swallow the exception: a callback of C code, ``__del__``, a broad ``except``. So the first signal
+    is remembered, and `Interrupted` is raised again until the command ends. Before and after the command, a signal
+    ends the process.
+
+    Attributes:
+        received: The first signal, if one came.
     """
 
-    def handle(signum: int, frame: FrameType | None) -> None:
-        raise Interrupted(signum, saved=False)
+    def __init__(self) -> None:
+        self.received = StopRequest()
+        self._running = False
+        self._repeated = False
 
-    for signum in STOPPING:
-        if signal.getsignal(signum) is signal.SIG_DFL:
-            signal.signal(signum, handle)
+    def install(self) -> None:
+        """Handle the signals from now on; one that the process ignores stays ignored."""
+        for signum in STOPPING:
+            if signal.getsignal(signum) in (signal.SIG_DFL, signal.default_int_handler):
+                signal.signal(signum, self._handle)
+
+    @contextmanager
+    def command(self) -> Iterator[None]:
+        """Raise `Interrupted` on a signal in this block.
+
+        Python says nothing about one that is lost.
+        """
+        before = sys.unraisablehook, sys.excepthook
+
+        def unraisable(lost: UnraisableHookArgs) -> None:
+            if not isinstance(lost.exc_value, Interrupted):
+                before[0](lost)
+
+        sys.unraisablehook = unraisable
+        sys.excepthook = lambda kind, *rest: None if issubclass(kind, Interrupted) else before[1](kind, *rest)
+        self._running = True
+        try:
+            yield
+        finally:
+            self._running = False
+            sys.unraisablehook, sys.excepthook = before
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        repeated, self._repeated = self._repeated, False
+        if repeated and (not self._running or _on_its_way()):
+            return
+        first = not self.received
+        if first:
+            self.received.signum = signum
+        stop = Interrupted(self.received.signum or signum, saved=False)
+        if not self._running:
+            _exit(stop, silent=not first)
+        if first:
+            _thread.start_new_thread(self._repeat, (signum,))
+        raise stop
+
+    def _repeat(self, signum: int) -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        while self._running:
+            time.sleep(_AGAIN)
+            self._repeated = True
+            signal.pthread_kill(main, signum)  # a real signal: it wakes a system call
+
+
+command_signals = CommandSignals()
+"""Those of this process."""
+
+
+def _on_its_way() -> bool:
+    """Whether an `Interrupted` is being handled: a clean-up may finish."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return error is not None
+
+
+def _exit(stop: Interrupted, *, silent: bool) -> NoReturn:
+    if not silent:
+        with suppress(OSError):
+            os.write(2, f"\n{stop.advice}\n".encode())
+    os._exit(stop.exit_code)
 
 
 @contextmanager
@@ -72,7 +159,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
     def handle(signum: int, frame: FrameType | None) -> None:
         if request:
             raise Interrupted(signum, saved=False)
-        request.signum = signum
+        request.signum = command_signals.received.signum = signum
 
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -129,7 +131,13 @@ class _Worker(Generic[Item, Result]):
         context.set_forkserver_preload(_PRELOAD)
         self.connection, remote = context.Pipe()
         self.process = context.Process(target=_serve, args=(remote, work), daemon=True)
-        self.process.start()
+        # Ctrl-C goes to all processes of a terminal. Blocked from its first instruction on, it never reaches a worker.
+        resource_tracker.ensure_running()  # it would unblock the signal
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         remote.close()
         self.ready = False
         self.number: int | None = None
@@ -197,7 +205,6 @@ def _failure(error: Exception) -> bytes:
 
 def _begin() -> None:
     """Ignore Ctrl-C, use one core, and exit when the parent is killed."""
-    import signal
     import threading
 
     import cv2
@@ -210,5 +217,5 @@ def _begin() -> None:
             os._exit(1)
 
     threading.Thread(target=exit_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a server that somebody else has started
     cv2.setNumThreads(1)

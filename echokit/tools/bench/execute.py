@@ -14,12 +14,12 @@ from typing import Any
 
 from echokit.errors import EchokitError
 from echokit.system.progress import display
+from echokit.system.stop_signals import STOPPING, Interrupted
 from echokit.system.worker_pool import cores
 from echokit.tools.bench.cell import RESULT, CellResult, CellSpec, read_result, run_of
 from echokit.tools.bench.suite import Row, Suite, flat_overrides, read_suite
 
 SPEC, LOG = "spec.json", "log.txt"
-STOPPED = (129, 130, 143)
 Key = tuple[str, str, int]
 """Suite, row and seed."""
 
@@ -93,10 +93,11 @@ def execute(cells: Mapping[Key, Cell], *, jobs: int = 1, again: bool = False) ->
         again: Run finished cells again.
 
     Raises:
-        KeyboardInterrupt: A cell was stopped by a signal; finished cells are saved.
+        Interrupted: A cell was stopped by a signal; finished cells are saved.
     """
     results: dict[Key, CellResult] = {}
     pending = dict(cells)
+    processes: list[subprocess.Popen[bytes]] = []
     with display().task("Cells", len(cells)) as advance, ThreadPoolExecutor(jobs) as pool:
         running: dict[Future[CellResult], Key] = {}
         try:
@@ -105,7 +106,7 @@ def execute(cells: Mapping[Key, Cell], *, jobs: int = 1, again: bool = False) ->
                     if len(running) >= jobs:
                         break
                     del pending[cell.key]
-                    running[pool.submit(_run, cell, results, jobs, again)] = cell.key
+                    running[pool.submit(_run, cell, results, jobs, again, processes)] = cell.key
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     key = running.pop(future)
@@ -114,6 +115,8 @@ def execute(cells: Mapping[Key, Cell], *, jobs: int = 1, again: bool = False) ->
                     advance(1)
         except BaseException:
             pending.clear()
+            for process in processes:
+                process.terminate()  # a cell saves its position
             pool.shutdown(cancel_futures=True)
             raise
     return results
@@ -123,7 +126,13 @@ def _ready(pending: Mapping[Key, Cell], results: Mapping[Key, CellResult]) -> It
     yield from [cell for cell in pending.values() if cell.needs is None or cell.needs in results]
 
 
-def _run(cell: Cell, results: Mapping[Key, CellResult], jobs: int, again: bool) -> CellResult:
+def _run(
+    cell: Cell,
+    results: Mapping[Key, CellResult],
+    jobs: int,
+    again: bool,
+    processes: list[subprocess.Popen[bytes]],
+) -> CellResult:
     weights = None
     if cell.needs is not None:
         source = results[cell.needs]
@@ -137,15 +146,18 @@ def _run(cell: Cell, results: Mapping[Key, CellResult], jobs: int, again: bool) 
     spec.write_text(json.dumps(asdict(_spec(cell, weights)), indent=1) + "\n", encoding="utf-8")
     environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, cores() // jobs))} if jobs > 1 else dict(os.environ)
     with (cell.folder / LOG).open("w", encoding="utf-8") as log:
-        code = subprocess.call(
+        process = subprocess.Popen(
             [sys.executable, "-m", "echokit.tools.bench.cell", str(spec)],
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             env=environment,
         )
-    if code in STOPPED or code == -2:
-        raise KeyboardInterrupt("a cell was stopped")
+        processes.append(process)
+        code = process.wait()
+    signum = -code if code < 0 else code - 128
+    if signum in STOPPING:
+        raise Interrupted(signum)
     result = read_result(cell.folder)
     if code in (0, 1) and result is not None:
         return result
