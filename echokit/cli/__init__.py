@@ -10,6 +10,7 @@ from contextlib import suppress
 import click
 
 from echokit.errors import EchokitError
+from echokit.system.exhausted import describe_exhausted
 from echokit.system.stop_signals import Interrupted, command_signals
 from echokit.system.terminal_text import printable
 
@@ -79,8 +80,8 @@ def application(debug: bool) -> None:
 def main() -> None:
     """Run the command line and exit.
 
-    Exit codes: 0, done; 1, a defect in echokit; 2, wrong input; 129, 130 or 143, stopped by a closed terminal,
-    Ctrl-C or SIGTERM. A command keeps working after its terminal or pipe is closed.
+    Exit codes: 0, done; 1, a defect in echokit; 2, wrong input, a full disk or too little memory; 129, 130 or 143,
+    stopped by a closed terminal, Ctrl-C or SIGTERM. A command keeps working after its terminal or pipe is closed.
     """
     from echokit.cli.closed_streams import open_streams
 
@@ -97,6 +98,7 @@ def main() -> None:
         code = _say_stopped(Interrupted(command_signals.received.signum, saved=False))
     with suppress(OSError):  # after an error, which was said
         sys.stdout.flush()
+    sys.stdout = sys.__stdout__  # Python flushes it again
     sys.exit(code)
 
 
@@ -105,7 +107,8 @@ def exit_code(arguments: list[str]) -> int:
     try:
         return _exit_code(arguments)
     finally:
-        _print_plugin_problems()
+        with suppress(MemoryError):  # which was said
+            _print_plugin_problems()
 
 
 def _print_plugin_problems() -> None:
@@ -135,15 +138,10 @@ def _exit_code(arguments: list[str]) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
         return _say_stopped(stop.__cause__ if isinstance(stop, click.Abort) else stop)  # click wraps the interruption
-    except OSError as error:  # a full disk, a folder without write permission
-        if debug or error.filename is None:
-            raise
-        click.echo(printable(f"error: {error.filename}: {error.strerror}"), err=True)
-        return 2
     except BaseException as error:  # SystemExit of a plugin as well
         from echokit.cli.plugin_commands import plugin_failure
 
-        if debug or (failure := plugin_failure(error)) is None:
+        if debug or (failure := describe_exhausted(error) or plugin_failure(error)) is None:
             raise
         click.echo(printable(f"error: {failure}"), err=True)
         return 2

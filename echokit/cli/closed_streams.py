@@ -24,6 +24,7 @@ class ClosableStream:
     def __init__(self, stream: TextIO, *, result: bool = True) -> None:
         self._stream = stream
         self._result = result
+        self._full: OSError | None = None
 
     def write(self, text: str) -> int:
         """Write a text, or discard it."""
@@ -41,6 +42,8 @@ class ClosableStream:
 
     @contextmanager
     def _discard_if_gone(self) -> Iterator[None]:
+        if self._full is not None:  # its first report may have been caught: click tries what a stream takes
+            raise self._full
         try:
             yield
         except OSError as error:
@@ -48,7 +51,8 @@ class ClosableStream:
             os.dup2(null, self._stream.fileno())
             os.close(null)
             if self._result and error.errno not in _GONE:
-                raise OSError(error.errno, error.strerror, "standard output") from None
+                self._full = OSError(error.errno, error.strerror, "standard output")
+                raise self._full from None
 
 
 def open_streams() -> None:

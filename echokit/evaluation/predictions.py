@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import DataError
+from echokit.system.files import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +108,7 @@ class Predictions:
         """Write the table as CSV with every digit of the scores."""
         from echokit.system.csv_cells import csv_text
 
-        path.write_text(csv_text(self.table), encoding="utf-8", newline="\n")
+        write_text(path, csv_text(self.table))
 
 
 def list_cases(names: Iterable[object]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 from echokit.errors import DataError, EchokitError, did_you_mean
 from echokit.phantom.case import EjectionFractions, PhantomCase, sample_case
 from echokit.system.csv_cells import write_rows
-from echokit.system.files import new_folder
+from echokit.system.files import named_file, new_folder, write_text
 from echokit.system.phantom_mark import MARKER
 from echokit.system.worker_pool import WorkerFailure, cores, map_ordered
 
@@ -170,7 +170,7 @@ def new_directory(directory: Path, statement: str, generator: str, facts: Mappin
     directory.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(directory) as unfinished:
         yield unfinished
-        (unfinished / MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
+        write_text(unfinished / MARKER, json.dumps(marker, indent=2) + "\n")
 
 
 def check_arguments(
@@ -209,7 +209,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]],
     Spreadsheets write a byte order mark and ``\r\n``.
     """
     encoding, line_end = ("utf-8-sig", "\r\n") if spreadsheet else ("utf-8", "\n")
-    with path.open("w", newline="", encoding=encoding) as file:
+    with named_file(path), path.open("w", newline="", encoding=encoding) as file:
         write_rows(file, [columns, *rows], line_end=line_end)
 
 

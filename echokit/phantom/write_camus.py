@@ -16,6 +16,7 @@ from echokit.phantom.case import PhantomCase, random_stream
 from echokit.phantom.directory import Hearts, LayoutWriter, Workers
 from echokit.phantom.render import measure, phantom_frames, phantom_masks
 from echokit.phantom.scanner import sector_of
+from echokit.system.files import named_file, write_text
 
 VIEWS = ("2CH", "4CH")
 QUALITIES = ("Good", "Medium", "Poor")
@@ -55,7 +56,7 @@ class CamusWriter(LayoutWriter):
         cuts = np.round(np.cumsum(SHARES)[:-1] * hearts.cases).astype(int)
         for name, part in zip(SUBGROUPS, np.split(order, cuts), strict=True):
             lines = "".join(f"{_name(int(index))}\n" for index in sorted(part))
-            (folder / f"subgroup_{name}.txt").write_text(lines, encoding="utf-8")
+            write_text(folder / f"subgroup_{name}.txt", lines)
 
 
 write_camus = CamusWriter().write
@@ -105,7 +106,7 @@ def _write_view(folder: Path, view: str, case: PhantomCase, facts: Mapping[str, 
         "FrameRate": f"{case.fps:.1f}",
     }
     text = "".join(f"{key}: {value}\n" for key, value in lines.items())
-    (folder / f"Info_{view}.cfg").write_text(text, encoding="utf-8")
+    write_text(folder / f"Info_{view}.cfg", text)
 
 
 def _half_cycle(area: npt.NDArray[np.int64], case: PhantomCase) -> tuple[int, int]:
@@ -141,6 +142,7 @@ def write_nifti(path: Path, pictures: npt.NDArray[np.uint8], spacing: tuple[floa
     volume.header.set_zooms(zooms)
     volume.header.set_xyzt_units("mm")
     with (
+        named_file(path),
         path.open("wb") as file,
         gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0) as packed,
     ):

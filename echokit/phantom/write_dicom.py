@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from echokit.system.files import named_file
+
 if TYPE_CHECKING:
+    from pydicom import Dataset
+
     from echokit.data.video.clip import Frames
 
 MULTI_FRAME, _SINGLE_FRAME = "1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.6.1"
@@ -23,7 +28,7 @@ def write_grey_dicom(path: Path, frames: Frames, *, fps: float, patient: str, se
         series: Name from which the UIDs of the series are derived.
         instance: InstanceNumber.
     """
-    from pydicom import Dataset, FileMetaDataset, dcmwrite
+    from pydicom import Dataset, FileMetaDataset
     from pydicom.uid import UID, ExplicitVRLittleEndian
 
     kind = UID(MULTI_FRAME if len(frames) > 1 else _SINGLE_FRAME)
@@ -48,7 +53,21 @@ def write_grey_dicom(path: Path, frames: Frames, *, fps: float, patient: str, se
     raw = frames.tobytes()
     data.PixelData = raw + b"\0" * (len(raw) % 2)
     data["PixelData"].VR = "OB"
-    dcmwrite(path, data, enforce_file_format=True)
+    save_dicom(path, data)
+
+
+def save_dicom(path: Path, data: Dataset) -> None:
+    """Write a dataset with its file format.
+
+    Raises:
+        OSError: The file cannot be written; its name is in it.
+    """
+    from pydicom import dcmwrite
+
+    content = io.BytesIO()  # pydicom reports a full disk without its number
+    dcmwrite(content, data, enforce_file_format=True)
+    with named_file(path):
+        path.write_bytes(content.getbuffer())
 
 
 def make_uid(*parts: object) -> Any:

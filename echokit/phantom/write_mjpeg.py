@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from echokit.system.files import named_file
 
 QUALITY = 3  # MJPEG quantiser, 2 (best) to 31
 
@@ -27,7 +30,8 @@ def write_mjpeg(path: Path, frames: npt.NDArray[np.uint8], fps: int, *, quality:
 
     height, width = frames.shape[1:3]
     planes = np.full((height * 3 // 2, width), 128, np.uint8)  # luma above, neutral chroma below
-    with av.open(str(path), "w", format="avi", container_options={"fflags": "+bitexact"}) as container:
+    content = io.BytesIO()  # its library does not pass the error of a full disk on
+    with av.open(content, "w", format="avi", container_options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("mjpeg", rate=Fraction(fps), options={"threads": "1"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
         context = stream.codec_context
@@ -42,3 +46,5 @@ def write_mjpeg(path: Path, frames: npt.NDArray[np.uint8], fps: int, *, quality:
             picture.pts = index
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
+    with named_file(path):
+        path.write_bytes(content.getbuffer())

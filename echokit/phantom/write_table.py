@@ -14,6 +14,7 @@ from echokit.phantom.directory import Hearts, LayoutWriter, Workers, write_csv
 from echokit.phantom.render import measure, phantom_frames
 from echokit.phantom.write_dicom import write_grey_dicom
 from echokit.phantom.write_mjpeg import write_mjpeg
+from echokit.system.files import named_file
 
 TABLE = "cases.csv"
 COLUMNS = ("source", "target", "patient_id", "split", "age", "sex", "ef", "days", "died")
@@ -99,7 +100,9 @@ def _write_video(directory: Path, video: _Video) -> float:
 
         path.mkdir()
         for number, frame in enumerate(frames, start=1):
-            (path / f"frame_{number}.png").write_bytes(np.asarray(cv2.imencode(".png", frame)[1]).tobytes())
+            picture = path / f"frame_{number}.png"
+            with named_file(picture):
+                picture.write_bytes(np.asarray(cv2.imencode(".png", frame)[1]).tobytes())
     return measure(video.case).ef_a4c
 
 

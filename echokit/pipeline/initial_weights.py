@@ -120,7 +120,7 @@ class InitialWeights:
 
 
 def hash_patient(patient: object) -> str:
-    """Hash a patient's identifier: weights may travel further than a list of patients."""
+    """Hash the identifier of a patient, which weights must not hold in clear."""
     return hashlib.blake2b(str(patient).encode(), digest_size=8).hexdigest()
 
 

@@ -16,6 +16,7 @@ from echokit.results.page.page_content import PageSettings
 from echokit.results.page.write_page import write_page
 from echokit.results.run import Run, read_notes, runs_folder
 from echokit.results.summary.division import division_of, tried_configurations
+from echokit.system.exhausted import describe_exhausted
 from echokit.system.phantom_mark import all_phantom
 from echokit.system.progress import display
 
@@ -27,12 +28,25 @@ CONTROL_MASKS = ("no_mask", "random_mask")
 
 
 def try_report(plan: FoldPlan, run: Run) -> None:
-    """Write the report of a run that has just finished; an error is only shown."""
+    """Write the report of a run that has just finished; a defect is only shown.
+
+    Raises:
+        EchokitError: The disk is full, or memory ran out.
+    """
     if not plan.recipe.report.page:
         return
     try:
         write_report(run, frames_of(plan.dataset) if _shows_no_patient(plan.dataset) else None)
     except Exception as error:
+        unwritten = isinstance(error, EchokitError) and error.code == "report.not_writable"
+        failed = error if unwritten else describe_exhausted(error)
+        if isinstance(failed, EchokitError):
+            raise EchokitError(
+                f"{failed.message}; all else of the run is complete",
+                hint=f"echokit report {run.path} writes it",
+                where=failed.where or str(run.path),
+                code="report.not_writable",
+            ) from error
         message = str(error) if isinstance(error, EchokitError) else f"{type(error).__name__}: {error}"
         display().show_message(f"report.html was not written: {message}; echokit report {run.path} tries again")
 

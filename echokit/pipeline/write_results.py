@@ -17,6 +17,7 @@ from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.negative_controls import compute_controls
 from echokit.results.lock import Lock
 from echokit.results.run import NOTES, SECTIONS, Run, runs_folder, write_table
+from echokit.system.files import write_text
 from echokit.training.objectives.calibration import Uncalibrated, all_or_none
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
 
 
 def _write_json(content: object, path: Path) -> None:
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _own_sections(
@@ -173,7 +174,7 @@ def write_history(history: Sequence[Mapping[str, Any]], path: Path, stamp: str |
     """Write one JSON object for each epoch."""
     extra = {"data": stamp} if stamp else {}
     lines = [json.dumps({**record, **extra}, sort_keys=True, allow_nan=False) + "\n" for record in history]
-    path.write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(lines))
 
 
 def _facts(lock: Lock, history: Sequence[Mapping[str, Any]]) -> dict[str, str | int | float]:

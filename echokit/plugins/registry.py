@@ -114,11 +114,6 @@ class Component:
     summary: str = ""
     mask: bool = False
 
-    @property
-    def full_name(self) -> str:
-        """Its name that no other component has: ``plugin:name``; a built-in component's is its name."""
-        return self.name if self.plugin == BUILT_IN else f"{self.plugin}:{self.name}"
-
     def load(self) -> type[Any]:
         """Import the class.
 

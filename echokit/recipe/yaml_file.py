@@ -48,7 +48,8 @@ class _Loader(yaml.SafeLoader):
         key = index is None and isinstance(parent, yaml.MappingNode)
         self.count += not key
         if self.count > MAX_NODES or self.depth > MAX_DEPTH:
-            raise _too_many_values(f"{self.file}:{self.peek_event().start_mark.line + 1}")
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise _too_many_values(f"{self.file}:{event.start_mark.line + 1}")
         self.depth += 1
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1

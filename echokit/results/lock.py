@@ -19,6 +19,7 @@ from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import check, load_recipe
 from echokit.recipe.yaml_file import read_yaml
 from echokit.system.environment import environment
+from echokit.system.files import write_text
 from echokit.system.hashing import content_hash, digest
 from echokit.system.phantom_mark import STAMP
 
@@ -62,7 +63,7 @@ class Lock:
         """Write the lock as YAML."""
         text = yaml.safe_dump(dict(self.content), sort_keys=False, allow_unicode=True, width=110)
         head = f"# {STAMP}: synthetic hearts, no patient\n" if self.phantom else ""
-        path.write_text(head + text, encoding="utf-8")
+        write_text(path, head + text)
 
 
 def make_lock(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from echokit.errors import EchokitError, did_you_mean
 from echokit.results.lock import Lock, read_lock
 from echokit.system.csv_cells import csv_text, unguarded
-from echokit.system.files import atomic_file
+from echokit.system.files import atomic_file, write_text
 from echokit.system.progress import display
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ def runs_folder(run: Run) -> Path:
 
 def write_table(table: pd.DataFrame, path: Path, stamp: str | None) -> None:
     """Write a table as CSV with all digits; a stamp is written to the column ``data``."""
-    path.write_text(csv_text(table.assign(data=stamp) if stamp else table), encoding="utf-8", newline="\n")
+    write_text(path, csv_text(table.assign(data=stamp) if stamp else table))
 
 
 def create_run(out: Path, name: str) -> Run:

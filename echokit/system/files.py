@@ -8,11 +8,12 @@ import re
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from echokit.errors import VideoError
+from echokit.errors import EchokitError, VideoError
 
 PART = ".part"
 """Ending of a file that is being written."""
@@ -34,16 +35,38 @@ def atomic_file(path: Path, *, private: bool = False, durable: bool = True) -> I
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
     try:
-        if private:
-            draft.touch(0o600, exist_ok=False)
-        yield draft
-        if durable:
-            sync(draft)
-        os.replace(draft, path)
+        with named_file(path, draft):
+            if private:
+                draft.touch(0o600, exist_ok=False)
+            yield draft
+            if durable:
+                sync(draft)
+            os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
     if durable:
         sync(path.parent)
+
+
+@contextmanager
+def named_file(path: Path, draft: Path | None = None) -> Iterator[None]:
+    """Give an error of this block the name of the file; a failed write has none.
+
+    Args:
+        path: The file, or a folder of files, that this block writes.
+        draft: Where it is written until it is complete; this name is replaced by that of ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a library has reduced it to a text
+            raise OSError(errno.EIO, str(error), str(path)) from error
+        if error.filename is None:
+            error.filename = str(path)
+        elif draft is not None and Path(os.fsdecode(error.filename)).is_relative_to(draft):
+            error.filename = str(path / Path(os.fsdecode(error.filename)).relative_to(draft))
+            error.filename2 = None
+        raise
 
 
 def write_bytes(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
@@ -77,11 +100,12 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
-        draft.mkdir(parents=True)
-        yield draft
-        if folder.exists():
-            folder.rmdir()
-        draft.rename(folder)
+        with named_file(folder, draft):
+            draft.mkdir(parents=True)
+            yield draft
+            if folder.exists():
+                folder.rmdir()
+            draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -100,6 +124,26 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder for this block.
+
+    Raises:
+        EchokitError: No folder for temporary files can be written.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="echokit-")
+    except OSError as error:
+        raise EchokitError(
+            f"no temporary files can be written: {error.strerror}",
+            hint="free some space, or set TMPDIR to a folder on another disk",
+            where=error.filename,
+            code="file.no_temporary_folder",
+        ) from None
+    with folder as name:
+        yield Path(name)
 
 
 def require_regular(path: Path) -> None:

@@ -141,7 +141,8 @@ def write_clip(path: Path, clip: Clip, mask: Mask | None, shown: Shown | None = 
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rpartition("error: ")[2]
         raise EchokitError(
             f"a prepared clip cannot be written: {reason}",
-            hint="free some space, or set ECHOKIT_CACHE to a folder on another disk; prepared clips stay valid",
+            hint="free some space, or set ECHOKIT_CACHE (of predict: TMPDIR) to a folder on another disk; "
+            "prepared clips stay valid",
             where=str(path.parent.parent),
             code="clip.not_written",
         ) from None

@@ -25,8 +25,8 @@ class Cohort:
         cases: One row for each case, in a fixed order: ``case_id`` (unique), ``patient_id``, ``source`` (path of the
             video), ``split`` (train, val or test; empty if the dataset has none) and covariates such as ``ef``.
         name: Name of the dataset, for users.
-        phantom: True for synthetic data; every output made from it is stamped PHANTOM DATA. A run sets it, whoever read
-            the cohort, if a video lies in a folder that is marked as phantom.
+        phantom: True for synthetic data; every output made from it is stamped PHANTOM DATA. A run sets it, for
+            any dataset, if a video lies in a folder that is marked as phantom.
         warnings: Problems that the reader found and counted.
         fingerprint: Hash of the table that the cohort was read from; videos are hashed separately.
         unknown: Why a case has no target value, by case_id.

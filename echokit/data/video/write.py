@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from echokit.errors import VideoError
+from echokit.errors import EchokitError, VideoError
 from echokit.system.files import write_bytes
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> 
     Raises:
         VideoError: The extension is another, the frames are empty or of another shape, ``fps`` is not positive, or
             an MP4 is requested with an odd width or height.
+        EchokitError: The file cannot be written.
     """
     path = Path(path)
     where = path.name
@@ -75,9 +77,8 @@ def write_video(path: str | Path, frames: npt.NDArray[np.uint8], fps: float) -> 
         _encode(content, path.suffix.lower(), frames, Fraction(fps).limit_denominator(10_000))
         write_bytes(path, content.getbuffer())
     except OSError as error:
-        raise VideoError(
-            f"the video cannot be written: {error.strerror}", where=where, code="file.not_writable"
-        ) from None
+        kind = VideoError if error.errno == errno.ENAMETOOLONG else EchokitError  # the fault is the video's, or not
+        raise kind(f"the video cannot be written: {error.strerror}", where=where, code="file.not_writable") from None
 
 
 def _encode(file: Any, suffix: str, frames: npt.NDArray[np.uint8], rate: Fraction) -> None:

@@ -14,6 +14,7 @@ from echokit.data.cohort.text_table import line_of_rows, read_text_table
 from echokit.errors import DataError, did_you_mean
 from echokit.evaluation.evaluation import Evaluation
 from echokit.evaluation.predictions import COLUMNS, NO_PROBABILITY, Predictions, list_cases
+from echokit.system.files import write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ def write_metrics(evaluation: Evaluation, path: Path, *, stamp: str | None = Non
         path: The file, overwritten.
         stamp: A mark such as PHANTOM DATA, added to every entry as ``data``.
     """
-    path.write_text(metrics_json(evaluation, stamp=stamp) + "\n", encoding="utf-8", newline="\n")
+    write_text(path, metrics_json(evaluation, stamp=stamp) + "\n")
 
 
 def metrics_json(evaluation: Evaluation, *, stamp: str | None = None) -> str:
@@ -80,7 +81,7 @@ def write_curves(evaluation: Evaluation, path: Path, *, stamp: str | None = None
             body = ",\n".join(f"      {_strict(fold)}" for fold in folds)
             parts.append(f"    {_strict(split)}: [\n{body}\n    ]")
         lines.append(f"  {_strict(name)}: {{\n" + ",\n".join(parts) + "\n  }")
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def read_predictions(

@@ -43,8 +43,12 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         with atomic_file(path) as draft:
             save_file(copies, draft, metadata={_HEADER: header})
     except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rpartition("error: ")[2]
         raise EchokitError(
-            f"the weights cannot be written: {error}", where=str(path), code="weights.not_written"
+            f"the weights cannot be written: {reason}",
+            hint="free some space; a run continues with --resume",
+            where=str(path),
+            code="weights.not_written",
         ) from error
 
 

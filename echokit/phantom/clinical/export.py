@@ -15,7 +15,7 @@ import numpy as np
 from echokit.phantom.clinical.patients import Patient, Vendor
 from echokit.phantom.clinical.screen import Picture, Screen
 from echokit.phantom.clinical.vendors import LAYOUTS, Colour
-from echokit.phantom.write_dicom import MULTI_FRAME, make_uid
+from echokit.phantom.write_dicom import MULTI_FRAME, make_uid, save_dicom
 from echokit.phantom.write_mjpeg import write_mjpeg
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write_clip(path: Path, patient: Patient, clip: int, screen: Screen) -> None:
 
 
 def _write_dicom(path: Path, patient: Patient, clip: int, screen: Screen) -> None:
-    from pydicom import FileMetaDataset, dcmwrite
+    from pydicom import FileMetaDataset
     from pydicom.encaps import encapsulate
     from pydicom.uid import UID
 
@@ -82,7 +82,7 @@ def _write_dicom(path: Path, patient: Patient, clip: int, screen: Screen) -> Non
     data.SequenceOfUltrasoundRegions = _ultrasound_regions(patient, screen)
     data.PixelData = encapsulate(coded, has_bot=True)
     data["PixelData"].VR = "OB"
-    dcmwrite(path, data, enforce_file_format=True)
+    save_dicom(path, data)
 
 
 def _jpegs(frames: Picture) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from echokit.phantom.clinical.screen import Screen
 from echokit.phantom.motion import pose_of, to_diastole
 from echokit.phantom.render import phantom_masks
 from echokit.phantom.scanner import Sector, as_float32, look_up, receiver_of
+from echokit.system.files import named_file
 
 Region = npt.NDArray[np.bool_]
 _BLOOD = -42.0  # dB; darker is blood
@@ -85,7 +87,10 @@ def write_truth(path: Path, truth: ClipTruth) -> None:
     import cv2
 
     stacks = {name: getattr(truth, name) for name in (*_STILL, "motion", "ventricle", "myocardium")}
-    np.savez_compressed(path, **stacks)
+    packed = io.BytesIO()  # numpy says of a full disk only how much it wrote
+    np.savez_compressed(packed, **stacks)
+    with named_file(path):
+        path.write_bytes(packed.getbuffer())
     colours = {
         "sector": (60, 60, 60), "panel": (40, 30, 20), "myocardium": (60, 110, 200), "ventricle": (60, 60, 230),
         "text": (230, 230, 230), "scale": (230, 200, 90), "ecg": (90, 230, 110), "number": (230, 90, 230),
@@ -95,7 +100,8 @@ def write_truth(path: Path, truth: ClipTruth) -> None:
         region = getattr(truth, name)
         picture[region[0] if region.ndim == 3 else region] = colour
     _, coded = cv2.imencode(".png", picture)
-    path.with_suffix(".png").write_bytes(coded.tobytes())
+    with named_file(path.with_suffix(".png")):
+        path.with_suffix(".png").write_bytes(coded.tobytes())
 
 
 def read_truth(path: str | Path) -> ClipTruth:

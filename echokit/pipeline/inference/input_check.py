@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from echokit.data.clips.prepared_clips import PreparedClips
 from echokit.results.run import Run
+from echokit.system.files import write_text
 
 if TYPE_CHECKING:
     from echokit.pipeline.fold_plan import FoldPlan
@@ -123,7 +124,7 @@ def write_reference(reference: TrainingReference, folder: Path) -> None:
         "picture": None if reference.mean_frame is None else np.round(reference.mean_frame, 2).tolist(),
         "likeness": reference.correlation,
     }
-    (folder / NAME).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_text(folder / NAME, json.dumps(content) + "\n")
 
 
 def read_reference(folder: Path) -> TrainingReference | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from echokit.pipeline.inference.input_check import out_of_range_flags, read_refe
 from echokit.pipeline.initial_weights import find_initial_weights
 from echokit.results.lock import check_files
 from echokit.results.run import Run, runs_folder
+from echokit.system.files import temporary_folder
 from echokit.training.objectives.calibration import Calibration, Uncalibrated, all_or_none
 from echokit.training.objectives.objective import HALF, Objective, calibrator_of, threshold_of
 
@@ -158,10 +158,10 @@ class Predictor:
         Args:
             sources: (case_id, path) each.
         """
-        with tempfile.TemporaryDirectory(prefix="echokit-") as folder:
+        with temporary_folder() as folder:
             for case_id, path in sources:
                 try:
-                    yield self._predict(case_id, path, Path(folder))
+                    yield self._predict(case_id, path, folder)
                 except VideoError as error:
                     yield Prediction(case_id, None, None, 0, problem=error.message)
 

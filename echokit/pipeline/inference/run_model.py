@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from echokit.data.sampling.windows import PADDING
 from echokit.data.video.clip import Frames
 from echokit.pipeline.inference.predictor import Predictor
 from echokit.results.run import Run
+from echokit.system.files import temporary_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,9 +77,9 @@ class RunModel:
         from echokit.training.batches.batches import batches
 
         predictor = self._predictor
-        with tempfile.TemporaryDirectory(prefix="echokit-") as folder:
+        with temporary_folder() as folder:
             clip, mask = prepare_video(Path(video), predictor.steps)
-            clips = one_clip(clip, mask, Path(folder))
+            clips = one_clip(clip, mask, folder)
             windows = predictor.windows(clips.lengths)
             middle: npt.NDArray[np.int64] = np.array([len(windows) // 2], np.int64)
             (batch,) = batches(clips, windows, middle, 1, predictor.device)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from echokit.system.files import named_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -129,4 +131,5 @@ def show_message(axes: Axes, text: str) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG that depends on the picture only: no time, no software version."""
-    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+    with named_file(path):
+        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

@@ -15,6 +15,7 @@ from echokit.results.summary.cautions import cautions
 from echokit.results.summary.cutoff_table import cutoff_rows, is_cutoff
 from echokit.results.summary.fold_table import ABOUT_FOLDS, MOST_COLUMNS, fold_rows
 from echokit.results.wording import count, estimate, interval, number, p_value, select, set_name, title
+from echokit.system.files import write_text
 
 HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
 _TAG = re.compile("<(?=[A-Za-z/!?])")
@@ -129,7 +130,7 @@ def write_summary(path: Path, summary: RunSummary) -> None:
     parts.append(f"## How to rerun\n\n```\n{command}\n```")
     if summary.citations:
         parts.append("## Sources\n\n" + _bullets(summary.citations))
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8", newline="\n")
+    write_text(path, "\n\n".join(parts) + "\n")
 
 
 def _metric_parts(metrics: Sequence[Metric], sections: Sequence[Section]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import EchokitError
+from echokit.system.files import write_text
 from echokit.system.progress import display
 from echokit.system.stop_signals import STOPPING, Interrupted
 from echokit.system.worker_pool import cores
@@ -143,7 +144,7 @@ def _run(
     if again:
         (cell.folder / RESULT).unlink(missing_ok=True)
     spec = cell.folder / SPEC
-    spec.write_text(json.dumps(asdict(_spec(cell, weights)), indent=1) + "\n", encoding="utf-8")
+    write_text(spec, json.dumps(asdict(_spec(cell, weights)), indent=1) + "\n")
     environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, cores() // jobs))} if jobs > 1 else dict(os.environ)
     with (cell.folder / LOG).open("w", encoding="utf-8") as log:
         process = subprocess.Popen(

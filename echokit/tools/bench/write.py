@@ -11,6 +11,7 @@ from typing import Any
 
 from echokit.results.summary.summary import markdown_table
 from echokit.system.csv_cells import write_rows
+from echokit.system.files import write_text
 from echokit.tools.bench.columns import Column, Value, column_named
 from echokit.tools.bench.table import Table, TableRow
 
@@ -32,7 +33,7 @@ def write_bench_table(table: Table, folder: Path) -> list[Path]:
     written = []
     for suffix, text in files.items():
         path = stem.with_suffix(suffix)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_text(path, text)
         written.append(path)
     return [*written, plot] if plot else written
 

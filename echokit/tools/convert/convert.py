@@ -14,7 +14,7 @@ from typing import Any
 from echokit.data.cohort.pseudonyms import pseudonym, record_sources
 from echokit.errors import DataError, VideoError
 from echokit.system.csv_cells import write_rows
-from echokit.system.files import new_folder
+from echokit.system.files import named_file, new_folder, write_text
 from echokit.system.hashing import content_hash
 from echokit.system.phantom_mark import MARKER, STAMP, is_phantom
 from echokit.system.worker_pool import WorkerFailure, map_ordered
@@ -119,7 +119,7 @@ def convert_studies(
         phantom = is_phantom(*files)
         if phantom:
             mark = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
-            (unfinished / MARKER).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
+            write_text(unfinished / MARKER, json.dumps(mark, indent=2) + "\n")
     record_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
     return Dataset(tuple(rows), (*joined.remarks, *remarks), phantom)
 
@@ -200,5 +200,5 @@ def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size:
 
 
 def _write_rows(place: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    with place.open("w", newline="", encoding="utf-8") as file:
+    with named_file(place), place.open("w", newline="", encoding="utf-8") as file:
         write_rows(file, [columns, *rows])

@@ -14,6 +14,7 @@ from string import Template
 from echokit.errors import EchokitError, did_you_mean
 from echokit.plugins.discovery import installed
 from echokit.plugins.registry import KINDS, with_article
+from echokit.system.files import named_file
 
 TEMPLATES = Path(__file__).with_name("templates")
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -88,7 +89,8 @@ def write_package(kind: str, name: str, into: Path) -> Path:
         for path, template in files.items():
             text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(words)
             (temporary / path).parent.mkdir(exist_ok=True)
-            (temporary / path).write_text(text, encoding="utf-8")
+            with named_file(folder / path):
+                (temporary / path).write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
         temporary.rename(folder)  # fails if a folder with content was created meanwhile
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from echokit.errors import EchokitError
+from echokit.system.exhausted import require_address_space
 from echokit.system.worker_pool import cores
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -164,7 +165,11 @@ def fix_threads() -> int:
     """Set the number of threads to the usable cores or ``OMP_NUM_THREADS``; return it.
 
     The number of threads determines how sums are split, and so the last bits of a result. It is recorded in the lock.
+
+    Raises:
+        EchokitError: A limit on memory leaves the libraries too little to compute.
     """
+    require_address_space()
     requested = os.environ.get("OMP_NUM_THREADS", "")
     torch.set_num_threads(int(requested) if requested.isdigit() and int(requested) > 0 else cores())
     return torch.get_num_threads()

@@ -11,17 +11,9 @@ from contextlib import contextmanager
 import torch
 
 from echokit.errors import EchokitError
+from echokit.system.exhausted import ONEDNN, is_out_of_memory
 from echokit.system.malloc import give_memory_back, share_heap
 from echokit.training.hardware.distributed import processes
-
-_ONEDNN = "could not create a primitive"
-_MESSAGES = (
-    _ONEDNN,  # an unsupported operation has another message: a primitive descriptor
-    "can't allocate memory",  # torch, on a CPU
-    "std::bad_alloc",  # C++
-    "can't start new thread",  # Python: no memory for its stack
-    "ALLOC_FAILED",  # cuBLAS and cuDNN
-)
 
 
 @contextmanager
@@ -40,7 +32,7 @@ def explain_out_of_memory(batch_size: int, attempt: Callable[[int], None] | None
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        shortage = _is_shortage(error)
+        shortage = is_out_of_memory(error)
         if not shortage:
             raise
         _free_tensors(error)
@@ -74,7 +66,7 @@ def _succeeds(attempt: Callable[[int], None], clips: int) -> bool:
             thread.submit(attempt, clips).result()
 
     message = _shortage(attempt, clips)
-    if _ONEDNN in message:  # after one failure to get memory for its code, oneDNN always fails in that thread
+    if ONEDNN in message:  # after one failure to get memory for its code, oneDNN always fails in that thread
         message = _shortage(in_new_thread, clips)
     return not message
 
@@ -88,7 +80,7 @@ def _shortage(attempt: Callable[[int], None], clips: int) -> str:
     try:
         attempt(clips)
     except (MemoryError, RuntimeError) as error:
-        if not _is_shortage(error):
+        if not is_out_of_memory(error):
             raise
         _free_tensors(error)
         return str(error) or "MemoryError"
@@ -108,10 +100,3 @@ def _hint(fits: int, *, tried: bool, alone: bool) -> str:
 def _free_tensors(error: BaseException) -> None:
     """Free the tensors of the failed step, which the traceback of the error holds."""
     traceback.clear_frames(error.__traceback__)
-
-
-def _is_shortage(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    message = str(error)
-    return any(known in message for known in _MESSAGES) and "primitive descriptor" not in message
