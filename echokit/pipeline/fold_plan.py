@@ -13,9 +13,9 @@ from echokit.pipeline.head_search import HeadSearch, head_search_for
 from echokit.pipeline.initial_weights import InitialWeights
 from echokit.pipeline.preflight import CheckedCohort, check_budget, check_controls, check_prepared, count_models
 from echokit.pipeline.prepared_cohort import PreparedCohort
-from echokit.pipeline.session import Session
+from echokit.pipeline.session import RunRequest, Session
 from echokit.recipe.recipe import Recipe
-from echokit.results.lock import Lock, differences, make_lock
+from echokit.results.lock import Lock, differences, machine_differences, make_lock
 
 if TYPE_CHECKING:
     from echokit.training.hardware.device import Compute
@@ -36,7 +36,7 @@ class FoldPlan:
         weights: Initial weights; None to start from random ones.
         frozen: The backbone that all folds share, if no phase trains it.
         head_search: Selects a configuration inside each fold, or repeats training for controls.
-        warnings: Messages about the data and the split.
+        warnings: Messages about the lock, the data and the split.
     """
 
     dataset: PreparedCohort
@@ -81,8 +81,8 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
     compute = Compute(session.device, choose_precision(session.device, recipe.train.precision))
     spec = model_spec(dataset)
     lock = make_lock(recipe, dataset.facts(), _compute_facts(session, compute), weights.facts() if weights else None)
-    old = session.request.lock
-    session.warn(f"differs from the lock: {change}" for change in (differences(old, lock) if old else ()))
+    changes = _changes(session.request, lock)
+    session.warn(changes)
     copies = check_prepared(checked, dataset, spec, folds)
     padding = padding_warnings(dataset)
     session.warn(padding)
@@ -102,8 +102,17 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
         weights=weights,
         frozen=frozen,
         head_search=head_search_for(recipe, frozen, dataset.patients),
-        warnings=(*copies, *padding),
+        warnings=(*changes, *copies, *padding),
     )
+
+
+def _changes(request: RunRequest, lock: Lock) -> tuple[str, ...]:
+    """Describe what differs from the lock to repeat, or from the run to resume."""
+    if request.lock is not None:
+        return tuple(f"differs from the lock: {change}" for change in differences(request.lock, lock))
+    if request.resume is not None:
+        return tuple(f"resumed elsewhere: {change}" for change in machine_differences(request.resume.lock, lock))
+    return ()
 
 
 def _compute_facts(session: Session, compute: Compute) -> dict[str, Any]:

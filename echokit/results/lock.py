@@ -24,6 +24,13 @@ from echokit.system.hashing import content_hash, digest
 from echokit.system.phantom_mark import STAMP
 
 LOCK_VERSION = 1
+COMPUTED = {
+    "device": "the device",
+    "precision": "the number format",
+    "threads": "the number of threads",
+    "processes": "the number of processes",
+}
+"""What the last digits of a result depend on, of the ``compute`` of a lock, and its name in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +234,15 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
                 f"the {part['kind']} {part['name']} has changed since the lock: "
                 f"{was['package']} {was['version']} then, {part['package']} {part['version']} now{same}"
             )
-    for name, then in old.content["environment"]["packages"].items():
-        now = new.content["environment"]["packages"].get(name)
-        if now != then:
-            yield f"{name} was {then} and is {now}: results may differ in the last digits"
+    yield from machine_differences(old, new)
+
+
+def machine_differences(old: Lock, new: Lock) -> Iterator[str]:
+    """Describe differences of the machine that change the last digits of results."""
+    before, after = old.content["environment"]["packages"], new.content["environment"]["packages"]
+    then = {name: old.content["compute"].get(name) for name in COMPUTED}
+    now = {name: new.content["compute"].get(name) for name in COMPUTED}
+    for name, value in {**before, **then}.items():
+        other = {**after, **now}.get(name)
+        if other != value:
+            yield f"{COMPUTED.get(name, name)} was {value} and is {other}: results may differ in the last digits"

@@ -2,13 +2,14 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from echokit.cli import exit_code
-from echokit.results.run import Run
+from echokit.results.run import Run, read_notes
 from tests.pipeline.conftest import run
 
 
@@ -51,6 +52,34 @@ def test_repeat_with_other_code_or_version_is_reported(
     assert "the evaluator auroc has changed since the lock" in said
     assert "with other code" in said
     assert said.count("has changed since the lock") == 2
+
+
+@pytest.fixture
+def three_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let runs use three threads, which no other test does."""
+    import torch
+
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    yield
+    torch.set_num_threads(before)
+
+
+def test_another_number_of_threads_is_reported(
+    finished: Run, tmp_path: Path, three_threads: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    threads = finished.lock.content["compute"]["threads"]
+    again = run(finished.path / "lock.yaml", tmp_path / "again")
+    assert again.lock.content["compute"]["threads"] == 3
+    told = f"differs from the lock: the number of threads was {threads} and is 3"
+    assert told in capfd.readouterr().err
+    assert [note for note in read_notes(again) if note.startswith(told)]
+    assert told in (again.path / "summary.md").read_text()
+    copy = Path(shutil.copytree(finished.path, tmp_path / "copy"))
+    recipe = str(finished.path.parents[2] / "tiny.yaml")
+    assert exit_code(["run", recipe, "--out", str(tmp_path), "--resume", str(copy)]) == 0
+    assert "the number of threads was" in capfd.readouterr().err
+    assert (copy / "predictions.csv").read_bytes() == (finished.path / "predictions.csv").read_bytes()
 
 
 def test_lock_of_other_data_is_refused(
