@@ -28,8 +28,10 @@ def run(request: RunRequest) -> Run:
         checked = preflight(cohort, session)  # folds, initial weights, model: every mistake that shows before a video
         dataset = prepare_clips(checked.cohort)  # decoded, masked, resized clips in the store
     plan = plan_folds(checked, dataset, session)  # what all folds share; checks that need the clips
-    run = open_run(plan, session)  # the first files: lock.yaml and cohort.csv
-    with run_callbacks(run, plan, session) as callbacks:  # progress bars, trackers, hooks of plugins
+    with (
+        open_run(plan, session) as run,  # the first files: lock.yaml and cohort.csv; no other process is at this run
+        run_callbacks(run, plan, session) as callbacks,  # progress bars, trackers, hooks of plugins
+    ):
         results = [fit_fold(plan, fold, run, callbacks) for fold in plan.selected]
         if plan.only_fold is None and session.is_main:
             write_results(plan, run, results, callbacks)  # predictions, metrics, curves, figures, summary
