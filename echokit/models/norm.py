@@ -62,7 +62,7 @@ def read_norms(content: object, where: str) -> dict[str, Norm]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EchokitError(
             "the weights do not hold the means and deviations with which clips are normalised",
-            hint="copy the file again; for initial weights, model.weights.norm: new computes them anew",
+            hint="copy the file again; for initial weights, model.weights.norm: new computes them",
             where=where,
             code="weights.bad_norms",
         ) from error

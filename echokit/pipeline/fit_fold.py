@@ -20,6 +20,7 @@ from echokit.pipeline.fold_files import (
     load_scores,
     save_json,
     save_scores,
+    seal_fold,
     subset,
     summarize_targets,
 )
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from echokit.training.scoring import Scores
 
 Integers = npt.NDArray[np.int64]
+COHORT_COLUMNS = ("case_id", "patient_id", "split", "repeat", "fold", "y_true")
+"""The first columns of ``predictions.csv``; scores follow, and then values."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +97,23 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
         backbone_hash=plan.frozen.hash if plan.frozen else None,
     )
     result = fit(start.model, objective, task, context)
-    cases = np.concatenate([fold.train, fold.val, fold.test])
-    table = load_scores(folder, set(np.array(dataset.case_ids)[cases])) if plan.resume else None
-    if table is None:
+    saved = load_scores(folder, fold_rows(dataset, fold)) if plan.resume else None
+    scored_again = saved if isinstance(saved, str) else None
+    if scored_again:
+        callback.on_warning(f"the saved scores of fold {fold.number} are not used, it is scored again: {scored_again}")
+    if saved is None or isinstance(saved, str):
         table = score_fold(plan, fold, start.model, objective)
         if processes().is_main:
             save_scores(folder, table, phantom=phantom)
+    else:
+        table = saved
     calibration = calibrate(objective, table)
     if processes().is_main:
         if choice is not None:
             save_json(folder, CHOICE, {"phantom": phantom, **choice.to_dict()})
         if calibration is not None:
             save_json(folder, CALIBRATION, {"phantom": phantom, "calibration": calibration.to_dict()})
+        seal_fold(folder)
     return FoldResult(
         table=table,
         probability=objective.probability,
@@ -115,6 +123,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
         selected=result.selected,
         weights=start.report,
         choice=choice,
+        scored_again=scored_again,
     )
 
 
@@ -174,9 +183,21 @@ def score_fold(plan: FoldPlan, fold: Fold, model: EchoModel, objective: Objectiv
     import pandas as pd
 
     tables = []
-    for split, rows in zip(SPLITS, (fold.train, fold.val, fold.test), strict=True):
-        if len(rows):
-            tables.append(_score_rows(plan.dataset, split, fold, _score(plan, rows, model, objective)))
+    for split, rows in _sets(fold):
+        scores = _score(plan, rows, model, objective)
+        table = _cohort_rows(plan.dataset, split, fold, scores.case)
+        table.insert(len(COHORT_COLUMNS), "y_score", scores.score)
+        if scores.prediction is not None:
+            table["prediction"] = scores.prediction
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def fold_rows(dataset: PreparedCohort, fold: Fold) -> pd.DataFrame:
+    """List the rows of a fold's ``predictions.csv``, without their scores."""
+    import pandas as pd
+
+    tables = [_cohort_rows(dataset, split, fold, np.unique(rows)) for split, rows in _sets(fold)]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -199,25 +220,19 @@ def _score(plan: FoldPlan, rows: Integers, model: EchoModel, objective: Objectiv
     )
 
 
-def _score_rows(dataset: PreparedCohort, split: str, fold: Fold, scores: Scores) -> pd.DataFrame:
+def _sets(fold: Fold) -> list[tuple[str, Integers]]:
+    """Return the sets of a fold that have cases, by name."""
+    return [(split, rows) for split, rows in zip(SPLITS, (fold.train, fold.val, fold.test), strict=True) if len(rows)]
+
+
+def _cohort_rows(dataset: PreparedCohort, split: str, fold: Fold, rows: Integers) -> pd.DataFrame:
     import pandas as pd
 
-    rows, targets = scores.case, dataset.targets
-    table = pd.DataFrame(
-        {
-            "case_id": dataset.cases["case_id"].to_numpy()[rows],
-            "patient_id": dataset.patients[rows],
-            "split": split,
-            "repeat": fold.repeat,
-            "fold": fold.number,
-            "y_true": targets.y_true[rows],
-            "y_score": scores.score,
-        }
-    )
-    if targets.quantity:
-        table["target"] = targets.value[rows]
-    if scores.prediction is not None:
-        table["prediction"] = scores.prediction
+    case_ids, patients = dataset.cases["case_id"].to_numpy()[rows], dataset.patients[rows]
+    values = (case_ids, patients, split, fold.repeat, fold.number, dataset.targets.y_true[rows])
+    table = pd.DataFrame(dict(zip(COHORT_COLUMNS, values, strict=True)))
+    if dataset.targets.quantity:
+        table["target"] = dataset.targets.value[rows]
     return table
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from echokit.data.cohort.targets import Targets
 from echokit.errors import EchokitError
+from echokit.system.checksums import add_checksums, checksum_problem
 from echokit.system.csv_cells import csv_text, unguarded
 from echokit.system.files import write_text
 from echokit.system.phantom_mark import STAMP
@@ -47,6 +48,7 @@ class FoldResult:
         selected: The selected epoch.
         weights: Which initial weights were loaded; None if training started from random weights.
         choice: The configuration selected inside the fold, if the recipe searches.
+        scored_again: Why saved scores were not used, if there were any.
     """
 
     table: pd.DataFrame
@@ -57,6 +59,7 @@ class FoldResult:
     selected: SelectedEpoch
     weights: WeightReport | None = None
     choice: Choice | None = None
+    scored_again: str | None = None
 
     @property
     def number(self) -> int:
@@ -70,21 +73,50 @@ def save_scores(folder: Path, table: pd.DataFrame, *, phantom: bool) -> None:
     write_text(folder / SCORES, csv_text(stamped))
 
 
-def load_scores(folder: Path, case_ids: set[str]) -> pd.DataFrame | None:
-    """Load what `save_scores` wrote; None if missing or of other cases."""
+def seal_fold(folder: Path) -> None:
+    """Add the checksums of what the pipeline has written to those of the training."""
+    add_checksums(folder, (SCORES, CALIBRATION, CHOICE, WEIGHTS))
+
+
+def load_scores(folder: Path, expected: pd.DataFrame) -> pd.DataFrame | str | None:
+    """Load the scores that `save_scores` wrote.
+
+    Args:
+        folder: Folder of the fold, with its checksums.
+        expected: The rows of the fold in its cohort: cases, patients, split, fold and truth.
+
+    Returns:
+        The table; why it cannot be used; or None if there is none.
+    """
     import pandas as pd
 
+    if not (folder / SCORES).exists():
+        return None
     try:
+        if problem := checksum_problem(folder, SCORES):
+            return problem
         table = pd.read_csv(
             folder / SCORES,
             dtype={"case_id": str, "patient_id": str, "split": str},
-            converters=dict.fromkeys(("y_score", "target", "prediction"), float),  # pandas' own parser may lose a bit
+            keep_default_na=False,  # a case may be named NA
+            converters=dict.fromkeys(("y_score", "target", "prediction"), _number),  # pandas' own parser may lose a bit
         )
-    except (OSError, ValueError):
-        return None
-    if "case_id" not in table or set(table["case_id"]) != case_ids:
-        return None
-    return unguarded(table).drop(columns="data", errors="ignore")
+    except (OSError, ValueError) as error:
+        return " ".join(str(error).split())
+    table = unguarded(table)
+    if missing := [name for name in (*expected.columns, "y_score") if name not in table]:
+        return f"the columns {', '.join(missing)} are missing"
+    if len(table) != len(expected):
+        return f"it has {len(table)} rows, and the fold {len(expected)}"
+    for name in expected.columns:
+        same = (table[name] == expected[name]) | (table[name].isna() & expected[name].isna())
+        if other := int((~same).sum()):
+            return f"{name} of {other} cases is not that of the cohort"
+    return table.drop(columns="data", errors="ignore")
+
+
+def _number(text: str) -> float:
+    return float(text) if text else float("nan")
 
 
 def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncalibrated | None:

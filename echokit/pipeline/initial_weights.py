@@ -125,7 +125,7 @@ def hash_patient(patient: object) -> str:
 
 
 def training_history(patients: Iterable[object], weights: InitialWeights | None) -> dict[str, Any]:
-    """Describe whom the weights of a fold have seen, with all weights that they started from.
+    """Describe the patients that a fold's weights and all their ancestors have seen.
 
     Args:
         patients: Of the training and validation sets.

@@ -74,6 +74,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
         *plan.warnings,
         *preparation_warnings(plan.dataset),
         *(f"unreadable: {failure.case_id}: {failure.reason}" for failure in plan.dataset.preparation.failures),
+        *_scored_again(results),
         *callbacks.problems,
     ]
     _write_json(notes, path / NOTES)
@@ -92,6 +93,12 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
         tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
     )
     write_summary(path / "summary.md", summary)
+
+
+def _scored_again(results: Sequence[FoldResult]) -> list[str]:
+    """Say how many folds were scored again, and why."""
+    why = [f"fold {result.number}: {result.scored_again}" for result in results if result.scored_again]
+    return [f"The saved scores of {len(why)} of {len(results)} folds were not used: {'; '.join(why)}."] if why else []
 
 
 def _write_json(content: object, path: Path) -> None:

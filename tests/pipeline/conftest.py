@@ -1,4 +1,4 @@
-"""One finished run, shared by the tests of the pipeline."""
+"""Finished runs, shared by the tests of the pipeline."""
 
 from pathlib import Path
 
@@ -21,6 +21,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Run:
     """One finished run, only read by the tests."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.yaml").write_text(TINY.format(root=phantom))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECHOKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        return run(folder / "tiny.yaml", folder / "runs")
+
+
+@pytest.fixture(scope="package")
+def two_folds(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Run:
+    """One finished run of two folds, only read by the tests."""
+    folder = tmp_path_factory.mktemp("two_folds")
+    text = TINY.format(root=phantom).replace("epochs: 2", "epochs: 1").replace("best_val_auroc", "last")
+    (folder / "tiny.yaml").write_text(text + "resample: {use: kfold, k: 2}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ECHOKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         return run(folder / "tiny.yaml", folder / "runs")

@@ -7,7 +7,7 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
-from echokit.pipeline.fold_files import load_scores, save_scores
+from echokit.pipeline.fold_files import load_scores, save_scores, seal_fold
 from echokit.results.run import Run
 from tests.conftest import TINY
 
@@ -67,15 +67,22 @@ def test_unknown_fold_is_refused(recipe: Path, tmp_path: Path, capfd: pytest.Cap
 
 
 def test_saved_scores_are_loaded_to_the_bit_or_not_at_all(tmp_path: Path) -> None:
-    table = pd.DataFrame({"case_id": ["01", "b"], "patient_id": ["1", "1"], "split": ["train", "test"], "repeat": 0})
-    table = table.assign(fold=3, y_true=[0, 1], y_score=[0.1 + 0.2, 1 / 3])
+    table = pd.DataFrame({"case_id": ["01", "NA"], "patient_id": ["1", "1"], "split": ["train", "test"], "repeat": 0})
+    expected = table.assign(fold=3, y_true=[0, 1])
+    table = expected.assign(y_score=[0.1 + 0.2, 1 / 3])
     for phantom in (True, False):
         save_scores(tmp_path, table, phantom=phantom)
-        pd.testing.assert_frame_equal(load_scores(tmp_path, {"01", "b"}), table, check_exact=True)
-    assert load_scores(tmp_path, {"01"}) is None
-    assert load_scores(tmp_path / "nowhere", {"01"}) is None
+        assert isinstance(load_scores(tmp_path, expected), str)
+        seal_fold(tmp_path)
+        loaded = load_scores(tmp_path, expected)
+        assert isinstance(loaded, pd.DataFrame)
+        pd.testing.assert_frame_equal(loaded, table, check_exact=True)
+    assert isinstance(load_scores(tmp_path, expected.iloc[:1]), str)
+    assert load_scores(tmp_path / "nowhere", expected) is None
+    for name, values in {"y_true": [1, 1], "split": "test", "fold": 2, "repeat": 1, "case_id": ["NA", "01"]}.items():
+        assert name in str(load_scores(tmp_path, expected.assign(**{name: values})))
     (tmp_path / "predictions.csv").write_bytes(b"\xff\x00")
-    assert load_scores(tmp_path, {"01", "b"}) is None
+    assert isinstance(load_scores(tmp_path, expected), str)
 
 
 def test_summary_has_folds_mean_sd_and_joined_metrics(whole: Run) -> None:

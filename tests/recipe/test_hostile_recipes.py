@@ -23,7 +23,7 @@ def test_a_folder_is_no_recipe(command: list[str], folder: str) -> None:
     assert repr(folder) in error.message
 
 
-@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "~nobody-of-this-name/x.yaml", "x\n", "\u202ex"])
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "~no-user-of-this-name/x.yaml", "x\n", "\u202ex"])
 def test_a_name_that_no_file_has_is_not_found(name: str) -> None:
     with refused("recipe.not_found"):
         find_recipe(name)

@@ -58,7 +58,9 @@ class CheckpointWriter:
         if self.phase.head_only and not is_done(self.phase, state.history):
             return
         self._write_best()
-        if not done:
+        if done:
+            self.files.seal(state.history)
+        else:
             self._write_last(state)
         self.files.write_history(state.history)
 

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
+from echokit.system.checksums import checksum, checksum_problem, file_checksum, write_checksums
 from echokit.system.files import write_text
 from echokit.training.batches.features import backbone_hash
 from echokit.training.callback import TrainingCallback
@@ -18,6 +19,7 @@ from echokit.training.checkpoints.checkpoint_files import (
     AVERAGE,
     MODEL,
     OPTIMIZER,
+    STATE,
     damaged,
     find_checkpoint,
     load_state,
@@ -32,6 +34,8 @@ from echokit.training.step.optimizer import restore_state, state_numbers, state_
 from echokit.training.step.train_step import Step
 
 LAST, BEST, HISTORY = "last", "best", "history.jsonl"
+WEIGHT_FILES = (f"{BEST}/{MODEL}", f"{BEST}/{STATE}")
+"""The files of the selected weights, relative to the folder of their fold."""
 
 
 @dataclass
@@ -134,9 +138,10 @@ def load_checkpoint_weights(
 
 @dataclass(frozen=True)
 class FoldFiles:
-    """The files of one fold: ``last/``, ``best/`` and ``history.jsonl``.
+    """The files of one fold: ``last/``, ``best/``, history and checksums.
 
-    Only the main process writes.
+    Only the main process writes. The checksums are written when the last epoch is done, before the history that says
+    so: a finished training always has them.
 
     Attributes:
         directory: Their folder.
@@ -217,7 +222,14 @@ class FoldFiles:
     def write_history(self, history: list[dict[str, Any]]) -> None:
         """Write one line for each epoch, the whole file at once."""
         if processes().is_main:
-            write_text(self.directory / HISTORY, "".join(json.dumps(r, allow_nan=False) + "\n" for r in history))
+            write_text(self.directory / HISTORY, _history_text(history))
+
+    def seal(self, history: list[dict[str, Any]]) -> None:
+        """Write the checksums of the best weights and of the history to be written."""
+        if processes().is_main:
+            weights = {name: self.directory / name for name in WEIGHT_FILES}
+            found = {name: file_checksum(path) for name, path in weights.items() if path.is_file()}
+            write_checksums(self.directory, {HISTORY: checksum(_history_text(history).encode()), **found})
 
     def finish(self) -> None:
         """Remove the files that only a resume needs."""
@@ -240,9 +252,12 @@ class FoldFiles:
         if best := self.best():
             self._require_same(best, load_state(best))
         if best and (finished := self._finished(plan)):
+            self._require_sealed()
             return SavedState(TrainingState(epoch=len(finished) + 1, history=finished))
         checkpoint = find_checkpoint(self.directory, LAST)
         if checkpoint is None:
+            if best:
+                callback.on_warning(f"{self.directory.name} has no state to continue from: its training starts again")
             return SavedState(TrainingState())
         content = load_state(checkpoint)
         self._require_same(checkpoint, content)
@@ -286,13 +301,16 @@ class FoldFiles:
         path = self.directory / HISTORY
         try:
             history = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            return history if current_phase(plan, history) is None else []
         except FileNotFoundError:
             return []
-        except ValueError as error:
-            raise EchokitError(
-                f"the history is damaged: {error}", where=str(path), code="checkpoint.damaged"
-            ) from error
-        return history if current_phase(plan, history) is None else []
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise damaged(path, f"{HISTORY}: {error}") from error
+
+    def _require_sealed(self) -> None:
+        for name in (HISTORY, *WEIGHT_FILES):
+            if problem := checksum_problem(self.directory, name):
+                raise damaged(self.directory / name.partition("/")[0], f"{name}: {problem}")
 
     def _require_same(self, checkpoint: Path, state: Mapping[str, Any]) -> None:
         other = state.get("identity")
@@ -307,3 +325,7 @@ class FoldFiles:
             where=str(checkpoint),
             code="checkpoint.other_training",
         )
+
+
+def _history_text(history: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(record, allow_nan=False) + "\n" for record in history)
