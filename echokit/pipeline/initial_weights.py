@@ -12,6 +12,7 @@ from echokit.errors import DataError, EchokitError
 from echokit.models.input_shape import InputShape
 from echokit.models.norm import Norm, read_norms
 from echokit.models.weights.settings import RUN, WeightSettings
+from echokit.pipeline.trained_folds import load_trained
 from echokit.results.run import Run, find_finished
 from echokit.system.phantom_mark import PRETRAINED_STAMP
 from echokit.system.progress import display
@@ -174,10 +175,12 @@ def find_initial_weights(settings: WeightSettings, backbone: ComponentConfig, ou
     from echokit.models.weights.weight_files import digest_tensors, read_weights
 
     pinned = settings
+    tensors: Mapping[str, Tensor]
     metadata: Mapping[str, Any]
     if settings.kind == "run":
         run, fold = _run_and_fold(settings, out)
-        tensors, metadata = read_weights(_checkpoint(run, fold))
+        trained = load_trained(run, fold)
+        tensors, metadata = trained.tensors, trained.facts
         if metadata.get("backbone_hash"):
             raise EchokitError(
                 f"the run {settings.run!r} trained a head on a frozen backbone and saved only the head",
@@ -252,15 +255,6 @@ def _run_and_fold(settings: WeightSettings, out: Path) -> tuple[Run, int]:
             code="run.unfinished",
         )
     return run, folds[0] if chosen is None else chosen
-
-
-def _checkpoint(run: Run, fold: int) -> Path:
-    from echokit.training.checkpoints.checkpoint_files import MODEL, find_checkpoint
-
-    best = find_checkpoint(run.fold(fold), "best")
-    if best is None:
-        raise EchokitError("there are no trained weights", where=str(run.fold(fold)), code="weights.no_checkpoint")
-    return best / MODEL
 
 
 def _finished(fold: Path) -> bool:

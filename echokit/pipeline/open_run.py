@@ -12,7 +12,7 @@ from echokit.errors import EchokitError
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.session import RunRequest, Session
 from echokit.results.lock import Lock
-from echokit.results.run import Run, create_run, write_table
+from echokit.results.run import LOCK, Run, create_run, write_table
 
 PATIENCE = 10.0
 """Seconds that a fold waits for another one that is just starting."""
@@ -42,7 +42,7 @@ def _open(lock: Lock, request: RunRequest) -> Run:
     resume = request.resume
     if resume is None:
         run = create_run(request.out, lock.recipe.name)
-        lock.write(run.path / "lock.yaml")
+        lock.write(run.path / LOCK)
         return run
     if resume.lock.recipe_hash != lock.recipe_hash:
         raise EchokitError(

@@ -34,8 +34,8 @@ def run(request: RunRequest) -> Run:
     ):
         results = [fit_fold(plan, fold, run, callbacks) for fold in plan.selected]
         if plan.only_fold is None and session.is_main:
-            write_results(plan, run, results, callbacks)  # predictions, metrics, curves, figures, summary
             write_input_reference(plan, run)  # the look of the training clips, for `echokit predict`
+            write_results(plan, run, results, callbacks)  # predictions, metrics, curves, figures, summary
             try_report(plan, run)  # report.html; an error there does not end the run
     session.wait()
     return run

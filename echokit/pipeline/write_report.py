@@ -14,7 +14,7 @@ from echokit.recipe.recipe import Recipe
 from echokit.results.page.cine_loops import MOST_FRAMES, Shown, Source
 from echokit.results.page.page_content import PageSettings
 from echokit.results.page.write_page import write_page
-from echokit.results.run import Run, read_notes, runs_folder
+from echokit.results.run import Run, changed_files, read_notes, runs_folder
 from echokit.results.summary.division import division_of, tried_configurations
 from echokit.system.exhausted import describe_exhausted
 from echokit.system.phantom_mark import all_phantom
@@ -61,6 +61,13 @@ def report(run: Run, *, frames: bool = False) -> Path:
     Raises:
         EchokitError: The run is unfinished, its data have changed, or the report cannot be written.
     """
+    path = _write_again(run, frames=frames)
+    for name in changed_files(run):  # the page does not show it
+        display().show_message(f"WARNING: {run.path / name} is missing, or has changed since the run wrote it")
+    return path
+
+
+def _write_again(run: Run, *, frames: bool) -> Path:
     lock = run.lock
     if not (frames or lock.phantom) or not lock.recipe.report.cases:
         return write_report(run)

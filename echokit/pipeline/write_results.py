@@ -14,9 +14,11 @@ from echokit.pipeline.callbacks import RunCallbacks
 from echokit.pipeline.cohort_stage import preparation_warnings
 from echokit.pipeline.fold_files import FoldResult
 from echokit.pipeline.fold_plan import FoldPlan
+from echokit.pipeline.inference.input_check import REFERENCE
 from echokit.pipeline.negative_controls import compute_controls
 from echokit.results.lock import Lock
-from echokit.results.run import NOTES, SECTIONS, Run, runs_folder, write_table
+from echokit.results.run import LOCK, NOTES, SECTIONS, SUMMARY, Run, runs_folder, write_table
+from echokit.system.checksums import CHECKSUMS, add_checksums, read_checksums, write_checksums
 from echokit.system.files import write_text
 from echokit.training.objectives.calibration import Uncalibrated, all_or_none
 
@@ -26,11 +28,14 @@ if TYPE_CHECKING:
     from echokit.pipeline.negative_controls import Controls
     from echokit.plugins.hookspecs import Section
 
+CONTROLS = "controls.json"
+RESULTS = ("cohort.csv", "predictions.csv", "history.jsonl", "metrics.json", "curves.json")
+
 
 def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callbacks: RunCallbacks) -> None:
     """Evaluate all folds and write the result files.
 
-    ``summary.md`` is the last file and marks the run as complete.
+    ``summary.md`` is the last file. Its checksum, written with those of all other files, marks the run as complete.
 
     Raises:
         DataError: The predictions cannot be evaluated.
@@ -42,6 +47,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     from echokit.results.summary.summary import RunSummary, SelectedEpochRow, write_summary
 
     controls = compute_controls(plan)
+    unseal(run)
     path, lock, recipe, stamp = run.path, plan.lock, plan.recipe, plan.lock.stamp
     predictions, score = join_folds(results, recipe.target)
     write_table(predictions.table, path / "predictions.csv", stamp)
@@ -51,6 +57,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     evaluation = evaluate_folds(_with_covariates(predictions, evaluators, plan), evaluators, seed=recipe.seed)
     write_metrics(evaluation, path / "metrics.json", stamp=stamp)
     write_curves(evaluation, path / "curves.json", stamp=stamp)
+    add_checksums(path, RESULTS)  # plugins read them
     selected_epochs = [
         SelectedEpochRow(
             result.number, result.selected.epoch, len(result.history), recipe.train.keep, result.selected.note
@@ -92,7 +99,17 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
         pretrained=lock.pretrained_stamp,
         tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
     )
-    write_summary(path / "summary.md", summary)
+    write_summary(path / SUMMARY, summary)
+    figures = [str(plot.relative_to(path)) for plot in plots]
+    folds = [str((run.fold(result.number) / CHECKSUMS).relative_to(path)) for result in results]
+    add_checksums(path, [NOTES, SECTIONS, CONTROLS, REFERENCE, *figures, *folds, SUMMARY])
+
+
+def unseal(run: Run) -> None:
+    """Forget the checksums of all results, which makes the run unfinished."""
+    write_checksums(run.path, {name: value for name, value in read_checksums(run.path).items() if name == LOCK})
+    for name in (CONTROLS, SECTIONS):
+        (run.path / name).unlink(missing_ok=True)
 
 
 def _scored_again(results: Sequence[FoldResult]) -> list[str]:
@@ -115,7 +132,7 @@ def _own_sections(
     if controls is not None:
         stamp = run.lock.stamp
         content = {**({"data": stamp} if stamp else {}), **controls.to_dict()}
-        _write_json(content, run.path / "controls.json")
+        _write_json(content, run.path / CONTROLS)
         within = [m for m in evaluation.metrics if (m.metric, m.split) == ("auroc_within_fold", "test")]
         test = controls.permutation
         sections.append(

@@ -18,8 +18,9 @@ from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import check, load_recipe
 from echokit.recipe.yaml_file import read_yaml
+from echokit.system.checksums import checksum, write_checksums
 from echokit.system.environment import environment
-from echokit.system.files import write_text
+from echokit.system.files import write_bytes
 from echokit.system.hashing import content_hash, digest
 from echokit.system.phantom_mark import STAMP
 
@@ -67,10 +68,12 @@ class Lock:
         return str(self.content["recipe_hash"])
 
     def write(self, path: Path) -> None:
-        """Write the lock as YAML."""
+        """Write the lock as YAML, after its checksum: no run has a lock without one."""
         text = yaml.safe_dump(dict(self.content), sort_keys=False, allow_unicode=True, width=110)
         head = f"# {STAMP}: synthetic hearts, no patient\n" if self.phantom else ""
-        write_text(path, head + text)
+        content = (head + text).encode()
+        write_checksums(path.parent, {path.name: checksum(content)})
+        write_bytes(path, content)
 
 
 def make_lock(

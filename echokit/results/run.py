@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError, did_you_mean
 from echokit.results.lock import Lock, read_lock
+from echokit.system.checksums import checksum_problem, read_checksums
 from echokit.system.csv_cells import csv_text, unguarded
 from echokit.system.files import atomic_file, write_text
 from echokit.system.progress import display
@@ -28,11 +29,15 @@ NOTES = "notes.json"
 """Warnings about the data and the run: a list of texts."""
 SECTIONS = "sections.json"
 """Report sections of plugins and controls: a list of title and text."""
+LOCK, SUMMARY = "lock.yaml", "summary.md"
+"""The first and the last file of a run."""
 
 
 @dataclass(frozen=True)
 class Run:
     """The directory of a run.
+
+    A file that has changed since the run wrote it is refused: ``checksums.json`` has the SHA-256 of each.
 
     Attributes:
         path: ``runs/NAME/STAMP``.
@@ -45,9 +50,16 @@ class Run:
         """Recipe, data, environment and hashes of the run.
 
         Raises:
-            EchokitError: There is no readable lock.
+            EchokitError: There is no readable lock, or it has changed since the run wrote it.
         """
-        return read_lock(self.path / "lock.yaml")
+        if problem := checksum_problem(self.path, LOCK):
+            raise EchokitError(
+                f"the lock of the run is damaged: {problem}",
+                hint="restore it from a copy, or run the recipe again",
+                where=str(self.path / LOCK),
+                code="run.damaged_file",
+            )
+        return read_lock(self.path / LOCK)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -79,7 +91,7 @@ class Run:
         from echokit.evaluation.evaluation import Metric
 
         fields = Metric.__dataclass_fields__
-        file = self._finished("metrics.json")
+        file = check_file(self, "metrics.json")
         try:
             entries = _json(file)
             return tuple(Metric(**{key: value for key, value in entry.items() if key in fields}) for entry in entries)
@@ -93,7 +105,7 @@ class Run:
         Raises:
             EchokitError: The run is unfinished, or the file is damaged.
         """
-        file = self._finished("curves.json")
+        file = check_file(self, "curves.json")
         content = _json(file)
         if not isinstance(content, dict):
             raise _damaged(file, "it has no curves by name")
@@ -106,7 +118,7 @@ class Run:
         Raises:
             EchokitError: The run is unfinished, or the file is damaged.
         """
-        file = self._finished("history.jsonl")
+        file = check_file(self, "history.jsonl")
         try:
             records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         except ValueError as error:
@@ -151,7 +163,10 @@ class Run:
         Raises:
             EchokitError: The run has no report.
         """
-        return self._finished("report.html")
+        file = self.path / "report.html"
+        if not file.is_file():
+            raise _unfinished(self, "it has no report.html")
+        return file
 
     def figure(self, name: str, split: str = "test") -> Figure:
         """Draw a plot of the run; a notebook shows it as the last line of a cell.
@@ -201,7 +216,7 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether the run has finished."""
-        return (self.path / "summary.md").is_file()
+        return SUMMARY in read_checksums(self.path) and (self.path / SUMMARY).is_file()
 
     def fold(self, number: int) -> Path:
         """Return the folder with the checkpoints of a fold."""
@@ -211,7 +226,7 @@ class Run:
         """Read a table of the run; a row without a value in the given columns is an error."""
         import pandas as pd
 
-        file = self._finished(name)
+        file = check_file(self, name)
         try:
             names = {"case_id": str, "patient_id": str}
             # A missing value is an empty cell; a patient may be called NA.
@@ -230,16 +245,38 @@ class Run:
             raise _damaged(file, "it ends inside a row" if cut else "a row lacks a value")
         return table
 
-    def _finished(self, name: str) -> Path:
-        file = self.path / name
-        if not file.is_file():
-            raise EchokitError(
-                f"the run has no {name}: it did not finish",
-                hint="echokit run ... --resume continues it",
-                where=str(self.path),
-                code="run.unfinished",
-            )
-        return file
+
+def check_file(run: Run, name: str) -> Path:
+    """Return a file of a run if it is as the run wrote it.
+
+    Args:
+        run: The run.
+        name: Relative to its directory.
+
+    Raises:
+        EchokitError: The run is unfinished, or the file is missing or has changed.
+    """
+    problem = checksum_problem(run.path, name)
+    if problem is None:
+        return run.path / name
+    raise _damaged(run.path / name, problem) if run.complete else _unfinished(run, f"{name}: {problem}")
+
+
+def changed_files(run: Run) -> list[str]:
+    """List the files of a run that are missing or have changed since it wrote them.
+
+    Of a fold, only the list of its checksums is compared: its weights can be large.
+    """
+    return [name for name in read_checksums(run.path) if checksum_problem(run.path, name)]
+
+
+def _unfinished(run: Run, why: str) -> EchokitError:
+    return EchokitError(
+        f"the run did not finish: {why}",
+        hint="echokit run ... --resume continues it",
+        where=str(run.path),
+        code="run.unfinished",
+    )
 
 
 def _json(file: Path) -> Any:
@@ -253,7 +290,7 @@ def _damaged(file: Path, why: object) -> EchokitError:
     reason = " ".join(str(why).split())
     return EchokitError(
         f"{file.name} of the run is damaged: {reason}",
-        hint="echokit run with the run's lock.yaml creates it again",
+        hint="echokit run ... --resume writes the results again, and says which folds cannot be used",
         where=str(file),
         code="run.damaged_file",
     )
@@ -265,7 +302,7 @@ def read_notes(run: Run) -> list[str]:
     Raises:
         EchokitError: The file is damaged.
     """
-    return [str(note) for note in _read_list(run.path / NOTES)]
+    return [str(note) for note in _read_list(run, NOTES)]
 
 
 def read_sections(run: Run) -> list[dict[str, str]]:
@@ -274,11 +311,14 @@ def read_sections(run: Run) -> list[dict[str, str]]:
     Raises:
         EchokitError: The file is damaged.
     """
-    return _read_list(run.path / SECTIONS)
+    return _read_list(run, SECTIONS)
 
 
-def _read_list(file: Path) -> list[Any]:
-    content = _json(file) if file.is_file() else []
+def _read_list(run: Run, name: str) -> list[Any]:
+    if name not in read_checksums(run.path) and not (run.path / name).exists():
+        return []
+    file = check_file(run, name)
+    content = _json(file)
     if not isinstance(content, list):
         raise _damaged(file, "it is not a list")
     return content
@@ -353,7 +393,7 @@ def find_finished(name: str, out: Path = Path("runs")) -> Run:
     run = find_run(name, out)
     if run.complete or Path(name).expanduser().resolve() == run.path.resolve():
         return run
-    finished = sorted(path.parent for path in run.path.parent.glob("2*/summary.md"))
+    finished = sorted(path.parent for path in run.path.parent.glob(f"2*/{SUMMARY}") if Run(path.parent).complete)
     if not finished:
         return run
     display().show_message(

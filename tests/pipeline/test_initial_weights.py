@@ -14,6 +14,7 @@ from echokit.pipeline.initial_weights import training_history
 from echokit.results.run import Run
 from tests.conftest import TINY
 from tests.expect import command_error
+from tests.seal import reseal
 
 ONE = ("--set", "train.epochs=1")
 
@@ -105,6 +106,8 @@ def test_lock_pins_the_weights_and_refuses_others(
     file = source.fold(0) / "best" / "model.safetensors"
     tensors, metadata = load_weights(file)
     save_tensors(file, {name: tensor + 1 for name, tensor in tensors.items()}, metadata)
+    assert command_error(lock).code == "run.damaged_file"
+    reseal(source.path)
     capfd.readouterr()
     assert exit_code(lock) == 2
     assert "of the lock" in capfd.readouterr().err
@@ -197,6 +200,7 @@ def test_weights_trained_on_test_patients_are_refused(folder: Path, tmp_path: Pa
     patients = run.predictions.loc[run.predictions["split"] == "test", "patient_id"]
     metadata["history"] = training_history(patients, None)
     save_tensors(run.fold(0) / "best" / "model.safetensors", tensors, metadata)
+    reseal(run.path)
     error = command_error(["run", str(folder / "next.yaml"), "--out", str(tmp_path), *ONE])
     assert (error.code, error.where) == ("weights.test_overlap", "model.weights")
 
@@ -210,7 +214,13 @@ def test_fold_must_be_named_and_run_finished(folder: Path, tmp_path: Path, capfd
     assert "run:tiny#fold-0" in capfd.readouterr().err
     assert exit_code([*arguments, "--set", "model.weights=run:tiny#fold-1"]) == 2
     assert "it has fold-0, fold-2" in capfd.readouterr().err
-    assert exit_code([*arguments, "--set", "model.weights=run:tiny#fold-2"]) == 0
+    chosen = [*arguments, "--set", "model.weights=run:tiny#fold-2"]
+    assert command_error(chosen).code == "weights.other_fold"
+    file = run.fold(2) / "best" / "model.safetensors"
+    tensors, metadata = load_weights(file)
+    save_tensors(file, tensors, {**metadata, "fold": 2})
+    reseal(run.path)
+    assert exit_code(chosen) == 0
     (run.path / "summary.md").unlink()
     shutil.rmtree(run.fold(2))
     assert exit_code(arguments) == 2

@@ -18,6 +18,7 @@ from echokit.results.run import Run
 from echokit.training.objectives.calibration import Calibration, Uncalibrated
 from echokit.training.objectives.ef_regression import EfRegression
 from tests.expect import refused
+from tests.seal import reseal
 
 RECIPE = """
 name: tiny
@@ -212,6 +213,9 @@ def test_several_windows_are_averaged_with_their_range(
 def test_damaged_calibration_is_refused(hearts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     made = run(hearts, tmp_path, "ef_regression")
     (made.fold(0) / "calibration.json").write_text('{"calibration": {"slope": -1}}')
+    with refused("run.damaged_file", where="fold-0/calibration.json"):
+        Predictor(made, "cpu")
+    reseal(made.path)
     with refused("fold.bad_calibration", where="calibration.json"):
         Predictor(made, "cpu")
     (made.fold(0) / "calibration.json").unlink()

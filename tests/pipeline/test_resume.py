@@ -90,3 +90,22 @@ def test_a_removed_fold_is_trained_again_to_the_same_bits(two_folds: Run, tmp_pa
     assert exit_code(resume) == 0
     for name in ("predictions.csv", "metrics.json", "cohort.csv"):
         assert (copy.path / name).read_bytes() == (two_folds.path / name).read_bytes(), name
+
+
+def test_an_edited_lock_is_refused(two_folds: Run, tmp_path: Path) -> None:
+    copy, resume = copy_of(two_folds, tmp_path)
+    lock = copy.path / "lock.yaml"
+    lock.write_text(lock.read_text().replace("cases: 24", "cases: 23"))
+    error = command_error(resume)
+    assert (error.code, Path(str(error.where)).name) == ("run.damaged_file", "lock.yaml")
+
+
+def test_a_run_is_unfinished_while_its_results_are_written_again(two_folds: Run, tmp_path: Path) -> None:
+    copy, resume = copy_of(two_folds, tmp_path)
+    (copy.path / "summary.md").unlink()
+    (copy.path / "summary.md").mkdir()  # the last file cannot be written
+    assert exit_code(resume) != 0
+    assert not copy.complete
+    (copy.path / "summary.md").rmdir()
+    assert exit_code(resume) == 0
+    assert copy.complete

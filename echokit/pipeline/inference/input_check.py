@@ -21,7 +21,7 @@ from echokit.system.files import write_text
 if TYPE_CHECKING:
     from echokit.pipeline.fold_plan import FoldPlan
 
-NAME = "quality.json"
+REFERENCE = "quality.json"
 SIDE = 28  # pixels of the mean frame
 LIT = 8  # grey value above which a pixel is lit
 MOST_CLIPS = 500
@@ -124,13 +124,13 @@ def write_reference(reference: TrainingReference, folder: Path) -> None:
         "picture": None if reference.mean_frame is None else np.round(reference.mean_frame, 2).tolist(),
         "likeness": reference.correlation,
     }
-    write_text(folder / NAME, json.dumps(content) + "\n")
+    write_text(folder / REFERENCE, json.dumps(content) + "\n")
 
 
 def read_reference(folder: Path) -> TrainingReference | None:
     """Read ``quality.json``; None if it is missing or cannot be read."""
     try:
-        content = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        content = json.loads((folder / REFERENCE).read_text(encoding="utf-8"))
         picture = content["picture"]
         return TrainingReference(
             int(content["clips"]),

@@ -15,16 +15,17 @@ from echokit.data.clips.clip_store import steps_of
 from echokit.data.clips.prepare_video import prepare_video
 from echokit.data.clips.prepared_clips import one_clip
 from echokit.data.sampling.windows import PADDING, Windows
-from echokit.errors import EchokitError, VideoError
+from echokit.errors import VideoError
 from echokit.evaluation.statistics.conformal import conformal_half_width
 from echokit.models.input_shape import InputShape
 from echokit.models.norm import read_norms
 from echokit.pipeline.build_model import build_model_from_recipe, fold_seed
 from echokit.pipeline.fold_files import load_calibration, targets_like
-from echokit.pipeline.inference.input_check import out_of_range_flags, read_reference
+from echokit.pipeline.inference.input_check import REFERENCE, out_of_range_flags, read_reference
 from echokit.pipeline.initial_weights import find_initial_weights
+from echokit.pipeline.trained_folds import finished_folds, load_trained
 from echokit.results.lock import check_files
-from echokit.results.run import Run, runs_folder
+from echokit.results.run import Run, check_file, runs_folder
 from echokit.system.files import temporary_folder
 from echokit.training.objectives.calibration import Calibration, Uncalibrated, all_or_none
 from echokit.training.objectives.objective import HALF, Objective, calibrator_of, threshold_of
@@ -98,7 +99,8 @@ class Predictor:
         half_width: Half width of the interval around an estimate; None if the run has none.
 
     Raises:
-        EchokitError: The run is unfinished, or its weights or its calibration cannot be read.
+        EchokitError: The run is unfinished, a file of it cannot be read or has changed, or its lock, folds and weights
+            do not belong together.
     """
 
     def __init__(self, run: Run, device: str = "auto") -> None:
@@ -112,44 +114,32 @@ class Predictor:
         self.sampler = self.recipe.clip.build()
         self.device = choose_device(device)
         self.compute = Compute(self.device, choose_precision(self.device, self.recipe.train.precision))
-        folders = sorted((run.path / "checkpoints").glob("fold-*"))
-        if not folders or not run.complete:
-            raise EchokitError(
-                "the run has not finished",
-                hint="echokit run ... --resume continues it",
-                where=str(run.path),
-                code="run.unfinished",
-            )
-        self.members = [self._load(folder, runs_folder(run)) for folder in folders]
+        self.members = [self._load(run, fold) for fold in finished_folds(run)]
         self.calibrations = all_or_none([member.calibration for member in self.members])
         self.probability = self.calibrations is not None or all(m.objective.probability for m in self.members)
-        self.reference = read_reference(run.path)
+        self.reference = read_reference(check_file(run, REFERENCE).parent)
         self.half_width = _half_width(run)
         self.thresholds = run.thresholds
         default = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
         common = run.called_from if self.thresholds else default
         self.threshold = fmean(self.thresholds) if common is None else common
 
-    def _load(self, folder: Path, out: Path) -> Member:
-        from echokit.models.weights.weight_files import load_weights
-        from echokit.training.checkpoints.checkpoint_files import MODEL, find_checkpoint
+    def _load(self, run: Run, fold: int) -> Member:
         from echokit.training.checkpoints.training_state import load_checkpoint_weights
 
-        checkpoint = find_checkpoint(folder, "best")
-        if checkpoint is None:
-            raise EchokitError("there are no trained weights", where=str(folder), code="weights.no_checkpoint")
-        _, facts = load_weights(checkpoint / MODEL)
+        trained = load_trained(run, fold)
+        facts = trained.facts
         shapes = {name: InputShape(*shape) for name, shape in facts["shapes"].items()}
-        norms = read_norms(facts.get("norms"), str(checkpoint / MODEL))
+        norms = read_norms(facts.get("norms"), str(trained.checkpoint))
         objective = self.recipe.objective.build()(targets_like(facts["train_targets"]))
         # The seed of the fold: if only the head was saved, it recreates the frozen backbone.
         seed = fold_seed(self.recipe.seed, facts["fold"])
         model = build_model_from_recipe(self.recipe, shapes, objective.outputs, norms, seed)
         backbone = facts.get("backbone_hash")
         if backbone is not None and self.recipe.weights is not None:
-            find_initial_weights(self.recipe.weights, self.recipe.backbone, out).load_into(model)
-        load_checkpoint_weights(model, checkpoint, backbone)
-        calibration = load_calibration(folder) if calibrator_of(objective) else None
+            find_initial_weights(self.recipe.weights, self.recipe.backbone, runs_folder(run)).load_into(model)
+        load_checkpoint_weights(model, trained.checkpoint, backbone)
+        calibration = load_calibration(run.fold(fold)) if calibrator_of(objective) else None
         return Member(model.to(self.device).eval(), shapes["video"].frames, objective, calibration)
 
     def __call__(self, sources: Sequence[tuple[str, Path]]) -> Iterator[Prediction]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from echokit.errors import EchokitError
 from echokit.results.lock import make_lock
 from echokit.results.run import Run
+from echokit.system.checksums import CHECKSUMS
 from echokit.system.environment import environment
 from echokit.system.files import write_text
 from echokit.system.hashing import digest, package_hash
@@ -174,7 +175,7 @@ def _recipe_key(labelled: LabelledCohort) -> str:
 def _unfinished(folder: Path, name: str) -> Run | None:
     """Find the latest run of this cell if it was interrupted, to resume it."""
     latest = folder / name / "latest"
-    if not (latest / "lock.yaml").is_file():
+    if not (latest / CHECKSUMS).is_file():  # no run, or one of an older echokit
         return None
     run = Run(latest.resolve())
     return None if run.complete else run

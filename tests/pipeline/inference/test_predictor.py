@@ -12,6 +12,7 @@ from echokit.pipeline.inference.predictor import Predictor
 from echokit.results.page.page_content import predictions_of
 from echokit.results.run import Run
 from tests.pipeline.conftest import run
+from tests.seal import reseal
 
 
 def test_score_is_that_of_the_run(finished: Run, phantom: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -94,6 +95,7 @@ def test_threshold_is_that_of_the_run(finished: Run, tmp_path: Path) -> None:
     for entry in entries:
         entry["threshold"] = 0.37 if entry["metric"] == "accuracy" else entry["threshold"]
     (copy / "metrics.json").write_text(json.dumps(entries))
+    reseal(copy)
     assert Predictor(finished, "cpu").threshold == 0.5
     assert Predictor(Run(copy), "cpu").threshold == 0.37
     assert predictions_of(Run(copy)).threshold == 0.37
@@ -111,6 +113,7 @@ def test_different_thresholds_of_folds_are_averaged(
         if entry["metric"] == "accuracy" and entry["split"] == "test"
     ]
     (copy / "metrics.json").write_text(json.dumps(folds))
+    reseal(copy)
     assert Predictor(Run(copy), "cpu").threshold == pytest.approx(0.3)
     assert exit_code(["predict", str(copy), str(next((phantom / "Videos").glob("*.avi")))]) == 0
     assert "from 0.3, the mean of 2 folds' thresholds (0.2 to 0.4)" in capfd.readouterr().out

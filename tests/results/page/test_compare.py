@@ -13,6 +13,7 @@ from echokit.results.page.run_comparison import compare_runs
 from echokit.results.run import Run
 from tests.conftest import TINY
 from tests.expect import command_error
+from tests.seal import reseal
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,7 @@ def test_other_hearts_of_the_same_names_are_not_compared(runs: tuple[Run, ...], 
             if len(cells) > column and cells[column] != "target":
                 cells[column] = str(float(cells[column]) + 0.5)
             file.write(",".join(cells) + "\n")
+    reseal(other)
     [pair] = compare_runs([runs[0], Run(other)]).pairs
     n = runs[0].metric("auroc").n
     assert f" {n} of {n} " in str(pair.problem)
@@ -95,6 +97,7 @@ def test_runs_with_other_cutoffs_are_not_compared(runs: tuple[Run, ...], tmp_pat
     table = pd.read_csv(other / "predictions.csv")
     table["y_true"] = 1 - table["y_true"]
     table.to_csv(other / "predictions.csv", index=False)
+    reseal(other)
     [pair] = compare_runs([runs[0], Run(other)]).pairs
     assert "class" in str(pair.problem)
     assert (pair.differences, pair.cases) == ((), 0)

@@ -18,6 +18,7 @@ from echokit.results.page.page_content import verdicts
 from echokit.results.run import Run, read_notes
 from tests.conftest import TINY
 from tests.expect import command_error
+from tests.seal import reseal
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_a_threshold_is_locked_only_if_all_folds_share_it(
     ]
     other = replace(metric("sensitivity", 0.8, None, None, 17, 4), threshold=0.1)
     (tmp_path / "metrics.json").write_text(json.dumps([asdict(one) for one in (other, *folds)]))
-    assert Run(tmp_path).called_from == (locked if thresholds[0] is not None else 0.1)
+    assert Run(reseal(tmp_path, "metrics.json")).called_from == (locked if thresholds[0] is not None else 0.1)
 
 
 def test_the_page_has_no_paths_and_no_frames_of_patients(finished: Run, tmp_path: Path, phantom: Path) -> None:
@@ -88,6 +89,7 @@ def test_the_page_has_no_paths_and_no_frames_of_patients(finished: Run, tmp_path
     for name in ("lock.yaml", "predictions.csv", "cohort.csv"):
         text = (real / name).read_text()
         (real / name).write_text(text.replace("phantom: true", "phantom: false").replace("# PHANTOM DATA", "#"))
+    reseal(real)
     assert exit_code(["report", str(real)]) == 0
     page = (real / "report.html").read_text()
     assert "data:image/webp" not in page
@@ -139,6 +141,7 @@ def test_sections_of_plugins_are_in_the_page(finished: Run, tmp_path: Path) -> N
     run = Run(shutil.copytree(finished.path, tmp_path / "runs" / "tiny" / "run"))
     sections = [{"title": "In my clinic", "text": "| prevalence | PPV |\n|---|---|\n| 0.1 | 0.3 |"}]
     (run.path / "sections.json").write_text(json.dumps(sections))
+    reseal(run.path, "sections.json")
     assert exit_code(["report", str(run.path)]) == 0
     assert "<h2>In my clinic</h2>" in page_of(run)
     assert '<th scope="col">PPV</th>' in page_of(run)
@@ -149,6 +152,7 @@ def test_a_hostile_name_stays_text(finished: Run, tmp_path: Path) -> None:
     cohort = pd.read_csv(run.path / "cohort.csv")
     cohort["site"] = np.where(np.arange(len(cohort)) % 2, "</script><script>alert(1)</script>", "b")
     cohort.to_csv(run.path / "cohort.csv", index=False)
+    reseal(run.path)
     assert exit_code(["report", str(run.path)]) == 0
     assert "<script>alert(1)" not in page_of(run)
     assert "&lt;script&gt;alert(1)" in page_of(run)
@@ -215,6 +219,7 @@ def test_excluded_cases_are_in_the_flow_of_videos(finished: Run, tmp_path: Path)
     assert "excluded: 0" in lock
     assert "(data.exclude)" not in page_of(finished)
     (copy / "lock.yaml").write_text(lock.replace("excluded: 0", "excluded: 3"))
+    reseal(copy)
     assert exit_code(["report", str(copy)]) == 0
     page = (copy / "report.html").read_text()
     assert "27 videos in the data" in page
@@ -252,11 +257,11 @@ def test_notes_come_from_their_own_file(finished: Run, tmp_path: Path) -> None:
     assert read_notes(finished) == json.loads((finished.path / "notes.json").read_text())
     copy = shutil.copytree(finished.path, tmp_path / "copy")
     (copy / "notes.json").write_text('["2 videos <lost>"]')
+    reseal(copy)
     assert exit_code(["report", str(copy)]) == 0
     assert "<li>2 videos &lt;lost&gt;</li>" in (copy / "report.html").read_text()
     (copy / "notes.json").unlink()
-    assert read_notes(Run(copy)) == []
-    assert exit_code(["report", str(copy)]) == 0
+    assert command_error(["report", str(copy)]).code == "run.damaged_file"
 
 
 def test_the_same_run_gives_the_same_page(finished: Run, tmp_path: Path) -> None:
