@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.errors import DataError
+from echokit.system.csv_cells import csv_text
 from echokit.system.files import write_text
 
 if TYPE_CHECKING:
@@ -106,8 +107,6 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """Write the table as CSV with every digit of the scores."""
-        from echokit.system.csv_cells import csv_text
-
         write_text(path, csv_text(self.table))
 
 

@@ -1,5 +1,7 @@
 """Patient identifiers stay in the table, its paths and one private file: no run, error or list repeats them."""
 
+import csv
+import io
 import os
 import re
 from pathlib import Path
@@ -76,3 +78,15 @@ def test_concurrent_processes_record_all_sources(tmp_path: Path, monkeypatch: py
     lines = (tmp_path / "cache" / "sources.csv").read_text().splitlines()
     assert len(lines) == 41
     assert len(set(lines)) == 41
+
+
+def test_sources_keep_wild_names_however_often_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOKIT_CACHE", str(tmp_path / "cache"))
+    names = ["=1+1", "-12", "'=2", "@x", "+y\r=3"]
+    for number in range(3):
+        record_sources([(name, name, tmp_path / name) for name in names])
+        record_sources([(f"new-{number}", "", tmp_path / "new")])
+    text = (tmp_path / "cache" / "sources.csv").read_bytes().decode()
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert [row[0] for row in rows] == ["case_id", "'=1+1", "-12", "''=2", "'@x", "'+y\r=3", "new-0", "new-1", "new-2"]
+    assert not any(cell.startswith(("=", "+", "@")) for row in rows for cell in row)
