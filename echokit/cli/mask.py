@@ -25,16 +25,28 @@ _CARE = "The images also show what the mask removes, including burnt-in names: s
     is_flag=True,
     help="Write no videos; compare the mask with the ground truth, the sector, no mask and a random mask.",
 )
+@click.option(
+    "--keep-unmasked", is_flag=True, help="Write also videos of which the mask removes nothing, names in them included."
+)
 @click.option("--json", "as_json", is_flag=True, help="With --audit: print the audit as JSON.")
 def command(
-    sources: tuple[str, ...], out: Path, method: str, settings: tuple[str, ...], audit: bool, as_json: bool
+    sources: tuple[str, ...],
+    out: Path,
+    method: str,
+    settings: tuple[str, ...],
+    audit: bool,
+    keep_unmasked: bool,
+    as_json: bool,
 ) -> None:
     """Mask SOURCES, and write a masked AVI and an overlay image of each.
 
     SOURCES are AVI, MP4 or DICOM files, or folders of them.
 
-    DICOM files are given pseudonyms, in the order of the sources. With --audit a source can also be a dataset: a
-    folder in the EchoNet-Dynamic layout (its tracings are the ground truth) or a clinical phantom.
+    A video in which there is nothing to mask is listed and not written. Exit code 2: some videos could not be masked,
+    or are damaged. DICOM files are given pseudonyms, in the order of the sources.
+
+    With --audit a source can also be a dataset: a folder in the EchoNet-Dynamic layout (its tracings are the ground
+    truth) or a clinical phantom.
 
     \b
     Example: echokit mask clip.dcm --out masked --set threshold=3.5
@@ -53,30 +65,39 @@ def command(
     step = masking_step(method, settings)
     files, others = split_videos(expand(sources))
     names = case_ids(files)
-    failed = damaged = 0
+    failed = damaged = unmasked = 0
     screen = Screen()
     with screen.task("Masking videos", len(files)) as advance:
-        for row in mask_videos(list(zip(names, files, strict=True)), step, out):
+        for row in mask_videos(list(zip(names, files, strict=True)), step, out, keep_unmasked=keep_unmasked):
             advance(1)
             failed += row.problem is not None
             damaged += row.damaged
+            unmasked += row.unmasked
+            notes = f" ({'; '.join(row.notes)})" if row.notes else ""
             if row.problem:
                 screen.show_message(f"{row.case_id}: not masked: {row.problem}")
+            elif row.unmasked:
+                written = "written as it is" if keep_unmasked else "not written"
+                screen.show_message(f"{row.case_id}: nothing to mask: {written}{notes}")
             else:
-                notes = f" ({'; '.join(row.notes)})" if row.notes else ""
                 screen.show_message(f"{row.case_id}: {KEPT.format(row.kept)}{notes}")
-    click.echo(f"{len(files) - failed} masked videos in {out}")
-    click.echo(_CARE)
+    masked = len(files) - failed - unmasked
+    click.echo(f"{masked} masked videos in {out}")
+    if masked or (unmasked and keep_unmasked):
+        click.echo(_CARE)
     pseudonyms = sources_note(names, files)
     if pseudonyms:
         click.echo(pseudonyms, err=True)
     if others:
         click.echo(f"{others} files are not videos and were not read", err=True)
+    if unmasked:
+        written = "written as they are" if keep_unmasked else "not written (--keep-unmasked writes them as they are)"
+        click.echo(f"{unmasked} of {len(files)} videos have nothing to mask: {written}", err=True)
     if failed:
         click.echo(f"{failed} of {len(files)} videos could not be masked", err=True)
     if damaged:
         click.echo(f"{damaged} of {len(files)} videos are damaged; their readable frames were masked", err=True)
-    if failed or damaged:
+    if failed or damaged or not masked or (unmasked and not keep_unmasked):
         raise click.exceptions.Exit(2)
 
 

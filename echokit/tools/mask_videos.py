@@ -21,7 +21,13 @@ from echokit.recipe.tree import Node, Origin
 class Masked:
     """Result for one video: the share kept, or the problem.
 
-    Damaged means that it lacks frames.
+    Attributes:
+        case_id: Name of the case.
+        kept: Share of what is not black.
+        notes: What was noted on the way.
+        damaged: Whether it lacks frames.
+        problem: Why it was not masked.
+        unmasked: Whether the mask removed nothing, text and names included.
     """
 
     case_id: str
@@ -29,6 +35,7 @@ class Masked:
     notes: tuple[str, ...] = ()
     damaged: bool = False
     problem: str | None = None
+    unmasked: bool = False
 
 
 def masking_step(method: str, settings: Sequence[str]) -> Step:
@@ -62,10 +69,18 @@ def masking_step(method: str, settings: Sequence[str]) -> Step:
     return steps_of([ComponentConfig(component, values)])[0]
 
 
-def mask_videos(sources: Sequence[tuple[str, Path]], step: Step, out: Path) -> Iterator[Masked]:
+def mask_videos(
+    sources: Sequence[tuple[str, Path]], step: Step, out: Path, *, keep_unmasked: bool = False
+) -> Iterator[Masked]:
     """Write ``CASE.avi`` and ``CASE.png`` for every video.
 
     One that cannot be used affects its own row only.
+
+    Args:
+        sources: (case_id, path) each.
+        step: A mask.
+        out: Folder to write to.
+        keep_unmasked: Write also a video of which the mask removes nothing.
 
     Raises:
         EchokitError: The folder cannot be written.
@@ -78,12 +93,12 @@ def mask_videos(sources: Sequence[tuple[str, Path]], step: Step, out: Path) -> I
         ) from None
     for case_id, path in sources:
         try:
-            yield _mask_one(case_id, path, step, out)
+            yield _mask_one(case_id, path, step, out, keep_unmasked)
         except VideoError as error:
             yield Masked(case_id, problem=error.message)
 
 
-def _mask_one(case_id: str, path: Path, step: Step, out: Path) -> Masked:
+def _mask_one(case_id: str, path: Path, step: Step, out: Path, keep_unmasked: bool) -> Masked:
     from echokit.data.preprocess.mask_region import lit_and_kept, mask_region, write_picture
     from echokit.data.video.read import read_video
     from echokit.data.video.write import write_video
@@ -91,7 +106,10 @@ def _mask_one(case_id: str, path: Path, step: Step, out: Path) -> Masked:
     before = read_video(path)
     after = step(before)
     region = mask_region(before.frames, after.frames)
+    unmasked = bool(region.all())
+    if unmasked and not keep_unmasked:
+        return Masked(case_id, 1.0, after.notes, before.damaged, unmasked=True)
     write_video(out / f"{case_id}.avi", after.frames, before.fps or USUAL_FPS)
     write_picture(out / f"{case_id}.png", before.frames, after.frames, region)
     notes = after.notes if before.fps else (*after.notes, f"no frame rate in the file: written at {USUAL_FPS:g}/s")
-    return Masked(case_id, lit_and_kept(before.frames, region), notes, before.damaged)
+    return Masked(case_id, lit_and_kept(before.frames, region), notes, before.damaged, unmasked=unmasked)

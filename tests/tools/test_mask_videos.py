@@ -4,6 +4,7 @@ import csv
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
@@ -130,3 +131,45 @@ def test_an_mp4_is_masked_too(phantom: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "heart.mp4", clip.frames, clip.fps or 30.0)
     assert exit_code(["mask", str(tmp_path / "heart.mp4"), "--out", str(tmp_path / "out")]) == 0
     assert len(read_video(tmp_path / "out" / "heart.avi")) == len(clip)
+
+
+def write_writing(path: Path) -> None:
+    """Write a still picture with a name in it, as a worklist or an end screen has."""
+    picture = np.zeros((240, 320), np.uint8)
+    cv2.putText(picture, "QUILL, ZEBEDEE", (20, 120), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 255)
+    write_video(path, np.repeat(picture[None], 20, axis=0), 30.0)
+
+
+def test_a_video_with_nothing_to_mask_is_not_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_writing(tmp_path / "text.avi")
+    out = tmp_path / "out"
+    assert exit_code(["mask", str(tmp_path / "text.avi"), "--out", str(out)]) == 2
+    assert not list(out.iterdir())
+    said = capfd.readouterr()
+    assert "text: nothing to mask: not written" in said.err
+    assert "0 masked videos" in said.out
+    assert "1 of 1 videos have nothing to mask" in said.err
+
+
+@pytest.mark.parametrize(("beside", "code"), [(False, 2), (True, 0)])
+def test_an_unmasked_video_is_written_if_requested(
+    phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], beside: bool, code: int
+) -> None:
+    (tmp_path / "in").mkdir()
+    write_writing(tmp_path / "in" / "text.avi")
+    if beside:
+        shutil.copy(next((phantom / "Videos").iterdir()), tmp_path / "in" / "heart.avi")
+    arguments = ["mask", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--keep-unmasked"]
+    assert exit_code(arguments) == code
+    before, after = (read_video(tmp_path / folder / "text.avi").frames for folder in ("in", "out"))
+    assert np.abs(after.astype(int) - before).mean() < 1
+    said = capfd.readouterr()
+    assert f"{int(beside)} masked videos" in said.out
+    assert "text: nothing to mask: written as it is" in said.err
+
+
+def test_the_mask_that_masks_nothing_writes_nothing(phantom: Path, tmp_path: Path) -> None:
+    video = next((phantom / "Videos").iterdir())
+    arguments = ["mask", str(video), "--out", str(tmp_path / "out"), "--method", "no_mask"]
+    assert exit_code(arguments) == 2
+    assert not list((tmp_path / "out").iterdir())

@@ -15,6 +15,8 @@ from echokit.data.clips.clip_store import steps_of
 from echokit.data.clips.prepare_video import prepare_video
 from echokit.data.clips.prepared_clips import one_clip
 from echokit.data.sampling.windows import PADDING, Windows
+from echokit.data.video.clip import Frames
+from echokit.data.video.dicom_content import unlike_echo
 from echokit.errors import VideoError
 from echokit.evaluation.statistics.conformal import conformal_half_width
 from echokit.models.input_shape import InputShape
@@ -56,7 +58,7 @@ class Prediction:
         problem: Why there is no score.
         interval: 90 % split-conformal interval of the estimate, from errors on validation patients, or None. The epoch
             may have been selected on the same patients, so it covers slightly less.
-        flags: How the clip differs from the training clips.
+        flags: How the clip differs from the training clips, and a DICOM's header from that of an echo.
     """
 
     case_id: str
@@ -188,8 +190,13 @@ class Predictor:
             tuple(notes),
             clip.damaged,
             interval=self._interval(prediction),
-            flags=out_of_range_flags(clip.frames, self.reference) if self.reference is not None else (),
+            flags=self._flags(path, clip.frames),
         )
+
+    def _flags(self, path: Path, frames: Frames) -> tuple[str, ...]:
+        header = unlike_echo(path)
+        pictures = out_of_range_flags(frames, self.reference) if self.reference is not None else ()
+        return (header, *pictures) if header else pictures
 
     def windows(self, lengths: npt.NDArray[np.int64]) -> Windows:
         """Cut the windows of clips of these lengths, as long as the model's.

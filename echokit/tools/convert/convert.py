@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from echokit.data.cohort.pseudonyms import pseudonym, record_sources
+from echokit.data.video.dicom_content import read_header
 from echokit.errors import DataError, VideoError
 from echokit.system.csv_cells import write_rows
 from echokit.system.files import named_file, new_folder, write_text
 from echokit.system.hashing import content_hash
 from echokit.system.phantom_mark import MARKER, STAMP, is_phantom
 from echokit.system.worker_pool import WorkerFailure, map_ordered
-from echokit.tools.convert.header import read_header
 from echokit.tools.convert.labels import Labels
 from echokit.tools.convert.listing import COLUMNS, join, listing
 from echokit.tools.convert.record import Conversion

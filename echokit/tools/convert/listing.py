@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from echokit.data.cohort.pseudonyms import pseudonym
+from echokit.data.video.dicom_content import STUDY
 from echokit.errors import DataError
-from echokit.tools.convert.header import STUDY
 from echokit.tools.convert.labels import Label, Labels, divide
 from echokit.tools.convert.record import Conversion
 

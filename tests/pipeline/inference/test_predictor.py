@@ -3,14 +3,17 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydicom import Dataset
 
 from echokit import read_video, write_video
 from echokit.cli import exit_code
 from echokit.pipeline.inference.predictor import Predictor
 from echokit.results.page.page_content import predictions_of
 from echokit.results.run import Run
+from tests.data.video.make import blobs, write_dicom
 from tests.pipeline.conftest import run
 from tests.seal import reseal
 
@@ -138,3 +141,43 @@ def test_a_still_costs_its_own_row_with_optical_flow(
     assert [(row[0], bool(row[1])) for row in rows] == [("a", True), ("b", False), ("c", True)]
     assert "optical_flow leaves no flow" in out
     assert "1 of 3 videos could not be scored" in err
+
+
+def test_what_is_no_video_is_counted_once(
+    finished: Run, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("DICOMDIR", "Thumbs.db", ".DS_Store", "list.xlsx", "notes.txt", "shot.png"):
+        (tmp_path / name).write_bytes(b"\0")
+    shutil.copy(next((phantom / "Videos").iterdir()), tmp_path / "heart.avi")
+    assert exit_code(["predict", str(finished.path), str(tmp_path), "--csv"]) == 0
+    out, err = capfd.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "6 files are not videos" in err
+
+
+DOPPLER = Dataset()
+DOPPLER.RegionDataType, DOPPLER.RegionSpatialFormat = 3, 3
+
+
+@pytest.mark.parametrize(
+    ("elements", "flag"),
+    [
+        ({"Modality": "MR"}, "by its header it is not ultrasound"),
+        ({"Modality": "US", "SequenceOfUltrasoundRegions": [DOPPLER]}, "spectral Doppler, by its header"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "", "0011"]}, "colour Doppler, by its header"),
+        ({"BodyPartExamined": "CAROTID"}, "not the heart, by its header"),
+        ({"Modality": "US"}, None),
+    ],
+)
+def test_a_header_that_is_not_cardiac_ultrasound_is_flagged(
+    finished: Run, tmp_path: Path, elements: dict[str, Any], flag: str | None
+) -> None:
+    path = write_dicom(tmp_path / "a.dcm", blobs(), **elements)
+    series = tmp_path / "series"
+    series.mkdir()
+    for number, image in enumerate(blobs()):
+        write_dicom(series / f"{number}.dcm", image[None], InstanceNumber=number + 1, SeriesInstanceUID="1", **elements)
+    file, folder = Predictor(finished, "cpu")([("a", path), ("series", series)])
+    for row in (file, folder):
+        assert row.score is not None
+        assert [text for text in row.flags if "header" in text] == ([flag] if flag else [])

@@ -18,6 +18,7 @@ from echokit.data.cohort.echonet_dynamic import EchonetDynamic
 from echokit.data.preprocess.sector import NOISY
 from echokit.data.video.clip import Clip
 from echokit.data.video.dicom import dicom_patient_id
+from echokit.data.video.dicom_content import read_header
 from echokit.data.video.find import expand
 from echokit.data.video.read import read_video
 from echokit.data.video.write import write_video
@@ -25,7 +26,6 @@ from echokit.phantom.clinical.directory import write_clinical
 from echokit.phantom.clinical.truth import read_truth
 from echokit.pipeline.cohort_stage import read_cohort
 from echokit.tools.convert.convert import convert_studies
-from echokit.tools.convert.header import read_header
 from echokit.tools.convert.labels import divide
 from echokit.tools.convert.picture import cut_to_fan, fan_of_clip
 from echokit.tools.convert.record import Conversion

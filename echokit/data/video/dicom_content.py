@@ -1,4 +1,4 @@
-"""Whether a DICOM header shows that a clip fits a B-mode dataset of the heart.
+"""What a DICOM header shows of its clip: whether it is B-mode of the heart.
 
 Reasons are fixed sentences: nothing that stands in a header is repeated.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.data.video.dicom_file import quiet, read_elements
+from echokit.data.video.read import video_format
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -75,16 +76,48 @@ def read_header(path: Path) -> Header:
         return Header(patient, None)
 
 
+def unlike_echo(path: Path) -> str | None:
+    """Describe how a DICOM header differs from that of a B-mode clip of the heart.
+
+    Args:
+        path: A DICOM file, or a folder with those of one series; any other video has no such header.
+
+    Returns:
+        None if it does not differ, or cannot be read.
+    """
+    from echokit.data.video.frame_folder import first_dicom
+
+    file = first_dicom(path) if path.is_dir() else path
+    try:
+        if file is None or video_format(file) != "DICOM":
+            return None
+        with quiet():
+            header = read_elements(file, _ELEMENTS)
+            return _unlike_echo(header, _is_ultrasound(header))
+    except Exception:
+        # What pydicom raises on damaged input is not a closed set. Reading the frames reports what is wrong.
+        return None
+
+
+def _is_ultrasound(header: Dataset) -> bool:
+    return str(header.get("Modality", None) or "US").strip() in ("US", "IVUS")
+
+
 def _unfit(header: Dataset) -> str | None:
-    ultrasound = str(header.get("Modality", None) or "US").strip() in ("US", "IVUS")
+    ultrasound = _is_ultrasound(header)
     if "Rows" not in header:
         document = not ultrasound or str(header.get("SOPClassUID", "")).startswith(_DOCUMENTS)
         # Else the header is cut off, and reading the frames reports it.
         return "it holds no pictures: a report or measurements" if document else None
+    if ultrasound and int(header.get("NumberOfFrames", None) or 1) < 2:
+        return "a still picture"
+    return _unlike_echo(header, ultrasound)
+
+
+def _unlike_echo(header: Dataset, ultrasound: bool) -> str | None:
+    """Return how a header differs from that of a B-mode clip of the heart."""
     if not ultrasound:
         return "by its header it is not ultrasound"
-    if int(header.get("NumberOfFrames", None) or 1) < 2:
-        return "a still picture"
     mode = _mode(header)
     if mode:
         return f"{mode}, by its header"
