@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from echokit.cli import exit_code
+from echokit.evaluation.files.metric_files import read_predictions
 from echokit.results.run import Run
+from echokit.system.csv_cells import guard
 from tests.pipeline.conftest import run
 
 FILES = ["lock.yaml", "cohort.csv", "history.jsonl", "predictions.csv", "metrics.json", "curves.json", "summary.md"]
@@ -98,3 +100,22 @@ def test_holdout_is_stratified_by_class(tiny: Path, tmp_path: Path) -> None:
     assert set(counts.index) == {"train", "val", "test"}
     assert (counts["sum"] > 0).all()
     assert (counts["sum"] < counts["size"]).all()
+
+
+def test_cases_with_wild_names_come_through_a_run(tmp_path: Path, phantom: Path, tiny: Path) -> None:
+    """Names that a spreadsheet would run, or that look like a missing value, are the same in every table."""
+    root = tmp_path / "hearts"
+    shutil.copytree(phantom, root)
+    listing = root / "FileList.csv"
+    text = listing.read_text(encoding="utf-8")
+    cases = [line.split(",")[0].removesuffix(".avi") for line in text.splitlines()[1:6]]
+    names = ["=1+1", "-12", "@x", "NA", "'=q"]
+    for old, new in zip(cases, names, strict=True):
+        (root / "Videos" / f"{old}.avi").rename(root / "Videos" / f"{new}.avi")
+        text = text.replace(f"\n{old}", f"\n{guard(new)}")
+    listing.write_text(text, encoding="utf-8")
+    done = run(tiny, tmp_path, "--set", f"data.root={root}", "--set", "train.epochs=1")
+    assert set(names) <= set(done.predictions["case_id"])
+    assert set(names) <= set(done.cohort["case_id"])
+    assert set(names) <= set(read_predictions(done.path / "predictions.csv").table["case_id"])
+    assert exit_code(["report", str(done.path)]) == 0

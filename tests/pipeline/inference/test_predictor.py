@@ -1,5 +1,7 @@
 """New videos with the models of a finished run."""
 
+import csv
+import io
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +15,7 @@ from echokit.cli import exit_code
 from echokit.pipeline.inference.predictor import Predictor
 from echokit.results.page.page_content import predictions_of
 from echokit.results.run import Run
+from echokit.system.csv_cells import unguard
 from tests.data.video.make import blobs, write_dicom
 from tests.pipeline.conftest import run
 from tests.seal import reseal
@@ -69,6 +72,18 @@ def test_unreadable_files_are_listed_and_the_rest_scored(
     assert lines[1].startswith("heart,0.")
     assert lines[2].startswith("text,,")
     assert "1 of 2 videos could not be scored" in err
+
+
+def test_names_of_videos_are_no_formulas_in_the_table(
+    finished: Run, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ["=1+1", "-12", "@x", "+y", "a, b"]
+    for name in names:
+        shutil.copy(next((phantom / "Videos").iterdir()), tmp_path / f"{name}.avi")
+    assert exit_code(["predict", str(finished.path), str(tmp_path), "--csv"]) == 0
+    cells = [row[0] for row in csv.reader(io.StringIO(capfd.readouterr().out))][1:]
+    assert sorted(cells) == sorted(["'=1+1", "-12", "'@x", "'+y", "a, b"])
+    assert sorted(map(unguard, cells)) == sorted(names)
 
 
 def test_missing_run_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
