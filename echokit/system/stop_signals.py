@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import os
 import signal
 import sys
@@ -67,7 +68,7 @@ class CommandSignals:
 
     A library can swallow the exception: a callback of C code, ``__del__``, a broad ``except``. So the first signal
     is remembered, and `Interrupted` is raised again until the command ends. Before and after the command, a signal
-    ends the process.
+    ends the process; while Python takes itself down, nothing is left to stop.
 
     Attributes:
         received: The first signal, if one came.
@@ -83,6 +84,7 @@ class CommandSignals:
         for signum in STOPPING:
             if signal.getsignal(signum) in (signal.SIG_DFL, signal.default_int_handler):
                 signal.signal(signum, self._handle)
+                atexit.register(signal.signal, signum, signal.SIG_IGN)  # Python would restore the default, which kills
 
     @contextmanager
     def command(self) -> Iterator[None]:

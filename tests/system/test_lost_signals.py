@@ -139,6 +139,19 @@ def test_a_signal_at_the_exit_of_python_ends_it(sent: signal.Signals, code: int)
     assert "Traceback" not in said.stderr
 
 
+def test_a_signal_while_python_takes_itself_down_does_not_kill_it() -> None:
+    body = """
+    class Last:
+        def __del__(self, kill=os.kill, process=os.getpid(), sent=int(signal.SIGTERM)):
+            kill(process, sent)
+    sys.modules["last"] = Last()
+    print("done")
+    return
+"""
+    said = run(COMMAND.format(sent="SIGINT", body=body))
+    assert (said.returncode, said.stdout, said.stderr) == (0, "done\n", "")
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     said = run(
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
