@@ -13,7 +13,7 @@ from types import TracebackType
 
 # Imports everything, then forks a child for each line of its input.
 _SERVER = """
-import importlib, json, os, pkgutil, resource, sys
+import atexit, importlib, json, os, pkgutil, resource, sys
 import echokit
 for module in pkgutil.walk_packages(echokit.__path__, "echokit."):
     if not module.name.startswith("echokit.testing"):
@@ -22,6 +22,7 @@ import matplotlib.backends.backend_agg, matplotlib.figure, pydicom, scipy.stats,
 
 for line in sys.stdin:
     job = json.loads(line)
+    report = os.dup(1)
     child = os.fork()
     if not child:
         os.setsid()
@@ -32,10 +33,16 @@ for line in sys.stdin:
         for number, name in ((0, os.devnull), (1, job["stdout"]), (2, job["stderr"])):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
         sys.argv = ["echokit", *job["arguments"]]
-        from echokit.cli import main
-        main()
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        echokit.cli.command_signals.install()  # as echokit.__main__ does first
+        os.write(report, f"process {os.getpid()}\\n".encode())
+        os.close(report)
+        try:
+            echokit.cli.main()
+        except SystemExit as exited:
+            atexit._run_exitfuncs()
+            os._exit(exited.code)  # to take down all these libraries is slow
+    os.close(report)
+    print("code", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -101,11 +108,11 @@ class Commands:
         }
         self._server.stdin.write(json.dumps(job) + "\n")
         self._server.stdin.flush()
-        return int(self._line())
+        return self._number("process")
 
     def finish(self) -> Done:
         """Wait for the command."""
-        code = int(self._line())
+        code = self._number("code")
         out, err = (file.read_text(errors="replace") if file.is_file() else "" for file in self._files)
         return Done(code, out, err)
 
@@ -114,6 +121,8 @@ class Commands:
         self.start(*arguments, stdout=stdout, **limits)
         return self.finish()
 
-    def _line(self) -> str:
+    def _number(self, word: str) -> int:
         assert self._server.stdout is not None
-        return self._server.stdout.readline()
+        said, number = self._server.stdout.readline().split()
+        assert said == word, f"{said} instead of {word}"  # a wrong process must not get a signal
+        return int(number)
