@@ -125,6 +125,14 @@ def test_state_dicts_are_found_in_nested_files(tmp_path: Path) -> None:
     assert torch.equal(read_weights(tmp_path / "echonet.pt")[0]["0.weight"], expected)
 
 
+@pytest.mark.parametrize("kind", ["sparse", "meta"])
+def test_tensors_that_are_not_plain_are_refused(tmp_path: Path, kind: str) -> None:
+    tensor = torch.eye(3).to_sparse() if kind == "sparse" else torch.zeros(3, device="meta")
+    torch.save({"a": torch.zeros(2), "b": tensor}, tmp_path / "w.pt")
+    with refused("weights.not_plain", where="w.pt", names=("'b'",)):
+        read_weights(tmp_path / "w.pt")
+
+
 class Bomb:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -136,7 +144,7 @@ class Bomb:
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
     path, folder = tmp_path / "w.pt", tmp_path / "ran"
     torch.save({"state_dict": small_model().state_dict(), "bomb": Bomb(folder)}, path)
-    with refused("weights.runs_code", where=str(path)):
+    with refused("weights.runs_code", where=str(path), names=("posix.mkdir",)):
         read_weights(path)
     assert not folder.exists()
 

@@ -110,7 +110,7 @@ class PreparedClips:
         Raises:
             DataError: The file is damaged or missing, and cannot be prepared again.
         """
-        return self._read(case, lambda file: _window(file, self.headers[case]["scales"], frames))
+        return self._read(case, lambda file: _window(file, self.headers[case], frames))
 
     def mask(self, case: int) -> Mask | None:
         """Read the mask of a clip; None if no step masked it.
@@ -151,19 +151,20 @@ class PreparedClips:
 
 
 def _window(
-    file: Any, scales: Mapping[str, float], frames: npt.NDArray[np.int64]
+    file: Any, header: Mapping[str, Any], frames: npt.NDArray[np.int64]
 ) -> dict[str, tuple[npt.NDArray[Any], float]]:
     """Read some frames of every stream of an open clip; see ``PreparedClips.read``."""
     real = frames[frames != PADDING]
     first, last = int(real[0]), int(real[-1])
     streams: dict[str, tuple[npt.NDArray[Any], float]] = {}
-    for stream, scale in scales.items():
+    for stream, scale in header["scales"].items():
         derived = stream != "video"  # an entry of a derived stream lies between two frames
         span = file.get_slice(stream)[:, first : last + 1 - derived]
         sums = file.get_tensor(stream + SUMS)
         numbers = real[: len(real) - derived]
         data = span if len(numbers) == span.shape[1] else span[:, numbers - first]
-        if not np.array_equal(checksums(data), sums[:, numbers]):
+        whole = zlib.crc32(np.ascontiguousarray(sums).data) == header["sums"][stream]  # this clip's, not another one's
+        if not whole or not np.array_equal(checksums(data), sums[:, numbers]):
             raise _Changed
         missing = len(frames) - derived - len(numbers)
         padded = np.pad(data, ((0, 0), (0, missing), (0, 0), (0, 0))) if missing else data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -124,7 +125,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise EchokitError("there is no such weight file", where=str(path), code="weights.not_found") from error
     except pickle.UnpicklingError as error:
         raise EchokitError(
-            f"not read, as it has more than tensors and numbers: {first_line(error)}",
+            f"not read, as it has more than tensors and numbers{_named_code(error)}",
             hint="a pickle can run code. If you trust it, load it with the program that wrote it and save only its "
             "state_dict(), best as safetensors",
             where=str(path),
@@ -170,11 +171,29 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
             where=str(path),
             code="weights.no_state_dict",
         )
+    special = [name for name, tensor in tensors.items() if not _is_plain(tensor)]
+    if special:
+        raise EchokitError(
+            f"{special[0]!r} is sparse, quantized or without values, as are {len(special) - 1} others",
+            hint="save the weights as plain tensors",
+            where=str(path),
+            code="weights.not_plain",
+        )
     stripped = {name.removeprefix(_PARALLEL_PREFIX): tensor for name, tensor in tensors.items()}
     wrapped = sum(name.startswith(_PARALLEL_PREFIX) for name in tensors)
     if 2 * wrapped > len(tensors) and len(stripped) == len(tensors):  # counters, as of an average, have no prefix
         return stripped
     return tensors
+
+
+def _named_code(error: Exception) -> str:
+    """Return what a refused pickle would call (``: builtins.eval``); torch's own message advises to allow it."""
+    name = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f": {name[1]}" if name else ""
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
 
 
 def _numpy_number_types() -> list[Any]:

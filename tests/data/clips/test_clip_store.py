@@ -110,6 +110,18 @@ def test_exchanged_clips_are_prepared_again(phantom: Path, tiny: Path, tmp_path:
     assert [path.read_bytes() for path in paths] == wholes
 
 
+def test_the_data_of_another_clip_are_not_accepted(phantom: Path, tiny: Path, tmp_path: Path) -> None:
+    store, chain = ClipStore(tmp_path), steps(tiny)
+    one, other = store.prepare(sources(phantom)[:2], chain, workers=1).clips.paths
+    whole, content = one.read_bytes(), other.read_bytes()
+    head, other_head = (8 + int.from_bytes(part[:8], "little") for part in (whole, content))
+    one.write_bytes(whole[:head] + content[other_head:])
+    with refused("clip.damaged", where=one.name):
+        PreparedClips([one]).read(0, np.arange(12))
+    assert store.prepare(sources(phantom)[:2], chain, workers=1).damaged == 1
+    assert one.read_bytes() == whole
+
+
 def test_clips_exchanged_while_in_use_are_prepared_again(phantom: Path, tiny: Path, tmp_path: Path) -> None:
     done = ClipStore(tmp_path).prepare(sources(phantom), steps(tiny), workers=1)
     before = [done.clips.read(case, np.arange(12))["video"][0] for case in (0, 1)]
