@@ -205,6 +205,8 @@ def _read(opened: OpenDicom, limit: int | None, max_bytes: int, where: str) -> C
         notes.append(f"header declares {pixels.declared} frames, file holds more: the rest is not read")
     if held < pixels.declared and held < (limit or pixels.declared):
         notes.append(f"header declares {pixels.declared} frames, {len(grey)} decoded")
+    if stored.excess:
+        notes.append(f"file holds {stored.excess} bytes more than the frames of the header: its size may be wrong")
     damaged = bool(notes)
     if pixels.photometric.startswith("MONOCHROME") and (pixels.bits_stored != 8 or pixels.signed):
         notes.append(f"{pixels.bits_stored}-bit pixels are scaled to 8 bits")

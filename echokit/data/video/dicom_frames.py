@@ -23,6 +23,7 @@ class StoredFrames:
         start: Where the pixel data's value starts.
         swapped: Whether its bytes lie in big-endian words of two.
         fragments: Of each frame, where frames are compressed.
+        excess: Bytes of uncompressed pixels behind the last frame, too few for another; padding is none.
     """
 
     pixels: Pixels
@@ -31,6 +32,7 @@ class StoredFrames:
     start: int
     swapped: bool = False
     fragments: Sequence[Sequence[Fragment]] | None = None
+    excess: int = 0
 
     def load(self, number: int) -> bytes | None:
         """Return the bytes of a frame, or None if the file ends before it does."""
@@ -87,4 +89,6 @@ def find_stored_frames(opened: OpenDicom, pixels: Pixels, where: str) -> StoredF
         pixels = replace(pixels, photometric="YBR_FULL")
     held = max(min(opened.size - start, declared), 0) // pixels.frame_bytes
     swapped = order == ">" and (words or pixels.bits_allocated == 16)
-    return StoredFrames(pixels, held, stream, start, swapped)
+    behind = declared - pixels.declared * pixels.frame_bytes
+    excess = behind if 1 < behind < pixels.frame_bytes else 0
+    return StoredFrames(pixels, held, stream, start, swapped, excess=excess)

@@ -212,6 +212,12 @@ class FrameDecoder:
             raise HeaderMismatch(f"an image of {bits} bits where the header states {pixels.bits_stored}")
         if components is not None and components > _MOST_COMPONENTS:
             raise HeaderMismatch("an image of more components than a picture has")
+        if self.plugin == "gdcm":
+            # GDCM ends the process where the size of an image is another than it was told.
+            if coded is None or bits is None or components is None:
+                raise ValueError("the image has no header")
+            if components != pixels.samples:
+                raise HeaderMismatch(f"an image of {components} components where the header states {pixels.samples}")
         if self.rle and rle_holds_more(data, pixels.rows * pixels.columns):
             raise HeaderMismatch(f"an image of more than the {pixels.rows}x{pixels.columns} pixels of the header")
         return data

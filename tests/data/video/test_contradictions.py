@@ -15,6 +15,7 @@ from pydicom import dcmread, dcmwrite
 from pydicom.uid import ExplicitVRBigEndian
 
 from echokit.data.video.read import read_video
+from echokit.errors import VideoError
 from tests.expect import refused
 
 from .make import blobs, write_dicom
@@ -69,6 +70,27 @@ def test_an_image_larger_than_the_header_is_refused(tmp_path: Path, syntax: str,
     path = transcode(write_dicom(tmp_path / "a.dcm", CLIP), tmp_path / "b.dcm", syntax)
     with refused("dicom.header_mismatch", "b.dcm", names=("none of the 5",)):
         read_video(changed(path, **elements))
+
+
+@pytest.mark.parametrize("syntax", ["ImplicitVRLittleEndian", "ExplicitVRBigEndian", "DeflatedExplicitVRLittleEndian"])
+@pytest.mark.parametrize("elements", [{"Rows": 47}, {"Columns": 63}])
+def test_uncompressed_frames_larger_than_the_header_are_told(
+    tmp_path: Path, syntax: str, elements: dict[str, int]
+) -> None:
+    path = transcode(write_dicom(tmp_path / "a.dcm", CLIP), tmp_path / "b.dcm", syntax)
+    assert not read_video(path).damaged
+    clip = read_video(changed(path, **elements))
+    assert clip.damaged
+    excess = CLIP.size - len(CLIP) * clip.frames[0].size
+    assert clip.notes[0] == f"file holds {excess} bytes more than the frames of the header: its size may be wrong"
+
+
+def test_a_component_that_the_header_does_not_have_is_refused(tmp_path: Path) -> None:
+    """GDCM would end the process."""
+    for syntax in CODED[1:]:
+        path = transcode(write_dicom(tmp_path / "a.dcm", CLIP), tmp_path / "b.dcm", syntax)
+        with pytest.raises(VideoError):
+            read_video(changed(path, SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0))
 
 
 @pytest.mark.parametrize("colour", [False, True])
