@@ -66,6 +66,8 @@ class FrameBuffer:
         self._where = where
         self._frames = np.empty((0, 0, 0), np.uint8)
         self._count = 0
+        self._most = 0
+        self._shape: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return self._count
@@ -79,22 +81,22 @@ class FrameBuffer:
         Raises:
             VideoError: It has another size than the frames before it, or there is one too many.
         """
-        height, width = image.shape
-        most = self._max_bytes // max(image.size, 1)
         if self._count == 0:
-            self._frames = np.empty((max(1, min(self._expected, most)), height, width), np.uint8)
-        elif image.shape != self._frames.shape[1:]:
-            was = self._frames.shape[1:]
+            self._shape = image.shape
+            self._most = self._max_bytes // max(image.size, 1)
+            self._frames = np.empty((max(1, min(self._expected, self._most)), *self._shape), np.uint8)
+        elif image.shape != self._shape:
+            was, now = (f"{width}x{height}" for height, width in (self._shape, image.shape))
             raise VideoError(
-                f"the frames change their size from {was[1]}x{was[0]} to {width}x{height} at frame {self._count}",
+                f"the frames change their size from {was} to {now} at frame {self._count}",
                 hint="cut the video into parts of one size each",
                 where=self._where,
                 code="video.frame_sizes",
             )
-        if self._count == most:
+        if self._count == self._most:
             raise too_large(self._max_bytes, self._where)
         if self._count == len(self._frames):
-            self._resize(min(most, int(self._count * _GROWTH) + 1))
+            self._resize(min(self._most, int(self._count * _GROWTH) + 1))
         self._frames[self._count] = image
         self._count += 1
 
