@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from echokit.errors import EchokitError, did_you_mean, location_in_package
+from echokit.errors import EchokitError, did_you_mean, location_in_package, shortened
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.parameters import parameters
 from echokit.system.hashing import digest, distribution_hash, package_hash
@@ -228,7 +228,7 @@ class Registry:
         if not matches:
             names = self.names(kind)
             raise EchokitError(
-                f"there is no {kind} {name!r}",
+                f"there is no {kind} {shortened(name)!r}",
                 hint=did_you_mean(name, names) or f"the {kind}s are {', '.join(names)}",
                 code="component.unknown",
             )

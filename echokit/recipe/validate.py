@@ -259,10 +259,10 @@ class _Checker:
             self.wrong_type(("track",), "a list of trackers", values, names)
             return ()
         for index, value in enumerate(values):
-            if value not in TRACKERS:
+            if not isinstance(value, str) or value not in TRACKERS:
                 hint = did_you_mean(str(value), TRACKERS) or names
                 self.problem(("track", index), "recipe.unknown_tracker", f"there is no tracker {value!r}", hint)
-        return tuple(dict.fromkeys(values))
+        return tuple(dict.fromkeys(map(str, values)))
 
     def settings(self, model: type[BaseModel], value: Any, path: KeyPath) -> Any:
         if not isinstance(value, dict):
@@ -322,15 +322,15 @@ class _Checker:
                     use.build()
             except EchokitError as error:
                 self.problem(path, error.code, error.message, error.hint)
-            except (TypeError, ValueError, OSError) as error:  # a plugin that raises its own error
-                self.problem(path, "parameter.invalid", f"{use.name!r} rejects its parameters: {error}")
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # SystemExit as well
-                if use.component.plugin == BUILT_IN:
+            except BaseException as error:  # a plugin that raises its own error, or SystemExit
+                expected = isinstance(error, (TypeError, ValueError, OSError))
+                if use.component.plugin == BUILT_IN and not expected:
                     raise
                 name = f"the {use.component.kind} {use.name!r} of the plugin {use.component.plugin!r}"
-                self.problem(path, "plugin.failed", f"{name} cannot be built: {describe_exception(error)}")
+                code = "parameter.invalid" if expected else "plugin.failed"
+                self.problem(path, code, f"{name} rejects its parameters: {describe_exception(error)}")
 
 
 _TYPE_NAMES = {str: "text", int: "a whole number"}
