@@ -156,7 +156,7 @@ def write_audit(audit: Audit, out: Path) -> None:
         write_bytes(out / "audit.csv", rows.getvalue().encode())
     except OSError as error:
         raise EchokitError(
-            f"the audit cannot be written: {error.strerror}", where=str(out), code="file.not_writable"
+            f"the audit cannot be written: {error.strerror}", where=str(error.filename or out), code="file.not_writable"
         ) from None
 
 
