@@ -187,7 +187,8 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _named_code(error: Exception) -> str:
-    """Return what a refused pickle would call (``: builtins.eval``); torch's own message advises to allow it."""
+    """Name what a refused pickle would call, such as ``: builtins.eval``."""
+    # The whole message of torch is not shown: it advises to allow the call.
     name = re.search(r"GLOBAL ([\w.]+)", str(error))
     return f": {name[1]}" if name else ""
 
