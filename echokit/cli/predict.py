@@ -61,6 +61,8 @@ def command(
     files, others = split_videos(expand(sources))
     fix_threads()
     predictor = Predictor(find_finished(run, out), device)
+    for change in predictor.changes:
+        click.echo(f"note: {change}: scores may differ from those of the run", err=True)
     names = case_ids(files)
     rows: list[Prediction] = []
     screen = Screen()

@@ -147,24 +147,36 @@ def _component(use: ComponentConfig) -> dict[str, Any]:
     }
 
 
-def check_files(lock: Lock) -> None:
-    """Refuse files of components whose content is not that of the lock.
+def changes_since(lock: Lock) -> Iterator[str]:
+    """Describe which components of a lock have another code now.
 
     Raises:
-        DataError: A file has changed, or cannot be read.
+        DataError: A file that a component uses has changed, or cannot be read.
     """
-    _compare_files(lock.content["components"], [_component(use) for use in lock.recipe.uses()])
+    yield from _component_changes(lock.content["components"], [_component(use) for use in lock.recipe.uses()])
 
 
-def _compare_files(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
-    for then, part in zip(before, now, strict=False):
-        old, new = (list(one.get("files", {}).values()) for one in (then, part))
-        if then["name"] == part["name"] and old != new:
+def _component_changes(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Iterator[str]:
+    earlier: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for part in before:
+        earlier.setdefault((part["kind"], part["plugin"], part["name"]), []).append(part)
+    for part in now:
+        same_name = earlier.get((part["kind"], part["plugin"], part["name"]))
+        if not same_name:  # an override has added it
+            continue
+        was = same_name.pop(0)
+        if list(was.get("files", {}).values()) != list(part.get("files", {}).values()):
             raise DataError(
                 f"the {part['kind']} {part['name']!r} used other files when the lock was written",
-                hint="restore the content of " + ", ".join(part.get("files", then.get("files", {}))),
+                hint="restore the content of " + ", ".join(part.get("files", was.get("files", {}))),
                 where=next(iter(part.get("files", {})), None),
                 code="lock.other_file",
+            )
+        if any(was[key] != part[key] for key in ("package", "version", "code")):
+            same = "" if was["version"] != part["version"] else ", with other code"
+            yield (
+                f"the {part['kind']} {part['name']} has changed since the lock: "
+                f"{was['package']} {was['version']} then, {part['package']} {part['version']} now{same}"
             )
 
 
@@ -227,16 +239,7 @@ def differences(old: Lock, new: Lock) -> Iterator[str]:
             where="model.weights",
             code="lock.other_weights",
         )
-    _compare_files(old.content["components"], new.content["components"])
-    old_parts = {(part["kind"], part["name"]): part for part in old.content["components"]}
-    for part in new.content["components"]:
-        was = old_parts.get((part["kind"], part["name"]))
-        if was and any(was[key] != part[key] for key in ("plugin", "package", "version", "code")):
-            same = "" if was["version"] != part["version"] else ", with other code"
-            yield (
-                f"the {part['kind']} {part['name']} has changed since the lock: "
-                f"{was['package']} {was['version']} then, {part['package']} {part['version']} now{same}"
-            )
+    yield from _component_changes(old.content["components"], new.content["components"])
     yield from machine_differences(old, new)
 
 

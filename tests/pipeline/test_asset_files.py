@@ -1,6 +1,7 @@
 """Files that components name as parameters: their content counts, their path does not."""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from echokit.data.clips.clip_store import steps_of
 from echokit.plugins.discovery import installed
 from echokit.recipe.validate import load_recipe
 from echokit.results.run import Run
+from echokit.system.hashing import package_hash
 from tests.expect import command_error
 from tests.pipeline.conftest import run
 from tests.plugins.test_discovery import install
@@ -54,6 +56,9 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     install(tmp_path / "site", "lab_rows", "")
     (tmp_path / "site" / "lab_rows" / "__init__.py").write_text(PLUGIN)
     (tmp_path / "site" / "lab_rows" / "rows.py").write_text(MASK)
+    for name in ("lab_rows", "lab_rows.rows"):  # of another test
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    package_hash.cache_clear()
     installed.cache_clear()
     path = tmp_path / "rows.txt"
     path.write_text("40")
@@ -92,6 +97,19 @@ def test_a_file_that_cannot_be_read_is_refused_early(recipe: Path, tmp_path: Pat
         error = command_error([*command, "--set", named])
         assert (error.code, error.where) == ("component.file_unreadable", str(tmp_path / path))
     assert not (tmp_path / "runs").exists()
+
+
+def test_predict_reports_other_code_of_a_mask(
+    recipe: Path, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = run(recipe, tmp_path / "first")
+    predict = ["predict", str(first.path), str(next((phantom / "Videos").iterdir()))]
+    assert exit_code(predict) == 0
+    assert "rows_mask has changed" not in capfd.readouterr().err
+    (tmp_path / "site" / "lab_rows" / "rows.py").write_text(MASK + "\n# other code\n")
+    package_hash.cache_clear()
+    assert exit_code(predict) == 0
+    assert "rows_mask has changed" in capfd.readouterr().err
 
 
 def test_a_run_is_bound_to_the_content_of_its_files(recipe: Path, rows: Path, phantom: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from echokit.pipeline.fold_files import load_calibration, targets_like
 from echokit.pipeline.inference.input_check import REFERENCE, out_of_range_flags, read_reference
 from echokit.pipeline.initial_weights import find_initial_weights
 from echokit.pipeline.trained_folds import finished_folds, load_trained
-from echokit.results.lock import check_files
+from echokit.results.lock import changes_since
 from echokit.results.run import Run, check_file, runs_folder
 from echokit.system.files import temporary_folder
 from echokit.training.objectives.calibration import Calibration, Uncalibrated, all_or_none
@@ -98,6 +98,7 @@ class Predictor:
         thresholds: The run's own thresholds, one for each fold; empty if it classified nothing.
         threshold: A video with this score or a higher one is classified as positive: the mean of ``thresholds``,
             because a score is the mean over the folds' models.
+        changes: What has changed in the code of its components since the run.
         half_width: Half width of the interval around an estimate; None if the run has none.
 
     Raises:
@@ -111,7 +112,7 @@ class Predictor:
         self.recipe = run.lock.recipe
         self.stamp = run.lock.stamp
         self.pretrained_stamp = run.lock.pretrained_stamp
-        check_files(run.lock)
+        self.changes = tuple(changes_since(run.lock))
         self.steps = steps_of(self.recipe.preprocess)
         self.sampler = self.recipe.clip.build()
         self.device = choose_device(device)
