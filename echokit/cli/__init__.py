@@ -139,13 +139,19 @@ def _exit_code(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         return _say_stopped(stop.__cause__ if isinstance(stop, click.Abort) else stop)  # click wraps the interruption
     except BaseException as error:  # SystemExit of a plugin as well
-        from echokit.cli.plugin_commands import plugin_failure
-
-        if debug or (failure := describe_exhausted(error) or plugin_failure(error)) is None:
+        if debug or (failure := describe_exhausted(error) or _plugin_failure(error)) is None:
             raise
         click.echo(printable(f"error: {failure}"), err=True)
         return 2
     return code if isinstance(code, int) else 0  # of click.exceptions.Exit, or None
+
+
+def _plugin_failure(error: BaseException) -> EchokitError | None:
+    if "echokit.plugins.discovery" not in sys.modules:  # no plugin was loaded, and there may be no memory to import it
+        return None
+    from echokit.cli.plugin_commands import plugin_failure
+
+    return plugin_failure(error)
 
 
 def _say_stopped(stop: BaseException | None) -> int:

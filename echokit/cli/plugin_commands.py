@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterable, Iterator
 
 import click
@@ -76,8 +75,6 @@ def plugin_problems(built_in: Iterable[str]) -> Iterator[str]:
 
 def plugin_failure(error: BaseException) -> EchokitError | None:
     """Describe an exception raised inside a plugin; None for any other."""
-    if "echokit.plugins.discovery" not in sys.modules:
-        return None
     plugins = {plugin.module.partition(".")[0]: plugin for plugin in installed().plugins if not plugin.blocked}
     for component in installed().registry.components():  # its class may be in another package
         plugins.setdefault(component.target.partition(".")[0], installed().plugin(component.plugin))

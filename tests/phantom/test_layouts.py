@@ -12,12 +12,12 @@ import pytest
 from echokit import read_video
 from echokit.cli import exit_code
 from echokit.data.cohort.camus import Camus
-from echokit.data.cohort.cohort import Cohort
 from echokit.data.cohort.echonet_dynamic import EchonetDynamic
 from echokit.data.cohort.echonet_pediatric import EchonetPediatric
 from echokit.data.cohort.hospital_table import Table
 from echokit.phantom.dataset import Phantom
 from echokit.phantom.layouts import LAYOUTS
+from echokit.pipeline.cohort_stage import read_cohort
 from echokit.system.phantom_mark import MARKER
 
 SMALL: dict[str, Any] = {"seed": 2, "size": 32, "frames": (30, 34)}
@@ -45,7 +45,7 @@ def contents(directory: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("layout", READERS)
 def test_every_video_of_every_layout_is_read_whole(written: dict[str, Path], layout: str) -> None:
-    cohort: Cohort = READERS[layout](written[layout])
+    cohort = read_cohort(lambda: READERS[layout](written[layout]))
     assert cohort.phantom
     assert not cohort.unknown
     assert len(cohort) >= 9

@@ -9,7 +9,9 @@ import pytest
 from echokit import load_run
 from echokit.cli import exit_code
 from echokit.errors import RecipeError
+from echokit.models.weights.weight_files import load_weights, save_tensors
 from echokit.pipeline.inference.predictor import Predictor
+from echokit.pipeline.initial_weights import training_history
 from echokit.results.run import Run
 from tests.conftest import TINY
 from tests.expect import command_error, mistakes
@@ -50,7 +52,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ECHOKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         assert exit_code(["run", str(folder / "tiny.yaml"), "--out", str(folder / "runs")]) == 0
-        weights = load_run(folder / "runs" / "tiny").fold(0) / "best" / "model.safetensors"
+        tensors, metadata = load_weights(load_run(folder / "runs" / "tiny").fold(0) / "best" / "model.safetensors")
+        weights = folder / "other_patients.safetensors"
+        save_tensors(weights, tensors, {**metadata, "history": training_history(["another"], None)})
         (folder / "frozen.yaml").write_text(FROZEN.format(weights=weights))
         (folder / "nested.yaml").write_text(NESTED)
         for name in ("frozen", "nested"):
