@@ -99,7 +99,7 @@ def no_checksums(run: Run, _: Run) -> None:
         (edited_lock, "run.damaged_file", "lock.yaml"),
         (lock_of_another, "run.damaged_file", "lock.yaml"),
         (lock_of_another_with_its_checksum, "weights.other_run", "fold-0/best/model.safetensors"),
-        (edited_facts, "run.damaged_file", "fold-1/best/model.safetensors"),
+        (edited_facts, "weights.damaged", "fold-1/best/model.safetensors"),
         (edited_range, "run.damaged_file", "quality.json"),
         (no_checksums, "run.damaged_file", "lock.yaml"),
     ],

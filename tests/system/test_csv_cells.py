@@ -19,6 +19,7 @@ from echokit.evaluation.files.metric_files import read_predictions
 from echokit.evaluation.predictions import Predictions
 from echokit.results.run import Run, write_table
 from echokit.system.csv_cells import csv_text, guard, unguard, unguarded, write_rows
+from tests.seal import reseal
 
 WILD = [
     "=1+1",
@@ -110,7 +111,7 @@ def test_predictions_with_wild_names_come_back_exactly(tmp_path: Path) -> None:
 
 def test_tables_of_a_run_with_wild_names_come_back_exactly(tmp_path: Path) -> None:
     write_table(predictions(WILD).assign(note="=2"), tmp_path / "predictions.csv", "PHANTOM DATA")
-    read = Run(tmp_path).predictions
+    read = Run(reseal(tmp_path, "predictions.csv")).predictions
     assert read["case_id"].tolist() == read["patient_id"].tolist() == WILD
     assert set(read["note"]) == {"=2"}
     assert set(read["y_score"]) == {-0.25}
