@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from echokit import load_run
+from echokit.system.checksums import file_checksum, write_checksums
 from tests.conftest import TINY
 from tests.slow.campaign import Campaign
 from tests.slow.commands import Commands, Done
@@ -104,6 +105,8 @@ def test_a_run_on_a_full_disk_continues_once_there_is_room(commands: Commands, t
                     for path in (disk / "tiny" / first.name).iterdir():
                         if path.name not in KEPT:
                             shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    unfinished = disk / "tiny" / first.name
+                    write_checksums(unfinished, {"lock.yaml": file_checksum(unfinished / "lock.yaml")})
                 free = os.statvfs(disk)
                 (disk / "junk").write_bytes(bytes(free.f_bavail * free.f_bsize - kib * 1024))
                 again = ["--resume"] if trained else []
