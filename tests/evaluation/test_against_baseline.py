@@ -35,7 +35,7 @@ def test_accuracy_is_compared_with_the_larger_class_by_mcnemar():
     metric = metrics_of(in_cells(69, 1, 22, 8), "accuracy")["accuracy"]
     assert metric.low < metric.baseline == 0.7 < metric.value
     assert metric.p == pytest.approx(stats.binomtest(1, 9).pvalue, abs=1e-12)
-    assert "patients right by the model only 8, by that answer only 1" in metric.p_method
+    assert "8 patients correct with the model only, 1 with the larger class only" in metric.p_method
 
 
 def test_the_paired_test_decides_and_not_the_interval():

@@ -71,10 +71,10 @@ def test_another_number_of_threads_is_reported(
     threads = finished.lock.content["compute"]["threads"]
     again = run(finished.path / "lock.yaml", tmp_path / "again")
     assert again.lock.content["compute"]["threads"] == 3
-    told = f"differs from the lock: the number of threads was {threads} and is 3"
-    assert told in capfd.readouterr().err
-    assert [note for note in read_notes(again) if note.startswith(told)]
-    assert told in (again.path / "summary.md").read_text()
+    note_text = f"differs from the lock: the number of threads was {threads} and is 3"
+    assert note_text in capfd.readouterr().err
+    assert [note for note in read_notes(again) if note.startswith(note_text)]
+    assert note_text in (again.path / "summary.md").read_text()
     copy = Path(shutil.copytree(finished.path, tmp_path / "copy"))
     recipe = str(finished.path.parents[2] / "tiny.yaml")
     assert exit_code(["run", recipe, "--out", str(tmp_path), "--resume", str(copy)]) == 0

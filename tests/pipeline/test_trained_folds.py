@@ -137,10 +137,10 @@ def test_report_names_edited_files_that_it_does_not_show(copy: Run, capfd: pytes
     (copy.path / "plots" / "roc.png").unlink()
     (copy.fold(1) / "checksums.json").write_text("{}")
     assert exit_code(["report", str(copy.path)]) == 0
-    told = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]
+    warnings = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]
     for name in ("summary.md", "roc.png", "fold-1/checksums.json"):
-        assert any(name in line for line in told), name
-    assert len(told) == 3
+        assert any(name in line for line in warnings), name
+    assert len(warnings) == 3
 
 
 def test_an_intact_copy_is_used_anywhere(

@@ -213,7 +213,7 @@ class FrameDecoder:
         if components is not None and components > _MOST_COMPONENTS:
             raise HeaderMismatch("an image of more components than a picture has")
         if self.plugin == "gdcm":
-            # GDCM ends the process where the size of an image is another than it was told.
+            # GDCM ends the process if the size of an image differs from that in the header.
             if coded is None or bits is None or components is None:
                 raise ValueError("the image has no header")
             if components != pixels.samples:

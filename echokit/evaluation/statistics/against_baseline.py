@@ -42,7 +42,7 @@ def against_larger_class(repeats: Sequence[Counts], *, discount: float = 1.0) ->
     tn, fp, fn, tp = cells.mean(axis=0).tolist()
     larger_is_positive = tp + fn > fp + tn
     only_model, only_constant = (tn, fn) if larger_is_positive else (tp, fp)
-    right = f"patients right by the model only {only_model:g}, by that answer only {only_constant:g}"
+    right = f"{only_model:g} patients correct with the model only, {only_constant:g} with the larger class only"
     if discount == 1 and len(repeats) == 1:
         return BaselineTest(mcnemar_p(int(only_model), int(only_constant)), f"McNemar, exact: {right}")
     fewer, differ = min(only_model, only_constant) / discount, (only_model + only_constant) / discount
