@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from echokit.cli import exit_code
+from echokit.data.video.read import read_video
+from echokit.data.video.write import write_video
 from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
 from echokit.recipe.validate import load_recipe
 from echokit.results.run import Run
@@ -73,16 +75,21 @@ def test_fallback_only_replaces_a_missing_unnamed_dataset(
     )
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
+@pytest.mark.parametrize(
+    ("damage", "split"),
+    [("truncated", "TRAIN"), ("text", "TRAIN"), ("missing", "TRAIN"), ("still", "TRAIN"), ("still", "TEST")],
+)
 def test_bad_files_are_listed_and_too_many_stop_the_run(
-    damage: str, phantom: Path, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    damage: str, split: str, phantom: Path, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "damaged"
     shutil.copytree(phantom, root)
     cases = pd.read_csv(root / "FileList.csv")
-    victim = root / "Videos" / f"{cases['FileName'][cases['Split'] == 'TRAIN'].iloc[0]}.avi"
+    victim = root / "Videos" / f"{cases['FileName'][cases['Split'] == split].iloc[0]}.avi"
     if damage == "missing":
         victim.unlink()
+    elif damage == "still":  # whole, but the recipe computes optical flow
+        write_video(victim, read_video(victim).frames[:1], 50)
     else:
         victim.write_bytes(victim.read_bytes()[:100] if damage == "truncated" else b"this is no video at all\n" * 20)
     arguments = ["--set", f"data.root={root}", "--set", "train.epochs=1"]

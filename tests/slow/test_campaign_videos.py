@@ -164,7 +164,7 @@ def test_parts_that_contradict_each_other_are_told(tmp_path: Path) -> None:
 def test_large_pictures_cost_one_and_a_half_times_their_frames(tmp_path: Path) -> None:
     campaign = Campaign("videos of large pictures")
     (tmp_path / "small").mkdir()
-    sizes = {"a.avi": (12, 8000)} | dict.fromkeys(("a.mp4", "plain.dcm", "deflated.dcm", "rle.dcm"), (24, 4096))
+    sizes = dict.fromkeys(("a.avi", "a.mp4", "plain.dcm", "deflated.dcm", "rle.dcm"), (24, 4096))
     for name, (count, side) in sizes.items():
         small, large = tmp_path / "small" / name, tmp_path / name
         FORMATS[name](small, blobs(2, 64, 64))

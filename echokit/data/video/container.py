@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.data.video.clip import Clip
-from echokit.data.video.frame_buffer import FrameBuffer
+from echokit.data.video.frame_buffer import MAX_PIXELS, FrameBuffer, frame_too_large
 from echokit.data.video.grayscale import Colour, Grey, rgb_to_grey, studio_to_full
 from echokit.errors import VideoError
 
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_FPS = 10_000.0
-MAX_PIXELS = 2**26
 _LEAST_BYTES = 16  # of a file for each frame that it may be expected to hold
 _LUMA_FIRST = {"yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "nv12", "nv16", "nv21"}
+_REFERENCES = 16  # frames that a decoder may hold at once where frames depend on each other
+_MAX_HELD_BYTES = 2**29
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
 
@@ -41,8 +42,8 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
         max_bytes: Most bytes of grey frames to decode.
 
     Raises:
-        VideoError: There is no video stream, nothing can be decoded, the frames change their size, or the
-            video is larger than ``max_bytes``.
+        VideoError: There is no video stream, nothing can be decoded, the frames are too large or change their
+            size, or the video is larger than ``max_bytes``.
     """
     import av
 
@@ -69,11 +70,15 @@ def read_container(path: Path, kind: str, *, frames: int | None, max_bytes: int)
                     where=where,
                     code="container.unknown_codec",
                 )
+            if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
+                raise frame_too_large(stream.codec_context.width, stream.codec_context.height, where)
             decoding = _Decoding(container, stream)
             held = min(max(stream.frames, len(stream.index_entries)), path.stat().st_size // _LEAST_BYTES)
             grey = FrameBuffer(held if frames is None else min(held, frames), max_bytes, where)
             pts: list[int | None] = []
             for frame in decoding:
+                if decoding.held_bytes(frame) > _MAX_HELD_BYTES:
+                    raise frame_too_large(frame.width, frame.height, where)
                 grey.add(frame_to_grey(frame))
                 pts.append(frame.pts)
                 if len(grey) == frames:
@@ -160,6 +165,11 @@ class _Decoding:
             yield from self._counted(self.stream.codec_context.decode(None))
         except av.FFmpegError:
             self.broken_off = True
+
+    def held_bytes(self, frame: VideoFrame) -> int:
+        """Most bytes that the decoder may hold besides the frames that it gives away."""
+        depends = not self.stream.codec_context.codec.intra_only
+        return depends * _REFERENCES * sum(plane.buffer_size for plane in frame.planes)
 
     def _counted(self, decoded: list[VideoFrame]) -> Iterator[VideoFrame]:
         for frame in decoded:

@@ -18,8 +18,8 @@ from echokit.data.video.clip import Clip
 from echokit.data.video.dicom_file import OpenDicom, open_dicom, quiet, read_elements, transfer_syntax
 from echokit.data.video.dicom_frames import find_stored_frames
 from echokit.data.video.dicom_header import frame_timing, picture_geometry
-from echokit.data.video.dicom_pixels import MAX_PIXELS, FrameDecoder, check_pixels
-from echokit.data.video.frame_buffer import FrameBuffer, too_large
+from echokit.data.video.dicom_pixels import FrameDecoder, check_pixels
+from echokit.data.video.frame_buffer import MAX_PIXELS, FrameBuffer, too_large
 from echokit.errors import VideoError
 
 Colours = npt.NDArray[np.uint8]

@@ -10,6 +10,7 @@ import numpy as np
 
 from echokit.data.video.container import stored_plane
 from echokit.data.video.dicom_fragments import coded_bits, coded_components, coded_size, jpeg_may_be_rgb
+from echokit.data.video.frame_buffer import MAX_PIXELS, frame_too_large, too_large
 from echokit.data.video.grayscale import Colour, Grey, rgb_to_grey, stored_to_grey, studio_to_full, ybr_to_rgb
 from echokit.data.video.jpeg import JpegDecoder
 from echokit.data.video.rle import rle_holds_more
@@ -25,8 +26,6 @@ _COLOURS = (
 )
 
 _MOST_COMPONENTS = 4
-MAX_PIXELS = 2**24
-"""Most pixels of a frame, four times those of the largest screens: a decoder allocates by the header."""
 _UNCOMPRESSED = "1.2.840.10008.1.2.1"
 _RLE = "1.2.840.10008.1.2.5"
 
@@ -103,12 +102,10 @@ def check_pixels(header: Dataset, max_bytes: int, where: str) -> Pixels:
         )
     if pixels.samples == 3 and allocated != 8:
         raise VideoError("colour of more than 8 bits is not supported", where=where, code="dicom.bit_depth")
-    if pixels.rows * pixels.columns > min(MAX_PIXELS, max_bytes):
-        raise VideoError(
-            f"one frame is declared as {pixels.rows}x{pixels.columns}: too large",
-            where=where,
-            code="video.frame_too_large",
-        )
+    if pixels.rows * pixels.columns > MAX_PIXELS:
+        raise frame_too_large(pixels.columns, pixels.rows, where)
+    if pixels.rows * pixels.columns > max_bytes:
+        raise too_large(max_bytes, where)
     return pixels
 
 

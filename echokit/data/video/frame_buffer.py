@@ -13,6 +13,8 @@ from echokit.errors import EchokitError, VideoError
 GIB = 2**30
 VARIABLE = "ECHOKIT_VIDEO_GIB"
 DEFAULT_GIB = 1.0
+MAX_PIXELS = 2**24
+"""Most pixels of a frame, four times those of the largest screens: a decoder allocates by the header."""
 _GROWTH = 1.2
 
 
@@ -39,6 +41,16 @@ def most_bytes() -> int:
             code="video.limit",
         )
     return int(gib * GIB)
+
+
+def frame_too_large(width: int, height: int, where: str) -> VideoError:
+    """Make the error of a video whose frames have more than ``MAX_PIXELS`` pixels."""
+    return VideoError(
+        f"one frame is declared as {width}x{height}: larger than 4096x4096",
+        hint="export it in the size of the ultrasound machine's screen",
+        where=where,
+        code="video.frame_too_large",
+    )
 
 
 def too_large(max_bytes: int, where: str | None = None) -> VideoError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from echokit.data.video.clip import Clip
-from echokit.data.video.frame_buffer import FrameBuffer
+from echokit.data.video.frame_buffer import MAX_PIXELS, FrameBuffer, frame_too_large
 from echokit.data.video.grayscale import Colour, Grey, rgb_to_grey, stored_to_grey
 from echokit.errors import VideoError
 from echokit.system.files import natural_key
@@ -19,7 +19,6 @@ from echokit.system.files import natural_key
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS = 2**26
 _MONOCHROME = ("L", "1")
 Pixels = Grey | Colour
 
@@ -37,7 +36,8 @@ def read_frames(files: Sequence[Path], *, frames: int | None, max_bytes: int, wh
         The clip; its frame rate is not known. Pictures that cannot be decoded and gaps in the numbers are noted.
 
     Raises:
-        VideoError: The files are not numbered, a number occurs twice, the sizes differ, or none can be decoded.
+        VideoError: The files are not numbered, a number occurs twice, the sizes differ or are too large, or none can
+            be decoded.
     """
     numbers = _numbers(files, where)
     missing = _missing(numbers)
@@ -122,7 +122,9 @@ def _decode(path: Path, take: Callable[[Image], Pixels | None]) -> Pixels | None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with PIL.Image.open(path, formats=["JPEG", "PNG"]) as image:
-                return take(image) if image.width * image.height <= MAX_PIXELS else None
+                if image.width * image.height > MAX_PIXELS:
+                    raise frame_too_large(image.width, image.height, path.name)
+                return take(image)
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, PIL.Image.DecompressionBombError):
         return None
 

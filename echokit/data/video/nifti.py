@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.data.video.clip import Clip
-from echokit.data.video.frame_buffer import too_large
+from echokit.data.video.frame_buffer import MAX_PIXELS, frame_too_large, too_large
 from echokit.errors import VideoError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 HEADER = 352
 MAX_OFFSET = 2**20
-MAX_PIXELS = 2**24  # of a frame
 MAX_TAIL = 2**24  # bytes behind the frames that are read to come to the checksum
 _RATIO = 1032  # gzip cannot shrink further than that
 SQUARE = 0.01  # pixels count as square if their sides differ by less than this share
@@ -127,9 +126,7 @@ def _check_header(path: Path, frames: int | None, max_bytes: int, where: str) ->
             "the values of this NIfTI file are of another kind than grey pictures", where=where, code="nifti.pixel_kind"
         )
     if sides[0] * sides[1] > MAX_PIXELS:
-        raise VideoError(
-            f"one frame is declared as {sides[1]}x{sides[0]}: too large", where=where, code="video.frame_too_large"
-        )
+        raise frame_too_large(sides[0], sides[1], where)
     if sides[0] * sides[1] * min(sides[2], frames or sides[2]) > max_bytes:
         raise too_large(max_bytes, where)
     return sides[0], sides[1], sides[2]

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -100,6 +101,34 @@ def test_one_limit_holds_for_every_format(tmp_path: Path, name: str, monkeypatch
     assert len(read_video(tmp_path / name, frames=8)) == 8
     monkeypatch.setenv("ECHOKIT_VIDEO_GIB", str(20 * 256 * 256 / 2**30))
     assert len(read_video(tmp_path / name)) == 20
+
+
+def write_deep_h264(path: Path, frames: Frames) -> None:
+    with av.open(path, "w") as file:
+        stream = file.add_stream("libx264", rate=50, options={"preset": "ultrafast"})
+        stream.height, stream.width = frames.shape[1:]
+        stream.pix_fmt = "yuv444p10le"
+        for image in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="gray")))
+        file.mux(stream.encode(None))
+
+
+LARGE: dict[str, tuple[int, Callable[[Path, Frames], object]]] = {
+    "a.avi": (4098, FORMATS["a.avi"]),
+    "a.mp4": (4098, FORMATS["a.mp4"]),
+    "deep.mp4": (4096, write_deep_h264),  # whose decoder could hold 1.6 GB of frames
+    "plain.dcm": (4098, FORMATS["plain.dcm"]),
+    "a.nii.gz": (4098, FORMATS["a.nii.gz"]),
+    "frames": (4098, FORMATS["frames"]),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_frame_larger_than_any_screen_is_refused(tmp_path: Path, name: str) -> None:
+    side, write = LARGE[name]
+    write(tmp_path / name, np.zeros((2, side, side), np.uint8))
+    with refused("video.frame_too_large", names=(f"{side}x{side}",)):
+        read_video(tmp_path / name)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "lots", "nan", "inf"])
