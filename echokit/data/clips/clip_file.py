@@ -186,7 +186,7 @@ def _head(path: Path) -> bytes:
     Raises:
         _Changed: Its checksum does not match.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:  # two reads: a buffer would only cost time
         size = file.read(8)
         length = int.from_bytes(size, "little")
         head = size + file.read(min(length, os.fstat(file.fileno()).st_size))
