@@ -16,7 +16,7 @@ from echokit.errors import DataError
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import with_fallback
-from echokit.system.cache_folder import cache_folder_path
+from echokit.system.cache_folder import VARIABLE, cache_folder_path
 from echokit.system.phantom_mark import STAMP, is_phantom
 from echokit.system.progress import display
 
@@ -82,7 +82,9 @@ def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> Prepared
     """
     recipe, cases = labelled.recipe, labelled.cohort.cases
     sources = [(str(case), Path(source)) for case, source in zip(cases["case_id"], cases["source"], strict=True)]
-    preparation = ClipStore(cache_folder_path() / "store").prepare(sources, steps_of(recipe.preprocess), verify=verify)
+    cache = cache_folder_path()
+    display().show_message(f"cache: {cache} ({VARIABLE} names another folder)")
+    preparation = ClipStore(cache / "store").prepare(sources, steps_of(recipe.preprocess), verify=verify)
     if preparation.damaged:
         display().show_message(_changed(preparation.damaged))
     _check_failures(labelled, preparation.failures)

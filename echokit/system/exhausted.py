@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from pathlib import Path
 
 from echokit.errors import EchokitError
+from echokit.system.cache_folder import VARIABLE, named_cache_folder
 
 ONEDNN = "could not create a primitive"
 """Of oneDNN without memory for its code; an unsupported operation has another message: a primitive descriptor."""
@@ -65,6 +67,16 @@ def require_address_space() -> None:
         )
 
 
+def _hint(error: OSError) -> str | None:
+    if is_full_disk(error):
+        return "free some space; a run continues with --resume"
+    if error.filename is None:
+        return None
+    file, cache = Path(os.fsdecode(error.filename)), named_cache_folder()
+    ours = file.is_relative_to(cache) or cache.is_relative_to(file)
+    return f"set {VARIABLE} to a folder that you can write to" if ours else None
+
+
 def describe_exhausted(error: BaseException) -> EchokitError | None:
     """Describe an error of the machine, with its file; None for any other.
 
@@ -81,7 +93,7 @@ def describe_exhausted(error: BaseException) -> EchokitError | None:
         return None
     return EchokitError(
         str(error.strerror or error),
-        hint="free some space; a run continues with --resume" if is_full_disk(error) else None,
+        hint=_hint(error),
         where=None if error.filename is None else str(error.filename),
         code="system.disk_full" if is_full_disk(error) else "system.file",
     )

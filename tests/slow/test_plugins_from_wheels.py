@@ -36,7 +36,7 @@ def run(command: str, environment: Path, folder: Path) -> subprocess.CompletedPr
     return subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env={**variables, "PATH": path, "OMP_NUM_THREADS": "1"},
+        env={**variables, "PATH": path, "OMP_NUM_THREADS": "1", "ECHOKIT_CACHE": str(folder / "cache")},
         capture_output=True,
         text=True,
         check=False,
@@ -91,7 +91,7 @@ def test_the_tutorial_word_for_word(environment: Path, tmp_path: Path) -> None:
         assert re.fullmatch(pattern, said.strip(), re.S), f"{first}\nwanted:\n{second}\nsaid:\n{said}"
     kept = (
         "from echokit.data.clips.prepared_clips import PreparedClips; from pathlib import Path;"
-        "paths = sorted(Path('.echokit/store').rglob('*.safetensors')); mask = PreparedClips(paths[:1]).mask(0);"
+        "paths = sorted(Path('cache/store').rglob('*.safetensors')); mask = PreparedClips(paths[:1]).mask(0);"
         "print(len(paths), mask.region.shape, 0.3 < mask.region.mean() < 1, mask.thumbnail.max() > 50)"
     )
     done = run(f'python -c "{kept}"', environment, tmp_path)
