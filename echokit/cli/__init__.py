@@ -10,6 +10,7 @@ from contextlib import suppress
 import click
 
 from echokit.errors import EchokitError
+from echokit.system.distribution import VERSION
 from echokit.system.exhausted import describe_exhausted
 from echokit.system.stop_signals import Interrupted, command_signals
 from echokit.system.terminal_text import printable
@@ -65,7 +66,7 @@ class _Lazy(click.Group):
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="echokit")
+@click.version_option(VERSION)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def application(debug: bool) -> None:
     """Train and evaluate deep-learning models on cardiac ultrasound.

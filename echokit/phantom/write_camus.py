@@ -16,6 +16,7 @@ from echokit.phantom.case import PhantomCase, random_stream
 from echokit.phantom.directory import Hearts, LayoutWriter, Workers
 from echokit.phantom.render import measure, phantom_frames, phantom_masks
 from echokit.phantom.scanner import sector_of
+from echokit.system.distribution import install_extra
 from echokit.system.files import named_file, write_text
 
 VIEWS = ("2CH", "4CH")
@@ -47,9 +48,7 @@ class CamusWriter(LayoutWriter):
         try:
             import nibabel  # noqa: F401
         except ImportError:
-            raise DataError(
-                "NIfTI files need nibabel", hint="pip install 'echokit[camus]'", code="library.missing"
-            ) from None
+            raise DataError("NIfTI files need nibabel", hint=install_extra("camus"), code="library.missing") from None
         tall = replace(hearts, size=FLATNESS * hearts.size)
         workers.map(partial(_write_patient, folder), [tall.sample(index) for index in range(hearts.cases)])
         order = random_stream(hearts.seed, hearts.cases, 8).permutation(hearts.cases)

@@ -22,6 +22,7 @@ from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.hookspecs import Command, HookSpecs, Register
 from echokit.plugins.registry import BUILT_IN, GROUP, Component, Registry, check_name
 from echokit.plugins.rehearsal import rehearse
+from echokit.system.distribution import DISTRIBUTION, VERSION
 
 VARIABLE = "ECHOKIT_PLUGINS"
 
@@ -108,7 +109,7 @@ def _allowed() -> frozenset[str] | None:
 
 def _entries() -> Iterator[Plugin]:
     """List the built-in plugin and all entry points, without importing any."""
-    yield Plugin(BUILT_IN, "echokit", importlib.metadata.version("echokit"), "echokit.plugins.builtins")
+    yield Plugin(BUILT_IN, DISTRIBUTION, VERSION, "echokit.plugins.builtins")
     allowed = _allowed()
     names = {BUILT_IN}
     for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import check, load_recipe
 from echokit.recipe.yaml_file import read_yaml
 from echokit.system.checksums import checksum, write_checksums
+from echokit.system.distribution import VERSION
 from echokit.system.environment import environment
 from echokit.system.files import write_bytes
 from echokit.system.hashing import content_hash, digest
@@ -91,7 +91,7 @@ def make_lock(
     components = [_component(use) for use in resolved.uses()]
     content = {
         "lock": LOCK_VERSION,
-        "echokit": version("echokit"),
+        "echokit": VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe_hash": recipe_hash(
             resolved, components, str(data["fingerprint"]), str(weights["content"]) if weights else None

@@ -9,11 +9,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
+from echokit.system.distribution import DISTRIBUTION, VERSION, install_extra
 from echokit.system.worker_pool import cores
 
 State = Literal["ok", "optional", "warning", "missing"]
@@ -47,7 +49,7 @@ def examine() -> list[Finding]:
             findings += check()
         except Exception as error:
             description = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            findings.append(Finding(check.__name__.strip("_"), "missing", description, "pip install -U echokit"))
+            findings.append(Finding(check.__name__.strip("_"), "missing", description, f"install {DISTRIBUTION} again"))
     return findings
 
 
@@ -57,15 +59,23 @@ def _python() -> Iterator[Finding]:
         yield Finding("python", "missing", description, "install Python 3.11 or newer")
     else:
         yield Finding("python", "ok", description)
-    yield Finding("echokit", "ok", version("echokit"))
+    yield Finding("echokit", "ok", VERSION)
+    with suppress(PackageNotFoundError):
+        found = f"the unrelated package echokit {version('echokit')} is installed, and its files may replace echokit's"
+        yield Finding("package echokit", "warning", found, f"pip uninstall echokit, then install {DISTRIBUTION} again")
 
 
 def _packages() -> Iterator[Finding]:
     """Compare the installed packages with the requirements of echokit."""
     from packaging.requirements import Requirement
 
+    try:
+        requirements = requires(DISTRIBUTION) or []
+    except PackageNotFoundError:
+        yield Finding("packages", "missing", f"{DISTRIBUTION} is not installed", "pip install -e . in its checkout")
+        return
     missing, outdated = [], []
-    for text in requires("echokit") or []:
+    for text in requirements:
         requirement = Requirement(text)
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
@@ -181,7 +191,7 @@ def _extras() -> Iterator[Finding]:
         ("wandb", "wandb", "track: wandb"),
     ):
         if importlib.util.find_spec(module) is None:
-            yield Finding(f"extra {extra}", "optional", f"not installed: {what}", f"pip install 'echokit[{extra}]'")
+            yield Finding(f"extra {extra}", "optional", f"not installed: {what}", install_extra(extra))
         else:
             yield Finding(f"extra {extra}", "ok", what)
 

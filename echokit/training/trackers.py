@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import EchokitError
+from echokit.system.distribution import install_extra
 from echokit.training.callback import NoCallback, TrainingCallback
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
@@ -27,7 +28,7 @@ def require_trackers(names: Sequence[str]) -> None:
         if find_spec(name) is None:
             raise EchokitError(
                 f"the tracker {name} is not installed",
-                hint=f"python -m pip install 'echokit[{name}]', or remove it from track",
+                hint=f"{install_extra(name)}, or remove it from track",
                 where="track",
                 code="track.not_installed",
             )

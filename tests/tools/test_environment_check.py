@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from echokit.cli import exit_code
+from echokit.system.distribution import install_extra
 from echokit.tools import environment_check as doctor
 
 
@@ -43,7 +44,7 @@ def test_missing_packages_come_with_the_command_to_install_them(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2**30})())
     assert exit_code(["doctor"]) == 1
     output = capfd.readouterr().out
-    assert "pip install 'echokit[camus]'" in output
+    assert install_extra("camus") in output
     assert "pip install -U no-such-package numpy" in output
     assert "ECHOKIT_CACHE" in output
 

@@ -29,7 +29,7 @@ class Camus:
 
     A video is a half cycle, from end-diastole to end-systole.
 
-    NIfTI files need nibabel: `pip install 'echokit[camus]'`.
+    NIfTI files need nibabel: `python -m pip install "echokit-cardiac[camus]"`.
 
     Args:
         root: The folder with the folders patient0001 and so on, or database_nifti and database_split.

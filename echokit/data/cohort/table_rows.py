@@ -10,6 +10,7 @@ from typing import Any
 
 from echokit.errors import DataError
 from echokit.system.csv_cells import unguard
+from echokit.system.distribution import install_extra
 from echokit.system.files import require_regular
 
 DELIMITERS = (",", ";", "\t")
@@ -94,7 +95,7 @@ def _parquet(path: Path) -> Rows:
     except ImportError:
         raise DataError(
             "a Parquet table needs pyarrow",
-            hint="pip install 'echokit[parquet]', or save it as CSV",
+            hint=f"{install_extra('parquet')}, or save it as CSV",
             where=str(path),
             code="library.missing",
         ) from None

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from echokit.data.video.clip import Clip
 from echokit.data.video.frame_buffer import MAX_PIXELS, frame_too_large, too_large
 from echokit.errors import VideoError
+from echokit.system.distribution import install_extra
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Header
@@ -65,7 +66,7 @@ def read_nifti(path: Path, *, frames: int | None, max_bytes: int) -> Clip:
         import nibabel
     except ImportError:
         raise VideoError(
-            "a NIfTI file needs nibabel", hint="pip install 'echokit[camus]'", where=where, code="nifti.no_nibabel"
+            "a NIfTI file needs nibabel", hint=install_extra("camus"), where=where, code="nifti.no_nibabel"
         ) from None
     try:
         with path.open("rb") as raw:

@@ -7,13 +7,13 @@ import os
 import re
 import shutil
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from string import Template
 
 from echokit.errors import EchokitError, did_you_mean
 from echokit.plugins.discovery import installed
 from echokit.plugins.registry import KINDS, with_article
+from echokit.system.distribution import DISTRIBUTION, VERSION
 from echokit.system.files import named_file
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -73,7 +73,7 @@ def write_package(kind: str, name: str, into: Path) -> Path:
         "mask": ", mask=True" if word == "mask" else "",
         "distribution": f"echokit-{dashed}",
         "package": f"echokit_{name}",
-        "echokit": version("echokit"),
+        "requirement": f"{DISTRIBUTION}>={VERSION}",
     }
     words["recipe"] = Template(RECIPES[word]).substitute(words)
     files = {
