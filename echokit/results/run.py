@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -351,13 +353,29 @@ def create_run(out: Path, name: str) -> Run:
                 break
             except FileExistsError:
                 continue
-        with atomic_file(parent / "latest", durable=False) as link:
-            link.symlink_to(path.name)
+        _link_latest(path)
     except OSError as error:
         raise EchokitError(
             f"the run directory cannot be written: {error.strerror}", where=str(out), code="run.not_writable"
         ) from None
     return Run(path)
+
+
+def _link_latest(path: Path) -> None:
+    """Let ``latest`` lead to a run.
+
+    It is a symbolic link, and on Windows a junction, which needs no special right.
+    """
+    latest = path.with_name("latest")
+    if sys.platform == "win32":
+        import _winapi
+
+        with suppress(FileNotFoundError):
+            latest.rmdir()
+        _winapi.CreateJunction(str(path.absolute()), str(latest))
+        return
+    with atomic_file(latest, durable=False) as link:
+        link.symlink_to(path.name)
 
 
 def find_run(name: str, out: Path = Path("runs")) -> Run:

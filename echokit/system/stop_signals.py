@@ -127,7 +127,10 @@ class CommandSignals:
         while self._running:
             time.sleep(_AGAIN)
             self._repeated = True
-            signal.pthread_kill(main, signum)  # a real signal: it wakes a system call
+            if sys.platform == "win32":
+                _thread.interrupt_main(signum)
+            else:
+                signal.pthread_kill(main, signum)  # a real signal: it wakes a system call
 
 
 command_signals = CommandSignals()

@@ -6,13 +6,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 LIMIT = 900.0
 """Seconds for one item; the exact mask of a minute of video at 800 x 600 takes a third of it."""
 CRASHED = "the process that worked on it ended: a decoder crashed or memory ran out"
+START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+"""How a worker starts. A fork of a process with threads can hang; macOS libraries do not survive any fork."""
 _TO_FINISH = 2.0
 _PRELOAD = ["numpy", "cv2", "av"]  # loaded once and forked from, before any of them has a thread
 _READY, _DONE, _FAILED = "ready", "done", "failed"
@@ -127,17 +129,13 @@ class _Worker(Generic[Item, Result]):
     """One process and its current item."""
 
     def __init__(self, work: Callable[[Item], Result]) -> None:
-        context = multiprocessing.get_context("forkserver")  # a fork of a process with threads can hang
-        context.set_forkserver_preload(_PRELOAD)
+        context: Any = multiprocessing.get_context(START_METHOD)
+        if START_METHOD == "forkserver":
+            context.set_forkserver_preload(_PRELOAD)
         self.connection, remote = context.Pipe()
         self.process = context.Process(target=_serve, args=(remote, work), daemon=True)
-        # Ctrl-C goes to all processes of a terminal. Blocked from its first instruction on, it never reaches a worker.
-        resource_tracker.ensure_running()  # it would unblock the signal
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-        try:
+        with _interrupts_blocked():
             self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         remote.close()
         self.ready = False
         self.number: int | None = None
@@ -180,6 +178,25 @@ class _Worker(Generic[Item, Result]):
         self.process.join(seconds)
         self.process.kill()
         self.process.join()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Start a process that Ctrl-C never reaches, from its first instruction on.
+
+    Ctrl-C goes to all processes of a terminal. Windows cannot block it: a worker ignores it once it has started.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # it would unblock the signal
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:

@@ -22,6 +22,11 @@ import importlib, json, os, sys
 heavy, entry, targets = json.loads(sys.stdin.read())
 import echokit.plugins.registry, echokit.plugins.parameters, echokit.plugins.discovery
 def loaded(module):
+    if not hasattr(os, "fork"):
+        import subprocess
+        code = "import importlib, json, sys; importlib.import_module(sys.argv[1]); print(json.dumps(list(sys.modules)))"
+        done = subprocess.run([sys.executable, "-c", code, module], capture_output=True, text=True)
+        return [name for name in heavy if not done.returncode and name in json.loads(done.stdout.splitlines()[-1])]
     reading, writing = os.pipe()
     child = os.fork()  # every module starts from the same clean state, without a new interpreter
     if not child:

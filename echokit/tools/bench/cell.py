@@ -7,7 +7,6 @@ that was killed is run again, from the last checkpoint of its run.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 import traceback
@@ -137,7 +136,7 @@ def _run_recipe(spec: CellSpec, folder: Path) -> CellResult:
     from echokit.tools.bench.facts import model_facts
     from echokit.tools.bench.regions import region_facts
 
-    facts = {**model_facts(run), **region_facts(cohort), "seconds": seconds, "peak_memory": _peak_memory()}
+    facts = {**model_facts(run), **region_facts(cohort), "seconds": seconds, **_peak_memory()}
     lock = run.lock
     return CellResult(
         key=key,
@@ -181,9 +180,18 @@ def _unfinished(folder: Path, name: str) -> Run | None:
     return None if run.complete else run
 
 
-def _peak_memory() -> int:
-    """Return the peak memory of this process or a child, in bytes."""
-    return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+def _peak_memory() -> dict[str, int]:
+    """Measure the peak memory of this process or a child, in bytes.
+
+    Windows does not count it.
+    """
+    if sys.platform == "win32":
+        return {}
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return {"peak_memory": unit * max(resource.getrusage(who).ru_maxrss for who in both)}
 
 
 class _LogLines:
