@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,32 @@ def test_the_notebook_runs_and_shows_its_plots(tmp_path: Path, monkeypatch: pyte
     kinds = [kind for output in shown if "data" in output for kind in output["data"]]
     assert kinds.count("image/png") == 2
     assert any("PHANTOM DATA" in output["data"].get("text/html", "") for output in shown if "data" in output)
+
+
+def test_the_notebook_installs_the_wheel_beside_it(tmp_path: Path) -> None:
+    """As on a hosted service: libraries, no echokit, the notebook and the wheel."""
+    hosted, venv = tmp_path / "hosted", tmp_path / "venv"
+    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(hosted), str(ROOT)]
+    subprocess.run(wheel, check=True)
+    shutil.copy(ROOT / "docs" / "notebooks" / "first-run.ipynb", hosted)
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    (site,) = venv.glob("lib/python*/site-packages")
+    below = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "libraries.pth").write_text("".join(path + "\n" for path in below))
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("ECHO", "PYTHON"))}
+    variables |= {"PIP_NO_DEPS": "1", "PIP_IGNORE_INSTALLED": "1", "ECHOKIT_CACHE": str(tmp_path / "cache")}
+    execute = """
+import nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read("first-run.ipynb", as_version=4)
+notebook.cells.append(nbformat.v4.new_code_cell("import echokit; print(echokit.__file__)"))
+NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+print(notebook.cells[-1].outputs[0]["text"])
+print([kind for cell in notebook.cells for output in cell.get("outputs", []) for kind in output.get("data", {})])
+"""
+    done = subprocess.run(
+        [str(venv / "bin" / "python"), "-c", execute], cwd=hosted, env=variables, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert str(venv) in done.stdout
+    assert done.stdout.count("image/png") == 2

@@ -1,5 +1,6 @@
 """The built wheel and source distribution, used outside of the repository."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -63,3 +64,21 @@ def test_the_source_distribution_makes_the_same_wheel(wheel: Path, tmp_path: Pat
     subprocess.run(command, check=True)
     (again,) = tmp_path.glob("*.whl")
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_image_copies_all_that_the_wheel_needs(wheel: Path, tmp_path: Path) -> None:
+    """The files that the Dockerfile copies, and no other, make the same wheel."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        if line.startswith("COPY "):
+            *sources, target = line.split()[1:]
+            for source in sources:
+                if (ROOT / source).is_dir():
+                    shutil.copytree(ROOT / source, tmp_path / target)
+                else:
+                    shutil.copy(ROOT / source, tmp_path / target)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path / "made"), "."]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    (again,) = (tmp_path / "made").glob("*.whl")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
+    assert 'CMD ["run", "ef_112"]' in lines
