@@ -141,12 +141,21 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
 
 
 @command.command("convert")
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, required=True, metavar="STUDIES...")
 @click.option("--to", "directory", type=click.Path(path_type=Path), required=True, help="Folder for the dataset.")
 @click.option(
     "--table",
     type=click.Path(path_type=Path),
-    help="CSV of labels: source or patient_id, and any of ef, esv, edv and split.",
+    metavar="FILE",
+    help="Table of patients (column patient_id) or files (source) with outcomes, EF, or any other column.",
+)
+@click.option("--target", metavar="COLUMN", help="Column of the table to predict.  [default: target, or the only one]")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="COLUMN",
+    help="Keep this column of the table although it may identify a patient; may be repeated.",
 )
 @click.option(
     "--size",
@@ -155,57 +164,48 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     show_default=True,
     help="Height and width of the videos, in pixels.",
 )
-def convert(sources: tuple[str, ...], directory: Path, table: Path | None, size: int) -> None:
-    """Convert studies into a dataset in the EchoNet-Dynamic layout.
+def convert(
+    sources: tuple[str, ...],
+    directory: Path,
+    table: Path | None,
+    target: str | None,
+    columns: tuple[str, ...],
+    size: int,
+) -> None:
+    """Convert STUDIES into a dataset, and a table of patients into its cohort.
 
-    Studies are DICOM, AVI or MP4 files, or folders of them.
+    STUDIES are DICOM, AVI or MP4 files, or folders of them.
 
     B-mode clips of the heart are masked, cropped to the ultrasound sector, resized and given pseudonyms. Everything
-    else (stills, Doppler, contrast, M-mode, other organs, reports) is left out, with the reason in the report.
+    else (stills, Doppler, contrast, M-mode, other organs, reports) is left out, with the reason in conversion.csv.
+
+    With --table, cohort.csv has the columns of the table for each clip. Patients are matched by the patient ID of the
+    DICOM. Without it, the dataset is for predict only.
 
     \b
-    Example: echokit data convert studies --to dataset --table measurements.csv
+    Example: echokit data convert studies --to dataset --table outcomes.csv
     """
     from echokit.cli.screen import Screen
-    from echokit.data.video.find import expand
-    from echokit.errors import DataError
     from echokit.system.phantom_mark import STAMP
-    from echokit.tools.convert.convert import NO_VIDEO, REPORT, convert_studies
-    from echokit.tools.convert.record import Conversion
+    from echokit.system.progress import show_progress_on
+    from echokit.system.terminal_text import printable
+    from echokit.tools.convert.convert import NO_VIDEO, convert_studies
+    from echokit.tools.convert.listing import REPORT
 
-    inside = next((s for s in sources if directory.resolve().is_relative_to(Path(s).expanduser().resolve())), None)
-    if inside is not None:
-        raise DataError(
-            f"the dataset would be inside {inside}, one of its sources",
-            hint="choose a folder outside it: its clips would be read as studies next time",
-            where="--to",
-            code="convert.inside_source",
-        )
-    files = expand(sources)
-    screen = Screen()
-    with screen.task("Converting clips", len(files)) as advance:
-
-        def done(row: Conversion) -> None:
-            advance(1)
-            if row.remark == NO_VIDEO:
-                return  # counted below, listed in the report
-            if row.status != "converted":
-                screen.show_message(f"{row.case_id}: {row.status}: {row.remark}")
-            elif row.remark:
-                screen.show_message(f"{row.case_id}: {row.remark}")
-
-        conversions = convert_studies(files, directory, table=table, size=size, done=done)
-    for remark in conversions.remarks:
-        click.echo(remark)
-    converted, unreadable = conversions.count("converted"), conversions.count("unreadable")
-    damaged = sum(row.damaged for row in conversions.rows)
-    if conversions.phantom:
+    with show_progress_on(Screen()):
+        dataset = convert_studies(sources, directory, table=table, target=target, columns=columns, size=size)
+    if dataset.phantom:
         click.echo(f"{STAMP}: the sources are synthetic, and the dataset is marked as synthetic")
-    others = sum(row.remark == NO_VIDEO for row in conversions.rows)
-    left_out = f"{conversions.count('left out') - others} left out and {others} not videos, see {REPORT} there"
-    click.echo(f"{converted} of {len(files)} files converted to clips in {directory}; {left_out}")
+    others = sum(row.remark == NO_VIDEO for row in dataset.rows)
+    left_out = f"{dataset.count('left out') - others} left out and {others} not videos, see {REPORT} there"
+    click.echo(
+        f"{dataset.count('converted')} of {len(dataset.rows)} files converted to clips in {directory}; {left_out}"
+    )
+    for line in (*dataset.remarks, dataset.next_step):
+        click.echo(printable(line))
+    unreadable, damaged = dataset.count("unreadable"), sum(row.damaged for row in dataset.rows)
     if unreadable:
-        click.echo(f"{unreadable} of {len(files)} files cannot be read", err=True)
+        click.echo(f"{unreadable} of {len(dataset.rows)} files cannot be read", err=True)
     if damaged:
         click.echo(f"{damaged} clips are damaged; their readable frames were used", err=True)
     if unreadable or damaged:

@@ -4,78 +4,184 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from echokit.data.cohort.pseudonyms import pseudonym, record_sources
 from echokit.data.video.dicom_content import read_header
+from echokit.data.video.find import expand
 from echokit.errors import DataError, VideoError
-from echokit.system.csv_cells import write_rows
+from echokit.system.csv_cells import unguarded, write_rows
 from echokit.system.files import named_file, new_folder, write_text
 from echokit.system.hashing import content_hash
 from echokit.system.phantom_mark import MARKER, STAMP, is_phantom
+from echokit.system.progress import display
 from echokit.system.worker_pool import WorkerFailure, map_ordered
-from echokit.tools.convert.labels import Labels
-from echokit.tools.convert.listing import COLUMNS, join, listing
-from echokit.tools.convert.record import Conversion
+from echokit.tools.convert.cohort_table import CohortTable, cohort_table
+from echokit.tools.convert.labels import SURVIVAL, TARGET, Labels
+from echokit.tools.convert.listing import COLUMNS, REPORT, join, listing
+from echokit.tools.convert.record import COPY, Conversion
 
-LISTING, VIDEOS, REPORT = "FileList.csv", "Videos", "conversion.csv"
+if TYPE_CHECKING:
+    import pandas as pd
+
+LISTING, VIDEOS, COHORT = "FileList.csv", "Videos", "cohort.csv"
 SIZE = 112
 NO_VIDEO = "no video"
 _COLOUR_FRAMES = 4
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A conversion as a whole.
+@dataclass(frozen=True, repr=False)
+class ConvertedDataset:
+    """A dataset that was made from studies.
 
     Attributes:
+        path: Its folder.
+        sources: The files, on this machine. They may name patients, so no file of the dataset contains them.
         rows: Result for each file, in their order.
-        remarks: What is to be known about labels and splits.
+        remarks: What is to be known about patients, labels and splits.
         phantom: Whether a source is synthetic; the dataset then carries the mark.
+        next_step: How to train with it, or that it is for predict only.
     """
 
+    path: Path
+    sources: tuple[Path, ...]
     rows: tuple[Conversion, ...]
     remarks: tuple[str, ...]
     phantom: bool
+    next_step: str
 
     def count(self, status: str) -> int:
         """How many files have a status."""
         return sum(row.status == status for row in self.rows)
 
+    @property
+    def files(self) -> pd.DataFrame:
+        """The table of ``conversion.csv``: each file's status, and the reason."""
+        return self._table(REPORT)
+
+    @property
+    def clips(self) -> pd.DataFrame:
+        """The table of ``FileList.csv``, one row a clip."""
+        return self._table(LISTING)
+
+    @property
+    def cohort(self) -> pd.DataFrame | None:
+        """The table of ``cohort.csv``, one row a labelled clip; None without."""
+        return self._table(COHORT) if (self.path / COHORT).is_file() else None
+
+    def _table(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        table = pd.read_csv(self.path / name, keep_default_na=False, na_values=[""])
+        return unguarded(table)
+
+    def __repr__(self) -> str:
+        stamp = f"{STAMP}, " if self.phantom else ""
+        return (
+            f"<{type(self).__name__} {self.path}: {stamp}{self.count('converted')} clips of {len(self.rows)} files, "
+            f"{self.count('unreadable')} unreadable; {self.next_step}>"
+        )
+
 
 def convert_studies(
-    files: Sequence[Path],
+    sources: Sequence[str | Path],
     directory: Path,
     *,
     table: Path | None = None,
+    target: str | None = None,
+    columns: Sequence[str] = (),
     size: int = SIZE,
     workers: int | None = None,
-    done: Callable[[Conversion], None] | None = None,
-) -> Dataset:
+) -> ConvertedDataset:
     """Convert the B-mode clips of the heart among some files, all or none.
 
     It gets ``FileList.csv`` and ``Videos/CASE.avi`` as in EchoNet-Dynamic, and ``conversion.csv`` with the result
-    and the reason for each file. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files.
+    and the reason for each file. If the table has labels, ``cohort.csv`` has one row for each labelled clip, for the
+    dataset ``table``. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files. The display
+    shows files that are not converted by their paths.
 
     Args:
-        files: DICOM, AVI and MP4 files, and whatever lies beside them.
+        sources: DICOM, AVI and MP4 files, and folders of them.
         directory: Must not exist, or be empty.
         table: Labels by file or patient, see ``Labels``. Without splits, patients are divided by ``divide``.
+        target: Column of the table that becomes the target of ``cohort.csv``, see ``Labels``.
+        columns: Columns of the table to keep although they may identify a patient.
         size: Height and width of the videos in pixels, even.
         workers: Processes; all available cores by default.
-        done: Called with each file's row, in order.
 
     Raises:
-        DataError: ``directory`` is not empty or the current one, the table cannot be used, a patient would be in two
-            splits, or nothing is left to convert.
+        DataError: ``directory`` is not empty, the current one or inside a source, the table cannot be used, a patient
+            would be in two splits, or nothing is left to convert.
     """
-    labels = Labels(table) if table is not None else None
-    directory = Path(os.path.abspath(directory))
+    labels = Labels(table, target=target, columns=columns) if table is not None else None
+    if labels is None and (target is not None or columns):
+        raise DataError("a column is named, and no table", hint="add --table FILE", code="convert.no_table")
+    directory = _new_directory(directory, sources)
+    files = expand([str(source) for source in sources])
+    with new_folder(directory) as unfinished:
+        (unfinished / VIDEOS).mkdir()
+        rows: list[Conversion] = []
+        patients: list[str | None] = []
+        seen: set[str] = set()
+        with display().task("Converting clips", len(files)) as advance:
+            converted = _convert_all(files, unfinished / VIDEOS, size, workers)
+            for path, (row, patient) in zip(files, converted, strict=True):
+                if row.case_id in seen:
+                    row = Conversion(row.case_id, row.patient_id, "left out", COPY)
+                seen.add(row.case_id)
+                rows.append(row)
+                patients.append(patient)
+                advance(1)
+                _show(path, row)
+        if not any(row.status == "converted" for row in rows):
+            raise DataError(
+                f"none of {len(rows)} files is a B-mode clip of the heart that can be converted",
+                hint=f"the first one, {files[0]}: {rows[0].remark}",
+                code="convert.no_clip",
+            )
+        joined = join(rows, files, patients, labels)
+        rows = list(joined.rows)
+        lines, remarks = listing(joined, size)
+        _write_rows(unfinished / LISTING, COLUMNS, lines)
+        _write_rows(
+            unfinished / REPORT,
+            ("case_id", "patient_id", "status", "remark"),
+            [(row.case_id, row.patient_id, row.status, row.remark) for row in rows],
+        )
+        cohort = cohort_table(joined, VIDEOS)
+        if cohort is not None:
+            _write_rows(unfinished / COHORT, cohort.columns, cohort.rows)
+        phantom = is_phantom(*files)
+        if phantom:
+            mark = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
+            write_text(unfinished / MARKER, json.dumps(mark, indent=2) + "\n")
+    record_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
+    return ConvertedDataset(
+        directory,
+        tuple(files),
+        tuple(rows),
+        (*joined.remarks, *remarks, *(cohort.remarks if cohort else ())),
+        phantom,
+        _next_step(directory, labels, cohort),
+    )
+
+
+def _new_directory(directory: Path, sources: Sequence[str | Path]) -> Path:
+    """Return the absolute path of a dataset that can be made."""
+    directory = Path(os.path.abspath(directory.expanduser()))
+    inside = next((s for s in sources if directory.resolve().is_relative_to(Path(s).expanduser().resolve())), None)
+    if inside is not None:
+        raise DataError(
+            f"the dataset would be inside {inside}, one of its sources",
+            hint="choose a folder outside it: its clips would be read as studies next time",
+            where=str(directory),
+            code="convert.inside_source",
+        )
     if directory == Path.cwd():
         raise DataError(
             "a folder cannot be made where you are",
@@ -88,40 +194,32 @@ def convert_studies(
             "the folder exists and is not empty", hint="name a new one", where=str(directory), code="convert.not_empty"
         )
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with new_folder(directory) as unfinished:
-        (unfinished / VIDEOS).mkdir()
-        rows: list[Conversion] = []
-        patients: list[str | None] = []
-        seen: set[str] = set()
-        for row, patient in _convert_all(files, unfinished / VIDEOS, size, workers):
-            if row.case_id in seen:
-                row = Conversion(row.case_id, row.patient_id, "left out", "a copy of a file that came before")
-            seen.add(row.case_id)
-            rows.append(row)
-            patients.append(patient)
-            if done is not None:
-                done(row)
-        if not any(row.status == "converted" for row in rows):
-            raise DataError(
-                f"none of {len(rows)} files is a B-mode clip of the heart that can be converted",
-                hint=f"the first one: {rows[0].remark}" if rows else None,
-                code="convert.no_clip",
-            )
-        joined = join(rows, files, patients, labels)
-        rows = list(joined.rows)
-        lines, remarks = listing(joined, size)
-        _write_rows(unfinished / LISTING, COLUMNS, lines)
-        _write_rows(
-            unfinished / REPORT,
-            ("case_id", "patient_id", "status", "remark"),
-            [(row.case_id, row.patient_id, row.status, row.remark) for row in rows],
+    return directory
+
+
+def _show(path: Path, row: Conversion) -> None:
+    """Show the result for a file by its path: only the terminal may name it."""
+    if row.remark and row.remark != NO_VIDEO:  # those are counted, and listed in the report
+        status = "" if row.status == "converted" else f"{row.status}: "
+        display().show_message(f"{path}: {status}{row.remark}")
+
+
+def _next_step(directory: Path, labels: Labels | None, cohort: CohortTable | None) -> str:
+    if labels is None:
+        return "for predict only; give --table to train"
+    place = directory / COHORT
+    if cohort is not None and TARGET in cohort.columns:
+        others = ", ".join(name for name in labels.columns if name != TARGET)
+        covariates = f", covariates: [{others}]" if others else ""
+        return (
+            f"to train: data: {{use: table, table: {place}{covariates}}} in your recipe, "
+            f"or LVAD_COHORT={place} for the recipes lvad_*"
         )
-        phantom = is_phantom(*files)
-        if phantom:
-            mark = {"statement": f"{STAMP}: converted from synthetic clips", "layout": "echonet_dynamic"}
-            write_text(unfinished / MARKER, json.dumps(mark, indent=2) + "\n")
-    record_sources((row.case_id, row.patient_id, path) for row, path in zip(rows, files, strict=True))
-    return Dataset(tuple(rows), (*joined.remarks, *remarks), phantom)
+    if "ef" in labels.columns:
+        return f"to train: data: {{use: echonet_dynamic, root: {directory}}} in your recipe"
+    if cohort is not None and set(SURVIVAL) <= set(cohort.columns):
+        return f"to train: data: {{use: table, table: {place}, horizon: DAYS}} in your recipe"
+    return "for predict only: the table has no labels; give it a column to predict"
 
 
 def _convert_all(

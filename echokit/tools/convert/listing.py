@@ -10,13 +10,14 @@ from typing import Any
 from echokit.data.cohort.pseudonyms import pseudonym
 from echokit.data.video.dicom_content import STUDY
 from echokit.errors import DataError
-from echokit.tools.convert.labels import Label, Labels, divide
-from echokit.tools.convert.record import Conversion
+from echokit.tools.convert.labels import NUMBERS, Label, Labels, divide, lines_of
+from echokit.tools.convert.record import COPY, Conversion
 
+REPORT = "conversion.csv"
 COLUMNS = (
     "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split", "PatientId",
 )  # fmt: skip
-_NAME_PATIENTS = "a table with the columns source and patient_id names their patients"
+_NAME_PATIENTS = "a table with the columns source (files or folders) and patient_id names their patients"
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,25 @@ def join(
         DataError: The rows of one recording differ, or the table gives one patient of the headers several names.
     """
     found: dict[str, Label] = {}
+    remarks = []
     if labels is not None:
-        for row, path, patient in zip(rows, files, patients, strict=True):
-            label = labels.find(path, patient)
+        of_files, inexact = labels.find(files, patients)
+        for row, label in zip(rows, of_files, strict=True):
             other = found.setdefault(row.case_id, label) if label is not None else None
             if label is not None and other is not None and _said(label) != _said(other):
                 raise DataError(
-                    f"{other.place} and {label.place} of the table are about copies of one recording, and differ",
+                    f"{other.place} and {label.place} are about copies of one recording, and differ",
                     hint="the files have the same content; give both the same values, or list one only",
+                    where=str(labels.table),
                     code="labels.copies_differ",
                 )
-    names = _names_by_header(rows, patients, found)
+        if inexact:
+            remarks.append(
+                f"{len(inexact)} patients have the patient of the DICOM except for leading zeros, blanks or case: "
+                f"{lines_of(inexact)} of {labels.table}"
+            )
+        remarks += _unmatched(rows, of_files, labels)
+    names = _names_by_header(rows, patients, found, labels)
     joined = []
     for row, patient in zip(rows, patients, strict=True):
         label = found.get(row.case_id)
@@ -81,7 +90,6 @@ def join(
         if row.status == "converted" and not (row.case_id in found and found[row.case_id].patient)
     ]
     alone = sum(patient.startswith(STUDY) for _, patient in clips)
-    remarks = []
     if alone > 1:
         remarks.append(
             f"{alone} clips name no patient: those of one study count as one patient, any other as a patient of its "
@@ -91,8 +99,6 @@ def join(
         remarks.append(
             f"all {len(clips)} clips are of one patient by their headers: if an export wrote that, {_NAME_PATIENTS}"
         )
-    if labels is not None and labels.unused():
-        remarks.append(f"{labels.unused()} rows of the table have no clip that was converted")
     return Joined(tuple(joined), found, labels, tuple(remarks))
 
 
@@ -104,11 +110,9 @@ def listing(joined: Joined, size: int) -> tuple[list[tuple[Any, ...]], tuple[str
     """
     kept, labels = joined.converted, joined.labels
     remarks = []
-    unlabelled = sum(row.case_id not in labels for row in kept)
-    if joined.table is not None and unlabelled:
-        remarks.append(f"{unlabelled} of {len(kept)} clips have no row in the table")
-    without = sum(row.case_id not in labels or not labels[row.case_id].values["ef"] for row in kept)
-    if without:
+    values = {row.case_id: labels[row.case_id].values if row.case_id in labels else {} for row in kept}
+    without = sum(not values[row.case_id].get("ef") for row in kept)
+    if without and joined.table is not None and "ef" in joined.table.columns:
         remarks.append(f"{without} clips have no ejection fraction: EF is empty")
     if joined.table is not None and joined.table.has_split:
         splits = {row.case_id: labels[row.case_id].split if row.case_id in labels else "" for row in kept}
@@ -120,7 +124,7 @@ def listing(joined: Joined, size: int) -> tuple[list[tuple[Any, ...]], tuple[str
     lines = [
         (
             row.case_id,
-            *(labels[row.case_id].values[name] if row.case_id in labels else "" for name in ("ef", "esv", "edv")),
+            *(values[row.case_id].get(name, "") for name in NUMBERS),
             size,
             size,
             "" if row.fps is None else f"{row.fps:.6g}",
@@ -133,12 +137,42 @@ def listing(joined: Joined, size: int) -> tuple[list[tuple[Any, ...]], tuple[str
     return lines, tuple(remarks)
 
 
+def _unmatched(rows: Sequence[Conversion], of_files: Sequence[Label | None], labels: Labels) -> list[str]:
+    """List by line the rows without a clip, and the clips without a row."""
+    what = "sources" if labels.by_file else "patients"
+    seen = {label.place for label in of_files if label is not None}
+    usable = {
+        label.place
+        for row, label in zip(rows, of_files, strict=True)
+        if label is not None and (row.status == "converted" or row.remark == COPY)
+    }
+    remarks = []
+    for reason, places in (
+        ("no study", [label.place for label in labels.labels if label.place not in seen]),
+        ("studies, but no clip that can be used", [p.place for p in labels.labels if p.place in seen - usable]),
+    ):
+        if places:
+            remarks.append(f"{len(places)} {what} of {labels.table} have {reason}: {lines_of(places)}")
+    missing = {row.case_id for row, label in zip(rows, of_files, strict=True) if row.status == "converted"} - {
+        row.case_id for row, label in zip(rows, of_files, strict=True) if label is not None
+    }
+    if missing:
+        clips = [row for row in rows if row.case_id in missing and row.status == "converted"]
+        # Line 1 of the report is its header.
+        places = [f"line {number}" for number, row in enumerate(rows, 2) if row in clips]
+        patients = len({row.patient_id for row in clips})
+        remarks.append(
+            f"{len(clips)} clips of {patients} patients have no row in {labels.table}: {lines_of(places)} of {REPORT}"
+        )
+    return remarks
+
+
 def _said(label: Label) -> tuple[Any, ...]:
     return dict(label.values), label.split, label.patient
 
 
 def _names_by_header(
-    rows: Sequence[Conversion], patients: Sequence[str | None], labels: Mapping[str, Label]
+    rows: Sequence[Conversion], patients: Sequence[str | None], labels: Mapping[str, Label], table: Labels | None
 ) -> dict[str, str]:
     """The table's name of each patient whom headers name."""
     names: dict[str, tuple[str, str]] = {}
@@ -148,8 +182,9 @@ def _names_by_header(
             name, place = names.setdefault(patient, (label.patient, label.place))
             if name != label.patient:
                 raise DataError(
-                    f"the table names two patients, in {place} and {label.place}, for files whose headers name one",
+                    f"{place} and {label.place} name two patients for files whose headers name one",
                     hint="one of the two is wrong: a patient under two names would come into two splits",
+                    where=str(table.table) if table else None,
                     code="labels.two_names",
                 )
     return {patient: name for patient, (name, _) in names.items()}

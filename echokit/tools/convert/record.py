@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+COPY = "a copy of a file that came before"
+
 
 @dataclass(frozen=True)
 class Conversion:
