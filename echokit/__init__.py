@@ -34,15 +34,27 @@ _PLACES = {
     "Run": "echokit.results.run",
     "RunModel": "echokit.pipeline.inference.run_model",
     "ModelInput": "echokit.pipeline.inference.run_model",
+    "Comparison": "echokit.results.page.run_comparison",
+    "ConvertedDataset": "echokit.tools.convert.convert",
     "run": "echokit.api",
     "load_run": "echokit.api",
+    "predict": "echokit.api",
+    "mask": "echokit.api",
+    "evaluate": "echokit.api",
+    "compare": "echokit.api",
+    "convert": "echokit.api",
     "read_video": "echokit.data.video.read",
     "write_video": "echokit.data.video.write",
 }
 __all__ = ["__version__", *_PLACES]
 
 if TYPE_CHECKING:
+    from echokit.api import compare as compare
+    from echokit.api import convert as convert
+    from echokit.api import evaluate as evaluate
     from echokit.api import load_run as load_run
+    from echokit.api import mask as mask
+    from echokit.api import predict as predict
     from echokit.api import run as run
     from echokit.data.cohort.cohort import Cohort as Cohort
     from echokit.data.cohort.cohort import Fold as Fold
@@ -68,7 +80,9 @@ if TYPE_CHECKING:
     from echokit.plugins.hookspecs import hookimpl as hookimpl
     from echokit.plugins.parameters import AssetFile as AssetFile
     from echokit.plugins.parameters import DataPath as DataPath
+    from echokit.results.page.run_comparison import Comparison as Comparison
     from echokit.results.run import Run as Run
+    from echokit.tools.convert.convert import ConvertedDataset as ConvertedDataset
 
 
 def __getattr__(name: str) -> Any:

@@ -27,14 +27,10 @@ def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) ->
     """
     import json
 
-    from echokit.results.page.run_comparison import compare_runs
-    from echokit.results.page.write_page import write_comparison
-    from echokit.results.run import find_finished
+    from echokit.api import compare
     from echokit.results.wording import title
 
-    comparison = compare_runs([find_finished(run, out) for run in runs])
-    names = "-".join(name.replace(" ", "-") for name in comparison.names)
-    path = write_comparison(comparison, to or out / "compare" / f"{names}.html")
+    comparison = compare(*runs, to=to, out=out)
     if as_json:
         click.echo(json.dumps(comparison.to_dict(), indent=2))
         return
@@ -65,4 +61,4 @@ def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) ->
         click.echo("\nrecipes")
         for key, *values in comparison.recipes:
             click.echo(f"  {key}: {' | '.join(values)}")
-    click.echo(f"\npage: {path}")
+    click.echo(f"\npage: {comparison.page}")

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from echokit.evaluation.evaluation import Evaluation
     from echokit.evaluation.files.foreign_predictions import ForeignPredictions
-
-CLASSES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "auroc", "auprc")
-PROBABILITIES = ("brier", "calibration")
-MAX_SUBGROUPS = 20
-ESTIMATES = ("mae", "rmse", "r2", "bland_altman")
 
 
 def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -82,108 +77,31 @@ def command(
     \b
     Example: echokit evaluate predictions.csv --positive died
     """
-    from echokit.errors import DataError
-    from echokit.evaluation.evaluate_folds import evaluate_folds
-    from echokit.evaluation.files.foreign_predictions import (
-        is_echonet_predictions,
-        read_echonet_predictions,
-        read_foreign_predictions,
-    )
-    from echokit.plugins.discovery import installed
+    from echokit.evaluation.files.evaluate_file import evaluate_file
     from echokit.plugins.foreign_code import output_to_stderr
 
     requested = {"y_true": y_true, "y_score": y_score, "patient_id": patient}
-    columns = {ours: theirs for ours, theirs in requested.items() if theirs is not None}
-    by = tuple(dict.fromkeys(by))
-    options = {"--positive": positive, "--negative": negative, "--threshold": threshold}
-    echonet = not columns and is_echonet_predictions(predictions)
-    if unused := [name for name, value in options.items() if value not in (None, ())] if echonet else []:
-        raise DataError(
-            f"{', '.join(unused)} has no use with predictions of echonet/dynamic: a heart is positive below an EF",
-            hint="--below EF",
-            where=str(predictions),
-            code="predictions.unused_option",
-        )
-    if truth is not None and not echonet:
-        raise DataError(
-            "--truth is for predictions of echonet/dynamic: lines of video, number of the clip and EF",
-            hint="this file has its own true classes; leave --truth out",
-            where=str(predictions),
-            code="predictions.unused_option",
-        )
-    if echonet:
-        if truth is None:
-            raise DataError(
-                "these are predictions of echonet/dynamic, without true values",
-                hint="add the list of the dataset: --truth FileList.csv",
-                where=str(predictions),
-                code="predictions.no_truth",
-            )
-        found = read_echonet_predictions(predictions, truth, below=below)
-    else:
-        found = read_foreign_predictions(
-            predictions, positive=positive, negative=negative, threshold=threshold, columns=columns
-        )
-    registry = installed().registry
-    components = [registry.get("evaluator", name) for name in dict.fromkeys(metrics or _default_metrics(found))]
-    for column in by:
-        _check_subgroup_column(found, column)
     with output_to_stderr():
-        evaluators = [(one.full_name, _built(one.name, one.load())) for one in components]
-        if by:
-            evaluators.append(("subgroups", registry.get("evaluator", "subgroups").load()(by=list(by))))
-        evaluation = evaluate_folds(found.predictions, evaluators, seed=seed)
+        evaluated = evaluate_file(
+            predictions,
+            positive=positive,
+            negative=negative,
+            columns={ours: theirs for ours, theirs in requested.items() if theirs is not None},
+            threshold=threshold,
+            truth=truth,
+            below=below,
+            metrics=metrics,
+            by=by,
+            seed=seed,
+        )
     if as_json:
         from echokit.evaluation.files.metric_files import metrics_json
 
-        for note in found.notes:
+        for note in evaluated.found.notes:
             click.echo(note, err=True)
-        click.echo(metrics_json(evaluation, stamp=found.stamp))
+        click.echo(metrics_json(evaluated.evaluation, stamp=evaluated.found.stamp))
     else:
-        _show(found, evaluation)
-
-
-def _built(name: str, evaluator: Any) -> Any:
-    """Build an evaluator that needs no parameters."""
-    import inspect
-
-    from echokit.errors import EchokitError
-
-    parameters = inspect.signature(evaluator).parameters.values()
-    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    if needed:
-        raise EchokitError(
-            f"the evaluator {name!r} needs {', '.join(needed)}",
-            hint="--by COLUMN" if name == "subgroups" else "use it in a recipe, which gives parameters",
-            where="--metric",
-            code="evaluator.needs_parameters",
-        )
-    return evaluator()
-
-
-def _check_subgroup_column(found: ForeignPredictions, column: str) -> None:
-    """Reject a text column with too many values to define subgroups.
-
-    Such a column often holds names.
-    """
-    from echokit.errors import DataError
-
-    table = found.predictions.table
-    if column in table.columns and (many := table[column].astype(str).nunique()) > MAX_SUBGROUPS:
-        texts = table[column].astype(str)
-        if not texts.str.fullmatch(r"\s*[-+]?[0-9.]+\s*").all():  # numbers are split at their median
-            raise DataError(
-                f"the column {column!r} has {many} values, too many for subgroups",
-                hint=f"choose a column with at most {MAX_SUBGROUPS} values, or a numeric one",
-                where="--by",
-                code="subgroups.too_many_values",
-            )
-
-
-def _default_metrics(found: ForeignPredictions) -> tuple[str, ...]:
-    columns = found.predictions.table.columns
-    names = CLASSES + (PROBABILITIES if found.predictions.probability else ())
-    return names + (ESTIMATES if {"target", "prediction"} <= set(columns) else ())
+        _show(evaluated.found, evaluated.evaluation)
 
 
 def _show(found: ForeignPredictions, evaluation: Evaluation) -> None:

@@ -57,47 +57,17 @@ def command(
     if as_json:
         raise click.UsageError("--json needs --audit")
     from echokit.cli.screen import Screen
-    from echokit.data.cohort.pseudonyms import case_ids, sources_note
-    from echokit.data.preprocess.mask_region import KEPT
-    from echokit.data.video.find import expand, split_videos
-    from echokit.tools.mask_videos import mask_videos, masking_step
+    from echokit.system.progress import show_progress_on
+    from echokit.tools.mask_videos import mask_sources, masking_step
 
-    step = masking_step(method, settings)
-    files, others = split_videos(expand(sources))
-    names = case_ids(files)
-    failed = damaged = unmasked = 0
-    screen = Screen()
-    with screen.task("Masking videos", len(files)) as advance:
-        for row in mask_videos(list(zip(names, files, strict=True)), step, out, keep_unmasked=keep_unmasked):
-            advance(1)
-            failed += row.problem is not None
-            damaged += row.damaged
-            unmasked += row.unmasked
-            notes = f" ({'; '.join(row.notes)})" if row.notes else ""
-            if row.problem:
-                screen.show_message(f"{row.case_id}: not masked: {row.problem}")
-            elif row.unmasked:
-                written = "written as it is" if keep_unmasked else "not written"
-                screen.show_message(f"{row.case_id}: nothing to mask: {written}{notes}")
-            else:
-                screen.show_message(f"{row.case_id}: {KEPT.format(row.kept)}{notes}")
-    masked = len(files) - failed - unmasked
-    click.echo(f"{masked} masked videos in {out}")
-    if masked or (unmasked and keep_unmasked):
+    with show_progress_on(Screen()):
+        videos = mask_sources(sources, masking_step(method, settings), out, keep_unmasked=keep_unmasked)
+    click.echo(f"{videos.masked} masked videos in {out}")
+    if videos.masked or (videos.unmasked and keep_unmasked):
         click.echo(_CARE)
-    pseudonyms = sources_note(names, files)
-    if pseudonyms:
-        click.echo(pseudonyms, err=True)
-    if others:
-        click.echo(f"{others} files are not videos and were not read", err=True)
-    if unmasked:
-        written = "written as they are" if keep_unmasked else "not written (--keep-unmasked writes them as they are)"
-        click.echo(f"{unmasked} of {len(files)} videos have nothing to mask: {written}", err=True)
-    if failed:
-        click.echo(f"{failed} of {len(files)} videos could not be masked", err=True)
-    if damaged:
-        click.echo(f"{damaged} of {len(files)} videos are damaged; their readable frames were masked", err=True)
-    if failed or damaged or not masked or (unmasked and not keep_unmasked):
+    for note in videos.notes:
+        click.echo(note, err=True)
+    if not videos.whole:
         raise click.exceptions.Exit(2)
 
 

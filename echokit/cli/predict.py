@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ import click
 from echokit.cli import options
 
 if TYPE_CHECKING:
-    from echokit.cli.screen import Screen
     from echokit.pipeline.inference.predictor import Prediction, Predictor
+    from echokit.pipeline.inference.score_videos import Scores
 
 
 @click.command("predict", short_help="Score new videos with a finished run.")
@@ -51,48 +50,36 @@ def command(
 
     tune_allocator()  # before torch is imported
     from echokit.cli.screen import Screen
-    from echokit.data.cohort.pseudonyms import case_ids, sources_note
-    from echokit.data.video.find import expand, split_videos
-    from echokit.pipeline.inference.predictor import Predictor
+    from echokit.pipeline.inference.score_videos import score_videos
     from echokit.plugins.foreign_code import output_to_stderr
     from echokit.results.run import find_finished
-    from echokit.training.hardware.device import fix_threads
+    from echokit.system.csv_cells import csv_text
+    from echokit.system.progress import show_progress_on
 
-    files, others = split_videos(expand(sources))
-    fix_threads()
-    predictor = Predictor(find_finished(run, out), device)
-    for change in predictor.changes:
-        click.echo(f"note: {change}: scores may differ from those of the run", err=True)
-    names = case_ids(files)
-    rows: list[Prediction] = []
-    screen = Screen()
-    with output_to_stderr(), screen.task("Scoring videos", len(files)) as advance:
-        for row in predictor(list(zip(names, files, strict=True))):
-            rows.append(row)
-            advance(1)
-    print_rows = _print_json if as_json else _print_csv if as_csv else _print_table
-    print_rows(predictor, rows)
+    with output_to_stderr(), show_progress_on(Screen()):
+        scores = score_videos(find_finished(run, out), sources, device)
+    if as_json:
+        _print_json(scores)
+    elif as_csv:
+        click.echo(csv_text(scores.table), nl=False)
+    else:
+        _print_table(scores)
     if overlays is not None:
-        _write_overlays(overlays, predictor, list(zip(rows, files, strict=True)), screen)
-    pseudonyms = sources_note(names, files)
-    if pseudonyms:
-        click.echo(pseudonyms, err=True)
-    if others:
-        click.echo(f"{others} files are not videos and were not read", err=True)
-    damaged = [row.case_id for row in rows if row.damaged]
-    if damaged:
-        click.echo(f"damaged, scored on their readable frames: {', '.join(damaged)}", err=True)
-    failed = [row for row in rows if row.problem]
-    if failed:
-        click.echo(f"{len(failed)} of {len(rows)} videos could not be scored", err=True)
-    if failed or damaged:
+        from echokit.tools.overlay_videos import write_overlays
+
+        with show_progress_on(Screen()):
+            write_overlays(overlays, scores)
+    for note in scores.notes:
+        click.echo(note, err=True)
+    if not scores.whole:
         raise click.exceptions.Exit(2)
 
 
-def _print_json(predictor: Predictor, rows: list[Prediction]) -> None:
+def _print_json(scores: Scores) -> None:
     import json
     from dataclasses import asdict
 
+    predictor = scores.predictor
     content = {
         "data": predictor.stamp,
         "pretrained": predictor.pretrained_stamp,
@@ -102,38 +89,13 @@ def _print_json(predictor: Predictor, rows: list[Prediction]) -> None:
         "threshold": predictor.threshold,
         "thresholds": predictor.thresholds,
         "models": len(predictor.members),
-        "predictions": [asdict(row) for row in rows],
+        "predictions": [asdict(row) for row in scores.rows],
     }
     click.echo(json.dumps(content, indent=2))
 
 
-def _print_csv(predictor: Predictor, rows: list[Prediction]) -> None:
-    from echokit.system.csv_cells import write_rows
-
-    columns = ["case_id", "y_score", predictor.recipe.target.positive, "frames", "notes", "problem", "model_data"]
-    columns += ["score_is", "prediction", "windows", "lowest", "highest", "interval_low", "interval_high", "flags"]
-    lines = [
-        [
-            row.case_id,
-            row.score,  # None is written as an empty field
-            None if row.positive is None else int(row.positive),
-            row.frames,
-            "; ".join(row.notes),
-            row.problem,
-            predictor.stamp,
-            "probability" if predictor.probability else "no probability",
-            row.prediction,
-            row.windows,
-            *(row.prediction_range or row.score_range or (None, None)),
-            *(row.interval or (None, None)),
-            "; ".join(row.flags),
-        ]
-        for row in rows
-    ]
-    write_rows(sys.stdout, [columns, *lines])
-
-
-def _print_table(predictor: Predictor, rows: list[Prediction]) -> None:
+def _print_table(scores: Scores) -> None:
+    predictor, rows = scores.predictor, scores.rows
     target = predictor.recipe.target
     if predictor.stamp:
         click.echo(
@@ -152,29 +114,8 @@ def _print_table(predictor: Predictor, rows: list[Prediction]) -> None:
             continue
         notes = f"  ({'; '.join(row.notes)})" if row.notes else ""
         notes += f"  ! {'; '.join(row.flags)}" if row.flags else ""
-        details = f"{_class(predictor, row)}, {_estimate_and_windows(row, target.source)}{notes}"
+        details = f"{predictor.class_of(row)}, {_estimate_and_windows(row, target.source)}{notes}"
         click.echo(f"{row.case_id:<{width}}  {row.score:.4f}  {details}")
-
-
-def _class(predictor: Predictor, row: Prediction) -> str:
-    positive = predictor.recipe.target.positive
-    return positive if row.positive else f"not {positive}"
-
-
-def _write_overlays(folder: Path, predictor: Predictor, rows: list[tuple[Prediction, Path]], screen: Screen) -> None:
-    from echokit.errors import VideoError
-    from echokit.tools.overlay_videos import write_overlay
-
-    with screen.task("Writing overlays", len(rows)) as advance:
-        for row, source in rows:
-            advance(1)
-            if row.score is None:
-                continue
-            lines = [f"{row.case_id}: {row.score:.3f}, {_class(predictor, row)}", *(f"! {flag}" for flag in row.flags)]
-            try:
-                write_overlay(folder / f"{row.case_id}.mp4", source, predictor.steps, lines, predictor.stamp)
-            except VideoError as error:
-                screen.show_message(f"no overlay for {row.case_id}: {error.message}")
 
 
 def _threshold(predictor: Predictor) -> str:

@@ -19,13 +19,15 @@ from echokit.system.files import atomic_file, write_text
 from echokit.system.progress import display
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import os
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
 
     from echokit.evaluation.evaluation import Metric
 
+    AnyPath = str | os.PathLike[str]
 
 NOTES = "notes.json"
 """Warnings about the data and the run: a list of texts."""
@@ -35,7 +37,7 @@ LOCK, SUMMARY = "lock.yaml", "summary.md"
 """The first and the last file of a run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """The directory of a run.
 
@@ -170,6 +172,25 @@ class Run:
             raise _unfinished(self, "it has no report.html")
         return file
 
+    def predict(
+        self, sources: AnyPath | Iterable[AnyPath], *, overlays: AnyPath | None = None, device: str = "auto"
+    ) -> pd.DataFrame:
+        """Score new videos with this run: see ``echokit.predict``.
+
+        Args:
+            sources: AVI, MP4 or DICOM files, or folders of them; one or several.
+            overlays: Folder for one annotated video per case.
+            device: ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            EchokitError: The run is unfinished or damaged, or a source is missing or has no video.
+        """
+        import importlib
+
+        api = importlib.import_module("echokit.api")  # by name, because it is above this room
+        table: pd.DataFrame = api.predict(self, sources, overlays=overlays, device=device)
+        return table
+
     def figure(self, name: str, split: str = "test") -> Figure:
         """Draw a plot of the run; a notebook shows it as the last line of a cell.
 
@@ -193,6 +214,9 @@ class Run:
             hint = did_you_mean(name, names) or f"the plots are {', '.join(names)}"
             raise EchokitError(f"there is no plot {name!r}", hint=hint, code="run.unknown_plot")
         return figures[name](Evaluation(self.metrics, self.curves), positive=positive, split=split, stamp=stamp)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}>" if self.complete else f"<Run {self.path}, not finished>"
 
     def _repr_html_(self) -> str:
         """Format the test metrics as a table, for notebooks."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from echokit.data.clips.clip_store import steps_of
 from echokit.data.clips.prepare_video import Step
+from echokit.data.cohort.pseudonyms import case_ids, sources_note
+from echokit.data.preprocess.mask_region import KEPT
+from echokit.data.video.find import expand, split_videos
 from echokit.data.video.write import USUAL_FPS
 from echokit.errors import EchokitError, VideoError
 from echokit.plugins.component_config import ComponentConfig
@@ -15,6 +19,10 @@ from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import InvalidParameters, validate
 from echokit.recipe.compose import apply_override
 from echokit.recipe.tree import Node, Origin
+from echokit.system.progress import display
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,124 @@ class Masked:
     damaged: bool = False
     problem: str | None = None
     unmasked: bool = False
+
+
+@dataclass(frozen=True)
+class MaskedVideos:
+    """The results for some videos.
+
+    Attributes:
+        out: Folder of the masked videos.
+        files: The videos.
+        rows: The result for each.
+        others: How many files are not videos.
+        keep_unmasked: Whether a video was written if the mask removes nothing.
+    """
+
+    out: Path
+    files: tuple[Path, ...]
+    rows: tuple[Masked, ...]
+    others: int
+    keep_unmasked: bool
+
+    @property
+    def failed(self) -> int:
+        """How many videos could not be masked."""
+        return sum(row.problem is not None for row in self.rows)
+
+    @property
+    def damaged(self) -> int:
+        """How many videos lack frames."""
+        return sum(row.damaged for row in self.rows)
+
+    @property
+    def unmasked(self) -> int:
+        """Of how many videos the mask removes nothing."""
+        return sum(row.unmasked for row in self.rows)
+
+    @property
+    def masked(self) -> int:
+        """How many videos are masked."""
+        return len(self.rows) - self.failed - self.unmasked
+
+    @property
+    def whole(self) -> bool:
+        """Whether every video was masked, from all its frames, or written as was asked."""
+        return bool(self.masked) and not (self.failed or self.damaged or (self.unmasked and not self.keep_unmasked))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a video: share kept, the masked video or the problem."""
+        import pandas as pd
+
+        rows = []
+        for row in self.rows:
+            written = row.problem is None and (self.keep_unmasked or not row.unmasked)
+            rows.append(
+                {
+                    "case_id": row.case_id,
+                    "kept": None if row.problem else row.kept,
+                    "unmasked": row.unmasked,
+                    "damaged": row.damaged,
+                    "notes": "; ".join(row.notes),
+                    "problem": row.problem,
+                    "video": str(self.out / f"{row.case_id}.avi") if written else None,
+                }
+            )
+        return pd.DataFrame(rows, dtype=object).astype({"kept": "float64", "unmasked": bool, "damaged": bool})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known about the files."""
+        notes = []
+        if pseudonyms := sources_note([row.case_id for row in self.rows], self.files):
+            notes.append(pseudonyms)
+        if self.others:
+            notes.append(f"{self.others} files are not videos and were not read")
+        of_all = f"of {len(self.rows)} videos"
+        if self.unmasked:
+            keep = self.keep_unmasked
+            written = "written as they are" if keep else "not written (--keep-unmasked writes them as they are)"
+            notes.append(f"{self.unmasked} {of_all} have nothing to mask: {written}")
+        if self.failed:
+            notes.append(f"{self.failed} {of_all} could not be masked")
+        if self.damaged:
+            notes.append(f"{self.damaged} {of_all} are damaged; their readable frames were masked")
+        return tuple(notes)
+
+
+def mask_sources(sources: Sequence[str], step: Step, out: Path, *, keep_unmasked: bool = False) -> MaskedVideos:
+    """Mask all videos of some files and folders, as ``mask_videos`` does.
+
+    The display shows progress, and the result for each video.
+
+    Args:
+        sources: AVI, MP4 and DICOM files, and folders of them.
+        step: A mask, from ``masking_step``.
+        out: Folder to write to.
+        keep_unmasked: Write also a video of which the mask removes nothing.
+
+    Raises:
+        EchokitError: A source is missing or has no video, or the folder cannot be written.
+    """
+    files, others = split_videos(expand(sources))
+    pairs = list(zip(case_ids(files), files, strict=True))
+    rows = []
+    with display().task("Masking videos", len(files)) as advance:
+        for row in mask_videos(pairs, step, out, keep_unmasked=keep_unmasked):
+            rows.append(row)
+            advance(1)
+            display().show_message(f"{row.case_id}: {_result(row, keep_unmasked)}")
+    return MaskedVideos(out, tuple(files), tuple(rows), others, keep_unmasked)
+
+
+def _result(row: Masked, keep_unmasked: bool) -> str:
+    if row.problem:
+        return f"not masked: {row.problem}"
+    notes = f" ({'; '.join(row.notes)})" if row.notes else ""
+    if row.unmasked:
+        return f"nothing to mask: {'written as it is' if keep_unmasked else 'not written'}{notes}"
+    return f"{KEPT.format(row.kept)}{notes}"
 
 
 def masking_step(method: str, settings: Sequence[str]) -> Step:

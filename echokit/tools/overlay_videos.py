@@ -11,9 +11,31 @@ import numpy.typing as npt
 from echokit.data.clips.prepare_video import Step, prepare_video
 from echokit.data.video.write import USUAL_FPS, write_video
 from echokit.errors import EchokitError, VideoError
+from echokit.pipeline.inference.score_videos import Scores
+from echokit.system.progress import display
 
 HEAD = 20  # pixels of a line of text above the picture
 LEAST_WIDTH = 400
+
+
+def write_overlays(folder: Path, scores: Scores) -> None:
+    """Write ``CASE.mp4`` for each scored video; the display shows what fails.
+
+    Raises:
+        EchokitError: The folder cannot be written.
+    """
+    predictor = scores.predictor
+    with display().task("Writing overlays", len(scores.rows)) as advance:
+        for row, source in zip(scores.rows, scores.files, strict=True):
+            advance(1)
+            if row.score is None:
+                continue
+            words = f"{row.case_id}: {row.score:.3f}, {predictor.class_of(row)}"
+            lines = [words, *(f"! {flag}" for flag in row.flags)]
+            try:
+                write_overlay(folder / f"{row.case_id}.mp4", source, predictor.steps, lines, predictor.stamp)
+            except VideoError as error:
+                display().show_message(f"no overlay for {row.case_id}: {error.message}")
 
 
 def write_overlay(path: Path, source: Path, steps: Sequence[Step], lines: Sequence[str], stamp: str | None) -> None:

@@ -158,6 +158,11 @@ class Predictor:
                 except VideoError as error:
                     yield Prediction(case_id, None, None, 0, problem=error.message)
 
+    def class_of(self, row: Prediction) -> str:
+        """Name the class of a prediction."""
+        positive = self.recipe.target.positive
+        return positive if row.positive else f"not {positive}"
+
     def _predict(self, case_id: str, path: Path, folder: Path) -> Prediction:
         from echokit.training.scoring import score
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from echokit.errors import DataError, EchokitError
 from echokit.evaluation.evaluation import Metric
@@ -15,6 +16,9 @@ from echokit.results.page.page_content import headline, predictions_of
 from echokit.results.page.patients import SPLIT
 from echokit.results.run import Run
 from echokit.results.wording import number, title
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_CASES = 20
 NOT_COMPARED = ("name", "report", "track")
@@ -42,9 +46,11 @@ class Paired:
     cases: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Several runs, of which the first is the reference.
+
+    In a notebook it is shown as its ``table``.
 
     Attributes:
         names: Names of the runs, followed by the time stamp if two are equal.
@@ -53,6 +59,7 @@ class Comparison:
         pairs: One for each run but the first.
         recipes: Rows of a key of the recipe that differs, then its value in each run.
         runs: The runs.
+        page: The HTML page, if it was written.
     """
 
     names: tuple[str, ...]
@@ -61,6 +68,50 @@ class Comparison:
     pairs: tuple[Paired, ...]
     recipes: tuple[tuple[str, ...], ...]
     runs: tuple[Run, ...]
+    page: Path | None = None
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The test metrics as text with intervals: a row a metric, a column a run."""
+        import pandas as pd
+
+        rows = [row[1:] for row in self.metrics]
+        return pd.DataFrame(rows, index=[row[0] for row in self.metrics], columns=list(self.names))
+
+    @property
+    def differences(self) -> pd.DataFrame:
+        """Each run minus the first, paired over patients: a row a run and metric.
+
+        A run that cannot be compared has one row with the ``problem``.
+        """
+        import pandas as pd
+
+        columns = ["run", *(field.name for field in fields(Difference)), "problem"]
+        rows: list[dict[str, Any]] = []
+        for pair in self.pairs:
+            rows += [{"run": pair.other, **asdict(difference)} for difference in pair.differences]
+            if pair.problem:
+                rows.append({"run": pair.other, "problem": pair.problem})
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def recipe_differences(self) -> pd.DataFrame:
+        """The keys of the recipes that differ: a row a key, a column a run."""
+        import pandas as pd
+
+        rows = [row[1:] for row in self.recipes]
+        return pd.DataFrame(rows, index=[row[0] for row in self.recipes], columns=list(self.names))
+
+    def __repr__(self) -> str:
+        stamp = next((f"{stamp}, " for stamp in self.stamps if stamp), "")
+        return f"<Comparison of {' and '.join(self.names)}: {stamp}page {self.page}>"
+
+    def _repr_html_(self) -> str:
+        """Format the metrics as a table, for notebooks."""
+        from html import escape
+
+        stamp = next((f"<p><strong>{escape(stamp)}</strong></p>" for stamp in self.stamps if stamp), "")
+        return stamp + self.table.to_html()
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON content."""
