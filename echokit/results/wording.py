@@ -29,6 +29,14 @@ _TITLES = {
     "r2": "R²",
 }
 _SETS = {"train": "training set", "val": "validation set", "test": "test set"}
+_COLUMNS = {
+    "ef": "EF (%)",
+    "esv": "ESV (mL)",
+    "edv": "EDV (mL)",
+    "fps": "frames per second",
+    "height": "height (pixels)",
+    "width": "width (pixels)",
+}
 _OVER_FOLDS = {
     "_within_fold": " within folds",
     "_fold_mean": ", mean over folds",
@@ -43,6 +51,22 @@ def title(metric: str) -> str:
         if metric.endswith(ending):
             return title(metric.removesuffix(ending)) + text
     return _TITLES.get(metric, metric)
+
+
+def base_name(metric: str) -> str:
+    """Remove how the folds were joined: ``ppv_pooled`` -> ``ppv``."""
+    return next((metric.removesuffix(ending) for ending in _OVER_FOLDS if metric.endswith(ending)), metric)
+
+
+def column_name(column: str) -> str:
+    """Format a column of a cohort with its unit: ``ef`` -> ``EF (%)``."""
+    return _COLUMNS.get(column, column)
+
+
+def with_unit(column: str, text: str) -> str:
+    """Format a value or condition of a column: ``ef``, ``< 50`` -> ``EF < 50 %``."""
+    name, _, unit = column_name(column).partition(" (")
+    return f"{name} {text} {unit.rstrip(')')}".rstrip()
 
 
 def set_name(split: str) -> str:

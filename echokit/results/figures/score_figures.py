@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from echokit.evaluation.metrics.calibration import Calibration
+from echokit.evaluation.metrics.calibration import ENOUGH, Calibration
 from echokit.evaluation.metrics.net_benefit import NetBenefit
 from echokit.results.figures.curve_figures import CHANCE
 from echokit.results.figures.figure_style import (
@@ -16,7 +16,6 @@ from echokit.results.figures.figure_style import (
     add_panel,
     house_style,
     new_figure,
-    show_message,
 )
 from echokit.results.wording import count
 
@@ -31,20 +30,30 @@ LOWEST_NET_BENEFIT = 0.15
 """How far the decision curve goes below zero, as a share of its highest value."""
 
 
-def calibration_figure(predictions: Predictions, *, stamp: str | None = None) -> Figure:
+def why_no_calibration(predictions: Predictions) -> str | None:
+    """Return why there is no calibration curve, or None if there is one."""
+    if not predictions.probability:
+        return "the scores are no probabilities"
+    positives = int(predictions.y_true.sum())
+    few = min(positives, len(predictions) - positives)
+    return f"it needs {ENOUGH} patients of each class, and the smaller class has {few}" if few < ENOUGH else None
+
+
+def calibration_figure(predictions: Predictions, *, stamp: str | None = None) -> Figure | None:
     """Draw the observed share of positives against the mean predicted probability.
 
     Args:
         predictions: Of one split, one row a patient.
         stamp: PHANTOM DATA, or None.
+
+    Returns:
+        The figure, or None if there is no calibration curve: ``why_no_calibration``.
     """
     curve = Calibration()(predictions).curves.get("calibration")
+    if curve is None:
+        return None
     with house_style():
         figure, axes = _start("Calibration, test set", predictions, stamp)
-        if curve is None:
-            reason = "It needs 100 patients of each class" if predictions.probability else "Scores are no probabilities"
-            show_message(axes, f"Calibration is not drawn.\n{reason}.")
-            return figure
         band: dict[str, Any] = {"color": GREY, "alpha": 0.18, "linewidth": 0, "label": "95 % band if calibrated"}
         axes.fill_between(curve["expected"], curve["null_low"], curve["null_high"], **band)
         axes.plot([0, 1], [0, 1], label="ideal", **CHANCE)

@@ -7,46 +7,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from echokit.data.cohort.target import TargetSettings
 from echokit.evaluation.evaluation import Evaluation, Metric
 from echokit.evaluation.predictions import NO_PROBABILITY, Predictions
-from echokit.results.page.cine_loops import Loop, Source, loop
+from echokit.results.figures.score_figures import why_no_calibration
+from echokit.results.page.cards import cards
+from echokit.results.page.cases import shown_cases
+from echokit.results.page.cine_loops import Source
 from echokit.results.page.markdown import as_html
+from echokit.results.page.operating_point import added_metrics
 from echokit.results.page.patients import SPLIT, cohort_table, flow
-from echokit.results.page.run_charts import figures_of
+from echokit.results.page.run_charts import figures_of, first_repeat
 from echokit.results.page.tripod import model_card, tripod
 from echokit.results.run import Run, read_sections
-from echokit.results.summary.cautions import ENOUGH_PATIENTS, cautions
+from echokit.results.summary.cautions import cautions
+from echokit.results.summary.enough_patients import RULE, enough_patients
 from echokit.results.summary.summary import answer
 from echokit.results.summary.training_summary import training_in_words
 from echokit.results.verdict import is_beaten, is_shown_better
-from echokit.results.wording import number, p_value, percent, set_name, title
+from echokit.results.wording import number, p_value, title, with_unit
 from echokit.training.objectives.objective import HALF
 
 HEADLINE = (
-    "auroc_within_fold",
-    "auroc",
-    "auprc",
-    "auprc_fold_mean",
-    "accuracy",
-    "accuracy_pooled",
-    "sensitivity",
-    "specificity",
-    "mae",
-    "r2",
+    ("auroc_within_fold", "auroc"),
+    ("sensitivity_pooled", "sensitivity"),
+    ("specificity_pooled", "specificity"),
+    ("ppv_pooled", "ppv"),
+    ("npv_pooled", "npv"),
+    ("mae_fold_mean", "mae"),
+    ("accuracy_pooled", "accuracy"),
+    ("r2_fold_mean", "r2"),
+    ("auprc_fold_mean", "auprc"),
 )
+"""What is shown first, in this order; of each the first that the run has."""
+MOST_CARDS = 7
 MOST_FOLDS = 60
 """Rows of the table of folds."""
-
-
-@dataclass(frozen=True)
-class ShownCase:
-    """A case and its video loop."""
-
-    case_id: str
-    score: float
-    truth: str
-    kind: str
-    loop: Loop | None
 
 
 @dataclass(frozen=True)
@@ -70,9 +66,12 @@ class PageSettings:
 
 def content(run: Run, settings: PageSettings) -> dict[str, Any]:
     """Collect the values that the template needs."""
-    lock, metrics = run.lock, run.metrics
-    predictions = predictions_of(run)
+    lock, predictions = run.lock, predictions_of(run)
+    metrics = [*run.metrics, *added_metrics(run.metrics, predictions, lock.recipe)]
     folds = _folds(predictions, SPLIT)
+    joined = first_repeat(folds)
+    one_repeat = len({metric.repeat for metric in metrics if metric.repeat is not None}) == 1
+    classified = joined if one_repeat and run.called_from is not None else None
     score = _score_description(predictions, lock.recipe.target.definition)
     facts = {
         "division": settings.division,
@@ -85,17 +84,19 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
         "pretrained": lock.pretrained_stamp,
         "phantom": lock.phantom,
         "positive": predictions.positive,
-        "definition": lock.recipe.target.definition.split(": ", 1)[-1],
-        "answer": answer(Evaluation(metrics), SPLIT, predictions.positive),
+        "definition": _condition(lock.recipe.target),
+        "answer": answer(Evaluation(tuple(metrics)), SPLIT, predictions.positive),
         "verdicts": verdicts(metrics, SPLIT),
+        "enough_rule": RULE,
         "cautions": cautions(metrics, SPLIT, tried=settings.tried),
-        "cards": [_card(metric) for metric in headline(metrics, SPLIT)],
-        "charts": figures_of(run, folds, SPLIT),
-        "slider": _slider(folds, run.called_from),
+        "cards": cards(headline(metrics, SPLIT), classified),
+        "charts": figures_of(run, joined, SPLIT),
+        "no_calibration": None if joined is None else why_no_calibration(joined),
+        "slider": _slider(joined, run.called_from),
         "folds": _fold_table(metrics, SPLIT),
         "metrics": [_row(metric) for metric in metrics if metric.fold is None or not _several(metrics)],
         "subgroups": any(metric.subgroup for metric in metrics),
-        "cases": _cases(predictions, settings.source, settings.cases) if settings.source is not None else [],
+        "cases": shown_cases(run, predictions, settings.source, settings.cases) if settings.source is not None else [],
         "shows_frames": settings.source is not None,
         "cohort": cohort_table(run, predictions),
         "notes": list(settings.notes),
@@ -111,6 +112,11 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
         "computed": lock.content["compute"],
         "fingerprint": lock.content["data"]["fingerprint"],
     }
+
+
+def _condition(target: TargetSettings) -> str:
+    """Format what makes a patient positive: ``EF < 50 %``."""
+    return with_unit(target.source, target.definition.removeprefix(f"{target.positive}: {target.source} "))
 
 
 def predictions_of(run: Run) -> Predictions:
@@ -137,38 +143,19 @@ def _several(metrics: Sequence[Metric]) -> bool:
 
 
 def headline(metrics: Sequence[Metric], split: str) -> list[Metric]:
-    """Select at most six metrics of the whole split, in the order of HEADLINE."""
+    """Select metrics of the whole split, in the order of HEADLINE."""
     several = _several(metrics)
-    chosen = []
-    for name in HEADLINE:
-        for metric in metrics:
-            whole = metric.fold is None if several else True
-            if (metric.metric, metric.split, metric.subgroup) == (name, split, None) and whole:
-                chosen.append(metric)
-                break
-    return chosen[:6]
-
-
-def _card(metric: Metric) -> dict[str, str]:
-    ends = ""
-    if metric.low is not None and metric.high is not None:
-        ends = f"{percent(metric.level or 0.95)} CI {number(metric.low, 2)} to {number(metric.high, 2)}"
-    definition = metric.definition + (f". Interval: {metric.interval}" if metric.interval else "")
-    definition += f". Against the baseline: {p_value(metric)}" if metric.p is not None else ""
-    return {
-        "title": title(metric.metric),
-        "value": number(metric.value, 2) + (f" {metric.unit}" if metric.unit and metric.value is not None else ""),
-        "interval": ends or (metric.interval or "no interval"),
-        "short": "yes" if ends else "",
-        "baseline": "no baseline" if metric.baseline is None else f"baseline {number(metric.baseline, 2)}",
-        "patients": f"n {metric.n:,}, {metric.events:,} positive",
-        "definition": definition,
-    }
+    whole: dict[str, Metric] = {}
+    for metric in metrics:
+        if (metric.split, metric.subgroup) == (split, None) and not (several and metric.fold is not None):
+            whole.setdefault(metric.metric, metric)
+    chosen = (next((whole[name] for name in names if name in whole), None) for names in HEADLINE)
+    return [metric for metric in chosen if metric is not None][:MOST_CARDS]
 
 
 def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]]:
-    """Answer three plain questions: (yes, no or open; question; answer)."""
-    by_name = {metric.metric: metric for metric in reversed(headline(metrics, split))}
+    """Answer three plain questions: (yes, part, no or open; question; answer)."""
+    by_name = {metric.metric: metric for metric in headline(metrics, split)}
     auroc = by_name.get("auroc_within_fold") or by_name.get("auroc")
     accuracy = by_name.get("accuracy_pooled") or by_name.get("accuracy")
     lines = []
@@ -177,13 +164,10 @@ def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]
     if accuracy is not None and accuracy.value is not None and accuracy.baseline is not None:
         question = "Is it more accurate than always predicting the larger class?"
         lines.append((question, *_accuracy_verdict(accuracy, accuracy.value, accuracy.baseline)))
-    first = auroc or accuracy
-    if first is not None:
-        few = min(first.events, first.n - first.events)
-        enough = few >= ENOUGH_PATIENTS
-        text = f"{few} patients in the smaller class of the {set_name(split)}"
-        end = f": at least {ENOUGH_PATIENTS}." if enough else f", fewer than {ENOUGH_PATIENTS}."
-        lines.append(("Are there enough patients to trust the numbers?", "yes" if enough else "no", text + end))
+    enough = enough_patients(metrics, split)
+    if enough is not None:
+        sign = {"study": "yes", "pilot": "part", "none": "no"}[enough.grade]
+        lines.append(("Are there enough patients?", sign, enough.text))
     return [(sign, question, text) for question, sign, text in lines]
 
 
@@ -206,15 +190,13 @@ def _accuracy_verdict(accuracy: Metric, value: float, baseline: float) -> tuple[
     return ("yes", f"Yes: {text}; {why}.") if better else ("open", f"Not shown: {text}; {why}.")
 
 
-def _slider(folds: Sequence[Predictions], threshold: float | None) -> dict[str, Any] | None:
-    first = [fold for fold in folds if len(fold) and int(fold.table["repeat"].iloc[0]) == 0]
-    pairs = sorted((float(s), int(y)) for fold in first for s, y in zip(fold.y_score, fold.y_true, strict=True))
-    if not pairs:
+def _slider(patients: Predictions | None, threshold: float | None) -> dict[str, Any] | None:
+    if patients is None:
         return None
-    scores = [score for score, _ in pairs]
+    pairs = sorted((float(s), int(y)) for s, y in zip(patients.y_score, patients.y_true, strict=True))
+    scores, y = [score for score, _ in pairs], [y for _, y in pairs]
     low, high = (min(*scores, 0.0), max(*scores, 1.0)) if len(scores) > 1 else (0.0, 1.0)
-    start = threshold if threshold is not None else first[0].threshold
-    y = [y for _, y in pairs]
+    start = threshold if threshold is not None else patients.threshold
     return {"scores": scores, "y": y, "low": low, "high": high, "locked": start, "known": threshold is not None}
 
 
@@ -256,24 +238,6 @@ def _row(metric: Metric) -> dict[str, str]:
         "definition": metric.definition,
         "method": "; ".join(filter(None, (metric.interval, p_value(metric)))),
     }
-
-
-def _cases(predictions: Predictions, source: Source, most: int) -> list[ShownCase]:
-    """The worst errors and the most confident correct cases of the test set."""
-    table = predictions.table
-    cases = table[table["split"] == SPLIT].groupby(["case_id", "y_true"], as_index=False)["y_score"].mean()
-    margin = (cases["y_score"] - predictions.threshold) * (2 * cases["y_true"] - 1)
-    ordered = cases.assign(margin=margin).sort_values(["margin", "case_id"])
-    wrong = ordered[ordered["margin"] < 0].head(most)
-    certain = ordered[ordered["margin"] >= 0].tail(most).iloc[::-1]
-    shown = []
-    for kind, selected in (("wrong", wrong), ("certain", certain)):
-        for row in selected.to_dict("records"):
-            clip = source(str(row["case_id"]))
-            truth = predictions.positive if row["y_true"] else f"not {predictions.positive}"
-            video = None if clip is None else loop(clip)
-            shown.append(ShownCase(str(row["case_id"]), float(row["y_score"]), truth, kind, video))
-    return shown
 
 
 def _score_description(predictions: Predictions, definition: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.evaluation.predictions import Predictions
 from echokit.results.run import Run
-from echokit.results.wording import set_name
+from echokit.results.wording import column_name, set_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,15 +37,15 @@ def cohort_table(run: Run, predictions: Predictions) -> dict[str, Any]:
     for column in cohort.columns:
         if column in NOT_COVARIATES:
             continue
-        values = cohort[column]
+        values, name = cohort[column], column_name(str(column))
         if pd.api.types.is_numeric_dtype(values) and values.nunique() > 2:
-            rows.append([f"{column}, mean (SD)", *(_mean_sd(part[column]) for _, part in groups)])
+            rows.append([f"{name}, mean (SD)", *(_mean_sd(part[column]) for _, part in groups)])
         elif 1 < values.nunique() <= MOST_LEVELS:
             for level in sorted(values.dropna().unique(), key=str):
                 cells = [_share(int((part[column] == level).sum()), len(part)) for _, part in groups]
-                rows.append([f"{column}: {level}", *cells])
+                rows.append([f"{name}: {level}", *cells])
         if values.isna().any():
-            rows.append([f"{column}: unknown", *(f"{int(part[column].isna().sum()):,}" for _, part in groups)])
+            rows.append([f"{name}: unknown", *(f"{int(part[column].isna().sum()):,}" for _, part in groups)])
     return {"head": ["", *(name for name, _ in groups)], "rows": rows}
 
 

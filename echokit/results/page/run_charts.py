@@ -31,12 +31,12 @@ DESCRIPTIONS = {
 }
 
 
-def figures_of(run: Run, folds: Sequence[Predictions], split: str) -> list[Markup]:
+def figures_of(run: Run, joined: Predictions | None, split: str) -> list[Markup]:
     """Draw ROC, precision-recall, calibration, decision, score and learning curves.
 
     Args:
         run: A finished run.
-        folds: Predictions of the split, one row a patient, one table a fold.
+        joined: Predictions of the split, one row a patient, from ``first_repeat``.
         split: Which split.
     """
     evaluation, stamp = Evaluation(run.metrics, run.curves), run.lock.stamp
@@ -45,7 +45,6 @@ def figures_of(run: Run, folds: Sequence[Predictions], split: str) -> list[Marku
     for name, draw in (("roc", roc_figure), ("pr", pr_figure)):
         if evaluation.curves.get(name, {}).get(split):
             figures[name] = draw(evaluation, positive=positive, split=split, stamp=stamp)
-    joined = _first_repeat(folds)
     if joined is not None:
         figures["calibration"] = calibration_figure(joined, stamp=stamp)
         figures["decision"] = decision_figure(joined, stamp=stamp)
@@ -105,7 +104,7 @@ def _local(name: str) -> str:
     return name.rpartition("}")[2]
 
 
-def _first_repeat(folds: Sequence[Predictions]) -> Predictions | None:
+def first_repeat(folds: Sequence[Predictions]) -> Predictions | None:
     """Join the folds of the first repeat, so that no patient counts twice."""
     import pandas as pd
 

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 from echokit.evaluation.evaluation import Metric
 from echokit.evaluation.statistics.null_distributions import best_of_random
+from echokit.evaluation.statistics.sample_size import STUDY
+from echokit.results.summary.enough_patients import enough_patients
 from echokit.results.verdict import is_beaten, is_shown_better
 from echokit.results.wording import count, interval, number, p_value, select, set_name, title
-
-# A usual minimum for validating a prediction model (Collins et al., Statistics in Medicine, 2016).
-ENOUGH_PATIENTS = 100
-
 
 # Metrics without a better direction, or which another row covers.
 _NOT_COMPARED = ("confusion_", "calibration_", "bland_altman_", "study_auprc_")
@@ -35,11 +33,7 @@ def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[s
     names = list(dict.fromkeys(metric.metric for metric in of_split))
     folds = [metric for metric in select(of_split, names[0], split) if metric.fold is not None] or [of_split[0]]
     first_repeat = [metric for metric in folds if metric.repeat == folds[0].repeat]
-    # If a patient is in several test folds, only a row over all folds counts patients once.
-    whole = [
-        metric for metric in of_split if metric.fold is None and not metric.metric.endswith(("_fold_mean", "_fold_sd"))
-    ]
-    lines = [*_size(whole[:1] or first_repeat, split), *_many_tries(first_repeat, tried)]
+    lines = [*_size(metrics, split), *_many_tries(first_repeat, tried)]
     if len(folds) > 1:
         lines.append(
             "Values of single folds have no interval here. The spread between folds is not an interval either: the "
@@ -61,7 +55,7 @@ def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[s
 def _many_tries(folds: Sequence[Metric], tried: int) -> list[str]:
     """Report the expected best AUROC of as many models without information."""
     positives, n = sum(metric.events for metric in folds), sum(metric.n for metric in folds)
-    if tried < 2 or not 0 < min(positives, n - positives) < ENOUGH_PATIENTS:
+    if tried < 2 or not 0 < min(positives, n - positives) < STUDY.of_each_class:
         return []
     sizes = [(metric.events, metric.n) for metric in folds]
     if not any(0 < positives < n for positives, n in sizes):
@@ -74,20 +68,21 @@ def _many_tries(folds: Sequence[Metric], tried: int) -> list[str]:
     ]
 
 
-def _size(folds: Sequence[Metric], split: str) -> list[str]:
-    n, positives = sum(metric.n for metric in folds), sum(metric.events for metric in folds)
+def _size(metrics: Sequence[Metric], split: str) -> list[str]:
+    enough = enough_patients(metrics, split)
+    if enough is None or enough.grade == "study":
+        return []
+    n, positives = enough.n, enough.positives
     few, name = (positives, "positive") if positives <= n - positives else (n - positives, "negative")
     if few == 0:
         return [
             f"The {set_name(split)} ({count(n, 'patient')}) has one class only: whether the model separates the "
             "classes cannot be measured. Undefined is not zero."
         ]
-    if few < ENOUGH_PATIENTS:
-        return [
-            f"The {set_name(split)} has {count(few, f'{name} patient')}, fewer than {ENOUGH_PATIENTS}: too few to "
-            "compare models that differ by a few points, to choose a threshold, or to analyse subgroups."
-        ]
-    return []
+    return [
+        f"The {set_name(split)} has {count(few, f'{name} patient')}, {enough.verdict}. So it is also too small to "
+        "compare models that differ by a few points, to choose a threshold, or to analyse subgroups."
+    ]
 
 
 def _undefined(folds: Sequence[Metric]) -> list[str]:

@@ -13,6 +13,7 @@ from echokit.evaluation.predictions import Predictions
 from echokit.plugins.hookspecs import Section
 from echokit.results.summary.cautions import cautions
 from echokit.results.summary.cutoff_table import cutoff_rows, is_cutoff
+from echokit.results.summary.enough_patients import enough_patients
 from echokit.results.summary.fold_table import ABOUT_FOLDS, MOST_COLUMNS, fold_rows
 from echokit.results.wording import count, estimate, interval, number, p_value, select, set_name, title
 from echokit.system.files import write_text
@@ -32,7 +33,9 @@ CITATIONS = (
     "Better than a constant answer on the same patients: McNemar, Psychometrika 1947, exact.",
     "Percentile bootstrap: Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13.",
     "At least 100 patients of each class: Collins, Ogundimu and Altman, Sample size considerations for the external "
-    "validation of a multivariable prognostic model, Statistics in Medicine 2016.",
+    "validation of a multivariable prognostic model, Statistics in Medicine 2016. Patients for an interval of the "
+    "AUROC: Riley et al., Minimum sample size for external validation of a clinical prediction model with a binary "
+    "outcome, Statistics in Medicine 2021.",
 )
 
 
@@ -109,6 +112,8 @@ def write_summary(path: Path, summary: RunSummary) -> None:
     if summary.pretrained:
         parts.append(f"> **{summary.pretrained}.**")
     parts.append(f"**{answer(summary.evaluation, split, summary.predictions.positive)}**")
+    if enough := enough_patients(metrics, split):
+        parts.append(f"Are there enough patients? {enough.text}")
     if warnings := cautions(metrics, split, tried=summary.tried):
         parts.append("## What these numbers do not support\n\n" + _bullets(warnings))
     parts += _metric_parts([metric for metric in metrics if not is_cutoff(metric)], summary.sections)

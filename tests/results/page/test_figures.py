@@ -13,7 +13,7 @@ from echokit.evaluation.metrics.auprc import Auprc
 from echokit.evaluation.metrics.auroc import Auroc
 from echokit.evaluation.predictions import Predictions
 from echokit.results.figures.curve_figures import roc_figure
-from echokit.results.figures.score_figures import calibration_figure, decision_figure, score_figure
+from echokit.results.figures.score_figures import calibration_figure, decision_figure, score_figure, why_no_calibration
 from echokit.results.page.run_charts import overlaid, svg
 
 
@@ -69,9 +69,11 @@ def test_many_patients_keep_the_figure_small() -> None:
 
 
 def test_calibration_and_decision_curves_need_probabilities() -> None:
-    assert calibration_figure(predictions(600)).axes[0].lines
-    assert not calibration_figure(predictions(40)).axes[0].lines  # fewer than 100 patients of each class
-    assert not calibration_figure(predictions(600, probability=False)).axes[0].lines
+    assert calibration_figure(predictions(600)) is not None
+    assert why_no_calibration(predictions(600)) is None
+    for without in (predictions(40), predictions(600, probability=False)):  # 100 patients of each class, probabilities
+        assert calibration_figure(without) is None
+        assert why_no_calibration(without)
     assert decision_figure(predictions(), stamp="PHANTOM DATA") is not None
     assert decision_figure(predictions(probability=False)) is None
 

@@ -14,7 +14,11 @@ import pytest
 from echokit import load_run
 from echokit.cli import exit_code
 from echokit.evaluation.evaluation import Metric
-from echokit.results.page.page_content import verdicts
+from echokit.evaluation.predictions import Predictions
+from echokit.evaluation.statistics.wilson import wilson
+from echokit.results.page.cards import cards
+from echokit.results.page.operating_point import added_metrics
+from echokit.results.page.page_content import PageSettings, content, headline, predictions_of, verdicts
 from echokit.results.run import Run, read_notes
 from tests.conftest import TINY
 from tests.expect import command_error
@@ -49,6 +53,60 @@ def test_the_page_shows_the_results_of_the_run(finished: Run) -> None:
     lock = re.search(r'href="data:text/yaml;base64,([^"]+)"', page)
     assert lock is not None
     assert base64.b64decode(lock[1]) == (finished.path / "lock.yaml").read_bytes()
+
+
+def test_the_page_begins_with_the_rates_that_a_cardiologist_needs(finished: Run) -> None:
+    """The recipe evaluates none of them: they come from the same evaluators, on predictions.csv."""
+    assert not {metric.metric for metric in finished.metrics} & {"sensitivity", "specificity", "ppv", "npv"}
+    shown = content(finished, PageSettings())["cards"]
+    assert [card.title for card in shown][:5] == ["AUROC", "Sensitivity", "Specificity", "PPV", "NPV"]
+    test = finished.predictions[finished.predictions["split"] == "test"]
+    positive, right = test["y_true"] == 1, (test["y_score"] >= 0.5) == test["y_true"]
+    ends = wilson(int(right[positive].sum()), int(positive.sum()), 0.95)
+    sensitivity = shown[1]
+    assert sensitivity.value == f"{right[positive].mean():.2f}"
+    assert sensitivity.interval == f"95 % CI {ends.low:.2f} to {ends.high:.2f}"
+    assert sensitivity.baseline == f"baseline {(test['y_score'] >= 0.5).mean():.2f}"
+    assert sensitivity.patients == f"n {len(test)}, {positive.sum()} positive"
+    assert sensitivity.words.startswith(f"{right[positive].sum()} of {positive.sum()} ")
+    assert "predictions.csv" in sensitivity.definition
+
+
+def test_rates_that_the_run_has_are_not_computed_again(finished: Run) -> None:
+    predictions = predictions_of(finished)
+    added = added_metrics(finished.metrics, predictions, finished.lock.recipe)
+    assert [metric.metric for metric in added] == ["sensitivity", "specificity", "ppv", "npv"]
+    assert added_metrics([*finished.metrics, *added], predictions, finished.lock.recipe) == []
+
+
+def test_rates_of_folds_are_pooled_with_an_interval(finished: Run) -> None:
+    table = finished.predictions.assign(fold=np.arange(len(finished.predictions)) % 2)
+    table = table.assign(split="test", y_true=np.arange(len(table)) % 4 // 2)
+    added = added_metrics([], Predictions(table, "reduced"), finished.lock.recipe)
+    first = headline(added, "test")
+    assert [metric.metric for metric in first][:3] == ["auroc_within_fold", "sensitivity_pooled", "specificity_pooled"]
+    assert all(metric.fold is None and metric.low is not None for metric in first)
+    assert [card.title for card in cards(first, None)][:2] == ["AUROC within folds", "Sensitivity"]
+
+
+def test_every_shown_case_has_its_ef(finished: Run) -> None:
+    efs = finished.cohort.set_index("case_id")["ef"]
+    shown = re.findall(r"<code>(\w+)</code><br><strong>(?:not )?reduced</strong>, EF (\d+) %<br>", page_of(finished))
+    assert shown
+    assert shown == [(case, f"{efs[case]:.0f}") for case, _ in shown]
+
+
+def test_quantities_have_their_units(finished: Run) -> None:
+    page = page_of(finished)
+    for name in ("EF (%)", "ESV (mL)", "EDV (mL)"):
+        assert f'<th scope="row">{name}, mean (SD)' in page
+    assert "(EF &lt; 50 %)" in page
+
+
+def test_calibration_is_drawn_or_explained(finished: Run) -> None:
+    page = page_of(finished)
+    assert "Calibration, test set" not in page
+    assert "Calibration is not drawn: it needs 100 patients of each class" in page
 
 
 def test_the_page_is_self_contained(finished: Run) -> None:
@@ -192,6 +250,7 @@ def metric(name: str, value: float | None, low: float | None, high: float | None
     ("auroc", "accuracy", "n", "events", "signs"),
     [
         ((0.9, 0.85, 0.95), (0.9, 0.85, 0.94), 1000, 300, ["yes", "yes", "yes"]),
+        ((0.9, 0.85, 0.95), (0.9, 0.85, 0.94), 120, 40, ["yes", "yes", "part"]),
         ((0.6, 0.45, 0.75), (0.8, 0.6, 0.9), 34, 7, ["no", "open", "no"]),
         ((None, None, None), (0.7, 0.5, 0.8), 34, 7, ["open", "no", "no"]),
     ],
