@@ -10,6 +10,10 @@ from echokit.cli import exit_code
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
+CUT_OFF = """[...document.querySelectorAll('main *')]
+  .filter(part => part.clientWidth && getComputedStyle(part).overflowX !== 'visible')
+  .filter(part => part.scrollWidth > part.clientWidth + 1).map(part => part.outerHTML)"""
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
@@ -37,7 +41,9 @@ def test_it_renders_and_the_slider_moves_the_numbers(page: Path, tmp_path: Path,
         tab.on("pageerror", lambda error: said.append(str(error)))
         tab.on("request", lambda request: asked.append(request.url))
         tab.goto(page.resolve().as_uri())
+        tab.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out
+        assert not tab.evaluate(CUT_OFF)
         assert all(tab.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 0)"))
         cells = {name: tab.locator(f"#{name}") for name in ("tp", "fp", "fn", "tn")}
         positives = int(cells["tp"].inner_text()) + int(cells["fn"].inner_text())
@@ -50,9 +56,14 @@ def test_it_renders_and_the_slider_moves_the_numbers(page: Path, tmp_path: Path,
         assert tab.locator("#slider-state").inner_text().startswith("exploratory")
         tab.locator("#slider-back").click()
         assert tab.locator("#slider-state").inner_text().startswith("locked")
-        tip = tab.locator(".tip").first
-        tip.focus()
-        assert tip.locator(".tip-text").is_visible()
+        tab.mouse.move(0, 0)
+        for tip in tab.locator(".tip").all():
+            tip.focus()
+            assert tip.locator(".tip-text").is_visible()
+            box = tip.locator(".tip-text").bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
         tab.keyboard.press("Tab")
         assert not tip.locator(".tip-text").is_visible()
         with tab.expect_download() as download:

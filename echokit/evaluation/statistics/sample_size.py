@@ -87,7 +87,7 @@ def patients_for_auroc(auroc: float, share: float, error: float) -> int:
 
 
 def _required(n: int, few: int, auroc: float | None, widening: float, rule: Rule) -> tuple[int, int]:
-    """Find the smallest test set that follows a rule, at the same share of the classes."""
+    """Find the smallest test set for a rule, at the same share of positives."""
     required = math.ceil(rule.of_each_class * n / few)
     if auroc is not None:
         error = rule.width / (2 * z_of(0.95) * widening)

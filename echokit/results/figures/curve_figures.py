@@ -12,9 +12,11 @@ from echokit.results.figures.figure_style import (
     FOLD_COLOURS,
     GREY,
     INK,
+    MOST_FOLDS_NAMED,
     PALE,
     VERMILLION,
     add_panel,
+    fold_style,
     house_style,
     new_figure,
     show_message,
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_FOLDS_NAMED = 10
 CHANCE: dict[str, Any] = {"color": GREY, "linestyle": "--", "linewidth": 1.2}
 
 
@@ -240,14 +241,10 @@ def _fold_lines(
         if len(folds) == 1:
             lines.append((fold, estimate(metric, 2) if metric else None, {"color": BLUE, "linewidth": 2.4}))
             continue
-        # Curves of small folds often coincide: the earlier ones are wider, so that they show below the later.
-        width = 1.4 + 3.0 * (len(folds) - 1 - i) / len(folds)
-        style = {"color": FOLD_COLOURS[i % len(FOLD_COLOURS)], "linewidth": width}
         label: str | None = f"fold {fold['fold']}: {estimate(metric, 2)}" if metric else f"fold {fold['fold']}"
         if len(folds) > MOST_FOLDS_NAMED:
-            style.update(color=BLUE, linewidth=1.4, alpha=0.35)
             label = f"{len(folds)} folds, one line each" if i == 0 else None
-        lines.append((fold, label, style))
+        lines.append((fold, label, fold_style(i, len(folds))))
     return lines
 
 

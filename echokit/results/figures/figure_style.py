@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008): distinct with every common form of colour blindness.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 ORANGE, PURPLE, SKY = "#E69F00", "#CC79A7", "#56B4E9"
-FOLD_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+# The last four are of Tol (2021), for more than six folds.
+FOLD_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, "#332288", "#882255", "#999933", "#222222")
+MOST_FOLDS_NAMED = len(FOLD_COLOURS)
 INK, GREY, PALE = "#222222", "#6B6B6B", "#E6E6E6"
 
 WIDTH, HEIGHT, DPI = 6.0, 5.0, 150
@@ -127,6 +129,20 @@ def show_message(axes: Axes, text: str) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.text(0.5, 0.5, text, ha="center", va="center", linespacing=1.6, transform=axes.transAxes)
+
+
+def fold_style(number: int, folds: int) -> dict[str, Any]:
+    """Choose the line of a fold: its own colour, or one pale colour for many folds.
+
+    Curves of small folds often coincide: the earlier ones are wider, so that they show below the later.
+
+    Args:
+        number: Place of the fold, from 0.
+        folds: Number of folds.
+    """
+    if folds > MOST_FOLDS_NAMED:
+        return {"color": BLUE, "linewidth": 1.4, "alpha": 0.35}
+    return {"color": FOLD_COLOURS[number], "linewidth": 1.4 + 3.0 * (folds - 1 - number) / folds}
 
 
 def save(figure: Figure, path: Path) -> None:

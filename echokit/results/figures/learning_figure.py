@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,8 +10,10 @@ from echokit.results.figures.figure_style import (
     BLUE,
     GREY,
     INK,
+    MOST_FOLDS_NAMED,
     VERMILLION,
     add_panel,
+    fold_style,
     house_style,
     new_figure,
     show_message,
@@ -52,6 +55,9 @@ PANELS = (
     ),
     ("AUROC", (Series("val_auroc", "validation set", VERMILLION, "--"),)),
 )
+LEGEND_COLUMNS = 5
+LEGEND_ROW = 0.22
+"""Inches."""
 
 
 def learning_curves_figure(
@@ -65,34 +71,35 @@ def learning_curves_figure(
         selected: The selected epoch of each fold, which is marked; None marks none.
         stamp: PHANTOM DATA, or None.
     """
-    from matplotlib.ticker import MaxNLocator
-
     selected = selected or {}
     folds: dict[int, list[Mapping[str, Any]]] = {}
     for record in history:
         folds.setdefault(int(record.get("fold", 0)), []).append(record)
+    panels = [panel for panel in PANELS if any(_recorded(folds, series) for series in panel[1])]
+    rows = max(1, len(panels))
     with house_style():
-        figure = new_figure("Learning curves", _subtitle(folds, selected), stamp=stamp, height=6.5)
-        for row, (title, lines) in enumerate(PANELS):
-            axes = add_panel(figure, stamp=stamp, row=row, rows=len(PANELS))
+        named = 1 < len(folds) <= MOST_FOLDS_NAMED
+        above = LEGEND_ROW * math.ceil(len(folds) / LEGEND_COLUMNS) if named else 0.0
+        height = 6.5 - 1.45 * (len(PANELS) - rows) + above
+        figure = new_figure("Learning curves", _subtitle(folds, selected), stamp=stamp, height=height)
+        for row, (title, lines) in enumerate(panels):
+            axes = add_panel(figure, stamp=stamp, row=row, rows=rows, above=above)
             axes.set_ylabel(title)
-            drawn = [_draw(axes, folds, selected, line) for line in lines]
-            if not any(drawn):
-                show_message(axes, f"{title} was not recorded or is undefined")
-                continue
-            if len(folds) == 1:
-                for epoch in selected.values():
-                    axes.axvline(epoch, color=GREY, linewidth=1.0, linestyle=":", zorder=1)
-            last = max(int(record["epoch"]) for record in history)
-            axes.set_xlim(0.8, max(last, 2) + 0.2)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.margins(y=0.12)
-            axes.legend(loc="best", ncols=len(lines))
-            if row < len(PANELS) - 1:
+            drawn = [series for series in lines if _draw(axes, folds, selected, series)]
+            _finish(axes, drawn, folds, selected)
+            if row == 0 and named:
+                _add_fold_legend(figure, axes, folds)
+            if row < rows - 1:
                 axes.tick_params(labelbottom=False)
             else:
                 axes.set_xlabel("Epoch")
+        if not panels:
+            show_message(add_panel(figure, stamp=stamp), "Nothing was recorded")
     return figure
+
+
+def _recorded(folds: Mapping[int, Sequence[Mapping[str, Any]]], series: Series) -> bool:
+    return any(record.get(series.key) is not None for records in folds.values() for record in records)
 
 
 def _draw(
@@ -100,20 +107,60 @@ def _draw(
 ) -> bool:
     """Draw one series of every fold; return whether there was anything to draw."""
     drawn = False
-    several = len(folds) > 1
-    line: dict[str, Any] = {"color": series.colour, "linestyle": series.style, "marker": "."}
-    line |= {"linewidth": 1.2, "alpha": 0.6, "markersize": 3} if several else {"markersize": 6}
-    for fold, records in folds.items():
+    for number, (fold, records) in enumerate(folds.items()):
         values = {int(record["epoch"]): record.get(series.key) for record in records}
         if all(value is None for value in values.values()):
             continue
+        line: dict[str, Any] = {"color": series.colour, "marker": ".", "markersize": 6}
+        if len(folds) > 1:
+            line = {**fold_style(number, len(folds)), "linewidth": 1.2}
         points = {epoch: float("nan") if value is None else float(value) for epoch, value in values.items()}
-        axes.plot(list(points), list(points.values()), label=None if drawn else series.label, **line)
+        axes.plot(list(points), list(points.values()), linestyle=series.style, **line)
         if selected.get(fold) in points:
             epoch = selected[fold]
-            axes.plot([epoch], [points[epoch]], "o", color=series.colour, ms=8, markeredgecolor=INK, zorder=5)
+            axes.plot([epoch], [points[epoch]], "o", color=line["color"], ms=8, markeredgecolor=INK, zorder=5)
         drawn = True
     return drawn
+
+
+def _finish(
+    axes: Axes, drawn: Sequence[Series], folds: Mapping[int, Sequence[Mapping[str, Any]]], selected: Mapping[int, int]
+) -> None:
+    """Add the legend of the sets, the selected epoch and whole epochs as ticks."""
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
+
+    if len(folds) == 1:
+        for epoch in selected.values():
+            axes.axvline(epoch, color=GREY, linewidth=1.0, linestyle=":", zorder=1)
+    last = max(int(record["epoch"]) for records in folds.values() for record in records)
+    axes.set_xlim(0.8, max(last, 2) + 0.2)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.margins(y=0.12)
+    handles = [
+        Line2D([], [], color=s.colour if len(folds) == 1 else INK, linestyle=s.style, label=s.label) for s in drawn
+    ]
+    axes.legend(handles=handles, loc="best", ncols=len(drawn))
+
+
+def _add_fold_legend(figure: Figure, axes: Axes, folds: Mapping[int, Any]) -> None:
+    """Name the colours of the folds, above the first panel."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=fold_style(number, len(folds))["color"], label=f"fold {fold}")
+        for number, fold in enumerate(folds)
+    ]
+    place = axes.get_position()
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(place.x0, place.y1),
+        ncols=LEGEND_COLUMNS,
+        columnspacing=1.0,
+        handlelength=1.0,
+        borderaxespad=0.1,
+    )
 
 
 def _subtitle(folds: Mapping[int, Sequence[Mapping[str, Any]]], selected: Mapping[int, int]) -> str:

@@ -1,10 +1,12 @@
-"""The cards at the top of the page: one metric each, in numbers, in words and as a line."""
+"""The cards at the top of the page: one metric each, as a number, a line and a sentence."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from echokit.evaluation.cross_validation import APPROXIMATE
 from echokit.evaluation.evaluation import Metric
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.statistics.call_counts import confusion_of
@@ -56,7 +58,8 @@ def cards(metrics: Sequence[Metric], predictions: Predictions | None) -> list[Ca
 def _card(metric: Metric, words: str) -> Card:
     ends = ""
     if metric.low is not None and metric.high is not None:
-        ends = f"{percent(metric.level or 0.95)} CI {number(metric.low, 2)} to {number(metric.high, 2)}"
+        about = "approximate " if (metric.interval or "").startswith(APPROXIMATE) else ""
+        ends = f"{about}{percent(metric.level or 0.95)} CI {number(metric.low, 2)} to {number(metric.high, 2)}"
     definition = metric.definition + (f". Interval: {metric.interval}" if metric.interval else "")
     definition += f". Against the baseline: {p_value(metric)}" if metric.p is not None else ""
     line = {}
@@ -67,7 +70,7 @@ def _card(metric: Metric, words: str) -> Card:
         title=title(metric.metric).partition(",")[0],
         value=number(metric.value, 2) + (f" {metric.unit}" if metric.unit and metric.value is not None else ""),
         words=words,
-        interval=ends or (metric.interval or "no interval"),
+        interval=ends or re.sub("^none: ", "no interval: ", metric.interval or "no interval"),
         has_interval=bool(ends),
         baseline="no baseline" if metric.baseline is None else f"baseline {number(metric.baseline, 2)}",
         patients=f"n {metric.n:,}, {metric.events:,} positive",
@@ -77,7 +80,7 @@ def _card(metric: Metric, words: str) -> Card:
 
 
 def _in_words(auroc: float | None, predictions: Predictions | None) -> dict[str, str]:
-    """Put metrics into words; those at a threshold only if one table of counts gives them all."""
+    """Describe the metrics; those at a threshold need one table of counts."""
     words = {}
     if auroc is not None:
         pairs = "of 100 pairs of a patient of each class"

@@ -60,7 +60,7 @@ def shown_cases(run: Run, predictions: Predictions, source: Source, most: int) -
 
 
 def _measured(run: Run, predictions: Predictions) -> dict[str, str]:
-    """Format the EF of each case, or what else was cut into classes: ``EF 34 % (estimated 41)``."""
+    """Format the EF, or the target's column: ``EF 34 % (estimated 41)``."""
     target, cohort = run.lock.recipe.target, run.cohort
     column = "ef" if "ef" in cohort.columns else target.source if target.cuts else None
     if column is None or column not in cohort.columns:

@@ -1,4 +1,4 @@
-"""What a cardiologist looks for first: AUROC, sensitivity, specificity, PPV and NPV, also if no recipe lists them."""
+"""AUROC, sensitivity, specificity, PPV and NPV of a run, listed or not."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def added_metrics(metrics: Sequence[Metric], predictions: Predictions, recipe: R
 
 
 def _threshold_rule(recipe: Recipe) -> Threshold | None:
-    """Find the threshold that the recipe sets for the accuracy, else for its first metric with one."""
+    """Find the threshold of the recipe's accuracy, else of its first metric."""
     rules = {use.name: use.params["threshold"] for use in recipe.evaluate if "threshold" in use.params}
     return rules.get("accuracy", next(iter(rules.values()), None))

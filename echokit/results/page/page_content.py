@@ -25,7 +25,7 @@ from echokit.results.summary.enough_patients import RULE, enough_patients
 from echokit.results.summary.summary import answer
 from echokit.results.summary.training_summary import training_in_words
 from echokit.results.verdict import is_beaten, is_shown_better
-from echokit.results.wording import number, p_value, title, with_unit
+from echokit.results.wording import number, p_value, set_name, title, with_unit
 from echokit.training.objectives.objective import HALF
 
 HEADLINE = (
@@ -94,7 +94,7 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
         "no_calibration": None if joined is None else why_no_calibration(joined),
         "slider": _slider(joined, run.called_from),
         "folds": _fold_table(metrics, SPLIT),
-        "metrics": [_row(metric) for metric in metrics if metric.fold is None or not _several(metrics)],
+        "metrics": _metric_table([metric for metric in metrics if metric.fold is None or not _several(metrics)]),
         "subgroups": any(metric.subgroup for metric in metrics),
         "cases": shown_cases(run, predictions, settings.source, settings.cases) if settings.source is not None else [],
         "shows_frames": settings.source is not None,
@@ -102,7 +102,7 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
         "notes": list(settings.notes),
         "sections": [(section["title"], as_html(section["text"])) for section in read_sections(run)],
         "flow": flow(run, predictions),
-        "division": settings.division,
+        "division": as_html(settings.division),
         "tripod": tripod(lock, facts),
         "card": model_card(lock, facts),
         "lock_uri": "data:text/yaml;base64," + base64.b64encode((run.path / "lock.yaml").read_bytes()).decode(),
@@ -209,34 +209,39 @@ def _fold_table(metrics: Sequence[Metric], split: str) -> dict[str, Any] | None:
     folds = list(dict.fromkeys((m.repeat, m.fold) for m in single))
     by_fold = {(m.metric, m.repeat, m.fold): m for m in single}
     rows = []
+    repeats = len({repeat for repeat, _ in folds}) > 1
     for repeat, fold in folds[:MOST_FOLDS]:
         row = [by_fold.get((name, repeat, fold)) for name in names]
         first = next(metric for metric in row if metric is not None)
         cells = ["" if metric is None else number(metric.value, 2) for metric in row]
-        rows.append([str(repeat), str(fold), str(first.n), str(first.events), *cells])
+        label = f"fold {fold}" + (f", repeat {repeat}" if repeats else "")
+        rows.append([label, str(first.n), str(first.events), *cells])
     joined = {m.metric: m for m in of_split if m.fold is None}
     for ending, label in (("_fold_mean", "mean"), ("_fold_sd", "sample SD")):
         cells = [number(joined[name + ending].value, 2) if name + ending in joined else "" for name in names]
-        rows.append([label, "", "", "", *cells])
+        rows.append([label, "", "", *cells])
     return {
-        "head": ["repeat", "fold", "n", "positive", *map(title, names)],
+        "head": ["", "n", "positive", *map(title, names)],
         "rows": rows,
         "left": max(0, len(folds) - MOST_FOLDS),
     }
 
 
-def _row(metric: Metric) -> dict[str, str]:
-    ends = f"{number(metric.low)} to {number(metric.high)}" if metric.low is not None else "none"
+def _metric_table(metrics: Sequence[Metric]) -> dict[str, Any]:
+    rows = []
+    for metric in metrics:
+        name = title(metric.metric) + (f" [{metric.subgroup}]" if metric.subgroup else "")
+        value = number(metric.value) + (f" {metric.unit}" if metric.unit and metric.value is not None else "")
+        ends = f"{number(metric.low)} to {number(metric.high)}" if metric.low is not None else "none"
+        baseline = "none" if metric.baseline is None else number(metric.baseline)
+        how = ". ".join(
+            filter(None, (metric.definition, metric.interval and f"Interval: {metric.interval}", p_value(metric)))
+        )
+        cells = (name, set_name(metric.split), value, ends, baseline, f"{metric.n:,}", f"{metric.events:,}", how)
+        rows.append(cells)
     return {
-        "split": metric.split,
-        "name": title(metric.metric) + (f" [{metric.subgroup}]" if metric.subgroup else ""),
-        "value": number(metric.value) + (f" {metric.unit}" if metric.unit and metric.value is not None else ""),
-        "interval": ends,
-        "baseline": "none" if metric.baseline is None else number(metric.baseline),
-        "n": f"{metric.n:,}",
-        "events": f"{metric.events:,}",
-        "definition": metric.definition,
-        "method": "; ".join(filter(None, (metric.interval, p_value(metric)))),
+        "head": ("metric", "set", "value", "95 % interval", "baseline", "n", "positive", "definition"),
+        "rows": rows,
     }
 
 

@@ -57,7 +57,7 @@ def _mean_sd(values: pd.Series[Any]) -> str:
 
 
 def _share(some: int, of: int) -> str:
-    return f"{some:,} ({some / of:.0%})" if of else "0"
+    return f"{some:,} ({100 * some / of:.0f}\u00a0%)" if of else "0"
 
 
 def flow(run: Run, predictions: Predictions) -> dict[str, Any]:

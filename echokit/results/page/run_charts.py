@@ -27,7 +27,7 @@ DESCRIPTIONS = {
     "calibrated model.",
     "decision": "Net benefit of acting on the model, compared with acting on all patients and on none.",
     "scores": "Scores of each class: the less they overlap, the better the model separates the classes.",
-    "learning": "Loss, accuracy and AUROC of the training set and the validation set, by epoch.",
+    "learning": "Loss, accuracy and AUROC by epoch, as far as they were recorded.",
 }
 
 

@@ -28,7 +28,7 @@ class Enough:
     Attributes:
         n, positives: Patients, and those of the positive class.
         grade: ``study``, ``pilot`` or ``none``.
-        verdict: In words.
+        verdict: The grade as text.
         required: How many would be enough, in sentences; empty if these are, or if there is one class only.
     """
 
@@ -41,7 +41,7 @@ class Enough:
     @property
     def text(self) -> str:
         """Verdict, patients, and how many would be enough."""
-        text = f"{self.verdict}: {count(self.n, 'patient')}, {self.positives:,} positive. {self.required}".rstrip()
+        text = f"{self.verdict}: {count(self.n, 'patient')} ({self.positives:,} positive). {self.required}".rstrip()
         return f"{text[0].upper()}{text[1:]}"
 
 
@@ -71,7 +71,7 @@ def enough_patients(metrics: Sequence[Metric], split: str) -> Enough | None:
     if size.grade == "study":
         return Enough(n, positives, "study", "enough for a study", "")
     study, pilot = (
-        f"about {_rounded(required)}, at least {_rounded(few)} of each class"
+        f"about {_rounded(required)} ({_rounded(few)} in the smaller class)"
         for required, few in (size.study, size.pilot)
     )
     if size.grade == "pilot":

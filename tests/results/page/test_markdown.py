@@ -50,3 +50,10 @@ def test_a_table_has_heads_and_rows() -> None:
     assert '<th scope="row">age &lt;b&gt;</th>\n<td>0.6</td>' in html
     assert '<th scope="row">a | b</th>' in html
     assert html.count("<div") == html.count("</div>") == 1
+
+
+def test_cells_of_a_wide_table_name_their_column() -> None:
+    html = str(as_html("| a | b | c | d | e |\n|---|---|---|---|---|\n| 1 | 2 | 3 | 4 | 5 |"))
+    assert '<table class="stack">' in html
+    assert '<th scope="row">1</th>\n<td data-head="b">2</td>' in html
+    assert 'class="stack"' not in str(as_html("| a | b |\n|---|---|\n| 1 | 2 |"))

@@ -179,8 +179,7 @@ def test_the_selected_epoch_moves_the_mark():
     ("history", "selected", "message"),
     [
         ([], {}, "no epoch was recorded"),
-        (records(epochs=1, val_auroc=None), {0: 1}, "AUROC was not recorded or is undefined"),
-        ([{"epoch": 1, "train_loss": 0.5}], {0: 1}, "Accuracy was not recorded or is undefined"),
+        ([{"epoch": 1, "train_loss": None}], {}, "Nothing was recorded"),
         (records(folds=3), {0: 1, 1: 2, 2: 3}, "3 folds of up to 4 epochs"),
     ],
 )
@@ -188,6 +187,23 @@ def test_short_histories_are_drawn_or_reported(history, selected, message):
     figure = learning_curves_figure(history, selected=selected)
     assert message in texts(figure)
     pixels(figure)
+
+
+@pytest.mark.parametrize(
+    ("history", "panels"),
+    [(records(), 3), (records(epochs=1, val_auroc=None), 2), ([{"epoch": 1, "train_loss": 0.5}], 1)],
+)
+def test_only_recorded_panels_are_drawn(history, panels):
+    assert len(learning_curves_figure(history).axes) == panels
+
+
+@pytest.mark.parametrize("folds", [2, 10])
+def test_folds_have_different_colours(folds):
+    curves = learning_curves_figure(records(folds=folds)).axes[0].lines
+    assert len({line.get_color() for line in curves}) == folds
+    roc = roc_figure(evaluate(folds=folds), positive="reduced").axes[0].lines[:folds]
+    assert [line.get_color() for line in roc] == list(dict.fromkeys(line.get_color() for line in curves))
+    assert f"fold {folds - 1}" in texts(learning_curves_figure(records(folds=folds)))
 
 
 def test_plots_never_import_pyplot():

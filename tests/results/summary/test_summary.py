@@ -133,7 +133,7 @@ def test_a_small_cohort_has_a_caution(tmp_path):
     text = summary(tmp_path)
     [caution] = cautions_in(text)
     assert "18 positive patients" in caution
-    assert re.search(r"A pilot needs about \d+, at least 25 of each class; a study needs about \d+, at least 100", text)
+    assert re.search(r"A pilot needs about \d+ \(\d+ in the smaller class\); a study needs about \d+ \(\d+ in", text)
 
 
 def test_a_large_clear_result_has_no_caution(tmp_path):
