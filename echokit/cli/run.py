@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     flag_value="",
     default=None,
     metavar="[RUN]",
-    help="Continue the latest or a given run.",
+    help="Continue the latest or a given run; with --set train.epochs=N, train it longer.",
 )
 @click.option("--fold", type=int, default=None, help="Train one fold only.")
 @click.option(
@@ -49,6 +49,7 @@ def command(
     \b
     Examples: echokit run quickstart
               echokit run recipes/ef_112.yaml --set train.epochs=3
+              echokit run ef_112 --resume --set train.epochs=12
               echokit run runs/ef_112/latest/lock.yaml
     """
     from echokit.system.malloc import tune_allocator

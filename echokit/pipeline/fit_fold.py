@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,7 +96,15 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
         cache=features_cache(recipe, shared=plan.shares_features, cases=len(dataset.cases)),
         backbone_hash=plan.frozen.hash if plan.frozen else None,
     )
-    result = fit(start.model, objective, task, context)
+    shorter = tuple(
+        replace(
+            context,
+            settings=recipe.train.lasting(entry["epochs"]),
+            metadata={**context.metadata, "recipe_hash": entry["recipe_hash"]},
+        )
+        for entry in plan.lock.extended
+    )
+    result = fit(start.model, objective, task, replace(context, extends=shorter))
     saved = load_scores(folder, fold_rows(dataset, fold)) if plan.resume else None
     scored_again = saved if isinstance(saved, str) else None
     if scored_again:

@@ -13,6 +13,7 @@ from echokit.pipeline.head_search import HeadSearch, head_search_for
 from echokit.pipeline.initial_weights import InitialWeights
 from echokit.pipeline.preflight import CheckedCohort, check_budget, check_controls, check_prepared, count_models
 from echokit.pipeline.prepared_cohort import PreparedCohort
+from echokit.pipeline.resume_run import resumed_lock
 from echokit.pipeline.session import RunRequest, Session
 from echokit.recipe.recipe import Recipe
 from echokit.results.lock import Lock, differences, machine_differences, make_lock
@@ -33,6 +34,7 @@ class FoldPlan:
         compute: Device and precision.
         lock: The lock of the run.
         resume: Whether training continues from checkpoints.
+        extends_now: Whether the run to resume gets more epochs than its lock has.
         weights: Initial weights; None to start from random ones.
         frozen: The backbone that all folds share, if no phase trains it.
         head_search: Selects a configuration inside each fold, or repeats training for controls.
@@ -46,6 +48,7 @@ class FoldPlan:
     compute: Compute
     lock: Lock
     resume: bool
+    extends_now: bool
     weights: InitialWeights | None
     frozen: FrozenBackbone | None
     head_search: HeadSearch | None
@@ -83,6 +86,9 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
     lock = make_lock(recipe, dataset.facts(), _compute_facts(session, compute), weights.facts() if weights else None)
     changes = _changes(session.request, lock)
     session.warn(changes)
+    resume = session.request.resume
+    extends_now = resume is not None and resume.lock.recipe_hash != lock.recipe_hash
+    lock = resumed_lock(resume, lock) if resume is not None else lock
     copies = check_prepared(checked, dataset, spec, folds)
     padding = padding_warnings(dataset)
     session.warn(padding)
@@ -98,7 +104,8 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
         only_fold=session.request.only_fold,
         compute=compute,
         lock=lock,
-        resume=session.request.resume is not None,
+        resume=resume is not None,
+        extends_now=extends_now,
         weights=weights,
         frozen=frozen,
         head_search=head_search_for(recipe, frozen, dataset.patients),

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from echokit.errors import EchokitError
 from echokit.pipeline.fold_plan import FoldPlan
+from echokit.pipeline.resume_run import extend_run
 from echokit.pipeline.session import RunRequest, Session
 from echokit.results.lock import Lock
 from echokit.results.run import LOCK, Run, create_run, write_table
@@ -25,12 +26,14 @@ def open_run(plan: FoldPlan, session: Session) -> Iterator[Run]:
     No other process writes to it inside the block, except one that trains another fold alone.
 
     Raises:
-        EchokitError: The folder cannot be written, the run to resume has another recipe, data or version, or another
-            process is at it.
+        EchokitError: The folder cannot be written, or another process is at the run.
     """
     with ExitStack() as held:
         path = _open(plan.lock, session.request).path if session.is_main or plan.resume else None
         if path is not None and session.is_main:
+            if plan.extends_now:
+                with _hold(path, None):  # no fold of it may be trained as it was
+                    extend_run(Run(path), plan.lock)
             held.callback(_hold(path, plan.only_fold).release)
         run = Run(session.distributed.broadcast(path))
         if session.is_main:
@@ -39,19 +42,11 @@ def open_run(plan: FoldPlan, session: Session) -> Iterator[Run]:
 
 
 def _open(lock: Lock, request: RunRequest) -> Run:
-    resume = request.resume
-    if resume is None:
-        run = create_run(request.out, lock.recipe.name)
-        lock.write(run.path / LOCK)
-        return run
-    if resume.lock.recipe_hash != lock.recipe_hash:
-        raise EchokitError(
-            "the run to resume has another recipe, other data or another version of the code",
-            hint=f"its hash is {resume.lock.recipe_hash[:12]}, this one's {lock.recipe_hash[:12]}; start a new run",
-            where=str(resume.path),
-            code="run.other_recipe",
-        )
-    return resume
+    if request.resume is not None:
+        return request.resume
+    run = create_run(request.out, lock.recipe.name)
+    lock.write(run.path / LOCK)
+    return run
 
 
 def _hold(path: Path, fold: int | None) -> FileLock:

@@ -25,6 +25,7 @@ from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.frozen_backbone import FrozenBackbone, trains_only_heads
 from echokit.pipeline.initial_weights import InitialWeights, pin_initial_weights
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
+from echokit.pipeline.resume_run import check_resume
 from echokit.pipeline.session import Session
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.search import searched_hyperparameters
@@ -63,12 +64,14 @@ def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
     """Check everything that is known before a video is opened.
 
     Raises:
-        EchokitError: The initial weights are missing or were trained on test patients, the file of a component cannot
-            be read, the model cannot be built, a fold cannot be trained, there is no such fold, or a control names a
-            column that the cohort lacks.
+        EchokitError: The initial weights are missing or were trained on test patients, the run to resume cannot be
+            continued with this recipe, the file of a component cannot be read, the model cannot be built, a fold
+            cannot be trained, there is no such fold, or a control names a column that the cohort lacks.
     """
     cohort, weights = pin_initial_weights(cohort, session.request)
     recipe = cohort.recipe
+    if extension := check_resume(session.request, recipe):
+        session.warn([extension])
     recipe.check_files()
     shapes = infer_input_shapes(recipe)
     if shapes is not None:

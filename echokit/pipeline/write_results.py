@@ -16,6 +16,7 @@ from echokit.pipeline.fold_files import FoldResult
 from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.inference.input_check import REFERENCE
 from echokit.pipeline.negative_controls import compute_controls
+from echokit.pipeline.resume_run import extension_notes
 from echokit.results.lock import Lock
 from echokit.results.run import LOCK, NOTES, SECTIONS, SUMMARY, Run, runs_folder, write_table
 from echokit.system.checksums import CHECKSUMS, add_checksums, read_checksums, write_checksums
@@ -76,6 +77,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     if sections:
         _write_json([{"title": section.title, "text": section.text} for section in sections], path / SECTIONS)
     notes = [
+        *extension_notes(lock),
         *_weights_warnings(lock, results),
         *plan.dataset.cohort.warnings,
         *plan.warnings,

@@ -67,6 +67,11 @@ class Lock:
         """Hash of the resolved recipe, its components, its data and its seed."""
         return str(self.content["recipe_hash"])
 
+    @property
+    def extended(self) -> list[Mapping[str, Any]]:
+        """What the run was before more epochs were added, the oldest first."""
+        return list(self.content.get("extended", ()))
+
     def write(self, path: Path) -> None:
         """Write the lock as YAML, after its checksum: no run has a lock without one."""
         text = yaml.safe_dump(dict(self.content), sort_keys=False, allow_unicode=True, width=110)
@@ -120,13 +125,18 @@ def recipe_hash(recipe: Recipe, components: list[dict[str, Any]], fingerprint: s
     plain = recipe.to_dict(ComponentConfig.identity)
     if recipe.weights is not None:
         plain["model"]["weights"]["use"] = weights
-    paths = {name for name, field in type(recipe.data.values).model_fields.items() if _is_path(field.json_schema_extra)}
-    data = {key: value for key, value in plain["data"].items() if key not in paths | {"fallback", "exclude"}}
+    data = {key: plain["data"][key] for key in plain["data"] if key not in data_paths(recipe) | {"fallback", "exclude"}}
     if recipe.exclude is not None:
         data["exclude"] = content_hash(Path(recipe.exclude))
     content = {**{key: value for key, value in plain.items() if key not in ("name", "report", "track")}, "data": data}
     codes = [{key: part[key] for key in ("kind", "name", "plugin", "code")} for part in components]
     return digest({"recipe": content, "components": codes, "data": fingerprint})
+
+
+def data_paths(recipe: Recipe) -> set[str]:
+    """Return the dataset's parameters that are paths: a hash has their content."""
+    fields = type(recipe.data.values).model_fields
+    return {name for name, field in fields.items() if _is_path(field.json_schema_extra)}
 
 
 def _is_path(extra: object) -> bool:

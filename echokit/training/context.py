@@ -47,7 +47,7 @@ class TrainingContext:
         settings: The recipe's ``train``.
         seed: Seed of the run.
         compute: Device and precision.
-        directory: Gets ``last/`` (until the end), ``best/`` and ``history.jsonl``.
+        directory: Gets ``last/``, ``best/`` and ``history.jsonl``. ``last/`` stays only if more epochs can follow.
         resume: Continue from the content of ``directory``; otherwise it must hold no training.
         callback: Called after every step and epoch.
         augment: Called with the streams of a batch and a generator on the device; each returns streams.
@@ -56,6 +56,7 @@ class TrainingContext:
             stay as they are.
         cache: Where the features of a frozen backbone are stored; None stores none.
         backbone_hash: Hash of the backbone, if it is known: many folds share a frozen one.
+        extends: The same training with fewer epochs, each as it was: its checkpoints are continued.
     """
 
     settings: TrainSettings
@@ -69,3 +70,4 @@ class TrainingContext:
     norms_given: bool = False
     cache: FeatureCache | None = None
     backbone_hash: str | None = None
+    extends: tuple[TrainingContext, ...] = ()

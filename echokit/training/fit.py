@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from echokit.data.cohort.cohort import Fold
 from echokit.errors import DataError, EchokitError
 from echokit.system.malloc import give_memory_back
 from echokit.system.stop_signals import stop_on_signal
@@ -31,7 +32,7 @@ from echokit.training.hardware.out_of_memory import explain_out_of_memory
 from echokit.training.model_parts import require_parts
 from echokit.training.objectives.objective import Objective
 from echokit.training.phase_trainer import PhaseTraining
-from echokit.training.phases import Phase, current_phase, plan_phases
+from echokit.training.phases import Phase, can_be_longer, current_phase, plan_phases
 from echokit.training.step.train_step import make_step
 
 Integers = npt.NDArray[np.int64]
@@ -118,7 +119,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
     selected = select_epoch(settings.keep, state.history)
     give_memory_back()  # otherwise, a memory limit may leave no room for the weights
     best = files.load_best(model, selected.epoch, never_trained)
-    files.finish()
+    files.finish(keep_state=can_be_longer(plan, settings, state.history))
     if selected.note:
         context.callback.on_warning(selected.note)
     if stop:  # it came after the last step: the fold is done, the run is not
@@ -157,25 +158,30 @@ def feature_source(
 
 def _fold_files(model: nn.Module, task: FoldTask, context: TrainingContext) -> FoldFiles:
     """Describe a training, so that a resume refuses the checkpoint of another one."""
-    fold, metadata = task.fold, json.loads(json.dumps(dict(context.metadata), allow_nan=False))
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    identity = {
-        "settings": context.settings.model_dump(mode="json"),
-        "seed": context.seed,
-        "processes": processes().count,
-        "fold": fold.number,
-        "training cases": zlib.crc32(fold.train.astype("<i8").tobytes()),
-        "validation cases": zlib.crc32(fold.val.astype("<i8").tobytes()),
-        "model": zlib.crc32(json.dumps(shapes, sort_keys=True).encode()),
-        "metadata": metadata,
-    }
+    crc = zlib.crc32(json.dumps(shapes, sort_keys=True).encode())
+    identity = _identity(crc, task.fold, context)
+    earlier = tuple(_identity(crc, task.fold, shorter) for shorter in context.extends)
     computed = {
         "device": context.compute.device.type,
         "precision": context.compute.precision.why,
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
     }
-    return FoldFiles(context.directory, identity, metadata, computed)
+    return FoldFiles(context.directory, identity, identity["metadata"], computed, earlier)
+
+
+def _identity(model: int, fold: Fold, context: TrainingContext) -> dict[str, Any]:
+    return {
+        "settings": context.settings.model_dump(mode="json"),
+        "seed": context.seed,
+        "processes": processes().count,
+        "fold": fold.number,
+        "training cases": zlib.crc32(fold.train.astype("<i8").tobytes()),
+        "validation cases": zlib.crc32(fold.val.astype("<i8").tobytes()),
+        "model": model,
+        "metadata": json.loads(json.dumps(dict(context.metadata), allow_nan=False)),
+    }
 
 
 def _check_task(task: FoldTask, context: TrainingContext) -> None:

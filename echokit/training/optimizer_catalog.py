@@ -139,6 +139,15 @@ def schedule_parameters(use: str) -> dict[str, Any]:
     return {name: None if name in _HORIZONS else default for name, default in parameters.items()}
 
 
+def follows_training(use: str, options: Mapping[str, Any]) -> bool:
+    """Return whether the length of a schedule is that of the training.
+
+    Raises:
+        ValueError: There is no such schedule.
+    """
+    return bool(_HORIZONS & set(schedule_parameters(use)) - set(options))
+
+
 @functools.lru_cache(maxsize=8)
 def schedule_curve(use: str, options: tuple[tuple[str, Any], ...], peak: float, units: int) -> tuple[float, ...]:
     """Compute the learning rates of all units (steps or epochs) of a phase.

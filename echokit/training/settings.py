@@ -304,6 +304,15 @@ class TrainSettings(_Strict):
         "printed. CPUs are always deterministic.",
     )
 
+    def lasting(self, epochs: int) -> TrainSettings:
+        """Return the settings with another number of epochs, in the last phase."""
+        changes: dict[str, Any] = {"epochs": epochs}
+        if self.phases is not None:
+            *before, last = self.phases
+            longer = last.model_copy(update={"epochs": last.epochs + epochs - self.epochs})
+            changes["phases"] = (*before, longer)
+        return self.model_copy(update=changes)
+
     @model_validator(mode="after")
     def _check_phases(self) -> TrainSettings:
         if self.phases is None:

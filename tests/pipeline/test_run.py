@@ -11,6 +11,7 @@ from echokit.cli import exit_code
 from echokit.evaluation.files.metric_files import read_predictions
 from echokit.results.run import Run
 from echokit.system.csv_cells import guard
+from tests.expect import command_error
 from tests.pipeline.conftest import run
 
 FILES = ["lock.yaml", "cohort.csv", "history.jsonl", "predictions.csv", "metrics.json", "curves.json", "summary.md"]
@@ -75,16 +76,14 @@ def test_seed_changes_scores(finished: Run, tiny: Path, tmp_path: Path) -> None:
     assert not other.predictions["y_score"].equals(finished.predictions["y_score"])
 
 
-def test_resume_keeps_a_finished_run_and_refuses_another_recipe(
-    tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_resume_keeps_a_finished_run_and_refuses_another_recipe(tiny: Path, tmp_path: Path) -> None:
     first = run(tiny, tmp_path, "--set", "train.epochs=1")
     scores = (first.path / "predictions.csv").read_bytes()
     again = run(tiny, tmp_path, "--set", "train.epochs=1", "--resume")
     assert again.path == first.path
     assert (again.path / "predictions.csv").read_bytes() == scores
-    assert exit_code(["run", str(tiny), "--out", str(tmp_path), "--resume"]) == 2
-    assert "another recipe" in capfd.readouterr().err
+    error = command_error(["run", str(tiny), "--out", str(tmp_path), "--set", "target.below=45", "--resume"])
+    assert (error.code, "target.below" in error.message) == ("run.other_recipe", True)
 
 
 def test_one_fold_is_trained_and_not_evaluated(tiny: Path, tmp_path: Path) -> None:

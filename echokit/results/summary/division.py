@@ -12,7 +12,9 @@ from echokit.results.lock import Lock
 
 
 def tried_configurations(out: Path, fingerprint: str) -> int:
-    """Count the different recipes of runs on the same data, also of unfinished runs.
+    """Count the different recipes of runs on the same data.
+
+    Unfinished runs count as well, and so does what a run was before it was extended.
 
     Args:
         out: The folder of all runs.
@@ -23,6 +25,7 @@ def tried_configurations(out: Path, fingerprint: str) -> int:
         content = {} if file.parent.is_symlink() else _content(file)
         if content.get("data", {}).get("fingerprint") == fingerprint:
             hashes.add(content.get("recipe_hash"))
+            hashes.update(entry["recipe_hash"] for entry in content.get("extended", ()))
     return max(1, len(hashes))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from echokit.training.checkpoints.epoch_selection import Rule, select_epoch
 from echokit.training.checkpoints.training_state import FoldFiles, TrainingState
 from echokit.training.model_parts import head_state
-from echokit.training.phases import Phase, current_phase, is_done
+from echokit.training.phases import Phase, can_be_longer, current_phase, is_done
 from echokit.training.step.train_step import Step
 
 
@@ -60,7 +60,7 @@ class CheckpointWriter:
         self._write_best()
         if done:
             self.files.seal(state.history)
-        else:
+        if not done or can_be_longer(self.plan, self.step.settings, state.history):
             self._write_last(state)
         self.files.write_history(state.history)
 

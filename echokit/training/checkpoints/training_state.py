@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from echokit.errors import EchokitError
-from echokit.system.checksums import checksum, checksum_problem, file_checksum, write_checksums
+from echokit.system.checksums import CHECKSUMS, checksum, checksum_problem, file_checksum, write_checksums
 from echokit.system.files import write_text
 from echokit.training.batches.features import backbone_hash
 from echokit.training.callback import TrainingCallback
@@ -148,12 +148,14 @@ class FoldFiles:
         identity: JSON that identifies the training; a resume with another identity is refused.
         metadata: Embedded in the weights.
         computed: What else the bits depend on: device, number format, threads, torch.
+        earlier: Identities of the same training with fewer epochs, which this one continues.
     """
 
     directory: Path
     identity: Mapping[str, Any]
     metadata: Mapping[str, Any]
     computed: Mapping[str, Any]
+    earlier: tuple[Mapping[str, Any], ...] = ()
 
     def require_empty(self) -> None:
         """Refuse to overwrite an earlier training.
@@ -231,10 +233,10 @@ class FoldFiles:
             found = {name: file_checksum(path) for name, path in weights.items() if path.is_file()}
             write_checksums(self.directory, {HISTORY: checksum(_history_text(history).encode()), **found})
 
-    def finish(self) -> None:
-        """Remove the files that only a resume needs."""
+    def finish(self, *, keep_state: bool) -> None:
+        """Remove the state of the training, unless more epochs can follow."""
         processes().wait()  # until all of them have read it
-        if processes().is_main:
+        if processes().is_main and not keep_state:
             remove_checkpoint(self.directory, LAST)
 
     def best(self) -> Path | None:
@@ -249,10 +251,14 @@ class FoldFiles:
         Raises:
             EchokitError: The checkpoint is damaged, or belongs to another training.
         """
+        if self.earlier:
+            if processes().is_main:
+                self._adopt_best(plan)
+            processes().wait()
         if best := self.best():
             self._require_same(best, load_state(best))
         if best and (finished := self._finished(plan)):
-            self._require_sealed()
+            self._require_sealed((HISTORY, *WEIGHT_FILES))
             return SavedState(TrainingState(epoch=len(finished) + 1, history=finished))
         checkpoint = find_checkpoint(self.directory, LAST)
         if checkpoint is None:
@@ -273,6 +279,24 @@ class FoldFiles:
         if changed:
             callback.on_warning(f"resumed with another {' and '.join(changed)}: the last bits of a result can differ")
         return saved
+
+    def _adopt_best(self, plan: Sequence[Phase]) -> None:
+        """Give the best weights of an earlier, shorter training the identity of this one.
+
+        A kill in between costs at most what a stopped phase would train again.
+        """
+        best = self.best()
+        if best is None or (content := load_state(best)).get("identity") not in self.earlier:
+            return
+        finished = self._finished(plan)  # it stopped early: the additional epochs change nothing
+        if finished or (self.directory / CHECKSUMS).exists():
+            self._require_sealed((HISTORY, *WEIGHT_FILES) if finished else WEIGHT_FILES)
+        for name in (HISTORY, CHECKSUMS):
+            (self.directory / name).unlink(missing_ok=True)
+        self.save_best(load_tensors(best, MODEL), content["record"], content.get("backbone"))
+        if finished:
+            self.seal(finished)
+            self.write_history(finished)
 
     def load_best(self, model: nn.Module, epoch: int, known_hash: str | None = None) -> Path:
         """Load the weights of the selected epoch into the model.
@@ -307,14 +331,14 @@ class FoldFiles:
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise damaged(path, f"{HISTORY}: {error}") from error
 
-    def _require_sealed(self) -> None:
-        for name in (HISTORY, *WEIGHT_FILES):
+    def _require_sealed(self, names: Sequence[str]) -> None:
+        for name in names:
             if problem := checksum_problem(self.directory, name):
                 raise damaged(self.directory / name.partition("/")[0], f"{name}: {problem}")
 
     def _require_same(self, checkpoint: Path, state: Mapping[str, Any]) -> None:
         other = state.get("identity")
-        if other == self.identity:
+        if other == self.identity or other in self.earlier:
             return
         if not isinstance(other, dict):
             raise damaged(checkpoint, "it does not name its training")
