@@ -60,8 +60,10 @@ def command(
     from echokit.system.progress import show_progress_on
     from echokit.tools.mask_videos import mask_sources, masking_step
 
-    with show_progress_on(Screen()):
+    screen = Screen()
+    with show_progress_on(screen):
         videos = mask_sources(sources, masking_step(method, settings), out, keep_unmasked=keep_unmasked)
+    screen.show_files((row.case_id, file) for row, file in zip(videos.rows, videos.files, strict=True) if row.problem)
     click.echo(f"{videos.masked} masked videos in {out}")
     if videos.masked or (videos.unmasked and keep_unmasked):
         click.echo(_CARE)

@@ -56,7 +56,8 @@ def command(
     from echokit.system.csv_cells import csv_text
     from echokit.system.progress import show_progress_on
 
-    with output_to_stderr(), show_progress_on(Screen()):
+    screen = Screen()
+    with output_to_stderr(), show_progress_on(screen):
         scores = score_videos(find_finished(run, out), sources, device)
     if as_json:
         _print_json(scores)
@@ -67,8 +68,10 @@ def command(
     if overlays is not None:
         from echokit.tools.overlay_videos import write_overlays
 
-        with show_progress_on(Screen()):
+        with show_progress_on(screen):
             write_overlays(overlays, scores)
+    pairs = zip(scores.rows, scores.files, strict=True)
+    screen.show_files((row.case_id, file) for row, file in pairs if row.problem or row.damaged)
     for note in scores.notes:
         click.echo(note, err=True)
     if not scores.whole:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -40,6 +41,15 @@ class Screen:
         self.console.print(printable(text), markup=False)
 
     on_warning = show_message
+
+    def show_files(self, files: Iterable[tuple[str, Path]]) -> None:
+        """Print which file each case is, on a terminal only.
+
+        A path may identify a patient.
+        """
+        if self.live:
+            for case_id, path in files:
+                self.show_message(f"{case_id} is {path}")
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:

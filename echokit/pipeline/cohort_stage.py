@@ -10,7 +10,7 @@ from echokit.data.clips.clip_store import ClipStore, Failure, steps_of
 from echokit.data.cohort.cohort import Cohort
 from echokit.data.cohort.exclusions import exclude
 from echokit.data.cohort.missing_dataset import AbsentError
-from echokit.data.cohort.target import count_mixed_patients, targets_of
+from echokit.data.cohort.target import count_mixed_patients, target_in, targets_of
 from echokit.data.sampling.windows import Windows
 from echokit.errors import DataError
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
@@ -19,6 +19,7 @@ from echokit.recipe.validate import with_fallback
 from echokit.system.cache_folder import VARIABLE, cache_folder_path
 from echokit.system.phantom_mark import STAMP, is_phantom
 from echokit.system.progress import display
+from echokit.system.terminal_text import on_terminal
 
 
 def load_cohort(recipe: Recipe) -> LabelledCohort:
@@ -40,6 +41,7 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
         display().show_message(f"{STAMP}: synthetic hearts, no patient; every output of this run says so")
     if recipe.exclude is not None:
         cohort = exclude(cohort, Path(recipe.exclude))
+    recipe = replace(recipe, target=target_in(cohort, recipe.target))
     targets = targets_of(cohort, recipe.target)
     if mixed := count_mixed_patients(cohort, targets):
         warning = (
@@ -99,8 +101,7 @@ def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> Prepared
 
 def _check_failures(labelled: LabelledCohort, failures: tuple[Failure, ...]) -> None:
     """List the first unusable videos; refuse the cohort if there are too many."""
-    places, n = labelled.cohort.places, len(labelled.cohort)
-    names = [f"{one.case_id} ({places[one.case_id]})" if one.case_id in places else one.case_id for one in failures]
+    names, n = [place_of(labelled.cohort, one.case_id) for one in failures], len(labelled.cohort)
     for name, failure in list(zip(names, failures, strict=True))[:10]:
         display().show_message(f"unreadable: {name}: {failure.reason}")
     allowed = labelled.recipe.max_unreadable
@@ -112,6 +113,14 @@ def _check_failures(labelled: LabelledCohort, failures: tuple[Failure, ...]) -> 
             where="data",
             code="data.too_many_unreadable",
         )
+
+
+def place_of(cohort: Cohort, case_id: str) -> str:
+    """Name a case with its row and, on a terminal, its video; for no file of a run."""
+    found = [cohort.places[case_id]] if case_id in cohort.places else []
+    if on_terminal():
+        found += cohort.cases["source"][cohort.cases["case_id"] == case_id].astype(str).tolist()
+    return f"{case_id} ({', '.join(found)})" if found else case_id
 
 
 def preparation_warnings(dataset: PreparedCohort) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 from echokit.errors import shortened
 
@@ -27,3 +28,11 @@ def printable(text: str) -> str:
 def is_printable(text: str) -> bool:
     """Return whether a text is safe to print, on one line, without escapes."""
     return not _NOT_SHOWN.search(text) and not set(text) & set("\t\n")
+
+
+def on_terminal() -> bool:
+    """Return whether messages go to a person's terminal, and to no file or pipe.
+
+    Only there may they repeat a path of the user, which may identify a patient.
+    """
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -185,6 +185,7 @@ def _dicom() -> Iterator[Finding]:
 def _extras() -> Iterator[Finding]:
     for extra, module, what in (
         ("camus", "nibabel", "NIfTI, for CAMUS"),
+        ("excel", "openpyxl", "Excel tables"),
         ("parquet", "pyarrow", "Parquet tables"),
         ("tensorboard", "tensorboard", "track: tensorboard"),
         ("mlflow", "mlflow", "track: mlflow"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("train", "val", "test")
+_SPLIT_WORDS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 COLUMNS = ("case_id", "patient_id", "source", "split")
 
 
@@ -29,8 +30,8 @@ class Cohort:
             any dataset, if a video lies in a folder that is marked as phantom.
         warnings: Problems that the reader found and counted.
         fingerprint: Hash of the table that the cohort was read from; videos are hashed separately.
-        unknown: Why a case has no target value, by case_id.
-        places: Place of a case in its table, as ``line 5``, by case_id; empty without a table.
+        unknown: Why a case has no target value, by case_id; for the terminal only.
+        places: Place of a case in its table, as ``cohort.csv:5``, by case_id; for the terminal only.
         excluded: Number of cases excluded by a list.
 
     Raises:
@@ -85,3 +86,9 @@ class Fold:
     train: npt.NDArray[np.int64]
     val: npt.NDArray[np.int64]
     test: npt.NDArray[np.int64]
+
+
+def split_named(cell: str) -> str:
+    """Return train, val or test for the word of a table, else the word."""
+    word = cell.strip().lower()
+    return _SPLIT_WORDS.get(word, word)

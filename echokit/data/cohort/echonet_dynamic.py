@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echokit.data.cohort.cohort import SPLITS, Cohort
+from echokit.data.cohort.cohort import SPLITS, Cohort, split_named
 from echokit.data.cohort.file_list import numbers_of, read_file_list, refuse_escapes, stem, untraced
 from echokit.data.cohort.missing_dataset import AbsentError
 from echokit.errors import DataError
@@ -68,7 +68,7 @@ class EchonetDynamic:
         cells = table.to_dict("records")
         cases.insert(1, "patient_id", [patient_of(name, row) for name, row in zip(names, cells, strict=True)])
         cases.insert(2, "source", [str(self.root / "Videos" / f"{name}.avi") for name in names])
-        cases.insert(3, "split", [str(split).strip().lower() for split in table["Split"]])
+        cases.insert(3, "split", [split_named(str(split)) for split in table["Split"]])
         _check_splits(cases, listing)
         warnings += _size_warnings(cases)
         warnings += untraced(self.root / "VolumeTracings.csv", names)

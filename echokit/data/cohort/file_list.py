@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from echokit.data.cohort.csv_format import with_points
 from echokit.data.cohort.text_table import read_text_table
 from echokit.errors import DataError
 
@@ -59,11 +60,15 @@ def refuse_escapes(names: list[str], listing: Path) -> None:
 
 
 def numbers_of(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Select existing columns under new names, as numbers; NaN for any other cell."""
+    """Select existing columns under new names, as numbers; NaN for any other cell.
+
+    A decimal comma counts as a point, unless the column has both.
+    """
     import pandas as pd
 
     present = {column: name for column, name in columns.items() if column in table.columns}
-    return pd.DataFrame({name: pd.to_numeric(table[column], errors="coerce") for column, name in present.items()})
+    texts = {name: with_points(table[column].str.strip().tolist()) for column, name in present.items()}
+    return pd.DataFrame({name: pd.to_numeric(pd.Series(cells), errors="coerce") for name, cells in texts.items()})
 
 
 def untraced(tracings: Path, names: list[str]) -> list[str]:

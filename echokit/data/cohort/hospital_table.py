@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from echokit.data.cohort.cohort import COLUMNS, SPLITS, Cohort
+from echokit.data.cohort.cohort import COLUMNS, SPLITS, Cohort, split_named
 from echokit.data.cohort.missing_dataset import AbsentError
 from echokit.data.cohort.paths import place_below
 from echokit.data.cohort.patient_headers import count_spelling_variants, patients_by_header
 from echokit.data.cohort.survival_outcome import explain_number, number, status_at
 from echokit.data.cohort.table_rows import Rows, read_rows
+from echokit.data.cohort.words import are_words
 from echokit.errors import DataError, VideoError, did_you_mean
 from echokit.plugins.parameters import DataPath
 from echokit.system.phantom_mark import is_phantom
+from echokit.system.terminal_text import on_terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,7 @@ class _Source:
 
 
 class Table:
-    """Read a CSV or Parquet table of videos and targets.
+    """Read a table of videos and targets: CSV, Excel or Parquet.
 
     The columns are `source` and a target, and `patient_id` and `split` if known.
 
@@ -49,8 +51,10 @@ class Table:
     patient are refused.
 
     Args:
-        table: The table; sources are relative to its folder and cannot leave it.
-        target: Column to predict; with `horizon`, the name of the computed outcome.
+        table: The table.
+        root: The folder that all videos are in, null for that of the table. Relative sources begin there or in the
+            folder of the table. Absolute ones, `..` and links are followed, and never lead out of it.
+        target: Column to predict, of numbers or of two words; with `horizon`, the name of the computed outcome.
         horizon: Days after which the outcome is read: 1 with an event by then, 0 without. It is computed from `time`
             and `event`.
         time: Column with the days to the event, or to the last contact.
@@ -63,6 +67,7 @@ class Table:
         self,
         *,
         table: DataPath,
+        root: DataPath | None = None,
         target: str = "target",
         horizon: Annotated[float, Field(gt=0)] | None = None,
         time: str = "time",
@@ -71,6 +76,7 @@ class Table:
         name: Annotated[str, Field(min_length=1)] = "table",
     ) -> None:
         self.table = Path(table).expanduser()
+        self.root = self.table.parent if root is None else Path(root).expanduser()
         self.target = target
         self.horizon = horizon
         self.time = time
@@ -93,8 +99,15 @@ class Table:
         if not self.table.exists():
             raise AbsentError(
                 f"the dataset is missing: {self.table} does not exist",
-                hint="data.table is a CSV or Parquet file with the columns source and target",
+                hint="data.table is a CSV, Excel or Parquet file with the columns source and target",
                 where="data.table",
+                code="dataset.missing",
+            )
+        if not self.root.is_dir():
+            raise AbsentError(
+                f"the folder of the videos is missing: {self.root} does not exist",
+                hint="is its drive connected? data.root is the folder that all videos are in",
+                where="data.root",
                 code="dataset.missing",
             )
         rows = read_rows(self.table)
@@ -102,6 +115,7 @@ class Table:
         sources = self._sources(rows)
         case_ids = [pseudonym("case", f"{self.name}\0{source.name}") for source in sources]
         patients, warnings = self._patients(rows, sources)
+        warnings = [*rows.notes, *warnings]
         cases = pd.DataFrame(
             {
                 "case_id": case_ids,
@@ -110,8 +124,7 @@ class Table:
                 "split": self._splits(rows),
             }
         )
-        values, unknown = self._targets(rows)
-        cases[self.target] = values
+        cases[self.target], unknown = self._targets(rows)
         for column in self.covariates:
             cases[column] = _covariate([row[column] for row in rows.rows])
         left = len(rows.columns) - len({*self._used(rows), *self.covariates} & set(rows.columns))
@@ -124,7 +137,7 @@ class Table:
             phantom=is_phantom(self.table),  # its outcomes are synthetic too
             warnings=tuple(warnings),
             fingerprint=content_hash(self.table),
-            places=dict(zip(case_ids, rows.places, strict=True)),
+            places={case: rows.where(row) for row, case in enumerate(case_ids)},
             unknown={case_ids[row]: f"{rows.places[row]}: {why}" for row, why in unknown.items()},
         )
 
@@ -173,43 +186,45 @@ class Table:
                 code="table.reserved_column",
             )
 
+    def place(self, source: str) -> tuple[str, Path]:
+        """Resolve a source of the table: its shortest path below the root, and its place.
+
+        Raises:
+            DataError: It cannot be used; the message does not repeat it.
+        """
+        return place_below(self.root, source, beside=self.table.parent)
+
     def _sources(self, rows: Rows) -> list[_Source]:
-        root = self.table.parent
         sources: list[_Source] = []
-        problems: list[tuple[str, DataError]] = []
-        first: dict[str, str] = {}
-        for row, place in zip(rows.rows, rows.places, strict=True):
+        problems: list[tuple[int, DataError]] = []
+        first: dict[str, int] = {}
+        for index, row in enumerate(rows.rows):
             try:
-                name, path = place_below(root, row["source"])
+                name, path = self.place(row["source"])
                 if name in first:
                     raise DataError(
-                        f"the same source as in {first[name]}",
+                        f"the same source as in {rows.places[first[name]]}",
                         hint="a video has one row",
                         code="table.duplicate_source",
                     )
                 if path.exists() and self.table.exists() and path.samefile(self.table):
                     raise DataError("the source is the table itself", code="table.own_source")
             except DataError as error:
-                problems.append((place, error))
+                said = f"{error.message}: {row['source']}" if row["source"] and on_terminal() else error.message
+                problems.append((index, DataError(said, hint=error.hint, code=error.code)))
                 continue
-            first[name] = place
+            first[name] = index
             sources.append(_Source(name, path))
-        self._refuse(problems)
+        _refuse(rows, problems)
         return sources
 
     def _patients(self, rows: Rows, sources: list[_Source]) -> tuple[list[str], list[str]]:
         given = [row["patient_id"] for row in rows.rows] if "patient_id" in rows.columns else None
         ids = self.patient_ids(given, [(source.name, source.path) for source in sources])
-        self._refuse(
-            (
-                place,
-                DataError(
-                    "patient_id is empty", hint="fill every row, or remove the column", code="table.empty_patient"
-                ),
-            )
-            for patient, place in zip(ids, rows.places, strict=True)
-            if patient is None
+        empty = DataError(
+            "patient_id is empty", hint="fill every row, or remove the column", code="table.empty_patient"
         )
+        _refuse(rows, ((index, empty) for index, patient in enumerate(ids) if patient is None))
         patients = [patient or "" for patient in ids]
         if given is not None:
             return patients, self._check_names(given, rows.places, sources)
@@ -272,22 +287,30 @@ class Table:
     def _splits(self, rows: Rows) -> list[str]:
         if "split" not in rows.columns:
             return [""] * len(rows.rows)
-        splits = [row["split"].lower() for row in rows.rows]
-        self._refuse(
-            (place, DataError(f"the split is not one of {', '.join(SPLITS)}", code="table.unknown_split"))
-            for split, place in zip(splits, rows.places, strict=True)
-            if split not in SPLITS
+        splits = [split_named(row["split"]) for row in rows.rows]
+        _refuse(
+            rows,
+            (
+                (
+                    index,
+                    DataError(f"the split {split!r} is not one of {', '.join(SPLITS)}", code="table.unknown_split"),
+                )
+                for index, split in enumerate(splits)
+                if split not in SPLITS
+            ),
         )
         return splits
 
-    def _targets(self, rows: Rows) -> tuple[list[float], dict[int, str]]:
-        values, unknown = [], {}
-        for index, row in enumerate(rows.rows):
-            value, why = self.target_of(row)
-            values.append(value)
-            if math.isnan(value):
-                unknown[index] = why
-        return values, unknown
+    def _targets(self, rows: Rows) -> tuple[pd.Series[float] | pd.Series[str], dict[int, str]]:
+        """Read the column of targets, and why some are no numbers."""
+        import pandas as pd
+
+        found = [self.target_of(row) for row in rows.rows]
+        unknown = {index: why for index, (value, why) in enumerate(found) if math.isnan(value)}
+        cells = [] if self.horizon is not None else [row[self.target] for row in rows.rows]
+        if are_words(cells):
+            return pd.Series(cells, dtype="str"), unknown
+        return pd.Series([value for value, _ in found], dtype="float64"), unknown
 
     def target_of(self, row: Mapping[str, str]) -> tuple[float, str]:
         """Return the target of a row, or NaN and the reason why it is not known."""
@@ -299,16 +322,18 @@ class Table:
         text = row[self.target]
         return value, f"{self.target} is not a number: {explain_number(text)}" if text else f"{self.target} is empty"
 
-    def _refuse(self, problems: Iterable[tuple[str, DataError]]) -> None:
-        rows = list(problems)
-        if rows:
-            place, error = rows[0]
-            raise DataError(
-                f"{place}: {error.message}" + (f" ({len(rows)} such rows)" if len(rows) > 1 else ""),
-                hint=error.hint,
-                where=str(self.table),
-                code=error.code,
-            )
+
+def _refuse(rows: Rows, problems: Iterable[tuple[int, DataError]]) -> None:
+    """Refuse the table for the first of some rows; the place is for the terminal only."""
+    found = list(problems)
+    if found:
+        row, error = found[0]
+        raise DataError(
+            error.message + (f" ({len(found)} such rows)" if len(found) > 1 else ""),
+            hint=error.hint,
+            where=rows.where(row),
+            code=error.code,
+        )
 
 
 def _is_similar(column: str, name: str) -> bool:

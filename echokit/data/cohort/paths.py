@@ -1,4 +1,4 @@
-"""Paths in a table: they stay below the folder of the table."""
+"""Paths in a table: they stay below one folder."""
 
 from __future__ import annotations
 
@@ -10,52 +10,57 @@ from pathlib import Path, PurePosixPath
 from echokit.errors import DataError
 
 
-def place_below(root: Path, name: str) -> tuple[str, Path]:
-    """Resolve a relative path of a table.
+def place_below(root: Path, name: str, *, beside: Path | None = None) -> tuple[str, Path]:
+    """Resolve a path of a table.
+
+    Absolute paths, ``..`` and links are followed if they lead to a place below the folder.
 
     Args:
-        root: The folder to stay in.
-        name: The path in the table, with ``/`` between folders.
+        root: The folder to stay in; a relative path begins there.
+        name: The path in the table, with ``/`` or a backslash between folders.
+        beside: Where a relative path that does not exist below ``root`` may begin too: the folder of the table.
 
     Returns:
         The shortest form of the path, relative to ``root``, and the path on this machine. It need not exist.
 
     Raises:
-        DataError: The path is empty or absolute, has ``..`` or a backslash, leaves ``root`` through a link, or is
-            neither a file nor a folder. The message does not repeat the path, which may identify a patient.
+        DataError: The path is empty, leads out of ``root``, or is neither a file nor a folder. The message does not
+            repeat the path, which may identify a patient.
     """
+    name = name.replace("\\", "/")
     if not name.strip() or not PurePosixPath(name).parts:
         raise DataError("the source is empty", code="source.empty")
-    if "\\" in name:
-        raise DataError("the source has a backslash", hint="write / between folders", code="source.backslash")
     if any(ord(letter) < 32 for letter in name):
         raise DataError("the source has a control character", code="source.control_character")
-    relative = PurePosixPath(name)
-    if relative.is_absolute() or re.match(r"[A-Za-z]:", name):
+    if os.name != "nt" and re.match(r"[A-Za-z]:", name):
         raise DataError(
-            "the source is an absolute path",
-            hint="paths are relative to the folder of the table",
-            code="source.absolute",
+            "the source is a path on a drive of Windows",
+            hint="write the paths relative to the folder of the videos, and name that folder with data.root",
+            code="source.drive",
         )
-    if ".." in relative.parts:
-        raise DataError(
-            "the source has '..' in it", hint="put the table into a folder above all videos", code="source.parent"
-        )
-    place = root / relative
+    written = PurePosixPath(name)
+    place = root / written  # an absolute path stays what it is
+    if beside is not None and not os.path.lexists(place) and os.path.lexists(beside / written):
+        place = beside / written
     try:
-        real = os.path.realpath(place)
+        real, real_root = os.path.realpath(place), os.path.realpath(root)
         status = os.stat(place)
     except FileNotFoundError:
         status = None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise DataError(f"the source cannot be used: {reason}", code="source.unusable") from None
-    if not Path(real).is_relative_to(os.path.realpath(root)):
+    if real == real_root:
+        raise DataError("the source is the folder of all videos", code="source.empty")
+    if not Path(real).is_relative_to(real_root):
         raise DataError(
-            "the source leaves the folder of the table through a link",
-            hint="copy the file below the table",
-            code="source.link",
+            "the source leads out of the folder of the videos",
+            hint="name the folder that all videos are in with data.root; links have to lead there too",
+            code="source.outside",
         )
     if status is not None and not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise DataError("the source is neither a file nor a folder", code="source.unusable")
-    return str(relative), place
+    if place == root / written and not written.is_absolute() and ".." not in written.parts:
+        return str(written), place
+    below = os.path.relpath(real, real_root)
+    return Path(below).as_posix(), root / below

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-HOW_TO_WRITE = "write 1 and 0 for two classes, and quantities with a decimal point and without %"
+HOW_TO_WRITE = "write two words, or 1 and 0, for two classes, and quantities with a decimal point and without %"
 
 
 def status_at(horizon: float, time: str, event: str) -> tuple[float, str]:

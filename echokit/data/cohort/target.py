@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from echokit.data.cohort.survival_outcome import HOW_TO_WRITE
 from echokit.data.cohort.targets import Targets
+from echokit.data.cohort.words import are_words, class_of, positive_word
 from echokit.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ class TargetSettings(BaseModel):
 
     source: Annotated[str, Field(alias="from", description="Column of the cohort.")]
     positive: Annotated[str, Field(description="Name of the positive class, in tables and plots.")]
+    word: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Word of the positive class in a column of two words; null: the name of the class, or yes.",
+        ),
+    ] = None
     below: Annotated[float | None, Field(description="Positive if the column is < this.")] = None
     at_or_below: Annotated[float | None, Field(description="Positive if the column is <= this.")] = None
     above: Annotated[float | None, Field(description="Positive if the column is > this.")] = None
@@ -34,6 +42,8 @@ class TargetSettings(BaseModel):
     def _one_cut(self) -> TargetSettings:
         if len(self.cuts) > 1:
             raise ValueError(f"give one cut-off, not {len(self.cuts)}")
+        if self.cuts and self.word is not None:
+            raise ValueError("a column has either words or a cut-off, not both")
         return self
 
     @property
@@ -48,7 +58,31 @@ class TargetSettings(BaseModel):
         signs = {"below": "<", "at_or_below": "<=", "above": ">", "at_or_above": ">="}
         for side, cut in self.cuts.items():
             return f"{self.positive}: {self.source} {signs[side]} {cut:g}"
-        return f"{self.positive}: {self.source} = 1"
+        return f"{self.positive}: {self.source} = {self.word or 1}"
+
+
+def target_in(cohort: Cohort, target: TargetSettings) -> TargetSettings:
+    """Return the target with the word of the positive class, if the column has words.
+
+    A lock then always means the same class.
+
+    Raises:
+        DataError: The column has more than two words, none of them is meant, or a word is given for numbers.
+    """
+    if target.cuts or target.source not in cohort.cases.columns:
+        return target
+    cells = cohort.cases[target.source].tolist()
+    if not are_words(cells):
+        if target.word is not None:
+            raise DataError(
+                f"the column {target.source!r} has numbers, and target.word names a word",
+                hint="remove target.word; 1 is the positive class",
+                where="target.word",
+                code="target.no_words",
+            )
+        return target
+    word = positive_word(cells, target.positive, target.word, target.source)
+    return target.model_copy(update={"word": word})
 
 
 def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
@@ -68,13 +102,18 @@ def targets_of(cohort: Cohort, target: TargetSettings) -> Targets:
             where="target.from",
             code="target.missing_column",
         )
-    value = pd.to_numeric(cohort.cases[target.source], errors="coerce").to_numpy(np.float64)
+    column = cohort.cases[target.source]
+    if target.word is not None and are_words(column.tolist()):
+        value = np.array([class_of(cell, target.word) for cell in column], np.float64)
+    else:
+        value = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
     unknown = cohort.cases["case_id"][~np.isfinite(value)].astype(str).tolist()
     if unknown:
         named = [f"{case} ({why})" if (why := cohort.unknown.get(case)) else case for case in unknown[:5]]
         raise DataError(
             f"{target.source} is not known for {len(unknown)} cases: {', '.join(named)}",
             hint=f"correct the table: {HOW_TO_WRITE}; only cases whose value is unknown belong under data.exclude",
+            where=cohort.places.get(unknown[0]),
             code="target.unknown_value",
         )
     cut = target.cuts

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from echokit.data.cohort.table_rows import delimiter_of
+from echokit.data.cohort.csv_format import delimiter_of, encoding_of
 from echokit.errors import DataError
 from echokit.system.csv_cells import unguarded
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def read_text_table(
     path: Path, *, columns: Sequence[str] | None = None, errors: Literal["strict", "replace"] = "strict"
 ) -> pd.DataFrame:
-    """Read a CSV table in UTF-8 with ``,``, ``;`` or tabs.
+    """Read a CSV table in UTF-8 or UTF-16 with ``,``, ``;`` or tabs.
 
     A missing cell is empty, and names have no blanks around them.
 
     Args:
         path: The file.
         columns: Read these only; None for all.
-        errors: How to treat bytes that are not UTF-8.
+        errors: How to treat bytes that are no text.
 
     Raises:
         DataError: It is not such a table, or a row has more cells than the header, for instance because of a comma
@@ -35,7 +35,8 @@ def read_text_table(
     import pandas as pd
 
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
+        encoding = encoding_of(path)
+        with path.open(encoding=encoding, errors="replace") as file:
             delimiter = delimiter_of(file.readline())
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -46,7 +47,7 @@ def read_text_table(
                 keep_default_na=False,
                 index_col=False,
                 usecols=None if columns is None else list(columns),
-                encoding="utf-8-sig",
+                encoding=encoding,
                 encoding_errors=errors,
             )
     except (ValueError, pd.errors.ParserWarning) as error:
@@ -61,7 +62,7 @@ def read_text_table(
 def _refuse_longer(path: Path, errors: str, delimiter: str) -> None:
     """Refuse the first row that is longer than the header, if there is one."""
     try:
-        with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
+        with path.open(encoding=encoding_of(path), errors=errors, newline="") as file:
             reader = csv.reader(file, delimiter=delimiter)
             head = len(next(reader, ()))
             for cells in reader:
@@ -82,7 +83,7 @@ def line_of_rows(path: Path, rows: Sequence[int]) -> list[int]:
     Empty lines, and cells with several lines, make them differ from the numbers of the rows.
     """
     lines: list[int] = []
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with path.open(encoding=encoding_of(path), errors="replace", newline="") as file:
         delimiter = delimiter_of(file.readline())
         file.seek(0)
         reader = csv.reader(file, delimiter=delimiter)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from echokit.data.cohort.table_rows import delimiter_of
+from echokit.data.cohort.csv_format import delimiter_of, encoding_of
 from echokit.data.cohort.text_table import line_of_rows, read_text_table
 from echokit.errors import DataError, did_you_mean
 from echokit.evaluation.files.classes import MISSING, list_lines, to_classes
@@ -255,7 +255,7 @@ def _rows(path: Path, most: int | None) -> list[list[str]]:
         raise DataError("no such file", hint="expected a CSV of predictions", where=str(path), code="file.missing")
     rows: list[list[str]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=encoding_of(path), newline="") as file:
             head = file.readline()
             file.seek(0)
             for row in csv.reader(file, delimiter=delimiter_of(head)):
@@ -265,7 +265,7 @@ def _rows(path: Path, most: int | None) -> list[list[str]]:
                     break
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path), code="table.unreadable") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeError, csv.Error) as error:
         raise DataError(f"not a readable CSV: {error}", where=str(path), code="table.not_csv") from error
     if not rows:
         raise DataError("the file is empty", where=str(path), code="file.empty")

@@ -106,7 +106,7 @@ def _table_in(folder: Path) -> Path | None:
 
     found = []
     for path in sorted(folder.glob("*")):
-        if path.suffix.lower() in (".csv", ".parquet", ".tsv") and path.is_file():
+        if path.suffix.lower() in (".csv", ".parquet", ".tsv", ".xlsx") and path.is_file():
             try:
                 if "source" in read_rows(path).columns and path.name != "PhantomTruth.csv":
                     found.append(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from echokit.data.cohort import echonet_dynamic, echonet_pediatric
-from echokit.data.cohort.cohort import SPLITS
+from echokit.data.cohort.cohort import SPLITS, split_named
 from echokit.data.cohort.file_list import numbers_of, read_file_list, stem
 from echokit.data.cohort.text_table import read_text_table
 from echokit.errors import DataError
@@ -29,7 +29,7 @@ def survey_dynamic(root: Path) -> Survey:
         DataError: FileList.csv is not a readable table, or lacks a column.
     """
     reading = _Reading(root, echonet_dynamic.REQUIRED, echonet_dynamic.COVARIATES)
-    listed = tuple(reading.listed(echonet_dynamic.patient_of, lambda split: split.lower()))
+    listed = tuple(reading.listed(echonet_dynamic.patient_of, split_named))
     tracings, findings = reading.tracings(listed, {"X1": "X2", "Y1": "Y2"})
     return Survey(
         "EchoNet-Dynamic",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from echokit.data.cohort.cohort import SPLITS
+from echokit.data.cohort.cohort import SPLITS, split_named
 from echokit.data.cohort.hospital_table import Table, patient_in_header
-from echokit.data.cohort.paths import place_below
 from echokit.data.cohort.patient_headers import count_spelling_variants, patients_by_header
 from echokit.data.cohort.survival_outcome import number
 from echokit.data.cohort.table_rows import read_rows
+from echokit.data.cohort.words import are_words, class_of, count_words, yes_among
 from echokit.errors import DataError, VideoError
 from echokit.system.phantom_mark import is_phantom
 from echokit.tools.dataset_check.finding import Finding, finding
@@ -36,13 +36,13 @@ def survey_table(dataset: Table) -> Survey:
 
     rows = read_rows(dataset.table)
     dataset.check_columns(rows)
-    root = dataset.table.parent
+    root = dataset.root
     bad: list[tuple[str, str]] = []
     taken: list[tuple[int, str, Path]] = []
     first: dict[str, str] = {}
     for index, (row, place) in enumerate(zip(rows.rows, rows.places, strict=True)):
         try:
-            name, path = place_below(root, row["source"])
+            name, path = dataset.place(row["source"])
         except DataError as error:
             bad.append((place, error.message))
             continue
@@ -54,13 +54,13 @@ def survey_table(dataset: Table) -> Survey:
     chosen = [rows.rows[index] for index, _, _ in taken]
     given = [row["patient_id"] for row in chosen] if "patient_id" in rows.columns else None
     patients = dataset.patient_ids(given, [(name, path) for _, name, path in taken])
-    targets = [dataset.target_of(row) for row in chosen]
+    targets = _targets(dataset, chosen)
     named = {column.lower(): column for column in rows.columns}
     listed = []
     for (_, name, path), row, patient, (target, why) in zip(taken, chosen, patients, targets, strict=True):
         case = pseudonym("case", f"{dataset.name}\0{name}")
         values = {value: number(row[named[value]]) for value in VALUES if value in named}
-        split = row.get("split", "").lower()
+        split = split_named(row.get("split", ""))
         listed.append(Listed(case, patient or "", split, path, values, target, why))
     record_sources((one.case_id, one.patient_id, one.source) for one in listed)
     extra = [(pseudonym("case", f"{dataset.name}\0{path.relative_to(root)}"), path) for path in _extra(dataset, listed)]
@@ -83,6 +83,16 @@ def survey_table(dataset: Table) -> Survey:
     has_split = "split" in rows.columns
     phantom = is_phantom(root, *(one.source for one in listed))
     return Survey("table", phantom, tuple(listed), findings, splits=SPLITS if has_split else ("",))
+
+
+def _targets(dataset: Table, rows: Sequence[Mapping[str, str]]) -> list[tuple[float, str]]:
+    """Read the targets; of two words, yes or else the second in the alphabet is 1."""
+    cells = [] if dataset.horizon is not None else [row[dataset.target] for row in rows]
+    words = sorted(count_words(cells)) if are_words(cells) else []
+    if len(words) != 2:
+        return [dataset.target_of(row) for row in rows]
+    word = yes_among(words) or words[1]
+    return [(class_of(cell, word), "" if cell else f"{dataset.target} is empty") for cell in cells]
 
 
 def _names(listed: list[Listed], given: list[str] | None) -> Iterator[Finding]:
@@ -114,11 +124,13 @@ def _names(listed: list[Listed], given: list[str] | None) -> Iterator[Finding]:
 
 
 def _extra(dataset: Table, listed: list[Listed]) -> list[Path]:
-    """Videos below the folder that no row leads to."""
+    """List the videos below the table's folder that no row leads to."""
     from echokit.data.video.find import is_no_video
     from echokit.data.video.read import video_format
 
-    root = dataset.table.parent
+    root = dataset.root
+    if root != dataset.table.parent:  # a whole drive, perhaps
+        return []
     known = {os.path.normpath(one.source) for one in listed}
     extra = []
     for folder, inside, files in os.walk(root):

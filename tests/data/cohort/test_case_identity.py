@@ -44,7 +44,7 @@ def test_no_run_of_a_table_names_a_patient(tmp_path: Path, capsys: pytest.Captur
             texts.append(path.read_text(errors="replace"))
     for text in texts:
         assert not [secret for secret in SECRETS if secret in text]
-    assert re.search(r"case-\w+ \(line \d+\)", screen.err)
+    assert re.search(rf"case-\w+ \({root / 'cases.csv'}:\d+\)", screen.err)
 
 
 def test_concurrent_processes_create_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

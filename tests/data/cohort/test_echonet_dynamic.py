@@ -43,6 +43,23 @@ def test_names_splits_and_covariates(root: Path) -> None:
     assert cohort.cases["ef"].tolist() == [60.5, 49.999, 50, 30]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_list_that_a_spreadsheet_saved_again(root: Path, encoding: str) -> None:
+    text = (HEAD + "\n".join(ROWS)).replace(",", "\t").replace(".", ",").replace("0XB,avi", "0XB.avi")
+    text = text.replace("Val", "Validation")
+    (root / "FileList.csv").write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    cases = read(root).cases
+    assert cases["case_id"].tolist() == ["0XA", "0XB", "0XC", "0XD"]
+    assert cases["split"].tolist() == ["train", "train", "val", "test"]
+    assert cases["ef"].tolist() == [60.5, 49.999, 50, 30]
+
+
+def test_a_list_that_is_no_text_is_named(root: Path) -> None:
+    (root / "FileList.csv").write_bytes(b"PK\3\4" + bytes(600))
+    with refused("table.not_text", where="FileList.csv"):
+        read(root)
+
+
 def test_quirks_are_counted(root: Path) -> None:
     warnings = " ".join(read(root).warnings)
     assert "1 rows list another size than 112x112" in warnings

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import select
 import shutil
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +121,36 @@ def test_no_command_leaks_a_patient_identifier(study: Path, capsys: pytest.Captu
     for name in ("sources.csv", "hashes.sqlite"):
         assert (study / "cache" / name).stat().st_mode & 0o077 == 0
     assert "Zebedee_7" in (study / "cache" / "sources.csv").read_text()
+
+
+def test_only_a_terminal_shows_which_file_it_is(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = pty.openpty()
+    shown: list[bytes] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while select.select([master], [], [], 0.1)[0] or not done.is_set():
+            shown.append(os.read(master, 4096) if select.select([master], [], [], 0)[0] else b"")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    terminal = os.fdopen(slave, "w", encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        codes = [
+            exit_code(["data", "prepare", "small.yaml"]),
+            exit_code(["mask", f"study/{FOLDER}/Zebedee_3.dcm", "--out", "masked"]),
+        ]
+    terminal.flush()
+    done.set()
+    reader.join()
+    os.close(master)
+    terminal.close()
+    assert codes == [0, 2]
+    screen = b"".join(shown).decode().replace("\r\n", "")
+    assert re.search(rf"case-\w+ \(study/cohort.csv:5, study/{FOLDER}/Zebedee_3.dcm\): ", screen)
+    assert re.search(rf"case-\w+ is study/{FOLDER}/Zebedee_3.dcm", screen)
+    assert leaks(study, "") == []
 
 
 def test_every_leak_would_be_detected(study: Path) -> None:

@@ -1,5 +1,8 @@
 import csv
+import datetime
 import os
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from echokit.data.cohort.exclusions import exclude
 from echokit.data.cohort.hospital_table import Table
 from echokit.data.cohort.paths import place_below
 from echokit.data.cohort.survival_outcome import status_at
-from echokit.data.cohort.target import TargetSettings, targets_of
+from echokit.data.cohort.target import TargetSettings, target_in, targets_of
 from echokit.errors import DataError
 from echokit.tools.dataset_check.check_dataset import check_dataset
 from tests.data.video.make import IDENTIFIER, NAME, blobs, write_dicom
@@ -173,29 +176,40 @@ def test_reserved_names_are_refused(tmp_path: Path, parameters: dict[str, object
 
 
 HOSTILE = {
-    "/etc/passwd": "source.absolute",
-    "../secret.avi": "source.parent",
-    "a/../../secret.avi": "source.parent",
-    "C:/secret.avi": "source.absolute",
-    "a\\b.avi": "source.backslash",
+    "/etc/passwd": "source.outside",
+    "../secret.avi": "source.outside",
+    "..\\secret.avi": "source.outside",
+    "a/../../secret.avi": "source.outside",
+    "linked/../secret.avi": "source.outside",
+    "\\\\nas\\secret.avi": "source.outside",
+    "C:/secret.avi": "source.drive",
     ".": "source.empty",
     "": "source.empty",
-    "out.avi": "source.link",
+    "sub/..": "source.empty",
+    "out.avi": "source.outside",
     "pipe": "source.unusable",
-    "linked/secret.avi": "source.link",
+    "linked/secret.avi": "source.outside",
 }
 
 
+@pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize(("name", "code"), HOSTILE.items())
-def test_a_source_never_leaves_the_folder_of_the_table(tmp_path: Path, name: str, code: str) -> None:
+def test_a_source_never_leaves_the_folder_of_the_videos(tmp_path: Path, name: str, code: str, named: bool) -> None:
     root = tmp_path / "data"
-    root.mkdir()
-    (tmp_path / "secret.avi").write_bytes(b"secret")
+    (root / "sub").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "below").mkdir(parents=True)
+    for place in (tmp_path, tmp_path / "elsewhere"):
+        (place / "secret.avi").write_bytes(b"secret")
     (root / "out.avi").symlink_to(tmp_path / "secret.avi")
-    (root / "linked").symlink_to(tmp_path)
+    (root / "linked").symlink_to(tmp_path / "elsewhere" / "below")
     os.mkfifo(root / "pipe")
-    with refused(code, names=("line 3",)) as caught:
-        read(write(root, f'source,target\nfine.avi,1\n"{name}",0\n'))
+    (tmp_path / "elsewhere" / "below" / "secret.avi").write_bytes(b"secret")
+    text = f'source,target\nfine.avi,1\n"{name}",0\n'
+    table = write(tmp_path / "elsewhere" if named else root, text)
+    if name == "../secret.avi" and named:
+        (tmp_path / "elsewhere" / "secret.avi").unlink()
+    with refused(code, where="cases.csv:3") as caught:
+        read(table, **{"root": str(root)} if named else {})
     assert "secret" not in caught.value.message
 
 
@@ -204,11 +218,38 @@ def test_no_name_leaves_the_folder(tmp_path_factory: pytest.TempPathFactory, nam
     root = tmp_path_factory.getbasetemp() / "below"
     root.mkdir(exist_ok=True)
     try:
-        _, place = place_below(root, name)
+        _, place = place_below(root, name, beside=root.parent)
     except DataError:
         return
     assert Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root))
     assert place.resolve() != root.resolve()
+
+
+def test_videos_stay_where_they_are(tmp_path: Path) -> None:
+    nas, desk = tmp_path / "nas" / "echo", tmp_path / "desk"
+    (nas / "2024").mkdir(parents=True)
+    desk.mkdir()
+    for name in ("a", "b", "c", "d", "e", "f"):
+        (nas / "2024" / f"{name}.avi").write_bytes(b"video")
+    (desk / "videos").symlink_to(nas)
+    (nas / "newest").symlink_to(nas / "2024")
+    sources = (
+        "2024/a.avi", "2024\\b.avi", f"{nas}/2024/c.avi", "videos/2024/d.avi", "newest/../2024/e.avi", "newest/f.avi",
+    )  # fmt: skip
+    table = write(desk, "source,target\n" + "".join(f"{source},1\n" for source in sources))
+    cases = read(table, root=str(nas)).cases
+    assert [os.path.realpath(source) for source in cases["source"]] == [
+        str(nas / "2024" / f"{name}.avi") for name in "abcdef"
+    ]
+    plain = read(write(nas, "source,target\n" + "".join(f"2024/{name}.avi,1\n" for name in "abcde")))
+    assert cases["case_id"].tolist()[:5] == plain.cases["case_id"].tolist()  # the same video, the same name
+    again = write(desk, f"source,target\n2024/a.avi,1\n{nas}/2024/a.avi,1\n", "again.csv")
+    with refused("table.duplicate_source", where="again.csv:3"):
+        read(again, root=str(nas))
+    with refused("dataset.missing", where="data.root"):
+        read(table, root=str(tmp_path / "unplugged"))
+    findings = {one.check: one.count for one in check_dataset(table, {"root": str(nas)}, workers=1).findings}
+    assert findings["bad_source"] == 0
 
 
 def test_dicoms_are_grouped_by_the_patient_in_their_header(tmp_path: Path) -> None:
@@ -350,29 +391,157 @@ def test_a_target_and_a_horizon_are_one_too_many(tmp_path: Path) -> None:
 
 
 def test_a_target_that_is_no_number_names_its_row(tmp_path: Path) -> None:
-    cohort = read(write(tmp_path, "source,target\na.avi,yes\nb.avi,\n"))
-    with refused("target.unknown_value", names=("line 2", "line 3")):
+    cohort = read(write(tmp_path, "source,target\na.avi,1\nb.avi,yes\nc.avi,\n"))
+    with refused("target.unknown_value", where="cases.csv:3", names=("line 3", "line 4")):
         targets_of(cohort, TARGET)
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"),
-    [
-        ("dead", "text"),
-        ("Yes", "text"),
-        ('"18,8"', "a decimal comma"),
-        ('"18,8 %"', "a decimal comma"),
-        ("55 %", "a % sign"),
-    ],
+    ("cell", "said"), [('"18,8"', "a decimal comma"), ('"18,8 %"', "a decimal comma"), ("55 %", "a % sign")]
 )
 def test_text_as_target_is_explained(tmp_path: Path, cell: str, said: str) -> None:
     cohort = read(write(tmp_path, f"source,target\na.avi,{cell}\nb.avi,{cell}\n"))
-    with pytest.raises(DataError) as error:
+    with refused("target.unknown_value", where="cases.csv:2", names=(said,)):
         targets_of(cohort, TARGET)
-    assert f"line 2: target is not a number: {said}" in error.value.message
-    assert error.value.hint is not None
-    assert error.value.hint.startswith(
-        "correct the table: write 1 and 0 for two classes, and quantities with a decimal point"
-    )
     findings = {one.check: one for one in check_dataset(tmp_path / "cases.csv", workers=1).findings}
     assert (findings["unknown_target"].count, findings["unknown_target"].exclude) == (2, ())
+
+
+WORDS = "source,target\n" + "".join(f"{n}.avi,{{{n % 2}}}\n" for n in range(4))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "settings", "word"),
+    [
+        ("died", "alive", {"positive": "died"}, "died"),
+        (" Died ", "ALIVE", {"positive": "died"}, "died"),
+        ("reduced", "normal", {"positive": "reduced"}, "reduced"),
+        ("yes", "no", {"positive": "died"}, "yes"),
+        ("y", "N", {"positive": "died"}, "y"),
+        ("True", "False", {"positive": "died"}, "true"),
+        ("no", "yes", {"positive": "survived", "word": "No"}, "no"),
+        ("verstorben", "lebt", {"positive": "died", "word": "verstorben"}, "verstorben"),
+    ],
+)
+def test_two_words_are_two_classes(tmp_path: Path, one: str, other: str, settings: dict[str, str], word: str) -> None:
+    cohort = read(write(tmp_path, WORDS.format(other, one)))
+    target = target_in(cohort, TargetSettings.model_validate({"from": "target", **settings}))
+    assert targets_of(cohort, target).y_true.tolist() == [0, 1, 0, 1]
+    assert (target.word, target.definition) == (word, f"{settings['positive']}: target = {word}")
+    assert target_in(cohort, target) == target
+    findings = {one.check: one for one in check_dataset(tmp_path / "cases.csv", workers=1).findings}
+    assert findings["unknown_target"].count == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "code", "names"),
+    [
+        (("died", "alive"), {"positive": "dead"}, "target.unknown_word", ("'died'", "'alive'")),
+        (("died", "alive"), {"positive": "died", "word": "dead"}, "target.unknown_word", ("'died'", "'alive'")),
+        (("died", "alive", "lost"), {"positive": "died"}, "target.many_words", ("'lost' (1)",)),
+        (("1", "0"), {"positive": "died", "word": "1"}, "target.no_words", ()),
+    ],
+)
+def test_other_words_are_not_guessed(
+    tmp_path: Path, cells: tuple[str, ...], settings: dict[str, str], code: str, names: tuple[str, ...]
+) -> None:
+    rows = "".join(f"{row}.avi,{cell}\n" for row, cell in enumerate(cells))
+    cohort = read(write(tmp_path, f"source,target\n{rows}"))
+    with refused(code, names=names):
+        target_in(cohort, TargetSettings.model_validate({"from": "target", **settings}))
+
+
+def test_an_empty_cell_among_words_is_unknown(tmp_path: Path) -> None:
+    cohort = read(write(tmp_path, "source,target\na.avi,yes\nb.avi,\nc.avi,no\n"))
+    with refused("target.unknown_value", where="cases.csv:3"):
+        targets_of(cohort, target_in(cohort, TARGET))
+
+
+def test_words_under_a_cut_off_are_refused(tmp_path: Path) -> None:
+    cohort = read(write(tmp_path, "source,target\na.avi,low\nb.avi,high\n"))
+    target = TargetSettings.model_validate({"from": "target", "positive": "low", "below": 50})
+    with refused("target.unknown_value", where="cases.csv:2"):
+        targets_of(cohort, target_in(cohort, target))
+
+
+def test_splits_by_their_long_names(tmp_path: Path) -> None:
+    text = "source,target,split\na.avi,1,Training\nb.avi,1,validation\nc.avi,1,VALID\nd.avi,0,testing\n"
+    assert read(write(tmp_path, text)).cases["split"].tolist() == ["train", "val", "val", "test"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_unicode_text_with_decimal_commas(tmp_path: Path, encoding: str, delimiter: str) -> None:
+    text = "source,target,age\r\nMüller.avi,35#5,40.5\r\nb.avi,60,7#1\r\n".replace(",", delimiter).replace("#", ",")
+    (tmp_path / "cases.csv").write_bytes(text.encode(encoding))
+    cohort = read(tmp_path / "cases.csv", covariates=("age",))
+    assert cohort.cases["target"].tolist() == [35.5, 60]
+    assert cohort.cases["age"].tolist() == ["40.5", "7,1"]  # a column with both marks stays as it is
+    assert Path(cohort.cases["source"][0]).name == "Müller.avi"
+    assert len(cohort.warnings) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "table.old_excel"),
+        (b"PK\3\4" + bytes(600), "table.not_text"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(600), "table.not_text"),
+        (b"\xff\xfe\x00", "table.not_utf8"),
+    ],
+)
+def test_a_file_that_is_no_table_is_named(tmp_path: Path, content: bytes, code: str) -> None:
+    (tmp_path / "cases.xls").write_bytes(content)
+    with refused(code, where="cases.xls"):
+        read(tmp_path / "cases.xls")
+
+
+def workbook(place: Path, *sheets: list[list[object]]) -> Path:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for rows in sheets:
+        sheet = book.create_sheet()
+        for row in rows:
+            sheet.append(row)
+    book.save(place)
+    return place
+
+
+def test_a_workbook_gives_what_csv_gives(tmp_path: Path) -> None:
+    import pandas as pd
+
+    rows: list[list[object]] = [
+        ["source", "target", "patient_id", "seen", "old", None],
+        ["a.avi", 35.5, 7, datetime.datetime(2024, 5, 1), True],
+        [],
+        ["b.avi", 60, 8, None, None],
+    ]
+    place = workbook(tmp_path / "cases.xlsx", rows, [["notes"], ["of the ward"]])
+    text = "source,target,patient_id,seen,old\na.avi,35.5,7,2024-05-01,1\n,,,,\nb.avi,60,8,,\n"
+    kept = {"covariates": ("seen", "old")}
+    found, csv_found = read(place, **kept), read(write(tmp_path, text), **kept)
+    pd.testing.assert_frame_equal(found.cases, csv_found.cases)
+    assert list(found.places.values()) == [f"{place}, row 2", f"{place}, row 4"]
+    assert len(found.warnings) == len(csv_found.warnings) + 1  # the other sheet is not read
+    findings = {one.check: one.count for one in check_dataset(place, workers=1).findings}
+    assert findings["unknown_target"] == 0
+
+
+def test_unusable_workbooks_are_refused(tmp_path: Path) -> None:
+    with refused("table.no_rows"):
+        read(workbook(tmp_path / "empty.xlsx", []))
+    with refused("table.bad_row", where="row 2"):
+        read(workbook(tmp_path / "long.xlsx", [["source", "target"], ["a.avi", 1, "more"]]))
+    with zipfile.ZipFile(tmp_path / "broken.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "<nothing")
+    with refused("table.not_workbook", where="broken.xlsx"):
+        read(tmp_path / "broken.xlsx")
+
+
+def test_a_workbook_without_openpyxl_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "cases.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with refused("library.missing", where="cases.xlsx", names=("[excel]", "CSV")):
+        read(tmp_path / "cases.xlsx")
