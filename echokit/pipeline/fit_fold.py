@@ -36,11 +36,12 @@ from echokit.training.objectives.objective import Objective, initial_bias_of, th
 if TYPE_CHECKING:
     import pandas as pd
 
+    from echokit.data.sampling.windows import Windows
     from echokit.models.echo_model import EchoModel
     from echokit.models.norm import Norm
     from echokit.models.weights.transfer import WeightReport
+    from echokit.training.batches.batch_sources import ValidationOutputs
     from echokit.training.callback import TrainingCallback
-    from echokit.training.scoring import Scores
 
 Integers = npt.NDArray[np.int64]
 COHORT_COLUMNS = ("case_id", "patient_id", "split", "repeat", "fold", "y_true")
@@ -110,7 +111,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
     if scored_again:
         callback.on_warning(f"the saved scores of fold {fold.number} are not used, it is scored again: {scored_again}")
     if saved is None or isinstance(saved, str):
-        table = score_fold(plan, fold, start.model, objective)
+        table = score_fold(plan, fold, start.model, objective, result.validated)
         if processes().is_main:
             save_scores(folder, table, phantom=phantom)
     else:
@@ -186,13 +187,36 @@ def checkpoint_facts(plan: FoldPlan, fold: Fold, norms: Mapping[str, Norm]) -> d
     }
 
 
-def score_fold(plan: FoldPlan, fold: Fold, model: EchoModel, objective: Objective) -> pd.DataFrame:
-    """Score every case of a fold: the rows of ``predictions.csv``."""
+def score_fold(
+    plan: FoldPlan, fold: Fold, model: EchoModel, objective: Objective, validated: ValidationOutputs | None = None
+) -> pd.DataFrame:
+    """Score every case of a fold: the rows of ``predictions.csv``.
+
+    Args:
+        plan: What all folds share.
+        fold: The fold.
+        model: With the weights of the selected epoch.
+        objective: Computes scores from outputs.
+        validated: The outputs of the validation of that epoch, which are not computed again if they are of the same
+            windows.
+    """
     import pandas as pd
 
+    from echokit.training.scoring import score, scores_of
+
+    windows: Windows = plan.recipe.clip.build()(plan.dataset.clips.lengths, "test", 0, plan.recipe.seed)
     tables = []
     for split, rows in _sets(fold):
-        scores = _score(plan, rows, model, objective)
+        chosen = _scored_windows(windows, split, rows)
+        part = windows.at(chosen)
+        if plan.frozen is not None:
+            scores = scores_of(objective, part, plan.frozen.head_outputs(chosen))
+        elif validated is not None and validated.windows.same_as(part):
+            scores = scores_of(objective, part, validated.outputs)
+        else:
+            scores = score(
+                model, objective, plan.dataset.clips, part, batch_size=plan.scored_at_a_time, compute=plan.compute
+            )
         table = _cohort_rows(plan.dataset, split, fold, scores.case)
         table.insert(len(COHORT_COLUMNS), "y_score", scores.score)
         if scores.prediction is not None:
@@ -209,23 +233,14 @@ def fold_rows(dataset: PreparedCohort, fold: Fold) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _score(plan: FoldPlan, rows: Integers, model: EchoModel, objective: Objective) -> Scores:
-    from echokit.training.batches.batches import select_cases
-    from echokit.training.scoring import score, scores_of_cases
+def _scored_windows(windows: Windows, split: str, rows: Integers) -> Integers:
+    """Find the positions of a set's windows among those of split "test".
 
-    if plan.frozen is not None:
-        return scores_of_cases(objective, *plan.frozen.head_outputs(rows))
-    # Every set uses the windows of split "test": scores of the training set are free of random windows too.
-    recipe, clips = plan.recipe, plan.dataset.clips
-    windows = recipe.clip.build()(clips.lengths, "test", 0, recipe.seed)
-    return score(
-        model,
-        objective,
-        clips,
-        select_cases(windows, rows),
-        batch_size=recipe.train.eval_batch_size or recipe.train.batch_size,
-        compute=plan.compute,
-    )
+    None of them is random. A calibration or a threshold of the validation set is for scores of the test set, so both
+    sets have all windows. The training set only shows overfitting: one window of each case is enough.
+    """
+    positions = np.flatnonzero(np.isin(windows.case, rows))
+    return positions[windows.at(positions).middle()] if split == "train" else positions
 
 
 def _sets(fold: Fold) -> list[tuple[str, Integers]]:

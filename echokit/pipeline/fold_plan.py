@@ -65,6 +65,11 @@ class FoldPlan:
         return tuple(fold for fold in self.folds if self.only_fold in (None, fold.number))
 
     @property
+    def scored_at_a_time(self) -> int:
+        """Windows in a batch of the scoring."""
+        return self.recipe.train.eval_batch_size or self.recipe.train.batch_size
+
+    @property
     def shares_features(self) -> bool:
         """Whether several folds need the features of a frozen backbone."""
         return len(self.folds) > 1

@@ -128,20 +128,15 @@ class FrozenBackbone:
         case, scored = self._compute_features("test", 0, (), still)
         return Features(parts[0][0], np.stack([values for _, values in parts]), case, scored)
 
-    def head_outputs(self, cases: Integers) -> tuple[Integers, Tensor]:
-        """Compute the head's outputs (m, outputs) for the scored windows of cases.
-
-        Return them with the case of each window.
-        """
+    def head_outputs(self, positions: Integers) -> Tensor:
+        """Compute the head's outputs (m, outputs) for windows of split "test" by position."""
         import torch
 
         from echokit.training.model_parts import evaluating
 
-        case, values = self._compute_features("test", 0, (), still=False)
-        rows = np.isin(case, cases)
+        _, values = self._compute_features("test", 0, (), still=False)
         with evaluating(self.model), torch.inference_mode():
-            outputs = self.model.answer(torch.from_numpy(values[rows]).to(self._compute.device)).float().cpu()
-        return case[rows], outputs
+            return self.model.answer(torch.from_numpy(values[positions]).to(self._compute.device)).float().cpu()
 
     def _compute_features(
         self, split: str, copy: int, augment: Sequence[Augmentation], still: bool

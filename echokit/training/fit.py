@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from echokit.errors import DataError, EchokitError
 from echokit.system.malloc import give_memory_back
 from echokit.system.stop_signals import stop_on_signal
 from echokit.training.batches.augment import Augmentation
-from echokit.training.batches.batch_sources import ClipSource, FeatureSource, Source
+from echokit.training.batches.batch_sources import ClipSource, FeatureSource, Source, ValidationOutputs
 from echokit.training.batches.features import FeatureCache, FeatureJob, FeatureSamples, backbone_hash, compute_features
 from echokit.training.checkpoints.checkpoint_writer import CheckpointWriter
 from echokit.training.checkpoints.epoch_selection import SelectedEpoch, require_validation, select_epoch
@@ -46,11 +46,14 @@ class FitResult:
         history: One record for each epoch, as in ``history.jsonl``.
         selected: The selected epoch, and a note about the choice.
         best: The checkpoint that holds it.
+        validated: The outputs of the validation of the selected epoch; None if it was in another process, or if there
+            was none by the whole model.
     """
 
     history: tuple[Mapping[str, Any], ...]
     selected: SelectedEpoch
     best: Path
+    validated: ValidationOutputs | None = field(default=None, compare=False)
 
 
 def fit(model: nn.Module, objective: Objective, task: FoldTask, context: TrainingContext) -> FitResult:
@@ -86,6 +89,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
         files.require_empty()
     distributed.wait()
     context.directory.mkdir(parents=True, exist_ok=True)
+    validated: dict[int, ValidationOutputs] = {}
     clip_source = ClipSource(task.clips, task.sampler, fold, context.seed, device, context.callback)
     # A backbone that has not been trained yet is not written in every epoch; its hash identifies it.
     initial = (context.backbone_hash or backbone_hash(model)) if plan[0].head_only else None
@@ -112,7 +116,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
                 saved.restore(step)
             untrained = untrained if phase.head_only else None
             writer = CheckpointWriter(files, step, plan, phase, settings.keep, untrained, never_trained)
-            training = PhaseTraining(phase, step, source, task, context, writer)
+            training = PhaseTraining(phase, step, source, task, context, writer, validated)
             if not phase.head_only:
                 training.report_determinism_cost(state.epoch)
             state = training.run(state, stop)
@@ -124,7 +128,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
         context.callback.on_warning(selected.note)
     if stop:  # it came after the last step: the fold is done, the run is not
         raise stop.interrupted()
-    return FitResult(tuple(state.history), selected, best)
+    return FitResult(tuple(state.history), selected, best, validated.get(selected.epoch))
 
 
 def feature_source(

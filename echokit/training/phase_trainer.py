@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from echokit.errors import EchokitError
 from echokit.system.stop_signals import StopRequest
 from echokit.training.batches.augment import occurrences, seed_of
-from echokit.training.batches.batch_sources import Samples, Source
+from echokit.training.batches.batch_sources import ClipSamples, Samples, Source, ValidationOutputs
 from echokit.training.batches.batches import in_batches, send
 from echokit.training.callback import StepProgress
 from echokit.training.checkpoints.checkpoint_writer import CheckpointWriter
@@ -46,6 +46,7 @@ class PhaseTraining:
         task: What the fold learns.
         context: How it is trained.
         writer: Writes checkpoints.
+        validated: Gets the outputs of each epoch's validation by the whole model, so that it need not be repeated.
     """
 
     phase: Phase
@@ -54,6 +55,7 @@ class PhaseTraining:
     task: FoldTask
     context: TrainingContext
     writer: CheckpointWriter
+    validated: dict[int, ValidationOutputs] = field(default_factory=dict)
 
     def run(self, state: TrainingState, stop: StopRequest) -> TrainingState:
         """Train from a state to the end of the phase.
@@ -184,6 +186,8 @@ class PhaseTraining:
         step, samples = self.step, self.source.val(state.epoch)
         with step.averaged():
             outputs = self._outputs(samples, state, stop)
+        if isinstance(samples, ClipSamples):
+            self.validated[state.epoch] = ValidationOutputs(samples.windows, outputs)
         total, weight = step.objective.loss(outputs, *self._targets(samples.case, torch.device("cpu")))
         scores = scores_of_cases(step.objective, samples.case, outputs)
         truth = self.task.targets.y_true[scores.case]

@@ -31,9 +31,9 @@ class Window:
             than a window is left out).
         period: Take every ``period``-th frame; a window then spans ``(frames - 1) * period + 1`` frames.
         clips: Windows of each case, for ``random`` and ``even``.
-        test_clips: Windows of each case wherever it is scored, spread evenly from the first to the last possible
-            start, whatever ``start`` is in training; fewer if a clip has fewer starts. null: by ``start``
-            and ``clips``.
+        test_clips: Windows of each validation and test case when it is scored, spread evenly from the first to the
+            last possible start, whatever ``start`` is in training; fewer if a clip has fewer starts. A training
+            case is scored with the middle one. null: by ``start`` and ``clips``.
 
     Raises:
         EchokitError: Parameters that contradict one another.

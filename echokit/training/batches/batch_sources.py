@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from echokit.data.clips.prepared_clips import PreparedClips
 from echokit.data.cohort.cohort import Fold
@@ -68,6 +69,19 @@ class ClipSamples:
         if self.resident is not None:
             return self.resident.batches(self.windows, parts)
         return read_batches(self.clips, self.windows, parts, self.device)
+
+
+@dataclass(frozen=True)
+class ValidationOutputs:
+    """The outputs of the whole model for the validation windows, after one epoch.
+
+    Attributes:
+        windows: The windows.
+        outputs: (n, outputs) float32 on the CPU.
+    """
+
+    windows: Windows
+    outputs: Tensor
 
 
 @dataclass
