@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from echokit.data.clips.clip_store import ClipStore, Failure, steps_of
 from echokit.data.cohort.cohort import Cohort
@@ -14,6 +15,7 @@ from echokit.data.cohort.target import count_mixed_patients, target_in, targets_
 from echokit.data.sampling.windows import Windows
 from echokit.errors import DataError
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
+from echokit.recipe.fallback import changed_settings, describe_changes
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import with_fallback
 from echokit.system.cache_folder import VARIABLE, cache_folder_path
@@ -28,15 +30,19 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
     Raises:
         DataError: The dataset is unusable; or it is missing, and there is no fallback or the user named its place.
     """
+    changed: dict[str, dict[str, Any]] = {}
     try:
         cohort = read_cohort(recipe.data.build())
     except AbsentError as missing:
         if recipe.fallback is None:
             raise
         _refuse_named_dataset(recipe, missing)
-        recipe = with_fallback(recipe)
+        asked, recipe = recipe, with_fallback(recipe)
         cohort = read_cohort(recipe.data.build())
         display().show_message(f"{missing.message}; the recipe's fallback takes its place")
+        changed = changed_settings(asked, recipe)
+        for line in describe_changes(changed):
+            display().show_message(f"note: {line}")
     if cohort.phantom:
         display().show_message(f"{STAMP}: synthetic hearts, no patient; every output of this run says so")
     if recipe.exclude is not None:
@@ -51,7 +57,8 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
         cohort = replace(cohort, warnings=(*cohort.warnings, warning))
     for warning in cohort.warnings:
         display().show_message(f"note: {warning}")
-    return LabelledCohort(recipe, replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true)), targets)
+    cohort = replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true))
+    return LabelledCohort(recipe, cohort, targets, changed=changed)
 
 
 def read_cohort(dataset: Callable[[], Cohort]) -> Cohort:
@@ -96,6 +103,7 @@ def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> Prepared
         replace(labelled.cohort, cases=cases.iloc[rows].reset_index(drop=True)),
         replace(targets, y_true=targets.y_true[rows], value=targets.value[rows]),
         preparation,
+        changed=labelled.changed,
     )
 
 

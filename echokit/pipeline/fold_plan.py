@@ -15,6 +15,7 @@ from echokit.pipeline.preflight import CheckedCohort, check_budget, check_contro
 from echokit.pipeline.prepared_cohort import PreparedCohort
 from echokit.pipeline.resume_run import resumed_lock
 from echokit.pipeline.session import RunRequest, Session
+from echokit.recipe.fallback import describe_changes
 from echokit.recipe.recipe import Recipe
 from echokit.results.lock import Lock, differences, machine_differences, make_lock
 
@@ -88,7 +89,11 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
     folds = dataset.draw_folds() if dataset.preparation.failures else checked.folds
     compute = Compute(session.device, choose_precision(session.device, recipe.train.precision))
     spec = model_spec(dataset)
-    lock = make_lock(recipe, dataset.facts(), _compute_facts(session, compute), weights.facts() if weights else None)
+    facts = {**_fallback_of(session.request.lock), **dataset.facts()}
+    lock = make_lock(recipe, facts, _compute_facts(session, compute), weights.facts() if weights else None)
+    smaller = describe_changes(facts.get("fallback", {}))
+    if not dataset.changed:  # it is repeated from a lock; otherwise the cohort stage has said it
+        session.warn(smaller)
     changes = _changes(session.request, lock)
     session.warn(changes)
     resume = session.request.resume
@@ -114,8 +119,14 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
         weights=weights,
         frozen=frozen,
         head_search=head_search_for(recipe, frozen, dataset.patients),
-        warnings=(*changes, *copies, *padding),
+        warnings=(*smaller, *changes, *copies, *padding),
     )
+
+
+def _fallback_of(lock: Lock | None) -> dict[str, Any]:
+    """Take from a lock to repeat what a fallback had changed."""
+    data = lock.content["data"] if lock else {}
+    return {"fallback": data["fallback"]} if "fallback" in data else {}
 
 
 def _changes(request: RunRequest, lock: Lock) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +29,13 @@ class LabelledCohort:
         recipe: As it runs: with its fallback in place if the dataset is missing.
         cohort: Its cases, with the column ``y_true``.
         targets: What the model learns, in the order of the cases.
+        changed: Settings in which the fallback differs from the recipe; empty without a fallback.
     """
 
     recipe: Recipe
     cohort: Cohort
     targets: Targets
+    changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def patients(self) -> npt.NDArray[Any]:
@@ -83,6 +86,7 @@ class PreparedCohort(LabelledCohort):
         return {
             "name": self.cohort.name,
             "phantom": self.cohort.phantom,
+            **({"fallback": dict(self.changed)} if self.changed else {}),
             "fingerprint": digest([[str(c), str(s), content, repr(float(value))] for c, s, content, value in rows]),
             "cases": len(cases),
             "excluded": self.cohort.excluded,

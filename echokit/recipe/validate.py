@@ -22,10 +22,11 @@ from echokit.plugins.registry import BUILT_IN, with_article
 from echokit.recipe.compose import apply_override, compose
 from echokit.recipe.consistency import inconsistencies, padded_windows
 from echokit.recipe.control_settings import ControlSettings
+from echokit.recipe.fallback import fallback_tree
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.search import SEARCHED, Candidate, searched_hyperparameters
-from echokit.recipe.tree import Node, merge
+from echokit.recipe.tree import Node
 from echokit.training.settings import TrainSettings
 from echokit.training.trackers import TRACKERS
 
@@ -83,7 +84,7 @@ def check(tree: Node) -> Recipe:
     checker = _Checker(tree, installed())
     recipe = checker.recipe()
     if not checker.problems and recipe is not None and recipe.fallback is not None:
-        fallback = _Checker(_fallback_tree(tree), checker.installed)
+        fallback = _Checker(fallback_tree(tree), checker.installed)
         fallback.recipe()
         checker.problems += fallback.problems
     if checker.problems or recipe is None:
@@ -93,24 +94,7 @@ def check(tree: Node) -> Recipe:
 
 def with_fallback(recipe: Recipe) -> Recipe:
     """Return the recipe with its fallback dataset and fallback settings."""
-    return check(_fallback_tree(recipe.tree))
-
-
-def _fallback_tree(tree: Node) -> Node:
-    data = tree.at(("data",))
-    fallback = tree.at(("data", "fallback"))
-    assert isinstance(tree.value, dict)
-    assert isinstance(data.value, dict)
-    if isinstance(fallback.value, str):
-        fallback = Node({"use": fallback}, fallback.origin)
-    if not isinstance(fallback.value, dict):
-        return tree
-    dataset = dict(fallback.value)
-    changes = dataset.pop("set", None)
-    inherited = {key: data.value[key] for key in ("max_unreadable",) if key in data.value}
-    replaced = Node({**inherited, **dataset}, fallback.origin)
-    base = Node({**tree.value, "data": replaced}, tree.origin)
-    return merge(base, changes) if changes is not None else base
+    return check(fallback_tree(recipe.tree))
 
 
 class _Checker:

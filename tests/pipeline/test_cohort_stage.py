@@ -13,6 +13,7 @@ from echokit.data.video.write import write_video
 from echokit.pipeline.cohort_stage import load_cohort, prepare_clips
 from echokit.recipe.validate import load_recipe
 from echokit.results.run import Run
+from tests.conftest import TINY
 from tests.pipeline.conftest import run
 
 
@@ -98,3 +99,22 @@ def test_bad_files_are_listed_and_too_many_stop_the_run(
     made = run(tiny, tmp_path, *arguments, "--set", "data.max_unreadable=0.1")
     assert len(made.predictions) == 23
     assert f"unreadable: {victim.stem}" in (made.path / "summary.md").read_text()
+
+
+def test_what_a_fallback_changes_is_on_screen_in_lock_and_summary(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = TINY.format(root=tmp_path / "absent").replace(
+        "absent}", "absent, fallback: {use: phantom, cases: 24, ef: wide, set: {model: {backbone: {width: 2}}}}}"
+    )
+    (tmp_path / "tiny.yaml").write_text(text.replace("epochs: 2", "epochs: 1").replace("best_val_auroc", "last"))
+    made = run(tmp_path / "tiny.yaml", tmp_path / "runs")
+    told = "model.backbone.width: 2 instead of 4"
+    assert told in capfd.readouterr().err
+    assert made.lock.content["data"]["fallback"] == {"model.backbone.width": {"recipe": 4, "this_run": 2}}
+    assert told in (made.path / "summary.md").read_text()
+    again = run(made.path / "lock.yaml", tmp_path / "again")
+    assert capfd.readouterr().err.count(told) == 1
+    assert again.lock.content["data"] == made.lock.content["data"]
+    assert again.lock.recipe_hash == made.lock.recipe_hash
+    assert told in (again.path / "summary.md").read_text()
