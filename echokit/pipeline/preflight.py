@@ -7,13 +7,10 @@ and `check_controls` need prepared clips.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from echokit.data.cohort.cohort import Fold
 from echokit.data.splits.leakage import check_fold, refuse_leaks
@@ -21,6 +18,7 @@ from echokit.errors import EchokitError
 from echokit.models.input_shape import InputShape
 from echokit.models.norm import raw
 from echokit.pipeline.build_model import ModelSpec, build_model_from_recipe, infer_input_shapes
+from echokit.pipeline.clip_seconds import clip_seconds, format_duration
 from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.frozen_backbone import FrozenBackbone, trains_only_heads
 from echokit.pipeline.initial_weights import InitialWeights, pin_initial_weights
@@ -33,7 +31,6 @@ from echokit.recipe.search import searched_hyperparameters
 if TYPE_CHECKING:
     from echokit.training.hardware.device import Compute
 
-MEASURED_CLIPS = 4
 FROZEN = "train.phases: [{name: head, train: [head], epochs: 20}]"
 
 
@@ -195,6 +192,8 @@ def check_budget(models: int, dataset: PreparedCohort, spec: ModelSpec, fold: Fo
     Raises:
         EchokitError: Always.
     """
+    from echokit.training.phases import plan_phases
+
     recipe = dataset.recipe
     subject = f"the resampler {recipe.resample.name!r}"
     if recipe.controls and recipe.controls.permutations:
@@ -207,7 +206,9 @@ def check_budget(models: int, dataset: PreparedCohort, spec: ModelSpec, fold: Fo
             where="model.weights",
             code="budget.several_backbones",
         )
-    seconds = models * recipe.train.epochs * len(fold.train) * seconds_per_clip(dataset, spec, fold, compute)
+    phases = plan_phases(recipe.train, norms_given=False, cases=len(fold.train))
+    clip = max(clip_seconds(dataset, spec, fold, compute, phases).train.values())
+    seconds = models * recipe.train.epochs * len(fold.train) * clip
     raise EchokitError(
         f"{subject} trains {models:,} models; with the whole network this would take about {format_duration(seconds)} "
         f"on this machine ({recipe.train.epochs} epochs of {len(fold.train)} clips each; one step was measured)",
@@ -215,38 +216,3 @@ def check_budget(models: int, dataset: PreparedCohort, spec: ModelSpec, fold: Fo
         where="train.phases",
         code="budget.whole_models",
     )
-
-
-def seconds_per_clip(dataset: PreparedCohort, spec: ModelSpec, fold: Fold, compute: Compute) -> float:
-    """Measure one training step of the whole model."""
-    import torch
-
-    from echokit.training.batches.batches import batches, norm_statistics, select_cases
-
-    recipe, targets = dataset.recipe, dataset.targets
-    windows = select_cases(spec.windows, fold.train[:MEASURED_CLIPS])
-    norms = norm_statistics(dataset.clips, windows)
-    objective = recipe.objective.build()(targets)
-    model = build_model_from_recipe(recipe, spec.shapes, spec.outputs, norms, 0)
-    model.to(compute.device).train()
-    [batch] = batches(dataset.clips, windows, np.arange(len(windows)), len(windows), compute.device)
-    y = torch.from_numpy(targets.y_true[batch.rows]).to(compute.device)
-    value = torch.from_numpy(targets.value[batch.rows].astype(np.float32)).to(compute.device)
-    seconds = []
-    for _ in range(2):
-        started = time.perf_counter()
-        with compute.precision.context(compute.device):
-            outputs = model(batch.streams, batch.valid)
-        total, weight = objective.loss(outputs.float(), y, value)
-        torch.autograd.backward(total / weight)
-        weight.item()  # waits for the device
-        seconds.append(time.perf_counter() - started)
-    return min(seconds) / len(windows)
-
-
-def format_duration(seconds: float) -> str:
-    """Format a duration: ``40 minutes``, ``17 hours``, ``12 days``."""
-    for unit, size, most in (("seconds", 1, 120), ("minutes", 60, 120), ("hours", 3600, 72)):
-        if seconds < size * most:
-            return f"{max(1, round(seconds / size)):,} {unit}"
-    return f"{seconds / 86400:,.0f} days"

@@ -10,6 +10,7 @@ from echokit.pipeline.inference.input_check import write_input_reference
 from echokit.pipeline.open_run import open_run
 from echokit.pipeline.preflight import preflight
 from echokit.pipeline.session import RunRequest, start_session
+from echokit.pipeline.time_estimate import tell_duration
 from echokit.pipeline.write_report import try_report
 from echokit.pipeline.write_results import write_results
 from echokit.results.run import Run
@@ -32,6 +33,7 @@ def run(request: RunRequest) -> Run:
         open_run(plan, session) as run,  # the first files: lock.yaml and cohort.csv; no other process is at this run
         run_callbacks(run, plan, session) as callbacks,  # progress bars, trackers, hooks of plugins
     ):
+        tell_duration(plan, run, session)  # how long the training takes, from a measured step
         results = [fit_fold(plan, fold, run, callbacks) for fold in plan.selected]
         if plan.only_fold is None and session.is_main:
             write_input_reference(plan, run)  # the look of the training clips, for `echokit predict`
