@@ -34,7 +34,11 @@ def test_it_renders_and_the_slider_moves_the_numbers(page: Path, tmp_path: Path,
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        tab = browser.new_page(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            reduced_motion="reduce",
+        )
         said: list[str] = []
         asked: list[str] = []
         tab.on("console", lambda message: said.append(message.text))
