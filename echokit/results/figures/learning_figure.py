@@ -138,7 +138,8 @@ def _finish(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(y=0.12)
     handles = [
-        Line2D([], [], color=s.colour if len(folds) == 1 else INK, linestyle=s.style, label=s.label) for s in drawn
+        Line2D([], [], color=s.colour if len(folds) == 1 else INK, linestyle=s.style, label=s.label)  # type: ignore[arg-type]
+        for s in drawn
     ]
     axes.legend(handles=handles, loc="best", ncols=len(drawn))
 
