@@ -66,8 +66,10 @@ def open_trackers(names: Sequence[str], run: str, folder: Path, facts: Mapping[s
         yield NoCallback()
         return
     require_trackers(names)
+    from accelerate import PartialState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
+    PartialState()  # the trackers write to a log of accelerate, which needs it
     trackers = []
     try:
         for name in names:

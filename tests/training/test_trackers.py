@@ -1,5 +1,8 @@
 """Trackers receive the numbers of a run and do not change it."""
 
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +32,17 @@ def test_tensorboard_receives_the_numbers_of_every_epoch(tiny: Path, tmp_path: P
     assert b"PHANTOM DATA" in written
     assert not any(str(case).encode() in written for case in open_trackers.predictions["case_id"])
     assert str(tmp_path).encode() not in written
+
+
+@pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed")
+def test_wandb_keeps_the_numbers_offline(tiny: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "echokit", "run", str(tiny), *ONE, "--set", "track=[wandb]"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "WANDB_MODE": "offline"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    [folder] = (tmp_path / "wandb").glob("offline-run-*")
+    assert b"fold-0/val_auroc" in next(folder.glob("*.wandb")).read_bytes()
 
 
 @pytest.mark.parametrize("name", TRACKERS)
