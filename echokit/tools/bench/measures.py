@@ -14,6 +14,7 @@ MEASURES: dict[str, str] = {
     "stage1_published": "echokit.tools.bench.reference:stage1",
     "stage2_published": "echokit.tools.bench.reference:stage2",
     "start_up": "benchmarks.start_up:measure",
+    "first_result": "benchmarks.first_result:measure",
     "bootstrap": "benchmarks.bootstrap:measure",
     "inference": "benchmarks.inference:measure",
     "growth": "benchmarks.growth:measure",
