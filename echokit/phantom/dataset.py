@@ -59,14 +59,21 @@ class Phantom:
             raise DataError(
                 f"the layout {self.layout} has its own ejection fractions", where="data.ef", code="phantom.own_ef"
             )
-        key = digest([self.layout, self.cases, self.ef, self.seed, package_hash("echokit.phantom")])
-        root = cache_folder_path() / "phantom" / key
+        root = self._root()
         with _exclusive(root):
             if not root.exists():
                 options = {} if layout.own_ef else {"ef": self.ef}
                 with display().task("Creating phantom hearts", self.cases) as advance:
                     layout.load()(root, **{layout.keyword: self.cases}, seed=self.seed, advance=advance, **options)
         return _read(self.layout, root)
+
+    def exists(self) -> bool:
+        """Whether the videos have been created."""
+        return self._root().exists()
+
+    def _root(self) -> Path:
+        key = digest([self.layout, self.cases, self.ef, self.seed, package_hash("echokit.phantom")])
+        return cache_folder_path() / "phantom" / key
 
 
 @contextmanager

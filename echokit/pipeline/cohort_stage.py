@@ -10,7 +10,7 @@ from typing import Any
 from echokit.data.clips.clip_store import ClipStore, Failure, steps_of
 from echokit.data.cohort.cohort import Cohort
 from echokit.data.cohort.exclusions import exclude
-from echokit.data.cohort.missing_dataset import AbsentError
+from echokit.data.cohort.missing_dataset import AbsentError, NotCreatedError
 from echokit.data.cohort.target import count_mixed_patients, target_in, targets_of
 from echokit.data.sampling.windows import Windows
 from echokit.errors import DataError
@@ -24,21 +24,26 @@ from echokit.system.progress import display
 from echokit.system.terminal_text import on_terminal
 
 
-def load_cohort(recipe: Recipe) -> LabelledCohort:
+def load_cohort(recipe: Recipe, *, create: bool = True) -> LabelledCohort:
     """Read and label the cohort of a recipe, or that of its fallback.
 
+    Args:
+        recipe: The recipe.
+        create: Whether synthetic data may be created.
+
     Raises:
+        NotCreatedError: They would have to be created, and may not.
         DataError: The dataset is unusable; or it is missing, and there is no fallback or the user named its place.
     """
     changed: dict[str, dict[str, Any]] = {}
     try:
-        cohort = read_cohort(recipe.data.build())
+        cohort = _read(recipe, create)
     except AbsentError as missing:
         if recipe.fallback is None:
             raise
         _refuse_named_dataset(recipe, missing)
         asked, recipe = recipe, with_fallback(recipe)
-        cohort = read_cohort(recipe.data.build())
+        cohort = _read(recipe, create)
         display().show_message(f"{missing.message}; the recipe's fallback takes its place")
         changed = changed_settings(asked, recipe)
         for line in describe_changes(changed):
@@ -59,6 +64,13 @@ def load_cohort(recipe: Recipe) -> LabelledCohort:
         display().show_message(f"note: {warning}")
     cohort = replace(cohort, cases=cohort.cases.assign(y_true=targets.y_true))
     return LabelledCohort(recipe, cohort, targets, changed=changed)
+
+
+def _read(recipe: Recipe, create: bool) -> Cohort:
+    dataset = recipe.data.build()
+    if not create and not getattr(dataset, "exists", lambda: True)():
+        raise NotCreatedError("the run creates its phantom hearts first", where="data", code="phantom.not_created")
+    return read_cohort(dataset)
 
 
 def read_cohort(dataset: Callable[[], Cohort]) -> Cohort:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from echokit.data.cohort.cohort import Fold
 from echokit.data.splits.leakage import check_fold, refuse_leaks
-from echokit.errors import EchokitError
+from echokit.errors import DataError, EchokitError
 from echokit.models.input_shape import InputShape
 from echokit.models.norm import raw
 from echokit.pipeline.build_model import ModelSpec, build_model_from_recipe, infer_input_shapes
 from echokit.pipeline.clip_seconds import clip_seconds, format_duration
+from echokit.pipeline.cohort_stage import place_of
 from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.frozen_backbone import FrozenBackbone, trains_only_heads
 from echokit.pipeline.initial_weights import InitialWeights, pin_initial_weights
@@ -29,6 +30,10 @@ from echokit.recipe.recipe import Recipe
 from echokit.recipe.search import searched_hyperparameters
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from echokit.data.cohort.targets import Targets
+    from echokit.models.echo_model import EchoModel
     from echokit.training.hardware.device import Compute
 
 FROZEN = "train.phases: [{name: head, train: [head], epochs: 20}]"
@@ -52,9 +57,7 @@ class CheckedCohort:
 
     def missing_videos(self) -> list[str]:
         """List the cases whose video does not exist."""
-        cases = self.cohort.cohort.cases
-        sources = zip(cases["case_id"], cases["source"], strict=True)
-        return [str(case) for case, source in sources if not Path(source).exists()]
+        return missing_videos(self.cohort)
 
 
 def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
@@ -69,12 +72,11 @@ def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
     recipe = cohort.recipe
     if extension := check_resume(session.request, recipe):
         session.warn([extension])
-    recipe.check_files()
-    shapes = infer_input_shapes(recipe)
-    if shapes is not None:
-        check_model(recipe, shapes)
+    shapes = check_recipe(recipe, session)
+    check_missing(cohort)
     folds = cohort.draw_folds()
     check_folds(cohort, folds, weights)
+    session.warn(one_class_warnings(recipe, folds, cohort.targets))
     numbers, only_fold = [fold.number for fold in folds], session.request.only_fold
     if only_fold is not None and only_fold not in numbers:
         raise EchokitError(
@@ -86,6 +88,78 @@ def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
     for columns in recipe.controls.covariates.values() if recipe.controls else ():
         covariate_columns(cohort.cohort.cases, columns)
     return CheckedCohort(cohort, weights, folds, shapes)
+
+
+def check_recipe(recipe: Recipe, session: Session) -> Mapping[str, InputShape] | None:
+    """Check what needs no data: files, number format and model.
+
+    Returns:
+        Input shapes of the model, if the recipe alone gives them.
+
+    Raises:
+        EchokitError: The file of a component cannot be read, the device lacks the number format, or the model cannot
+            be built or cannot take the clips.
+    """
+    from echokit.training.hardware.device import choose_precision
+
+    recipe.check_files()
+    choose_precision(session.device, recipe.train.precision)
+    shapes = infer_input_shapes(recipe)
+    if shapes is not None:
+        check_model(recipe, shapes)
+    return shapes
+
+
+def missing_videos(cohort: LabelledCohort) -> list[str]:
+    """List the cases whose video does not exist."""
+    cases = cohort.cohort.cases
+    sources = zip(cases["case_id"], cases["source"], strict=True)
+    return [str(case) for case, source in sources if not Path(source).exists()]
+
+
+def check_missing(cohort: LabelledCohort) -> None:
+    """Refuse a cohort of which too many videos do not exist.
+
+    Raises:
+        DataError: More are missing than ``data.max_unreadable`` allows.
+    """
+    missing, n, allowed = missing_videos(cohort), len(cohort.cohort), cohort.recipe.max_unreadable
+    if len(missing) / n > allowed:
+        raise DataError(
+            f"{len(missing):,} of {n:,} videos are missing, more than data.max_unreadable ({allowed:.0%}): for example "
+            f"that of {place_of(cohort.cohort, missing[0])}",
+            hint="is the drive connected? Correct the paths, exclude the cases (data.exclude), or allow more",
+            where="data",
+            code="data.too_many_missing",
+        )
+
+
+def one_class_warnings(recipe: Recipe, folds: Sequence[Fold], targets: Targets) -> list[str]:
+    """Describe validation and test sets of one class.
+
+    Test sets are taken together: many resamplers leave out one patient at a time.
+    """
+    warnings = []
+    alone = sum(_has_one_class(targets, fold.val) for fold in folds)
+    if alone and recipe.train.keep == "best_val_auroc":
+        warnings.append(
+            f"the validation set of {alone} of {len(folds)} folds has one class, so its AUROC is undefined: "
+            "keep: best_val_auroc selects the last epoch there"
+        )
+    elif alone:
+        warnings.append(f"the validation set of {alone} of {len(folds)} folds has one class: its AUROC is undefined")
+    tested = np.concatenate([fold.test for fold in folds])
+    if _has_one_class(targets, tested):
+        known = recipe.target.positive if targets.y_true[tested[0]] else f"not {recipe.target.positive}"
+        warnings.append(
+            f"all {len(tested)} test cases are of one class ({known}): AUROC and other metrics of both classes are "
+            "undefined"
+        )
+    return warnings
+
+
+def _has_one_class(targets: Targets, rows: npt.NDArray[np.int64]) -> bool:
+    return len(rows) > 0 and len(np.unique(targets.y_true[rows])) == 1
 
 
 def check_folds(cohort: LabelledCohort, folds: Sequence[Fold], weights: InitialWeights | None) -> None:
@@ -112,15 +186,47 @@ def check_model(recipe: Recipe, shapes: Mapping[str, InputShape]) -> None:
         shapes: Shape of each input stream.
 
     Raises:
-        EchokitError: The model cannot be built, or has no such part.
+        EchokitError: The model cannot be built, cannot take the clips, or has no such part.
     """
     from echokit.training.model_parts import require_parts
 
     norms = {stream: raw(shape.channels) for stream, shape in shapes.items()}
     model = build_model_from_recipe(recipe, shapes, 1, norms, recipe.seed)
+    check_forward(model, shapes)
     parts = [part for phase in recipe.train.phases or () for part in phase.train]
     require_parts(model, parts, "train.phases")
     require_parts(model, recipe.train.l1.on if recipe.train.l1 else (), "train.l1.on")
+
+
+def check_forward(model: EchoModel, shapes: Mapping[str, InputShape]) -> None:
+    """Refuse a network whose layers do not fit the clips.
+
+    The pass runs on shapes alone. If that fails, one on the CPU decides: some networks compute with values.
+    """
+    import torch
+
+    from echokit.models.cost import multiply_adds
+    from echokit.plugins.foreign_code import describe_exception
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            multiply_adds(model, shapes)
+            return
+        except Exception:
+            streams = {s: torch.zeros(2, v.channels, v.frames, v.height, v.width) for s, v in shapes.items()}
+            valid = {s: torch.ones(2, v.frames, dtype=torch.bool) for s, v in shapes.items()}
+        try:
+            model(streams, valid)
+        except EchokitError:
+            raise
+        except Exception as error:
+            clips = " and ".join(f"{s}: {v.frames} frames of {v.height} x {v.width}" for s, v in shapes.items())
+            raise EchokitError(
+                f"the network cannot take the clips ({clips}): {describe_exception(error)}",
+                hint="change clip.frames, the size of resize, or model.backbone",
+                where="model",
+                code="model.cannot_take_clips",
+            ) from error
 
 
 def check_prepared(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.parameters import Problem
 from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.recipe import Recipe
@@ -14,6 +15,14 @@ def inconsistencies(recipe: Recipe) -> Iterator[Problem]:
     yield from _streams(recipe)
     yield from _weights_tag(recipe)
     yield from _evaluators(recipe)
+    yield from _validation(recipe)
+
+
+def lacks_validation(resample: ComponentConfig) -> bool:
+    """Whether no fold of a resampler has a validation set, whatever the cohort."""
+    if getattr(resample.component.load(), "validation", True) is False:
+        return True
+    return "val" in type(resample.values).model_fields and resample.params["val"] == 0
 
 
 def padded_windows(recipe: Recipe) -> Iterator[Problem]:
@@ -93,6 +102,32 @@ def _weights_tag(recipe: Recipe) -> Iterator[Problem]:
             f"{weights.use!r} is no run and no file, and no library has weights of {recipe.backbone.name!r}",
             "name a run (run:NAME) or a file (PATH.safetensors)",
             code="weights.unknown",
+        )
+
+
+def _validation(recipe: Recipe) -> Iterator[Problem]:
+    """Check that what is chosen on a validation set has one."""
+    if not lacks_validation(recipe.resample):
+        return
+    train, name = recipe.train, recipe.resample.name
+    hint = (
+        "or give the resampler a validation set"
+        if "val" in type(recipe.resample.values).model_fields
+        else "or use another resampler"
+    )
+    if train.keep != "last":
+        yield Problem(
+            ("train", "keep"),
+            f"{train.keep} selects the epoch on the validation set, and {name!r} makes none",
+            f"use keep: last, {hint}",
+            code="train.no_validation",
+        )
+    if train.early_stop is not None:
+        yield Problem(
+            ("train", "early_stop"),
+            f"early stopping needs a validation set, and {name!r} makes none",
+            f"remove early_stop, {hint}",
+            code="train.no_validation",
         )
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.parameters import InvalidParameters, KeyPath, Problem, validate
 from echokit.plugins.registry import BUILT_IN, with_article
 from echokit.recipe.compose import apply_override, compose
-from echokit.recipe.consistency import inconsistencies, padded_windows
+from echokit.recipe.consistency import inconsistencies, lacks_validation, padded_windows
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.fallback import fallback_tree
 from echokit.recipe.recipe import Recipe
@@ -168,7 +169,7 @@ class _Checker:
         }
         if self.problems:
             return None
-        recipe = Recipe(tree=self.tree, **parts)
+        recipe = _with_last_epoch(Recipe(tree=self.tree, **parts))
         self.check_construction(recipe)
         if self.problems:
             return None
@@ -317,6 +318,16 @@ class _Checker:
                 self.problem(path, code, f"{name} rejects its parameters: {describe_exception(error)}")
 
 
+def _with_last_epoch(recipe: Recipe) -> Recipe:
+    """Return the recipe with keep: last if no set can select the epoch.
+
+    A keep that the user gave stays.
+    """
+    if "keep" in recipe.train.model_fields_set or not lacks_validation(recipe.resample):
+        return recipe
+    return replace(recipe, train=recipe.train.model_copy(update={"keep": "last"}))
+
+
 _TYPE_NAMES = {str: "text", int: "a whole number"}
 
 
@@ -337,7 +348,8 @@ def configurations(recipe: Recipe) -> tuple[Candidate, ...]:
                 code="search.unsearchable_key",
             )
     base = recipe.tree
-    for text in ("resample={use: holdout}", "evaluate=[auroc]", "controls=null"):
+    kept = f"train.keep={recipe.train.keep}"  # not the default of another resampler
+    for text in ("resample={use: holdout}", "evaluate=[auroc]", "controls=null", kept):
         base = apply_override(base, text)
     candidates = []
     for values in itertools.product(*search.values()):

@@ -286,7 +286,8 @@ class TrainSettings(_Strict):
         "best_val_auroc",
         description="Which epoch is selected. study_rule (of the reference study): the best validation accuracy among "
         "epochs whose training and validation accuracy differ by less than 0.05; best_val_auroc: the best "
-        "validation AUROC; best_val_loss: the lowest validation loss; last: the last epoch.",
+        "validation AUROC; best_val_loss: the lowest validation loss; last: the last epoch, the default of resamplers "
+        "without a validation set.",
     )
     precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
         "auto",

@@ -10,3 +10,7 @@ class AbsentError(DataError):
 
     ``where`` is the key of the recipe that names it.
     """
+
+
+class NotCreatedError(DataError):
+    """Synthetic data that the run creates, and that do not exist yet."""

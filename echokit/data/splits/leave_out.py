@@ -22,6 +22,8 @@ class LeaveOneOut:
 
     evaluators: ClassVar[tuple[str, ...]] = ("brier", "log_loss")
     """The evaluators that are meaningful with these folds."""
+    validation: ClassVar[bool] = False
+    """No fold has a validation set."""
 
     def __call__(self, cohort: Cohort, seed: int) -> Iterator[Fold]:
         """Yield one fold for each patient.
@@ -46,6 +48,8 @@ class LeavePairOut:
     """The evaluators that are meaningful with these folds."""
     frozen_only: ClassVar[bool] = True
     """Whether each fold must be cheap: a head on cached features."""
+    validation: ClassVar[bool] = False
+    """No fold has a validation set."""
 
     def __call__(self, cohort: Cohort, seed: int) -> Iterator[Fold]:
         """Yield one fold for each pair.

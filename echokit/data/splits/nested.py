@@ -35,6 +35,8 @@ class Nested:
 
     frozen_only: ClassVar[bool] = True
     """Whether each fold must be cheap: a head on cached features."""
+    validation: ClassVar[bool] = False
+    """No fold has a validation set."""
 
     def __init__(
         self,
