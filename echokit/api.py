@@ -262,6 +262,11 @@ class _Messages(Silent):
     def show_message(self, text: str) -> None:
         print(printable(text), file=sys.stderr)
 
+    def show_files(self, files: Iterable[tuple[str, Path]]) -> None:
+        if sys.stderr.isatty():
+            for case_id, path in files:
+                self.show_message(f"{case_id} is {path}")
+
 
 def _messages() -> AbstractContextManager[None]:
     """Show messages, unless the caller has set a display."""

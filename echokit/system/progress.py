@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Protocol
 
 Advance = Callable[[int], None]
@@ -21,6 +22,10 @@ class Display(Protocol):
         """Show one line."""
         ...
 
+    def show_files(self, files: Iterable[tuple[str, Path]]) -> None:
+        """Show which file each case is, if only the user sees it."""
+        ...
+
 
 class Silent:
     """Shows nothing."""
@@ -30,6 +35,9 @@ class Silent:
         yield lambda count: None
 
     def show_message(self, text: str) -> None:
+        pass
+
+    def show_files(self, files: Iterable[tuple[str, Path]]) -> None:
         pass
 
 

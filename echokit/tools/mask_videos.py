@@ -148,10 +148,13 @@ def mask_sources(sources: Sequence[str], step: Step, out: Path, *, keep_unmasked
     pairs = list(zip(case_ids(files), files, strict=True))
     rows = []
     with display().task("Masking videos", len(files)) as advance:
-        for row in mask_videos(pairs, step, out, keep_unmasked=keep_unmasked):
+        masked = mask_videos(pairs, step, out, keep_unmasked=keep_unmasked)
+        for path, row in zip(files, masked, strict=True):
             rows.append(row)
             advance(1)
             display().show_message(f"{row.case_id}: {_result(row, keep_unmasked)}")
+            if row.problem:
+                display().show_files([(row.case_id, path)])
     return MaskedVideos(out, tuple(files), tuple(rows), others, keep_unmasked)
 
 

@@ -90,6 +90,8 @@ def score_videos(run: Run, sources: Sequence[str], device: str = "auto") -> Scor
         for row in predictor(list(zip(names, files, strict=True))):
             rows.append(row)
             advance(1)
+    pairs = zip(rows, files, strict=True)
+    display().show_files((row.case_id, path) for row, path in pairs if row.problem or row.damaged)
     return Scores(predictor, tuple(files), tuple(rows), others)
 
 

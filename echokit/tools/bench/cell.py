@@ -23,7 +23,7 @@ from echokit.system.checksums import CHECKSUMS
 from echokit.system.environment import environment
 from echokit.system.files import write_text
 from echokit.system.hashing import digest, package_hash
-from echokit.system.progress import Advance, show_progress_on
+from echokit.system.progress import Advance, Silent, show_progress_on
 
 if TYPE_CHECKING:
     from echokit.pipeline.prepared_cohort import LabelledCohort
@@ -194,7 +194,7 @@ def _peak_memory() -> dict[str, int]:
     return {"peak_memory": unit * max(resource.getrusage(who).ru_maxrss for who in both)}
 
 
-class _LogLines:
+class _LogLines(Silent):
     """Progress as plain lines in the log of the cell."""
 
     @contextmanager

@@ -102,8 +102,7 @@ def convert_studies(
 
     It gets ``FileList.csv`` and ``Videos/CASE.avi`` as in EchoNet-Dynamic, and ``conversion.csv`` with the result
     and the reason for each file. If the table has labels, ``cohort.csv`` has one row for each labelled clip, for the
-    dataset ``table``. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files. The display
-    shows files that are not converted by their paths.
+    dataset ``table``. Names are pseudonyms; ``sources.csv`` in the cache folder leads back to the files.
 
     Args:
         sources: DICOM, AVI and MP4 files, and folders of them.
@@ -141,7 +140,7 @@ def convert_studies(
         if not any(row.status == "converted" for row in rows):
             raise DataError(
                 f"none of {len(rows)} files is a B-mode clip of the heart that can be converted",
-                hint=f"the first one, {files[0]}: {rows[0].remark}",
+                hint=f"the first one, {rows[0].case_id}: {rows[0].remark}",
                 code="convert.no_clip",
             )
         joined = join(rows, files, patients, labels)
@@ -198,10 +197,11 @@ def _new_directory(directory: Path, sources: Sequence[str | Path]) -> Path:
 
 
 def _show(path: Path, row: Conversion) -> None:
-    """Show the result for a file by its path: only the terminal may name it."""
+    """Show what is to be known of a file; its path on a terminal only."""
     if row.remark and row.remark != NO_VIDEO:  # those are counted, and listed in the report
         status = "" if row.status == "converted" else f"{row.status}: "
-        display().show_message(f"{path}: {status}{row.remark}")
+        display().show_message(f"{row.case_id}: {status}{row.remark}")
+        display().show_files([(row.case_id, path)])
 
 
 def _next_step(directory: Path, labels: Labels | None, cohort: CohortTable | None) -> str:

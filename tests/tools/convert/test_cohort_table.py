@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from echokit.cli import exit_code
+from echokit.cli.screen import Screen
 from echokit.data.cohort.hospital_table import Table
 from echokit.data.cohort.target import TargetSettings, targets_of
 from echokit.data.video.write import write_video
 from echokit.pipeline.cohort_stage import read_cohort
 from echokit.recipe.compose import find_recipe
 from echokit.recipe.validate import load_recipe
+from echokit.system.progress import show_progress_on
 from echokit.tools.convert.convert import ConvertedDataset, convert_studies
 from tests.data.video.make import write_dicom
 from tests.expect import command_error, refused
@@ -165,6 +169,16 @@ def test_no_label_is_for_predict_only(tmp_path: Path, studies: Path) -> None:
     assert made.files["status"].tolist() == ["converted"] * 5 + ["left out"]
 
 
+def test_a_terminal_names_the_files_that_are_left_out(tmp_path: Path, studies: Path) -> None:
+    screen = Screen(Console(file=io.StringIO(), force_terminal=True, highlight=False, soft_wrap=True))
+    with show_progress_on(screen):
+        made = convert_studies([studies], tmp_path / "data", workers=1)
+    assert isinstance(screen.console.file, io.StringIO)
+    shown = screen.console.file.getvalue()
+    assert f"{made.rows[-1].case_id} is {studies / 'short.dcm'}" in shown
+    assert shown.count(" is /") == 1
+
+
 def test_the_command_names_file_and_line(tmp_path: Path, studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "outcomes.csv"
     asked = ["data", "convert", str(studies), "--to", str(tmp_path / "data"), "--table", str(table)]
@@ -176,5 +190,6 @@ def test_the_command_names_file_and_line(tmp_path: Path, studies: Path, capsys: 
     assert exit_code(asked) == 0
     said = capsys.readouterr()
     assert "cohort.csv has 3 clips of 2 patients; died is the target" in said.out
-    assert f"{studies / 'short.dcm'}: left out: too short" in said.err
+    assert "left out: too short" in said.err
+    assert "short.dcm" not in said.err, "what is no terminal may be a log"
     assert command_error([*asked[:5], "--target", "died"]).code == "convert.no_table"

@@ -241,7 +241,7 @@ def test_the_row_of_a_copy_is_the_row_of_the_recording(tmp_path: Path) -> None:
     ("text", "code"),
     [
         ("patient_id,ef\nA,101\n", "labels.impossible_value"),
-        ("patient_id;ef\nA;18,8\n", "labels.not_a_number"),
+        ("patient_id;ef\nA;low\n", "labels.not_a_number"),
         ("patient_id,split\nA,all\n", "table.unknown_split"),
         ("patient_id,ef\nA,50\nA,51\n", "labels.duplicate"),
         ("patient_id,ef\nA,50\n,51\n", "table.empty_patient"),
@@ -251,7 +251,7 @@ def test_the_row_of_a_copy_is_the_row_of_the_recording(tmp_path: Path) -> None:
         ("patient_id,ef\nA,0.35\n", "labels.ef_fraction"),
         ("Patient ID;LVEF (%)\nA;55\nB;0.6\n", "labels.ef_fraction"),
         ("patient_id,age,died\nA,50,1\n", "labels.which_target"),
-        ("source,ef\n../a,50\n", "source.parent"),
+        ("source,ef\n,50\n", "source.empty"),
         ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,\n", "labels.missing_split"),
         ("source,split\nstudy/0.dcm,train\nstudy/1.dcm,test\n", "labels.patient_in_two_splits"),
     ],
@@ -302,7 +302,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "1 not videos" in said.out
     assert "1 of 22 files cannot be read" in said.err
     assert "for predict only; give --table to train" in said.out
-    assert f"{study / 'broken.dcm'}: unreadable" in said.err, "the terminal names the user's own files"
     written = "".join(
         str(path.relative_to(tmp_path / "data")) + (path.read_text() if path.suffix == ".csv" else "")
         for path in (tmp_path / "data").rglob("*")
@@ -310,7 +309,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     )
     for secret in (*NAME.split("^"), IDENTIFIER, "SonoVue", "doppler-picture", "broken"):
         assert secret not in written, secret
-    for secret in (IDENTIFIER, "SonoVue"):
+    for secret in (IDENTIFIER, "SonoVue", "broken"):
         assert secret not in said.out + said.err, secret
     assert exit_code(asked) == 2
     assert "not empty" in capsys.readouterr().err
