@@ -36,6 +36,15 @@ COMMANDS = {
 }
 
 
+GROUPS = {
+    "Daily": ("run", "validate", "explain", "list", "show", "report", "compare", "predict", "doctor"),
+    "Data": ("data", "mask"),
+    "Evaluation": ("evaluate", "audit"),
+    "Development": ("plugin", "schema", "bench", "bench-diff"),
+}
+"""The commands as ``--help`` shows them."""
+
+
 class _Lazy(click.Group):
     """A group that imports a command only when it is used.
 
@@ -54,6 +63,15 @@ class _Lazy(click.Group):
         from echokit.cli.plugin_commands import available_commands
 
         return available_commands(COMMANDS).get(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        of_plugins = [name for name in self.list_commands(ctx) if name not in COMMANDS]
+        for title, names in {**GROUPS, "Plugins": of_plugins}.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            rows = [(name, command.get_short_help_str(limit=80)) for name, command in commands if command]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

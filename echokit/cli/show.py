@@ -13,7 +13,7 @@ from echokit.cli import options
 def command(name: str, as_json: bool) -> None:
     """Describe a component and its parameters.
 
-    NAME is kind.name if several kinds share the name.
+    NAME is kind.name if several kinds share the name. It can also be an optimizer, a schedule, a tracker or a metric.
 
     \b
     Example: echokit show motion_mask
@@ -26,12 +26,19 @@ def command(name: str, as_json: bool) -> None:
     from echokit.plugins.parameters import format_type
     from echokit.plugins.registry import KINDS
     from echokit.recipe.json_schema import component_schema
+    from echokit.tools.recipe_choices import CHOICES, find_choices, metrics_of
 
     registry = installed().registry
     kind, _, bare = name.partition(".") if name.partition(".")[0] in KINDS else ("", "", name)
     components = registry.components([kind] if kind else KINDS)
     matches = [c for c in components if bare in (registry.name_of(c), f"{c.plugin}:{c.name}")]
     matches = matches or [c for c in components if bare == c.name]  # every plugin's, if several register it
+    if not matches and (choices := find_choices(name)):
+        for choice in choices:
+            click.echo(f"{choice.kind} {choice.name}  ({choice.origin})\n\n{choice.summary}\n{CHOICES[choice.kind]}\n")
+            for parameter, default in choice.parameters.items():
+                click.echo(f"  {parameter}: default {json.dumps(default)}")
+        return
     if not matches:
         names = [registry.name_of(component) for component in components]
         raise EchokitError(
@@ -52,5 +59,8 @@ def command(name: str, as_json: bool) -> None:
         for parameter, field in model.model_fields.items():
             default = "required" if field.is_required() else f"default {json.dumps(field.default, default=str)}"
             click.echo(f"  {parameter}: {format_type(schema[parameter])}; {default}\n      {field.description or ''}")
+        if component.kind == "evaluator":
+            for metric, definition in metrics_of(component).items():
+                click.echo(f"  metric {metric}: {definition}")
         if "study" in text or "study" in json.dumps(schema):
             click.echo(f"\nreference study: {options.STUDY}")

@@ -61,6 +61,25 @@ def _timm_optimizer_names() -> list[str]:
     return [n for n in map(str, list_optimizers()) if not n.startswith(("bnb", "fused")) and n not in _UNSUPPORTED]
 
 
+def optimizer_summaries() -> dict[str, tuple[str, str]]:
+    """Return the library and a summary of every optimizer, by name."""
+    from timm.optim._optim_factory import get_optimizer_info
+
+    found = {name: ("timm", str(get_optimizer_info(name).description)) for name in _timm_optimizer_names()}
+    return dict(sorted({**found, **{name: ("torch", _summary(c)) for name, c in _torch_optimizers().items()}}.items()))
+
+
+def schedule_summaries() -> dict[str, tuple[str, str]]:
+    """Return the library and a summary of every schedule, by name."""
+    found = {name: ("timm", _summary(maker)) for name, maker in _timm_schedules().items()}
+    return dict(sorted({**found, **{name: ("torch", _summary(c)) for name, c in _torch_schedules().items()}}.items()))
+
+
+def _summary(maker: Make) -> str:
+    text = (inspect.getdoc(maker) or "").strip().partition("\n\n")[0]
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")
+
+
 def optimizer_maker(use: str) -> Make:
     """Find the class of an optimizer.
 

@@ -1,5 +1,6 @@
 """Help and wrong input: one screen of text, exit code 2, and no traceback."""
 
+import json
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from echokit.cli import COMMANDS, exit_code
+from echokit.cli import COMMANDS, GROUPS, exit_code
 from tests.expect import refused
 
 
@@ -18,6 +19,31 @@ from tests.expect import refused
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code([command, "--help"]) == 0
     assert "Example" in capsys.readouterr().out or command == "data"
+
+
+def test_help_shows_every_command_in_one_group(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+    assert exit_code(["--help"]) == 0
+    shown = capsys.readouterr().out
+    places = [shown.index(f"{title}:") for title in ("Daily", "Data", "Evaluation", "Development")]
+    assert places == sorted(places)
+    assert all(shown.count(f"\n  {name} ") == 1 for name in COMMANDS)
+
+
+@pytest.mark.parametrize("kind", ["optimizers", "schedule", "trackers", "metrics"])
+def test_names_of_libraries_and_metrics_are_listed_and_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    known = {"optimizers": "lamb", "schedule": "one_cycle", "trackers": "mlflow", "metrics": "calibration_slope"}[kind]
+    assert exit_code(["list", kind, "--json"]) == 0
+    assert known in [row["name"] for row in json.loads(capsys.readouterr().out)]
+    assert exit_code(["list", kind]) == 0
+    assert f"  {known} " in capsys.readouterr().out
+    assert exit_code(["show", known]) == 0
+    assert known in capsys.readouterr().out.splitlines()[0]
+
+
+def test_an_evaluator_is_shown_with_its_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["show", "bland_altman"]) == 0
+    assert "metric bland_altman_bias" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["phantom", "check", "prepare", "convert"])
