@@ -98,8 +98,6 @@ def extension_notes(lock: Lock) -> Iterator[str]:
 
 
 def _check_longer(run: Run, old: Recipe, recipe: Recipe) -> None:
-    from echokit.training.step.schedule import follows_length
-
     then, now = old.train.epochs, recipe.train.epochs
     fix = f"start a new run with {now} epochs: leave out --resume"
     if now < then:
@@ -116,7 +114,7 @@ def _check_longer(run: Run, old: Recipe, recipe: Recipe) -> None:
             where="train.phases",
             code="resume.other_phases",
         )
-    if follows_length(recipe.train.schedule):
+    if recipe.train.schedule.follows_length:
         raise EchokitError(
             f"the schedule {recipe.train.schedule.use} spreads its learning rates over all epochs: "
             f"with {now} instead of {then}, those already trained would have had others",

@@ -67,7 +67,7 @@ def find_choices(name: str) -> list[Choice]:
 def metrics_of(component: Component) -> dict[str, str]:
     """Return the metrics of an evaluator without parameters, by name.
 
-    The values are their definitions, computed from an example. Empty if the evaluator cannot be used without parameters.
+    The values are their definitions, computed from an example. Empty if the evaluator needs parameters.
     """
     found: dict[str, str] = {}
     for predictions in _examples():

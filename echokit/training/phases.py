@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from echokit.training.settings import BatchNormRule, EarlyStopSettings, PhaseSettings, TrainSettings
-from echokit.training.step.schedule import follows_length
 
 SMALL_COHORT = 500
 """With fewer training cases, the batch-norm statistics of initial weights are better than new estimates."""
@@ -93,7 +92,7 @@ def can_be_longer(plan: Sequence[Phase], settings: TrainSettings, history: Seque
     """Return whether more epochs of the last phase would change none before them."""
     last = plan[-1]
     stopped = last.early_stop is not None and _is_stale(last.early_stop, records_of(last, history))
-    return not stopped and not follows_length(settings.schedule)
+    return not stopped and not settings.schedule.follows_length
 
 
 def records_of(phase: Phase, history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -121,6 +121,11 @@ class ConstantSchedule(_Strict):
 
     use: Literal["constant"] = Field("constant", description="A constant learning rate.")
 
+    @property
+    def follows_length(self) -> bool:
+        """Whether the learning rates depend on the number of epochs."""
+        return False
+
 
 class OneCycleSchedule(_Strict):
     """One-cycle schedule with cosine rise and fall (Smith and Topin 2018)."""
@@ -129,6 +134,11 @@ class OneCycleSchedule(_Strict):
     warmup: float = Field(0.3, ge=0, lt=1, description="Fraction of the training in which it rises.")
     start_factor: float = Field(0.04, gt=0, le=1, description="First learning rate, as a fraction of the peak.")
     end_factor: float = Field(4e-6, ge=0, le=1, description="Last learning rate, as a fraction of the peak.")
+
+    @property
+    def follows_length(self) -> bool:
+        """Whether the learning rates depend on the number of epochs."""
+        return True
 
 
 class NamedSchedule(_FromLibrary):
@@ -139,6 +149,13 @@ class NamedSchedule(_FromLibrary):
         "timm.scheduler (cosine, tanh, poly, ...); plateau lowers the rate when the validation loss does not improve.",
     )
     unit: Literal["epoch", "step"] = Field("epoch", description="Unit of its parameters.")
+
+    @property
+    def follows_length(self) -> bool:
+        """Whether the learning rates depend on the number of epochs."""
+        from echokit.training.optimizer_catalog import follows_training
+
+        return follows_training(self.use, self.options)
 
     @classmethod
     def parameters(cls, use: str) -> Mapping[str, Any]:

@@ -10,7 +10,6 @@ from echokit.system.checksums import checksum_problem
 from echokit.system.stop_signals import Interrupted
 from echokit.training.context import TrainingContext
 from echokit.training.settings import TrainSettings
-from echokit.training.step.schedule import follows_length
 from tests.expect import refused
 
 from .blobs import COMPUTE, RecordingCallback, Tiny, bits, train
@@ -120,6 +119,6 @@ def test_a_longer_training_refuses_another_seed(tmp_path):
 )
 def test_some_schedules_depend_on_the_number_of_epochs(tmp_path, schedule, follows):
     settings = TrainSettings.model_validate({"schedule": schedule})
-    assert follows_length(settings.schedule) is follows
+    assert settings.schedule.follows_length is follows
     train(tmp_path, epochs=1, schedule=schedule)
     assert (tmp_path / "last").exists() is not follows

@@ -68,14 +68,5 @@ def learning_rate(
     return schedule_curve(schedule.use, tuple(schedule.options.items()), peak, units)[unit]
 
 
-def follows_length(schedule: ConstantSchedule | OneCycleSchedule | NamedSchedule) -> bool:
-    """Return whether the learning rates depend on the number of epochs."""
-    if isinstance(schedule, NamedSchedule):
-        from echokit.training.optimizer_catalog import follows_training
-
-        return follows_training(schedule.use, schedule.options)
-    return isinstance(schedule, OneCycleSchedule)
-
-
 def _cosine(start: float, end: float, t: float) -> float:
     return end + (start - end) * (1.0 + math.cos(math.pi * t)) / 2.0
