@@ -52,6 +52,93 @@ def test_get_started_does_what_it_says(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "compare" / "quickstart-shorter.html").is_file()
 
 
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in (
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs" / "how-to").glob("*.md"),
+        *(ROOT / "docs" / "plugins").glob("*.md"),
+    )
+)
+ELSEWHERE = ("docs/get-started.md", "docs/plugins/write-a-masking-plugin.md")
+"""Pages that other tests execute with all that they say: the one below, and tests/docs and test_plugins_from_wheels."""
+CANNOT = {
+    "pip install": "needs a package registry",
+    "python -m pip": "needs a package registry",
+    "docker": "needs a container service",
+    "make": "installs everything; .ci/run does it",
+    "git clone": "needs the network",
+    "accelerate launch": "needs several GPUs",
+    "torchrun": "needs several GPUs",
+    "echokit bench": "takes hours; tests/tools/bench runs small tables",
+    "echokit run lvad_nested": "takes an hour",
+}
+"""Commands that no test can execute, and why."""
+LANGUAGES = ("", "console", "bash", "sh", "shell")
+SMALL = (
+    "train.epochs=1",
+    "train.keep=last",
+    "data.fallback.cases=24",
+    "report.cases=0",
+)
+"""Overrides of every run: small enough for a test."""
+PROGRAMS = ("echokit", "export", *(parts.split()[0] for parts in CANNOT))
+
+
+def commands_of(page: str) -> list[str]:
+    """The commands in the plain and console blocks of a page, in order, without comments and output."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+    lines = [(language, line) for language, block in blocks if language in LANGUAGES for line in block.splitlines()]
+    told = [line.removeprefix("$ ") for language, line in lines if language != "console" or line.startswith("$ ")]
+    told = [line.removeprefix(".venv/bin/").partition("  #")[0].strip() for line in told]
+    return [line for line in told if line and line.split()[0] in PROGRAMS]
+
+
+def cannot_run(command: str) -> bool:
+    return any(command.startswith(start) for start in CANNOT)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page) and page not in ELSEWHERE])
+def test_every_command_of_a_page_is_executed(page: str, tmp_path: Path, phantom: Path) -> None:
+    """In order, in one folder, with 24 phantoms as the user's data and one epoch for each run."""
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "ECHOKIT_CACHE": str(tmp_path / "cache")}
+    environment["ECHONET_DYNAMIC"] = str(phantom)
+    video = min((phantom / "Videos").iterdir())
+    (tmp_path / "study").mkdir()
+    shutil.copy(video, tmp_path / "study")
+    shutil.copy(video, tmp_path / "clip.avi")
+    rows = [f"c{k},p{k},{k % 2},{0.2 + 0.5 * (k % 2) + k / 100}\n" for k in range(20)]
+    (tmp_path / "predictions.csv").write_text("case_id,patient_id,y_true,y_score\n" + "".join(rows))
+    ran: set[str] = set()
+
+    def execute(*parts: str) -> None:
+        small = [part for key in SMALL for part in ("--set", key)] if parts[1] == "run" else []
+        done = subprocess.run([*parts, *small], cwd=tmp_path, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, f"{' '.join([*parts, *small])}\n{done.stdout}\n{done.stderr}"
+
+    for command in commands_of(page):
+        if cannot_run(command) or command.startswith("export "):
+            continue
+        parts = [
+            {"/data/EchoNet-Dynamic": str(phantom), "clip.dcm": "clip.avi"}.get(w, w) for w in shlex.split(command)
+        ]
+        named = {one for one in parts[2:] if re.fullmatch(r"(ef|lvad)_\w+", one)}
+        if parts[1] in ("report", "compare", "predict"):  # of runs that the reader of the page has
+            for name in sorted(named - ran):
+                execute("echokit", "run", name)
+            ran |= named
+        execute(*parts)
+        ran |= named if parts[1] == "run" else set()
+
+
+def test_commands_are_found_in_many_pages() -> None:
+    found = {page: commands_of(page) for page in PAGES}
+    assert sum(map(len, found.values())) >= 40
+    assert sum(map(bool, found.values())) >= 10
+
+
 def test_the_notebook_runs_and_shows_its_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import nbformat
     from nbclient import NotebookClient
