@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from echokit.data.cohort.cohort import Fold
 from echokit.data.splits.leakage import check_fold, refuse_leaks
 from echokit.errors import DataError, EchokitError
