@@ -39,7 +39,7 @@ from echokit.pipeline.negative_controls import Shuffler
 from echokit.recipe.compose import find_recipe
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import load_recipe
-from echokit.results.run import runs_folder
+from echokit.results.run_directories import runs_folder
 from echokit.system.phantom_mark import STAMP
 
 RESULTS = Path(__file__).parent / "results"

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echokit.results.run import Run, find_finished, find_run
+from echokit.results.run import Run
+from echokit.results.run_directories import find_finished, find_run
 from echokit.system.progress import Silent, display, show_progress_on
 from echokit.system.terminal_text import printable
 

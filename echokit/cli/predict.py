@@ -52,7 +52,7 @@ def command(
     from echokit.cli.screen import Screen
     from echokit.pipeline.inference.score_videos import score_videos
     from echokit.plugins.foreign_code import output_to_stderr
-    from echokit.results.run import find_finished
+    from echokit.results.run_directories import find_finished
     from echokit.system.csv_cells import csv_text
     from echokit.system.progress import show_progress_on
 

@@ -24,7 +24,7 @@ def command(run: str, frames: bool, out: Path) -> None:
     """
     from echokit.cli.screen import Screen
     from echokit.pipeline.write_report import report
-    from echokit.results.run import find_finished
+    from echokit.results.run_directories import find_finished
     from echokit.system.progress import show_progress_on
 
     with show_progress_on(Screen()):

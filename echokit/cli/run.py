@@ -63,7 +63,7 @@ def command(
     from echokit.recipe.compose import find_recipe
     from echokit.recipe.validate import load_recipe
     from echokit.results.lock import is_lock, read_lock
-    from echokit.results.run import find_run
+    from echokit.results.run_directories import find_run
     from echokit.system.progress import show_progress_on
     from echokit.training.hardware.distributed import processes
 

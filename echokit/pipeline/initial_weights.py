@@ -13,7 +13,8 @@ from echokit.models.input_shape import InputShape
 from echokit.models.norm import Norm, read_norms
 from echokit.models.weights.settings import RUN, WeightSettings
 from echokit.pipeline.trained_folds import load_trained
-from echokit.results.run import Run, find_finished
+from echokit.results.run import Run
+from echokit.results.run_directories import find_finished
 from echokit.system.phantom_mark import PRETRAINED_STAMP
 from echokit.system.progress import display
 

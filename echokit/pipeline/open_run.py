@@ -13,7 +13,8 @@ from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.resume_run import extend_run
 from echokit.pipeline.session import RunRequest, Session
 from echokit.results.lock import Lock
-from echokit.results.run import LOCK, Run, create_run, write_table
+from echokit.results.run import LOCK, Run, write_table
+from echokit.results.run_directories import create_run
 
 PATIENCE = 10.0
 """Seconds that a fold waits for another one that is just starting."""

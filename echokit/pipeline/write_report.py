@@ -14,7 +14,8 @@ from echokit.recipe.recipe import Recipe
 from echokit.results.page.cine_loops import MOST_FRAMES, Shown, Source
 from echokit.results.page.page_content import PageSettings
 from echokit.results.page.write_page import write_page
-from echokit.results.run import Run, changed_files, read_notes, runs_folder
+from echokit.results.run import Run, changed_files, read_notes
+from echokit.results.run_directories import runs_folder
 from echokit.results.summary.division import division_of, tried_configurations
 from echokit.system.exhausted import describe_exhausted
 from echokit.system.phantom_mark import all_phantom

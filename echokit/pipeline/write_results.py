@@ -18,7 +18,8 @@ from echokit.pipeline.inference.input_check import REFERENCE
 from echokit.pipeline.negative_controls import compute_controls
 from echokit.pipeline.resume_run import extension_notes
 from echokit.results.lock import Lock
-from echokit.results.run import LOCK, NOTES, SECTIONS, SUMMARY, Run, runs_folder, write_table
+from echokit.results.run import LOCK, NOTES, SECTIONS, SUMMARY, Run, write_table
+from echokit.results.run_directories import runs_folder
 from echokit.system.checksums import CHECKSUMS, add_checksums, read_checksums, write_checksums
 from echokit.system.files import write_text
 from echokit.training.objectives.calibration import Uncalibrated, all_or_none

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from echokit.cli import exit_code
-from echokit.results.run import Run, changed_files, find_run, read_notes
+from echokit.results.run import Run, changed_files, read_notes
+from echokit.results.run_directories import find_run
 from tests.expect import command_error
 
 from .conftest import run

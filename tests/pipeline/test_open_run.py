@@ -7,7 +7,7 @@ import pytest
 from echokit.pipeline.run import run
 from echokit.pipeline.session import RunRequest
 from echokit.recipe.validate import load_recipe
-from echokit.results.run import find_run
+from echokit.results.run_directories import find_run
 from echokit.training.callback import NoCallback, StepProgress
 from tests.expect import refused
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echokit.data.cohort.text_table import line_of_rows
 from echokit.errors import DataError
-from echokit.evaluation.files.metric_files import count_rows, place, to_number
+from echokit.evaluation.files.metric_files import count_rows, list_lines, place, to_number
 from echokit.evaluation.predictions import list_cases
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _MISSING = (
 )
 MISSING = frozenset(("", "not available", "not known", *_MISSING.split()))
 """What other software writes for a missing value; compared without regard to case."""
-MOST_CLASSES, MOST_LINES = 20, 10
+MOST_CLASSES = 20
 """Listed in a message."""
 
 
@@ -92,10 +91,3 @@ def _listed(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts, key=lambda text: (-counts[text], text))
     shown = ", ".join(f"{text} ({counts[text]:,})" for text in ordered[:MOST_CLASSES])
     return (shown or "none") + (f", and {len(ordered) - MOST_CLASSES} more" if len(ordered) > MOST_CLASSES else "")
-
-
-def list_lines(path: Path, texts: Sequence[str], rows: Sequence[int]) -> str:
-    """List the lines of some rows, with a cell of each: ``line 4 ('NA')``."""
-    lines = line_of_rows(path, rows)
-    shown = (f"line {line} ({texts[row]!r})" for line, row in zip(lines[:MOST_LINES], rows, strict=False))
-    return ", ".join(shown) + (f", and {len(rows) - MOST_LINES} more" if len(rows) > MOST_LINES else "")

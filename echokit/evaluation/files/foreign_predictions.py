@@ -14,8 +14,8 @@ import numpy as np
 from echokit.data.cohort.csv_format import delimiter_of, encoding_of
 from echokit.data.cohort.text_table import line_of_rows, read_text_table
 from echokit.errors import DataError, did_you_mean
-from echokit.evaluation.files.classes import MISSING, list_lines, to_classes
-from echokit.evaluation.files.metric_files import count_rows, parse_predictions, place, to_number
+from echokit.evaluation.files.classes import MISSING, to_classes
+from echokit.evaluation.files.metric_files import count_rows, list_lines, parse_predictions, place, to_number
 from echokit.evaluation.predictions import COLUMNS, Predictions, list_cases
 from echokit.system.phantom_mark import STAMP
 

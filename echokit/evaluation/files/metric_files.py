@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_WHOLE = 2**53
 """Of repeat and fold: beyond it a float skips whole numbers."""
+_MOST_LINES = 10  # that a message lists
 FIELDS = (
     "metric",
     "definition",
@@ -220,6 +221,13 @@ def _numbers(
 def place(path: Path, rows: Sequence[int] | npt.NDArray[np.intp]) -> str:
     """Format the place of the first of some rows of a table: ``FILE:5``."""
     return f"{path}:{line_of_rows(path, [int(rows[0])])[0]}"
+
+
+def list_lines(path: Path, texts: Sequence[str], rows: Sequence[int]) -> str:
+    """List the lines of some rows, with a cell of each: ``line 4 ('NA')``."""
+    lines = line_of_rows(path, rows)
+    shown = (f"line {line} ({texts[row]!r})" for line, row in zip(lines[:_MOST_LINES], rows, strict=False))
+    return ", ".join(shown) + (f", and {len(rows) - _MOST_LINES} more" if len(rows) > _MOST_LINES else "")
 
 
 def count_rows(rows: Sequence[int] | npt.NDArray[np.intp]) -> str:

@@ -27,7 +27,8 @@ from echokit.pipeline.inference.input_check import REFERENCE, out_of_range_flags
 from echokit.pipeline.initial_weights import find_initial_weights
 from echokit.pipeline.trained_folds import finished_folds, load_trained
 from echokit.results.lock import changes_since
-from echokit.results.run import Run, check_file, runs_folder
+from echokit.results.run import Run, check_file
+from echokit.results.run_directories import runs_folder
 from echokit.system.files import temporary_folder
 from echokit.training.objectives.calibration import Calibration, Uncalibrated, all_or_none
 from echokit.training.objectives.objective import HALF, Objective, calibrator_of, threshold_of
