@@ -16,6 +16,7 @@ from echokit.system.distribution import install_extra
 from echokit.training.callback import NoCallback, TrainingCallback
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
+_NAMES_A_RUN = {"mlflow": "run_name", "wandb": "name"}  # by this argument; else it invents a name
 
 
 def require_trackers(names: Sequence[str]) -> None:
@@ -59,7 +60,7 @@ def open_trackers(names: Sequence[str], run: str, folder: Path, facts: Mapping[s
     Args:
         names: Names in ``TRACKERS``.
         run: Name of the run.
-        folder: For trackers that write files: ``folder/NAME``.
+        folder: Of the run. Its name is the tracker's name for the run; files are written to ``folder/NAME``.
         facts: Description of the run, as plain values.
     """
     if not names:
@@ -75,7 +76,8 @@ def open_trackers(names: Sequence[str], run: str, folder: Path, facts: Mapping[s
         for name in names:
             tracker_class = LOGGER_TYPE_TO_CLASS[name]
             arguments = (str(folder / name),) if tracker_class.requires_logging_directory else ()
-            tracker = tracker_class(run, *arguments)
+            named = {_NAMES_A_RUN[name]: folder.name} if name in _NAMES_A_RUN else {}
+            tracker = tracker_class(run, *arguments, **named)
             if hasattr(tracker, "start"):
                 tracker.start()
             trackers.append(tracker)

@@ -1,8 +1,10 @@
 """Trackers receive the numbers of a run and do not change it."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,6 +45,18 @@ def test_wandb_keeps_the_numbers_offline(tiny: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     [folder] = (tmp_path / "wandb").glob("offline-run-*")
     assert b"fold-0/val_auroc" in next(folder.glob("*.wandb")).read_bytes()
+
+
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not installed")
+def test_mlflow_keeps_the_numbers_under_the_name_of_the_run(tiny: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "echokit", "run", str(tiny), *ONE, "--set", "track=[mlflow]"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        [(name,)] = database.execute("select name from runs").fetchall()
+        steps = database.execute("select step from metrics where key = 'fold-0/val_auroc' order by step").fetchall()
+    assert name == load_run(tmp_path / "runs" / "tiny").path.name
+    assert steps == [(1,), (2,)]
 
 
 @pytest.mark.parametrize("name", TRACKERS)
