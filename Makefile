@@ -22,7 +22,7 @@ test: $(VENV)/installed-test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -q
 
 test-slow: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m slow -q --durations=10
+	$(ONE_THREAD) $(BIN)/python -m pytest -m slow -n 2 -q --durations=10
 
 # The documentation, into build/site; a broken link fails it.
 docs: $(VENV)/installed-test

@@ -32,7 +32,22 @@ def fallback_tree(tree: Node) -> Node:
     replaced = Node({**inherited, **dataset}, fallback.origin)
     base = Node({**tree.value, "data": replaced}, tree.origin)
     wanted = _unless_given(tree, changes, ()) if changes is not None else None
-    return merge(base, wanted) if wanted is not None else base
+    if wanted is None:
+        return base
+    training = wanted.child("train")
+    if training is not None and training.child("phases") and not training.child("epochs"):
+        base = _without_epochs(base)
+    return merge(base, wanted)
+
+
+def _without_epochs(tree: Node) -> Node:
+    """Remove the number of epochs, which is the sum of phases that are replaced."""
+    assert isinstance(tree.value, dict)
+    train = tree.value.get("train")
+    if train is None or not isinstance(train.value, dict):
+        return tree
+    kept = {key: node for key, node in train.value.items() if key != "epochs"}
+    return Node({**tree.value, "train": Node(kept, train.origin)}, tree.origin)
 
 
 def _unless_given(given: Node | None, change: Node, path: KeyPath) -> Node | None:

@@ -153,6 +153,7 @@ def test_a_report_that_was_not_written_is_an_error_of_a_complete_run(run: Path, 
 
 @needs_limits
 @pytest.mark.usefixtures("cache")
+@pytest.mark.slow
 def test_overlays_masks_and_conversions_end_on_a_full_disk(run: Path, phantom: Path, tmp_path: Path) -> None:
     videos = sorted((phantom / "Videos").iterdir())[:2]
     for arguments in (

@@ -115,7 +115,8 @@ def test_too_little_memory_has_the_words_of_the_page(desk: Path) -> None:
     assert described.code == "system.out_of_memory"
 
 
-def test_a_script_without_a_guard_has_the_words_of_the_page(desk: Path) -> None:
+def test_a_script_without_a_guard_has_the_words_of_the_page(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOKIT_CACHE", str(desk / "cache"))  # without prepared clips, so that workers must start
     (desk / "script.py").write_text('import echokit\nechokit.run("tiny.yaml")\n')
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1

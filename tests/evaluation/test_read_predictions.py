@@ -60,7 +60,7 @@ def test_bad_predictions_are_refused_with_the_cases(tmp_path, change, code, name
     assert str(path) in caught.value.where
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01", b'a,b\n"1,2\n3', None])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01\x02", b'a,b\n"1,2\n3', None])
 def test_files_other_than_csv_are_refused(tmp_path, content):
     path = tmp_path / "p.csv"
     if content is not None:

@@ -92,7 +92,7 @@ def test_summary_has_folds_mean_sd_and_joined_metrics(whole: Run) -> None:
     assert {"auroc_within_fold", "auroc_pooled", "auroc_fold_mean", "auroc_fold_sd", "accuracy_pooled"} <= joined
     text = (whole.path / "summary.md").read_text()
     assert "## Over all folds" in text
-    assert "fewer than 100" in text
+    assert "Are there enough patients? Too few even for a pilot: 24 patients (13 positive)" in text
 
 
 @pytest.mark.parametrize("changes", [("train.batch_size=15",), ("train.batch_size=1",)])

@@ -10,6 +10,7 @@ import pytest
 
 from echokit.cli import exit_code
 from echokit.results.run import Run, read_notes
+from echokit.system.distribution import DISTRIBUTION
 from tests.pipeline.conftest import run
 
 
@@ -48,7 +49,8 @@ def test_repeat_with_other_code_or_version_is_reported(
     lock.write_text(yaml.safe_dump(content, sort_keys=False))
     run(lock, tmp_path / "again")
     said = capfd.readouterr().err
-    assert "differs from the lock: the preprocessor optical_flow has changed since the lock: echokit 0.0.1 then" in said
+    changed = "the preprocessor optical_flow has changed since the lock"
+    assert f"differs from the lock: {changed}: {DISTRIBUTION} 0.0.1 then" in said
     assert "the evaluator auroc has changed since the lock" in said
     assert "with other code" in said
     assert said.count("has changed since the lock") == 2

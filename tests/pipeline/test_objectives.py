@@ -76,7 +76,7 @@ def run(hearts: Path, folder: Path, objective: str, resample: str = "official", 
 def same_answer(made: Run, hearts: Path) -> list[dict]:
     """`predict` gives the rows of the run; returns what it said."""
     predictor = Predictor(made, "cpu")
-    rows = made.predictions.iloc[[0, -1]]
+    rows = made.predictions.query("split != 'train'").iloc[[0, -1]]  # training cases are scored by one window
     answers = list(predictor([(case, hearts / "Videos" / f"{case}.avi") for case in rows["case_id"]]))
     assert [a.score for a in answers] == pytest.approx(rows["y_score"].tolist(), abs=1e-4)
     if "prediction" in rows:

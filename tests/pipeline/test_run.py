@@ -25,7 +25,7 @@ def test_every_file_is_written_and_no_pickle(finished: Run) -> None:
         assert (finished.path / "plots" / name).read_bytes().startswith(b"\x89PNG"), name
     kinds = {path.suffix for path in (finished.path / "checkpoints").rglob("*") if path.is_file()}
     assert kinds == {".safetensors", ".json", ".jsonl", ".csv"}
-    assert not (finished.path / "checkpoints" / "fold-0" / "last").exists()
+    assert (finished.path / "checkpoints" / "fold-0" / "last").exists()  # to train it longer
 
 
 def test_predictions_have_each_case_once_with_its_class(finished: Run) -> None:

@@ -43,6 +43,7 @@ def test_tracings_tell_what_is_kept_and_controls_stand_beside(
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_on_a_hospital_s_pictures_no_text_trace_or_number_is_kept(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from echokit.errors import DataError
+from echokit.system.distribution import install_extra
 
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 """First bytes of an .xls file, and of a workbook with a password."""
@@ -40,7 +41,7 @@ def read_workbook(path: Path) -> tuple[list[tuple[int, list[Any]]], int]:
     except ImportError:
         raise DataError(
             "an Excel workbook needs openpyxl",
-            hint="pip install 'echokit[excel]', or save it as 'CSV UTF-8'",
+            hint=f"{install_extra('excel')}, or save it as 'CSV UTF-8'",
             where=str(path),
             code="library.missing",
         ) from None

@@ -92,6 +92,7 @@ def test_a_question_is_answered_on_the_same_patients(bench: Path) -> None:
     assert answer["seeds"] == 2
 
 
+@pytest.mark.slow
 def test_only_changed_cells_are_run_again(bench: Path) -> None:
     cell = bench / "out" / "tiny" / "trial" / "plain" / "seed-0"
     before, text = read_result(cell), (bench / "out" / "tiny" / "trial-tiny.md").read_text()
@@ -206,6 +207,7 @@ def test_a_row_of_another_scale_runs_on_request() -> None:
     assert full == usual | {"kinetics", "kinetics_random"}
 
 
+@pytest.mark.slow
 def test_the_mask_columns_hold_kept_image_and_heart(bench: Path) -> None:
     suite = bench / "masked.yaml"
     suite.write_text(
