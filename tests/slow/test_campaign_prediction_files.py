@@ -126,7 +126,7 @@ def damaged_files() -> list[tuple[str, bytes, int]]:
         ("blank", b"\n\n\n", 2),
         ("header only", b"id,label,prob\n", 2),
         ("header of a run only", columns.encode() + b"\n", 2),
-        ("UTF-16", body.encode("utf-16"), 2),
+        ("UTF-16", body.encode("utf-16"), 0),
         ("Latin-1", body.replace("a,1", "\xe9,1").encode("latin-1"), 2),
         ("NUL", body.replace("b", "\0").encode(), 2),
         ("a video", bytes(range(256)) * 40, 2),
