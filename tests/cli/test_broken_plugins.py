@@ -41,6 +41,7 @@ BROKEN = {
 """Name: (code of the package, code of its mask, what the warning mentions)."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_unrelated_commands_work_with_one_warning(name: str, tmp_path: Path) -> None:
     code, mask, mentioned = BROKEN[name]
@@ -63,6 +64,7 @@ WRONG = CLASS + "    def __call__(self, clip):\n        return clip.frames\n"
 GONE = "import no_such_library\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mask", "arguments", "mentioned"),
     [

@@ -45,7 +45,7 @@ def test_the_study_s_training_is_that_of_real_data() -> None:
 
 def test_what_the_command_line_gives_wins_over_the_fallback() -> None:
     _, smaller = both("ef_112", "train.epochs=9", "model.backbone.width=12", "train.optimizer={use: adamw, lr: 3.0e-4}")
-    assert (smaller.train.epochs, smaller.train.batch_size) == (9, 4)
+    assert (smaller.train.epochs, smaller.train.batch_size) == (9, 8)
     assert smaller.backbone.params["width"] == 12
     assert (smaller.train.optimizer.use, smaller.train.optimizer.lr) == ("adamw", 3e-4)
 
@@ -57,7 +57,7 @@ def test_another_network_is_not_exchanged_by_the_fallback(tmp_path: Path) -> Non
     mine.write_text("extends: ef_112\nname: mine\nmodel: {backbone: x3d_s}\ntrain: {batch_size: 2}\n")
     _, smaller = both(str(mine))
     assert smaller.backbone.name == "x3d_s"
-    assert smaller.train.batch_size == 4  # a file's value is what the fallback is there to change
+    assert smaller.train.batch_size == 8  # a file's value is what the fallback is there to change
 
 
 def test_set_for_the_fallback_alone_still_works() -> None:

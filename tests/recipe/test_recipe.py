@@ -183,7 +183,7 @@ def test_the_fallback_replaces_the_data_and_its_settings() -> None:
     recipe = with_fallback(load_recipe(find_recipe("ef_112")))
     assert recipe.data.name == "phantom"
     assert recipe.fallback is None
-    assert recipe.train.batch_size == 4
+    assert recipe.train.batch_size == 8
 
 
 def test_explain_lists_the_origin_of_each_value(tmp_path: Path) -> None:
