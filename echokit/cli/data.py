@@ -65,7 +65,7 @@ def phantom(
         )
     cases = cases or layout_spec.cases
     ef_options = {} if layout_spec.own_ef else {"ef": ef or "realistic"}
-    with Screen().task("Making phantom hearts", cases) as advance:
+    with Screen().task("Creating phantom hearts", cases) as advance:
         layout_spec.load()(directory, **{layout_spec.keyword: cases}, seed=seed, advance=advance, **ef_options)
     click.echo(f"{STAMP}: {cases} synthetic {layout_spec.counted} in {directory}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from echokit.data.clips.clip_store import steps_of
 from echokit.data.clips.prepare_video import Step
-from echokit.data.cohort.pseudonyms import case_ids, sources_note
+from echokit.data.cohort.pseudonyms import case_ids, file_notes
 from echokit.data.preprocess.mask_region import KEPT
 from echokit.data.video.find import expand, split_videos
 from echokit.data.video.write import USUAL_FPS
@@ -113,11 +113,7 @@ class MaskedVideos:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be known about the files."""
-        notes = []
-        if pseudonyms := sources_note([row.case_id for row in self.rows], self.files):
-            notes.append(pseudonyms)
-        if self.others:
-            notes.append(f"{self.others} files are not videos and were not read")
+        notes = file_notes([row.case_id for row in self.rows], self.files, self.others)
         of_all = f"of {len(self.rows)} videos"
         if self.unmasked:
             keep = self.keep_unmasked

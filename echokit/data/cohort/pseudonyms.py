@@ -65,14 +65,23 @@ def case_ids(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def sources_note(names: Sequence[str], paths: Sequence[Path]) -> str | None:
-    """Format a note on where pseudonyms lead back to files.
+def file_notes(names: Sequence[str], paths: Sequence[Path], others: int) -> list[str]:
+    """Say where renamed files are listed, and how many files are not videos.
 
-    None if ``case_ids`` renamed no file.
+    Args:
+        names: Case of each video.
+        paths: Its file.
+        others: Number of files that are not videos.
     """
-    if all(name == path.stem for name, path in zip(names, paths, strict=True)):
-        return None
-    return f"which file is which: {cache_folder_path() / SOURCES} (for you only: file names may identify a patient)"
+    notes = []
+    if any(name != path.stem for name, path in zip(names, paths, strict=True)):
+        place = cache_folder_path() / SOURCES
+        notes.append(f"which file is which: {place} (for you only: file names may identify a patient)")
+    if others == 1:
+        notes.append("1 file is not a video and was not read")
+    elif others:
+        notes.append(f"{others} files are not videos and were not read")
+    return notes
 
 
 def _keeps_name(path: Path) -> bool:

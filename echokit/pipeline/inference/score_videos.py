@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from echokit.data.cohort.pseudonyms import case_ids, sources_note
+from echokit.data.cohort.pseudonyms import case_ids, file_notes
 from echokit.data.video.find import expand, split_videos
 from echokit.pipeline.inference.predictor import Prediction, Predictor
 from echokit.results.run import Run
@@ -54,11 +54,7 @@ class Scores:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be known about the files."""
-        notes = []
-        if pseudonyms := sources_note([row.case_id for row in self.rows], self.files):
-            notes.append(pseudonyms)
-        if self.others:
-            notes.append(f"{self.others} files are not videos and were not read")
+        notes = file_notes([row.case_id for row in self.rows], self.files, self.others)
         if damaged := [row.case_id for row in self.rows if row.damaged]:
             notes.append(f"damaged, scored on their readable frames: {', '.join(damaged)}")
         if failed := [row for row in self.rows if row.problem]:
