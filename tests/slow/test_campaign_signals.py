@@ -71,15 +71,19 @@ def test_signals_at_many_moments(commands: Commands, undisturbed: tuple[Path, fl
         sent = list(CODES)[moment % len(CODES)]
         group = moment % 2  # Ctrl-C goes to all processes of a terminal, kill to one
         after = seconds * moment / MOMENTS
+        ended = False
         with campaign.attempt(f"{sent.name} to the {'group' if group else 'process'} after {after:.2f} s"):
             out = tmp_path / str(moment)
             process = commands.start("run", commands.folder / "tiny.yaml", "--out", out)
             time.sleep(after)
             with suppress(ProcessLookupError):
                 (os.killpg if group else os.kill)(process, sent)
-            faster += ends_as_told(commands.finish(), sent)
+            ended = ends_as_told(commands.finish(), sent)
             if moment % 3 == 0:
                 resumes(commands, out, expected)
+        if ended:  # the machine has become faster than it was for the undisturbed run: aim earlier
+            faster += 1
+            seconds *= 0.8
     assert faster < MOMENTS / 3
     campaign.finish(at_least=MOMENTS)
 
