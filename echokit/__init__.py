@@ -18,6 +18,7 @@ _PLACES = {
     "Cohort": "echokit.data.cohort.cohort",
     "Fold": "echokit.data.cohort.cohort",
     "AssetFile": "echokit.plugins.parameters",
+    "ComponentOf": "echokit.plugins.component_parameter",
     "DataPath": "echokit.plugins.parameters",
     "Section": "echokit.plugins.hookspecs",
     "Targets": "echokit.data.cohort.targets",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from echokit.models.input_shape import InputShape as InputShape
     from echokit.pipeline.inference.run_model import ModelInput as ModelInput
     from echokit.pipeline.inference.run_model import RunModel as RunModel
+    from echokit.plugins.component_parameter import ComponentOf as ComponentOf
     from echokit.plugins.hookspecs import Section as Section
     from echokit.plugins.hookspecs import hookimpl as hookimpl
     from echokit.plugins.parameters import AssetFile as AssetFile

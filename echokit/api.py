@@ -38,7 +38,7 @@ def run(
     """Run a recipe and return the finished run.
 
     Args:
-        recipe: A path, or the name of a shipped recipe.
+        recipe: A path of a recipe or of a lock, or the name of a shipped recipe.
         set: Values to change: ``{"train.epochs": 3}``.
         out: Where run directories are made.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -50,8 +50,12 @@ def run(
     from echokit.pipeline.session import RunRequest
     from echokit.recipe.compose import find_recipe
     from echokit.recipe.validate import load_recipe
+    from echokit.results.lock import is_lock, read_lock
 
-    return run_request(RunRequest(load_recipe(find_recipe(str(recipe)), _overrides(set)), Path(out), device))
+    path, overrides = find_recipe(str(recipe)), _overrides(set)
+    lock = read_lock(path, overrides) if is_lock(path) else None
+    loaded = lock.recipe if lock else load_recipe(path, overrides)
+    return run_request(RunRequest(loaded, Path(out), device, lock=None if overrides else lock))
 
 
 def load_run(path: str | Path) -> Run:

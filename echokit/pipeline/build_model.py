@@ -98,7 +98,7 @@ def features_cache(recipe: Recipe, *, shared: bool, cases: int) -> FeatureCache:
     from echokit.training.batches.features import FeatureCache
 
     uses = (recipe.fusion, recipe.backbone, *recipe.augment)
-    code = [use.component.code_hash() for use in uses]
+    code = [use.code_hash() for use in uses]
     model = [use.identity() | {"dropout": None} for use in uses[:2]]
     identity = digest([model, [use.identity() for use in recipe.augment], code])
     return FeatureCache(cache_folder_path() / "features", identity, np.arange(cases) if shared else None)

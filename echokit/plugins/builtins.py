@@ -44,6 +44,7 @@ AUGMENTATIONS = (
     ("rotate", "rotate:Rotate", "random rotation, flow vectors included"),
     ("gain", "gain:Gain", "random brightness and contrast"),
     ("speckle", "speckle:Speckle", "multiplicative speckle noise"),
+    ("random_apply", "random_apply:RandomApply", "another augmentation, with a probability"),
 )
 
 BACKBONES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 
 from echokit.errors import DataError
 from echokit.plugins.registry import Component
-from echokit.system.hashing import content_hash
+from echokit.system.hashing import content_hash, digest
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,27 @@ class ComponentConfig:
         Raises:
             DataError: A file cannot be read.
         """
-        return {
-            "use": self.component.full_name,
-            **self.values.model_dump(mode="json", context=self.files().__getitem__),
-        }
+        return self.written_by_content(self.files().__getitem__)
+
+    def written_by_content(self, write: Callable[[str], Any]) -> dict[str, Any]:
+        """Return ``to_dict()`` with other words for the paths of each ``AssetFile``.
+
+        Args:
+            write: Gives what is written in place of a path.
+        """
+        return {"use": self.component.full_name, **self.values.model_dump(mode="json", context=write)}
+
+    def with_inner(self) -> Iterator[ComponentConfig]:
+        """List this component and those that are its parameters, at any depth."""
+        yield self
+        for name in type(self.values).model_fields:
+            for inner in _configs(getattr(self.values, name)):
+                yield from inner.with_inner()
+
+    def code_hash(self) -> str:
+        """Hash the code that it may depend on, that of inner components included."""
+        own, *inner = (use.component.code_hash() for use in self.with_inner())
+        return digest([own, *inner]) if inner else own
 
     def files(self) -> dict[str, str]:
         """Hash the content of each file that an ``AssetFile`` names, by its path.
@@ -77,5 +95,20 @@ class ComponentConfig:
             ) from None
 
     def build(self) -> Any:
-        """Build the component."""
-        return self.component.load()(**{name: getattr(self.values, name) for name in type(self.values).model_fields})
+        """Build the component, those that are its parameters first."""
+        names = type(self.values).model_fields
+        return self.component.load()(**{name: _built(getattr(self.values, name)) for name in names})
+
+
+def _configs(value: Any) -> list[ComponentConfig]:
+    """List the components in the value of a parameter."""
+    if isinstance(value, list | tuple):
+        return [inner for item in value for inner in _configs(item)]
+    return [value] if isinstance(value, ComponentConfig) else []
+
+
+def _built(value: Any) -> Any:
+    """Return the value of a parameter with its components built."""
+    if not _configs(value):
+        return value
+    return value.build() if isinstance(value, ComponentConfig) else type(value)(map(_built, value))

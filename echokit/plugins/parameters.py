@@ -11,7 +11,7 @@ import json
 import re
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 import pydantic
@@ -119,7 +119,7 @@ def parameters(target: type[Any]) -> type[BaseModel]:
         annotation: Any = hints[name]
         annotation = Annotated[annotation, Field(description=descriptions.get(name))]
         fields[name] = (annotation, ... if required else parameter.default)
-    config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), validate_default=True)
     return pydantic.create_model(target.__name__, __config__=config, __doc__=summary_line(target), **fields)
 
 
@@ -142,11 +142,18 @@ def validate(model: type[Model], values: Mapping[str, Any]) -> Model:
 
 def _problems(model: type[BaseModel], values: Mapping[str, Any], error: pydantic.ValidationError) -> Iterator[Problem]:
     seen = set()
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    components = {detail["loc"][0] for detail in details if "problem" in detail.get("ctx", {}) and detail["loc"]}
+    for detail in details:
         path = _key_path(detail["loc"], values)
+        if path and path[0] in components and "problem" not in detail.get("ctx", {}):
+            continue  # of another member of the union; the component's problem says more
         if (path, detail["type"]) in seen:
             continue
         seen.add((path, detail["type"]))
+        if isinstance(inner := detail.get("ctx", {}).get("problem"), Problem):  # of a component that is a parameter
+            yield replace(inner, place=path)
+            continue
         name = str(path[-1]) if path else ""
         if detail["type"] == "extra_forbidden":
             names = _fields_at(model, path[:-1])
@@ -191,6 +198,8 @@ def format_type(schema: Mapping[str, Any]) -> str:
         return " or ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")]))
     bounds = {"exclusiveMinimum": "> ", "minimum": ">= ", "exclusiveMaximum": "< ", "maximum": "<= "}
     limits = [f"{sign}{schema[key]:g}" for key, sign in bounds.items() if key in schema]
+    if "component" in schema:
+        return f"{schema['component']}"
     kind = "file" if schema.get("format") == "file-path" else str(schema.get("type", "any"))
     items = schema.get("items")
     of = f" of {format_type(items)}" if isinstance(items, Mapping) else ""

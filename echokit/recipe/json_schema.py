@@ -9,7 +9,7 @@ from echokit.errors import EchokitError
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import summary_line
-from echokit.plugins.registry import BUILT_IN
+from echokit.plugins.registry import BUILT_IN, KINDS
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.validate import DATA_KEYS, KEYS
@@ -92,8 +92,10 @@ def recipe_schema() -> dict[str, Any]:
         schema = model.model_json_schema(by_alias=True)
         definitions.update(schema.pop("$defs", {}))
         properties[key] = schema
+    for kind in KINDS:
+        definitions[kind] = _kind(kind)
     properties["controls"] = {"anyOf": [ControlSettings.model_json_schema(), {"type": "null"}]}
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "echokit recipe",
         "type": "object",
@@ -101,3 +103,21 @@ def recipe_schema() -> dict[str, Any]:
         "properties": {key: {**inner, "description": KEYS.get(key, "")} for key, inner in properties.items()},
         "$defs": definitions,
     }
+    used = _link_components(schema)
+    return schema | {"$defs": {name: inner for name, inner in definitions.items() if name not in KINDS or name in used}}
+
+
+def _link_components(schema: Any) -> set[str]:
+    """Refer to the definition of a kind wherever a parameter is a component.
+
+    Return these kinds.
+    """
+    used: set[str] = set()
+    for inner in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        used |= _link_components(inner)
+    if isinstance(schema, dict) and schema.get("component") in KINDS:
+        kind = schema.pop("component")
+        schema.pop("type")
+        schema["$ref"] = f"#/$defs/{kind}"
+        used.add(kind)
+    return used

@@ -42,9 +42,10 @@ class Recipe:
     tree: Node
 
     def uses(self) -> Iterator[ComponentConfig]:
-        """List all components of the recipe."""
-        yield from (self.data, *self.preprocess, self.clip, *self.augment, self.fusion, self.backbone)
-        yield from (self.objective, self.resample, *self.evaluate)
+        """List all components of the recipe, with those that are parameters of others."""
+        named = (self.data, *self.preprocess, self.clip, *self.augment, self.fusion, self.backbone)
+        for use in (*named, self.objective, self.resample, *self.evaluate):
+            yield from use.with_inner()
 
     def check_files(self) -> None:
         """Read every file that a component needs.

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.parameters import InvalidParameters, validate
 from echokit.plugins.registry import Component
 
@@ -85,8 +86,7 @@ class Subject:
 
     def make(self) -> Any:
         """Construct a new instance of the component."""
-        names = type(self.values).model_fields
-        return self.component.load()(**{name: getattr(self.values, name) for name in names})
+        return ComponentConfig(self.component, self.values).build()
 
 
 @dataclass(frozen=True, slots=True)

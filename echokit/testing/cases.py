@@ -77,6 +77,7 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "augmentation.rotate": Case({"degrees": 30.0}),
     "augmentation.gain": Case({"level": 0.3, "contrast": 0.3}),
     "augmentation.speckle": Case({"sd": 0.3}),
+    "augmentation.random_apply": (Case({"of": "gain"}), Case({"of": {"use": "rotate", "degrees": 30.0}, "p": 0.9})),
     "backbone.resnet18": NARROW,
     "backbone.resnet34": NARROW,
     "backbone.resnet50": Case({"width": 2}),

@@ -53,7 +53,7 @@ def steps_of(preprocess: Sequence[ComponentConfig]) -> tuple[Step, ...]:
     """Build the preprocessing steps of a recipe."""
     steps = []
     for use in preprocess:
-        code = use.component.code_hash()
+        code = use.code_hash()
         identity = digest({"use": use.identity(), "plugin": use.component.plugin, "code": code})
         steps.append(Step(use.name, use.build(), use.component.mask, identity, use.component.plugin))
     return tuple(steps)
