@@ -22,6 +22,8 @@ _PLACES = {
     "DataPath": "echokit.plugins.parameters",
     "Section": "echokit.plugins.hookspecs",
     "Targets": "echokit.data.cohort.targets",
+    "ClipTable": "echokit.data.sampling.clip_table",
+    "LabelledBatch": "echokit.data.sampling.labelled_batch",
     "Windows": "echokit.data.sampling.windows",
     "PADDING": "echokit.data.sampling.windows",
     "Predictions": "echokit.evaluation.predictions",
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from echokit.data.cohort.cohort import Cohort as Cohort
     from echokit.data.cohort.cohort import Fold as Fold
     from echokit.data.cohort.targets import Targets as Targets
+    from echokit.data.sampling.clip_table import ClipTable as ClipTable
+    from echokit.data.sampling.labelled_batch import LabelledBatch as LabelledBatch
     from echokit.data.sampling.windows import PADDING as PADDING
     from echokit.data.sampling.windows import Windows as Windows
     from echokit.data.video.clip import Clip as Clip

@@ -40,7 +40,7 @@ class ModelSpec:
 def model_spec(dataset: PreparedCohort) -> ModelSpec:
     """Derive the input shapes and outputs of the model from the prepared clips."""
     recipe, clips = dataset.recipe, dataset.clips
-    windows: Windows = recipe.clip.build()(clips.lengths, "train", 0, recipe.seed)
+    windows = dataset.windows("train")
     frames = windows.frames.shape[1]
     height, width = clips.size
     shapes = {

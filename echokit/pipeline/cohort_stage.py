@@ -12,7 +12,6 @@ from echokit.data.cohort.cohort import Cohort
 from echokit.data.cohort.exclusions import exclude
 from echokit.data.cohort.missing_dataset import AbsentError, NotCreatedError
 from echokit.data.cohort.target import count_mixed_patients, target_in, targets_of
-from echokit.data.sampling.windows import Windows
 from echokit.errors import DataError
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
 from echokit.recipe.fallback import changed_settings, describe_changes
@@ -153,8 +152,7 @@ def preparation_warnings(dataset: PreparedCohort) -> list[str]:
 
 def padding_warnings(dataset: PreparedCohort) -> list[str]:
     """Describe how many videos are shorter than a window of the recipe."""
-    lengths, recipe = dataset.clips.lengths, dataset.recipe
-    windows: Windows = recipe.clip.build()(lengths, "test", 0, recipe.seed)
+    lengths, windows = dataset.clips.lengths, dataset.windows("test")
     count, frames = windows.padded(), windows.frames.shape[1]
     if not count:
         return []

@@ -83,7 +83,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
     if start.report is not None and processes().is_main:
         _show_weights(start.report, show=fold.number == 0)
         save_json(folder, WEIGHTS, start.report.to_dict())
-    task = FoldTask(dataset.clips, dataset.targets, fold, tuple(dataset.case_ids), recipe.clip.build())
+    task = FoldTask(dataset.clips, dataset.targets, fold, tuple(dataset.case_ids), dataset.sampler(fold))
     context = TrainingContext(
         recipe.train,
         recipe.seed,
@@ -204,7 +204,7 @@ def score_fold(
 
     from echokit.training.scoring import score, scores_of
 
-    windows: Windows = plan.recipe.clip.build()(plan.dataset.clips.lengths, "test", 0, plan.recipe.seed)
+    windows = plan.dataset.windows("test")
     tables = []
     for split, rows in _sets(fold):
         chosen = _scored_windows(windows, split, rows)

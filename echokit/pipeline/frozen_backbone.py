@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from echokit.data.sampling.windows import Windows
 from echokit.pipeline.build_model import ModelSpec, build_model_from_recipe, features_cache, fold_seed
 from echokit.pipeline.initial_weights import InitialWeights
 from echokit.pipeline.prepared_cohort import PreparedCohort
@@ -71,7 +70,6 @@ class FrozenBackbone:
         self.outputs = spec.outputs
         self.norms = weights.norms(spec.shapes, {})
         recipe = dataset.recipe
-        self._sampler = recipe.clip.build()
         self.model: EchoModel = build_model_from_recipe(
             recipe, spec.shapes, spec.outputs, self.norms, fold_seed(recipe.seed, 0)
         )
@@ -145,7 +143,7 @@ class FrozenBackbone:
 
         recipe, clips = self._dataset.recipe, self._dataset.clips
         # Every scored case uses the windows of split "test" and epoch 0, as in `fit_fold`.
-        windows: Windows = self._sampler(clips.lengths, split, copy, recipe.seed)
+        windows = self._dataset.windows(split, copy)
         cache = features_cache(recipe, shared=True, cases=len(self._dataset.cases))
         if still:
             cache, augment = replace(cache, identity=f"{cache.identity} still"), (*augment, hold_still)

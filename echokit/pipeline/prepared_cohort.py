@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from echokit.data.clips.clip_store import Preparation
 from echokit.data.cohort.cohort import SPLITS, Cohort, Fold
 from echokit.data.cohort.targets import Targets
+from echokit.data.sampling.clip_table import ClipTable, moved_frames, sample_windows
+from echokit.data.sampling.windows import Windows
 from echokit.recipe.recipe import Recipe
 from echokit.system.hashing import digest
 
@@ -70,6 +73,36 @@ class PreparedCohort(LabelledCohort):
     def clips(self) -> PreparedClips:
         """The prepared clips, in the order of the cases."""
         return self.preparation.clips
+
+    @cached_property
+    def clip_table(self) -> ClipTable:
+        """What a sampler may know of the clips; without labels."""
+        table = self.clips.table()
+        unknown = np.full(len(table), np.nan)
+
+        def numbers(column: str) -> npt.NDArray[np.float64]:
+            return self.cases[column].to_numpy(np.float64) if column in self.cases else unknown
+
+        fps = numbers("fps")
+        return replace(
+            table,
+            end_diastole=moved_frames(numbers("ed_frame"), fps, table),
+            end_systole=moved_frames(numbers("es_frame"), fps, table),
+        )
+
+    def windows(self, split: str, epoch: int = 0) -> Windows:
+        """Return the windows of all clips, chosen without any label."""
+        return sample_windows(self.recipe.clip.build(), self.clip_table, split, epoch, self.recipe.seed)
+
+    def sampler(self, fold: Fold) -> Callable[[npt.NDArray[np.int64], str, int, int], Windows]:
+        """Return the sampler of a fold, which may see the labels of its training set."""
+        sampler, unlabelled = self.recipe.clip.build(), self.clip_table
+        labelled = unlabelled.labelled(self.targets, fold.train)
+
+        def windows(lengths: npt.NDArray[np.int64], split: str, epoch: int, seed: int) -> Windows:
+            return sample_windows(sampler, labelled if split == "train" else unlabelled, split, epoch, seed)
+
+        return windows
 
     @property
     def case_ids(self) -> list[str]:

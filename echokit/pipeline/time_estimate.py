@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.data.cohort.cohort import SPLITS, Fold
+from echokit.data.sampling.clip_table import clip_table, sample_windows
 from echokit.data.sampling.windows import Windows
 from echokit.pipeline.clip_seconds import ClipSeconds, clip_seconds, format_duration
 from echokit.pipeline.fold_files import SCORES
@@ -71,7 +72,7 @@ def shared_passes(recipe: Recipe, lengths: Integers, copies: int, *, validates: 
 
 
 def _windows(recipe: Recipe, lengths: Integers, split: str, rows: Integers) -> Windows:
-    found: Windows = recipe.clip.build()(lengths, split, 0, recipe.seed)
+    found = sample_windows(recipe.clip.build(), clip_table(lengths), split, 0, recipe.seed)
     return found.at(np.flatnonzero(np.isin(found.case, rows)))
 
 

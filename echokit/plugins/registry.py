@@ -31,8 +31,8 @@ BUILT_IN = "echokit"
 KINDS: dict[str, str] = {
     "dataset": "reads a table of cases: () -> Cohort",
     "preprocessor": "changes a whole video, or derives a stream from it: (Clip) -> Clip",
-    "sampler": "chooses the frames of each sample: (lengths, split, epoch, seed) -> Windows",
-    "augmentation": "changes a batch in training, on the device: (streams, generator) -> streams",
+    "sampler": "chooses the frames of each sample: (lengths or clips, split, epoch, seed) -> Windows",
+    "augmentation": "changes samples in training, on the device: (streams or batch, generator) -> the same",
     "backbone": "makes features of one stream: (InputShape) -> nn.Module",
     "fusion": "joins the backbones of the streams: ({stream: InputShape}, backbone) -> nn.Module",
     "objective": "says what is learned: (Targets) -> Objective",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from echokit.data.sampling.labelled_batch import takes_batch
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.parameters import Problem
 from echokit.plugins.registry import BUILT_IN
@@ -16,6 +17,7 @@ def inconsistencies(recipe: Recipe) -> Iterator[Problem]:
     yield from _weights_tag(recipe)
     yield from _evaluators(recipe)
     yield from _validation(recipe)
+    yield from _augmentations(recipe)
 
 
 def lacks_validation(resample: ComponentConfig) -> bool:
@@ -129,6 +131,20 @@ def _validation(recipe: Recipe) -> Iterator[Problem]:
             f"remove early_stop, {hint}",
             code="train.no_validation",
         )
+
+
+def _augmentations(recipe: Recipe) -> Iterator[Problem]:
+    """Check that no batch is mixed where features are computed sample by sample, once."""
+    frozen = [phase.name for phase in recipe.train.phases or () if phase.train == ("head",)]
+    for index, use in enumerate(recipe.augment):
+        if frozen and takes_batch(use.build()):
+            yield Problem(
+                ("augment", index),
+                f"{use.name!r} mixes the samples of a batch, and the phase {frozen[0]!r} computes the features of each "
+                "sample once",
+                "remove it, or train a part of the backbone too",
+                code="augment.whole_batch",
+            )
 
 
 def _evaluators(recipe: Recipe) -> Iterator[Problem]:

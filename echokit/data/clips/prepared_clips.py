@@ -28,6 +28,7 @@ from echokit.data.clips.clip_file import (
     checksums,
     write_clip,
 )
+from echokit.data.sampling.clip_table import ClipTable, clip_table
 from echokit.data.sampling.windows import PADDING
 from echokit.data.video.clip import Clip
 from echokit.errors import DataError
@@ -69,6 +70,10 @@ class PreparedClips:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Number of frames of each clip: (n,) int64."""
         return np.array([header["frames"] for header in self.headers], np.int64)
+
+    def table(self) -> ClipTable:
+        """What a sampler may know of the clips: their lengths and rates."""
+        return clip_table(self.lengths, np.array([header["fps"] or np.nan for header in self.headers], np.float64))
 
     @property
     def channels(self) -> dict[str, int]:

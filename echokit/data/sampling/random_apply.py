@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from echokit.data.sampling.labelled_batch import takes_batch
+from echokit.errors import EchokitError
 from echokit.plugins.component_parameter import ComponentOf
 
 if TYPE_CHECKING:
@@ -20,11 +22,20 @@ class RandomApply:
     Args:
         of: The augmentation.
         p: Probability that a sample is changed.
+
+    Raises:
+        EchokitError: The augmentation takes a whole batch.
     """
 
     def __init__(
         self, *, of: Annotated[Any, ComponentOf("augmentation")], p: Annotated[float, Field(ge=0, le=1)] = 0.5
     ) -> None:
+        if takes_batch(of):
+            raise EchokitError(
+                f"{type(of).__name__} mixes the samples of a batch, and random_apply takes one sample at a time",
+                hint="give it a probability of its own",
+                code="augment.whole_batch",
+            )
         self.of = of
         self.p = p
 

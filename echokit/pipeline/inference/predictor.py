@@ -14,6 +14,7 @@ import numpy.typing as npt
 from echokit.data.clips.clip_store import steps_of
 from echokit.data.clips.prepare_video import prepare_video
 from echokit.data.clips.prepared_clips import one_clip
+from echokit.data.sampling.clip_table import ClipTable, sample_windows
 from echokit.data.sampling.windows import PADDING, Windows
 from echokit.data.video.clip import Frames
 from echokit.data.video.dicom_content import unlike_echo
@@ -169,7 +170,7 @@ class Predictor:
 
         clip, mask = prepare_video(path, self.steps)
         clips = one_clip(clip, mask, folder)
-        windows = self.windows(clips.lengths)
+        windows = self.windows(clips.table())
         scores: list[Numbers] = []
         estimates: list[Numbers] = []
         for index, member in enumerate(self.members):
@@ -205,15 +206,15 @@ class Predictor:
         pictures = out_of_range_flags(frames, self.reference) if self.reference is not None else ()
         return (header, *pictures) if header else pictures
 
-    def windows(self, lengths: npt.NDArray[np.int64]) -> Windows:
-        """Cut the windows of clips of these lengths, as long as the model's.
+    def windows(self, clips: ClipTable) -> Windows:
+        """Cut the windows of some clips, as long as the model's.
 
         If a window is a whole clip, the run has padded it to the longest clip of its cohort.
 
         Raises:
             VideoError: A window is longer than that.
         """
-        windows: Windows = self.sampler(lengths, "test", 0, self.recipe.seed)
+        windows = sample_windows(self.sampler, clips, "test", 0, self.recipe.seed)
         short = self.members[0].frames - windows.frames.shape[1]
         if short < 0:
             raise VideoError(

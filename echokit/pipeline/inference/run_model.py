@@ -80,7 +80,7 @@ class RunModel:
         with temporary_folder() as folder:
             clip, mask = prepare_video(Path(video), predictor.steps)
             clips = one_clip(clip, mask, folder)
-            windows = predictor.windows(clips.lengths)
+            windows = predictor.windows(clips.table())
             middle: npt.NDArray[np.int64] = np.array([len(windows) // 2], np.int64)
             (batch,) = batches(clips, windows, middle, 1, predictor.device)
         frames = windows.frames[middle[0]]

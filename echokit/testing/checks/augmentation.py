@@ -1,10 +1,14 @@
-"""Checks of an augmentation: (streams, generator) -> streams, on the device."""
+"""Checks of an augmentation, on the device.
+
+It is called as (streams, generator) -> streams, or as (batch, generator) -> batch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from echokit.data.sampling.labelled_batch import LabelledBatch, takes_batch
 from echokit.testing.case import Subject, require
 
 if TYPE_CHECKING:
@@ -37,8 +41,23 @@ def _batches() -> dict[str, dict[str, Tensor]]:
 def _apply(subject: Subject, streams: dict[str, Tensor], seed: int = 1) -> dict[str, Tensor]:
     import torch
 
-    augmented: dict[str, Tensor] = subject.make()(streams, torch.Generator().manual_seed(seed))
-    return augmented
+    augmentation, generator = subject.make(), torch.Generator().manual_seed(seed)
+    if not takes_batch(augmentation):
+        augmented: dict[str, Tensor] = augmentation(streams, generator)
+        return augmented
+    size = len(next(iter(streams.values())))
+    batch = LabelledBatch(streams, torch.arange(size) % 2, 60 - 20.0 * (torch.arange(size) % 2))
+    targets = batch.y_true.clone(), batch.value.clone()
+    result = augmentation(batch, generator)
+    require(isinstance(result, LabelledBatch), f"it gives {type(result).__name__}, not a LabelledBatch")
+    unchanged = torch.equal(batch.y_true, targets[0]) and torch.equal(batch.value, targets[1])
+    require(unchanged, "it modified the targets in place")
+    require(len(result.y_true) == len(result.value) == size, "it gives another number of targets than samples")
+    require(0 <= result.share <= 1, f"the share is {result.share}, not between 0 and 1")
+    if result.partner is not None:
+        fits = result.partner.shape == (size,) and bool(((result.partner >= 0) & (result.partner < size)).all())
+        require(fits, "partner does not have one position of the batch for each sample")
+    return dict(result.streams)
 
 
 def check_keeps_streams_shapes_and_dtypes(subject: Subject) -> None:

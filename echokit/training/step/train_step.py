@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from echokit.data.sampling.labelled_batch import LabelledBatch
 from echokit.errors import EchokitError
-from echokit.training.batches.augment import Augmentation, augment_batch
+from echokit.training.batches.augment import Augmentation, augment_labelled
 from echokit.training.batches.batches import Batch
 from echokit.training.context import TrainingContext
 from echokit.training.hardware.device import Precision
@@ -145,14 +146,14 @@ class Step:
             Its outputs (float32), loss and weight (float64 sums).
         """
         torch.manual_seed(micro_batch.seed)
-        streams = micro_batch.batch.streams
+        batch = LabelledBatch(micro_batch.batch.streams, micro_batch.y_true, micro_batch.value)
         if self.augment:
-            streams = augment_batch(streams, self.augment, micro_batch.sample_seeds, self.device)
+            batch = augment_labelled(batch, self.augment, micro_batch.sample_seeds, micro_batch.seed)
         guard = explain_compile_error() if self.settings.compile else nullcontext()
         with guard, self.precision.context(self.device):
-            outputs = self.forward(replace(micro_batch.batch, streams=streams))
+            outputs = self.forward(replace(micro_batch.batch, streams=dict(batch.streams)))
         outputs = outputs.float()
-        total, weight = self.objective.loss(outputs, micro_batch.y_true, micro_batch.value)
+        total, weight = mixed_loss(self.objective, outputs, batch)
         share = total if micro_batch.counted else total * 0.0
         torch.autograd.backward(self.scaler.scale(share / clips))
         return outputs.detach(), total.detach().double(), weight.detach().double()
@@ -193,6 +194,24 @@ class Step:
         self.processes.average_buffers(self.model)
         if self.ema is not None:
             self.ema.update()
+
+
+def mixed_loss(objective: Objective, outputs: Tensor, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
+    """Return the sums of losses and weights of a batch.
+
+    Mixed targets give the weighted mean of two losses, as in mixup (Zhang et al., ICLR 2018).
+
+    Args:
+        objective: Gives the loss.
+        outputs: (B, outputs) float32.
+        batch: Gives the targets.
+    """
+    total, weight = objective.loss(outputs, batch.y_true, batch.value)
+    if batch.partner is None:
+        return total, weight
+    of_partner = objective.loss(outputs, batch.y_true[batch.partner], batch.value[batch.partner])
+    own, rest = batch.share, 1 - batch.share
+    return own * total + rest * of_partner[0], own * weight + rest * of_partner[1]
 
 
 @contextmanager

@@ -11,13 +11,14 @@ import torch
 from echokit.data.preprocess.flow_estimation import flow_fields
 from echokit.data.sampling.gain import Gain
 from echokit.data.sampling.pad_and_crop import PadAndCrop
+from echokit.data.sampling.random_apply import RandomApply
 from echokit.data.sampling.rotate import Rotate
 from echokit.data.sampling.speckle import Speckle
 from echokit.plugins.discovery import installed
 
 Streams = dict[str, torch.Tensor]
 ALL: list[Callable[[Streams, torch.Generator], Streams]] = [
-    PadAndCrop(share=0.2), Rotate(degrees=25), Gain(level=0.2), Speckle(sd=0.2)
+    PadAndCrop(share=0.2), Rotate(degrees=25), Gain(level=0.2), Speckle(sd=0.2), RandomApply(of=Rotate(degrees=25), p=0.9),
 ]  # fmt: skip
 
 
