@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from echokit.data.clips.clip_store import ClipStore, Failure, steps_of
+from echokit.data.clips.clip_store import ClipStore, Failure, VideoSource, steps_of
 from echokit.data.cohort.cohort import Cohort
 from echokit.data.cohort.exclusions import exclude
 from echokit.data.cohort.missing_dataset import AbsentError, NotCreatedError
 from echokit.data.cohort.target import count_mixed_patients, target_in, targets_of
-from echokit.errors import DataError
+from echokit.errors import DataError, did_you_mean
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
 from echokit.recipe.fallback import changed_settings, describe_changes
 from echokit.recipe.recipe import Recipe
@@ -100,11 +100,12 @@ def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> Prepared
     Raises:
         DataError: More videos than ``data.max_unreadable`` allows cannot be used.
     """
-    recipe, cases = labelled.recipe, labelled.cohort.cases
-    sources = [(str(case), Path(source)) for case, source in zip(cases["case_id"], cases["source"], strict=True)]
+    recipe, cases, steps = labelled.recipe, labelled.cohort.cases, steps_of(labelled.recipe.preprocess)
+    known = known_of_cases(labelled, [column for step in steps for column in step.columns])
+    sources = list(map(VideoSource, cases["case_id"].astype(str), map(Path, cases["source"]), known))
     cache = cache_folder_path()
     display().show_message(f"cache: {cache} ({VARIABLE} names another folder)")
-    preparation = ClipStore(cache / "store").prepare(sources, steps_of(recipe.preprocess), verify=verify)
+    preparation = ClipStore(cache / "store").prepare(sources, steps, verify=verify)
     if preparation.damaged:
         display().show_message(_changed(preparation.damaged))
     _check_failures(labelled, preparation.failures)
@@ -116,6 +117,36 @@ def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> Prepared
         preparation,
         changed=labelled.changed,
     )
+
+
+def known_of_cases(labelled: LabelledCohort, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what the preprocessors may know of each case, by column.
+
+    Raises:
+        DataError: The cohort has no such column, or it would tell the outcome.
+    """
+    cases = labelled.cohort.cases
+    others = set(map(str, cases))
+    told = {"y_true", "split", "source", labelled.recipe.target.source}
+    for column in dict.fromkeys(columns):
+        if column in told:
+            raise DataError(
+                f"a preprocessor asks for the column {column!r}, which no preprocessor may see",
+                hint="it must work on a new patient, whose outcome is not known",
+                where="preprocess",
+                code="preprocess.outcome_column",
+            )
+        if column not in others:
+            raise DataError(
+                f"a preprocessor asks for the column {column!r}, and {labelled.cohort.name} has none",
+                hint=did_you_mean(column, others - told) or f"its columns are {', '.join(sorted(others - told))}",
+                where="preprocess",
+                code="preprocess.missing_column",
+            )
+    table = cases[list(dict.fromkeys(columns))].astype(object)
+    return [
+        {str(name): value for name, value in row.items()} for row in table.where(table.notna(), None).to_dict("records")
+    ]
 
 
 def _check_failures(labelled: LabelledCohort, failures: tuple[Failure, ...]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from echokit.data.clips.prepare_video import columns_of
 from echokit.data.cohort.cohort import Fold
 from echokit.data.splits.leakage import check_fold, refuse_leaks
 from echokit.errors import DataError, EchokitError
@@ -21,7 +22,7 @@ from echokit.models.input_shape import InputShape
 from echokit.models.norm import raw
 from echokit.pipeline.build_model import ModelSpec, build_model_from_recipe, infer_input_shapes
 from echokit.pipeline.clip_seconds import clip_seconds, format_duration
-from echokit.pipeline.cohort_stage import place_of
+from echokit.pipeline.cohort_stage import known_of_cases, place_of
 from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.frozen_backbone import FrozenBackbone, trains_only_heads
 from echokit.pipeline.initial_weights import InitialWeights, pin_initial_weights
@@ -75,6 +76,7 @@ def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
     if extension := check_resume(session.request, recipe):
         session.warn([extension])
     shapes = check_recipe(recipe, session)
+    known_of_cases(cohort, [column for use in recipe.preprocess for column in columns_of(use.build())])
     check_missing(cohort)
     folds = cohort.draw_folds()
     check_folds(cohort, folds, weights)

@@ -30,7 +30,7 @@ BUILT_IN = "echokit"
 
 KINDS: dict[str, str] = {
     "dataset": "reads a table of cases: () -> Cohort",
-    "preprocessor": "changes a whole video, or derives a stream from it: (Clip) -> Clip",
+    "preprocessor": "changes a whole video, or derives a stream from it: (Clip) or (Clip, case) -> Clip",
     "sampler": "chooses the frames of each sample: (lengths or clips, split, epoch, seed) -> Windows",
     "augmentation": "changes samples in training, on the device: (streams or batch, generator) -> the same",
     "backbone": "makes features of one stream: (InputShape) -> nn.Module",

@@ -35,7 +35,7 @@ class Case:
         reference: For an evaluator: function from (y_true, y_score), one row per patient, to the expected value, or
             None if it is undefined.
         columns: For a resampler or an evaluator: further columns of the table, name to a function of the number of
-            rows.
+            rows. For a preprocessor: those of its case.
         expected: Checks that this component is known to fail, with the reason; such a check fails once it passes.
     """
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from echokit.data.clips.appearance import describe
 from echokit.data.clips.clip_file import Shown, read_header, remove_stale_drafts, write_clip
-from echokit.data.clips.prepare_video import Step, apply_steps, decode
+from echokit.data.clips.prepare_video import NO_CASE, Step, apply_steps, columns_of, decode
 from echokit.data.clips.prepared_clips import PreparedClips, is_intact
 from echokit.errors import DataError, VideoError
 from echokit.plugins.component_config import ComponentConfig
@@ -49,13 +49,28 @@ class Failure:
     reason: str
 
 
+class VideoSource(NamedTuple):
+    """A video to prepare.
+
+    Attributes:
+        case_id: Its case.
+        path: The file or folder.
+        case: What the steps may know of the case, by column of the cohort.
+    """
+
+    case_id: str
+    path: Path
+    case: Mapping[str, Any] = NO_CASE
+
+
 def steps_of(preprocess: Sequence[ComponentConfig]) -> tuple[Step, ...]:
     """Build the preprocessing steps of a recipe."""
     steps = []
     for use in preprocess:
         code = use.code_hash()
         identity = digest({"use": use.identity(), "plugin": use.component.plugin, "code": code})
-        steps.append(Step(use.name, use.build(), use.component.mask, identity, use.component.plugin))
+        make = use.build()
+        steps.append(Step(use.name, make, use.component.mask, identity, use.component.plugin, columns_of(make)))
     return tuple(steps)
 
 
@@ -100,10 +115,17 @@ class ClipStore:
 
     folder: Path
 
-    def path(self, content: str, steps: Sequence[Step]) -> Path:
-        """Return the path of the clip of a video with this content hash after these steps."""
+    def path(self, content: str, steps: Sequence[Step], case: Mapping[str, Any] = NO_CASE) -> Path:
+        """Return the path of the clip of a video with this content hash after these steps.
+
+        Args:
+            content: Content hash of the video.
+            steps: The steps.
+            case: What the steps know of its case.
+        """
         key = digest(
             {
+                **({"case": dict(case)} if case else {}),
                 "format": FORMAT,
                 "content": content,
                 "steps": [step.identity for step in steps],
@@ -115,7 +137,7 @@ class ClipStore:
 
     def prepare(
         self,
-        sources: Sequence[tuple[str, Path]],
+        sources: Sequence[VideoSource | tuple[str, Path]],
         steps: Sequence[Step],
         *,
         verify: bool = False,
@@ -127,7 +149,7 @@ class ClipStore:
         it is damaged. A clip that is damaged while in use is prepared again then, if its video gives the same bits.
 
         Args:
-            sources: (case_id, path of the video).
+            sources: (case_id, path of the video), and what the steps may know of the case.
             steps: From ``steps_of``.
             verify: Verify every clip, even if its size and time are unchanged: a disk can lose bits silently.
             workers: Processes; one per available core by default. With 1 no process is started, and a decoder that
@@ -137,12 +159,13 @@ class ClipStore:
             EchokitError: A step failed for another reason than the video.
         """
         remove_stale_drafts(self.folder)
+        videos = [VideoSource(*source) for source in sources]
         failed: dict[int, Failure] = {}
-        done = {} if verify else self._stored(sources, steps)
-        rest = [row for row in range(len(sources)) if row not in done]
-        with display().task("Preparing videos", len(sources)) as advance:
+        done = {} if verify else self._stored(videos, steps)
+        rest = [row for row in range(len(videos)) if row not in done]
+        with display().task("Preparing videos", len(videos)) as advance:
             advance(len(done))
-            for row, outcome in self._outcomes(sources, rest, steps, workers):
+            for row, outcome in self._outcomes(videos, rest, steps, workers):
                 if isinstance(outcome, Failure):
                     failed[row] = outcome
                 else:
@@ -150,8 +173,8 @@ class ClipStore:
                 advance(1)
         rows = sorted(done)
         contents = tuple(done[row].content for row in rows)
-        paths = [self.path(content, steps) for content in contents]
-        origins = {path: sources[row] for path, row in zip(paths, rows, strict=True)}
+        paths = [self.path(done[row].content, steps, videos[row].case) for row in rows]
+        origins = {path: videos[row] for path, row in zip(paths, rows, strict=True)}
         clips = PreparedClips(paths, _ClipRepair(self, tuple(steps), origins, display().show_message))
         new = set(rest)
         cache_hashes(
@@ -161,10 +184,14 @@ class ClipStore:
         made, damaged = sum(clip.made for clip in done.values()), sum(clip.damaged for clip in done.values())
         return Preparation(np.array(rows, np.int64), clips, contents, failures, made, damaged)
 
-    def _stored(self, sources: Sequence[tuple[str, Path]], steps: Sequence[Step]) -> dict[int, _Done]:
+    def _stored(self, sources: Sequence[VideoSource], steps: Sequence[Step]) -> dict[int, _Done]:
         """Find the rows whose clips are stored and unchanged since the last check."""
-        contents = cached_hashes([path for _, path in sources])
-        paths = {row: self.path(content, steps) for row, content in enumerate(contents) if content is not None}
+        contents = cached_hashes([source.path for source in sources])
+        paths = {
+            row: self.path(content, steps, sources[row].case)
+            for row, content in enumerate(contents)
+            if content is not None
+        }
         sums = dict(zip(paths, cached_hashes(list(paths.values())), strict=True))
         return {
             row: _Done(str(contents[row]))
@@ -173,7 +200,7 @@ class ClipStore:
         }
 
     def _outcomes(
-        self, sources: Sequence[tuple[str, Path]], rows: Sequence[int], steps: Sequence[Step], workers: int | None
+        self, sources: Sequence[VideoSource], rows: Sequence[int], steps: Sequence[Step], workers: int | None
     ) -> Iterator[tuple[int, _Done | Failure]]:
         work = partial(self._prepare_one, tuple(steps))
         if workers == 1:
@@ -182,10 +209,13 @@ class ClipStore:
         with closing(map_unordered(work, [sources[row] for row in rows], workers=workers)) as results:
             for number, outcome in results:
                 row = rows[number]
-                yield row, Failure(sources[row][0], outcome.reason) if isinstance(outcome, WorkerFailure) else outcome
+                yield (
+                    row,
+                    Failure(sources[row].case_id, outcome.reason) if isinstance(outcome, WorkerFailure) else outcome,
+                )
 
-    def _prepare_one(self, steps: Sequence[Step], source: tuple[str, Path]) -> _Done | Failure:
-        case_id, video = source
+    def _prepare_one(self, steps: Sequence[Step], source: VideoSource) -> _Done | Failure:
+        case_id, video, case = source.case_id, source.path, source.case
         try:
             content = content_hash(video)
         except VideoError as error:
@@ -193,14 +223,14 @@ class ClipStore:
         except OSError as error:
             return Failure(case_id, f"the file cannot be read: {error.strerror}")
         try:
-            path = self.path(content, steps)
+            path = self.path(content, steps, case)
             exists = path.exists()
             if exists and is_intact(path):
                 return _Done(content)
             decoded = decode(video, steps)
             seen = describe(decoded)
             assert seen.look is not None
-            clip, mask = apply_steps(decoded, steps)
+            clip, mask = apply_steps(decoded, steps, case)
             write_clip(path, clip, mask, Shown(seen.content, seen.look, seen.change))
         except VideoError as error:
             return Failure(case_id, error.message)
@@ -222,15 +252,15 @@ class _ClipRepair:
 
     store: ClipStore
     steps: tuple[Step, ...]
-    sources: Mapping[Path, tuple[str, Path]]
+    sources: Mapping[Path, VideoSource]
     show_message: Callable[[str], None]
 
     def __call__(self, path: Path, header: Mapping[str, Any]) -> None:
-        case_id, source = self.sources[path]
-        done = self.store._prepare_one(self.steps, (case_id, source))
+        source = self.sources[path]
+        case_id, done = source.case_id, self.store._prepare_one(self.steps, source)
         if isinstance(done, Failure):
             reason = done.reason
-        elif self.store.path(done.content, self.steps) != path:
+        elif self.store.path(done.content, self.steps, source.case) != path:
             reason = "the video has changed"
         elif read_header(path) != header:
             reason = "its video gives other bits now (another machine?)"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from echokit.data.video.clip import Clip
 from echokit.errors import EchokitError, VideoError, location_in_package
 from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.registry import BUILT_IN
+
+NO_CASE: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Step:
         mask: Whether it is a mask.
         identity: Hash of name, parameters and code.
         plugin: The plugin that registered it.
+        columns: Columns of the cohort that it sees of the case of the video.
     """
 
     name: str
@@ -31,9 +35,14 @@ class Step:
     mask: bool
     identity: str
     plugin: str = BUILT_IN
+    columns: tuple[str, ...] = ()
 
-    def __call__(self, clip: Clip) -> Clip:
+    def __call__(self, clip: Clip, case: Mapping[str, Any] = NO_CASE) -> Clip:
         """Apply the step.
+
+        Args:
+            clip: The clip.
+            case: Values of the case of the video by column; a column that is not there is None.
 
         Raises:
             VideoError: The video cannot be used.
@@ -42,7 +51,8 @@ class Step:
         frames = clip.frames.view()
         frames.flags.writeable = False  # a change in place would go unnoticed: masks are compared with their input
         try:
-            result = self.make(replace(clip, frames=frames))
+            known = ({name: case.get(name) for name in self.columns},) if self.columns else ()
+            result = self.make(replace(clip, frames=frames), *known)
         except (EchokitError, KeyboardInterrupt):
             raise
         except BaseException as error:  # SystemExit as well
@@ -71,6 +81,27 @@ class Step:
         return result
 
 
+def columns_of(preprocessor: Any) -> tuple[str, ...]:
+    """Return the columns of the cohort that a preprocessor asks for.
+
+    It is then called as ``(clip, case)``, with these values of the case of the video.
+
+    Raises:
+        EchokitError: It has a second parameter, and does not say which columns it needs.
+    """
+    if len(inspect.signature(preprocessor).parameters) < 2:
+        return ()
+    columns = getattr(preprocessor, "columns", ())
+    if not isinstance(columns, tuple) or not columns or not all(isinstance(name, str) for name in columns):
+        raise EchokitError(
+            f"{type(preprocessor).__name__} is called with a case, and does not say which columns it needs",
+            hint='write columns = ("age",) in the class',
+            where="preprocess",
+            code="preprocess.no_columns",
+        )
+    return columns
+
+
 def prepare_video(path: Path, steps: Sequence[Step]) -> tuple[Clip, Mask | None]:
     """Decode one video and apply every step.
 
@@ -93,8 +124,13 @@ def decode(path: Path, steps: Sequence[Step]) -> Clip:
     return read_video(path, frames=limit)
 
 
-def apply_steps(clip: Clip, steps: Sequence[Step]) -> tuple[Clip, Mask | None]:
+def apply_steps(clip: Clip, steps: Sequence[Step], case: Mapping[str, Any] = NO_CASE) -> tuple[Clip, Mask | None]:
     """Apply every step to a decoded clip.
+
+    Args:
+        clip: The clip.
+        steps: The steps.
+        case: What is known of its case, by column of the cohort.
 
     Raises:
         VideoError: A step cannot use it.
@@ -104,7 +140,7 @@ def apply_steps(clip: Clip, steps: Sequence[Step]) -> tuple[Clip, Mask | None]:
     mask = None
     for step in steps:
         before = clip
-        clip = step(clip)
+        clip = step(clip, case)
         if step.mask:
             mask = Mask(mask_region(before.frames, clip.frames), before.frames[len(before) // 2])
     return clip, mask

@@ -1,13 +1,15 @@
-"""Checks of a preprocessor: (Clip) -> Clip."""
+"""Checks of a preprocessor: (Clip) -> Clip, or (Clip, case) -> Clip."""
 
 from __future__ import annotations
 
 import functools
 import pickle
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from echokit.data.clips.prepare_video import columns_of
 from echokit.data.preprocess import mask_region
 from echokit.data.video.clip import Clip
 from echokit.errors import VideoError
@@ -20,12 +22,19 @@ def _clips() -> Mapping[str, Clip]:
     return clips()
 
 
+def _call(subject: Subject, make: Any, clip: Clip) -> Any:
+    """Call the preprocessor, with the values of its case if it asks for columns."""
+    given = {name: values(1)[0] for name, values in subject.case.columns.items()}
+    columns = columns_of(make)
+    return make(clip, {name: given.get(name) for name in columns}) if columns else make(clip)
+
+
 def _processed(subject: Subject) -> Iterator[tuple[str, Clip, Clip]]:
     """Yield name, input and output of every clip that is not rejected."""
     make = subject.make()
     for name, before in _clips().items():
         try:
-            after = make(before)
+            after = _call(subject, make, before)
         except VideoError:
             require(name != "beating", "it rejects an ordinary clip")
             continue
@@ -63,7 +72,7 @@ def check_gives_the_same_twice(subject: Subject) -> None:
     """A clip gives the same again, also from a pickled copy."""
     again = pickle.loads(pickle.dumps(subject.make()))
     for name, before, first in _processed(subject):
-        second = again(before)
+        second = _call(subject, again, before)
         require(np.array_equal(first.frames, second.frames), f"{name}: the frames differ")
         require(first.notes == second.notes, f"{name}: the notes differ")
         for stream, data in first.streams.items():

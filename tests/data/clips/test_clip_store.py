@@ -16,7 +16,7 @@ from rich.console import Console
 
 from echokit.cli.screen import Screen
 from echokit.data.clips.clip_file import Mask, read_header, write_clip
-from echokit.data.clips.clip_store import ClipStore, steps_of
+from echokit.data.clips.clip_store import ClipStore, VideoSource, steps_of
 from echokit.data.clips.prepare_video import Step, prepare_video
 from echokit.data.clips.prepared_clips import PreparedClips
 from echokit.data.sampling.windows import PADDING
@@ -28,8 +28,8 @@ from echokit.system.worker_pool import CRASHED
 from tests.expect import refused
 
 
-def sources(phantom: Path) -> list[tuple[str, Path]]:
-    return [(path.stem, path) for path in sorted((phantom / "Videos").iterdir())[:4]]
+def sources(phantom: Path) -> list[VideoSource]:
+    return [VideoSource(path.stem, path) for path in sorted((phantom / "Videos").iterdir())[:4]]
 
 
 def steps(tiny: Path, *overrides: str) -> tuple[Step, ...]:

@@ -18,7 +18,8 @@ from echokit.plugins.discovery import installed
 
 Streams = dict[str, torch.Tensor]
 ALL: list[Callable[[Streams, torch.Generator], Streams]] = [
-    PadAndCrop(share=0.2), Rotate(degrees=25), Gain(level=0.2), Speckle(sd=0.2), RandomApply(of=Rotate(degrees=25), p=0.9),
+    PadAndCrop(share=0.2), Rotate(degrees=25), Gain(level=0.2), Speckle(sd=0.2),
+    RandomApply(of=Rotate(degrees=25), p=0.9),
 ]  # fmt: skip
 
 

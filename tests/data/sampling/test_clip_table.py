@@ -67,7 +67,7 @@ def test_the_frames_of_a_prepared_cohort_are_those_of_its_files(tmp_path: Path) 
     (tmp_path / "camus.yaml").write_text(
         f"""
 name: camus
-data: {{use: camus, root: {tmp_path / "camus"}, views: [4CH]}}
+data: {{use: camus, root: {tmp_path / "camus"}, view: 4CH}}
 target: {{from: ef, positive: reduced, below: 50}}
 preprocess: [{{use: resize, size: 16}}]
 model: {{use: single_stream, backbone: {{use: resnet18, width: 4}}}}
