@@ -21,13 +21,16 @@ from echokit.cli.options import STUDY
 from echokit.data.cohort.target import TargetSettings
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.discovery import installed
-from echokit.plugins.hookspecs import HOOKS, HookSpecs
-from echokit.plugins.parameters import format_type
-from echokit.plugins.registry import KINDS, Component
+from echokit.plugins.hookspecs import HOOKS, HookSpecs, Register
+from echokit.plugins.parameters import format_type, summary_line
+from echokit.plugins.registry import KINDS, Component, with_article
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.validate import DEFAULTS, KEYS
+from echokit.testing.conformance import checks_of
+from echokit.tools.new_plugin.package import package_files
 from echokit.training.settings import TrainSettings
 
+CONTRACTS = Path(__file__).parent / "plugins" / "contracts"
 SETTINGS: dict[str, type[BaseModel]] = {
     "target": TargetSettings,
     "model.weights": WeightSettings,
@@ -50,10 +53,33 @@ def pages() -> dict[str, str]:
 
 
 def kind_page(kind: str) -> str:
-    """All components of a kind, with their parameters."""
-    parts = [f"# {kind.capitalize()}s", f"A {kind} {KINDS[kind]}."]
+    """What a component of a kind is called with and gives, an example, and all registered ones."""
+    words = kind.replace("_", " ")
+    parts = [f"# {words.capitalize()}s", f"{with_article(words).capitalize()} {KINDS[kind]}.", "## Contract"]
+    parts.append((CONTRACTS / f"{kind}.md").read_text(encoding="utf-8").strip())
+    parts += [f"## Write {with_article(words)}", *example(kind)]
+    if kind == "preprocessor":
+        parts += ["### A mask", *example("mask")]
+    parts += ["## What the checks require", required(kind), f"## All {words}s"]
     parts += [component_entry(component) for component in installed().registry.components([kind])]
     return "\n\n".join(parts) + "\n"
+
+
+def example(word: str) -> Iterator[str]:
+    """The package that ``echokit plugin new`` writes, which a test installs and checks."""
+    name = f"my_{word}"
+    files = package_files(word, name)
+    yield f"`echokit plugin new {word} {name}` writes this package, with a test, a recipe and a README:"
+    for path in (f"echokit_{name}/__init__.py", f"echokit_{name}/{name}.py"):
+        yield f"`{path}`\n\n```python\n{files[path].strip()}\n```"
+    recipe = files[f"{name}.yaml"].strip()
+    yield f"In a recipe:\n\n```yaml\n{recipe}\n```"
+
+
+def required(kind: str) -> str:
+    """What the conformance checks of a kind require, from their own descriptions."""
+    checks = checks_of(kind)
+    return "\n".join(f"- {name}: {summary_line(check)}" for name, check in checks.items())
 
 
 def component_entry(component: Component) -> str:
@@ -69,7 +95,7 @@ def component_entry(component: Component) -> str:
         kind = _cell(format_type(schema[name]))
         rows.append(f"| `{name}` | {kind} | {default} | {_cell(field.description or '')} |")
     table = "\n\n" + "\n".join(rows) if fields else ""
-    return f"## `{component.name}`{origin}\n\n{text}{mask}{table}"
+    return f"### `{component.name}`{origin}\n\n{text}{mask}{table}"
 
 
 def _cell(text: str) -> str:
@@ -107,7 +133,7 @@ def _settings_rows(model: type[BaseModel]) -> Iterator[str]:
 
 def hooks_page() -> str:
     """All hooks with their arguments."""
-    parts = ["# Hooks"]
+    parts = ["# Hooks", "## The argument `register`", _doc(Register), *_methods(Register)]
     for name in HOOKS:
         hook = getattr(HookSpecs, name)
         parts.append(f"## `{name}{_signature(hook, skip_self=True)}`\n\n{_doc(hook)}")

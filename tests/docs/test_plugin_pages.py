@@ -50,10 +50,13 @@ def test_the_reference_lists_components_hooks_names_and_commands(reference: Modu
     for kind in KINDS:
         page = pages[f"{kind}.md"]
         for component in installed().registry.components([kind]):
-            assert f"## `{component.name}`" in page
+            assert f"### `{component.name}`" in page
             for parameter, field in component.parameters().model_fields.items():
                 assert f"| `{parameter}` |" in page
                 assert (field.description or "").replace("|", "\\|").replace("\n", " ") in page
+        for heading in ("## Contract", "## Write ", "## What the checks require"):
+            assert heading in page, f"{kind}: {heading}"
+        assert f"register.{'mask' if kind == 'mask' else kind}(" in page
     assert all(f"## `{hook}" in pages["hooks.md"] for hook in HOOKS)
     assert all(f"### `{name}" in pages["python.md"] for name in echokit.__all__)
     assert "## echokit plugin new" in pages["commands.md"]

@@ -159,3 +159,12 @@ def test_each_built_in_component_lies_in_a_code_root() -> None:
 @pytest.mark.parametrize("root", sorted({root for roots in CODE_ROOTS.values() for root in roots}))
 def test_a_code_root_has_code(root: str) -> None:
     assert package_hash(root) != package_hash("no_such_package")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_contract_for_its_page(kind: str) -> None:
+    """What it is called with and gives, in docs/plugins/contracts; the pages of reference/ are made from it."""
+    contract = Path(__file__).parents[2] / "docs" / "plugins" / "contracts" / f"{kind}.md"
+    text = contract.read_text(encoding="utf-8")
+    for part in ("**Called with**", "**Gives**"):
+        assert part in text

@@ -55,8 +55,7 @@ def write_package(kind: str, name: str, into: Path) -> Path:
     _check_name("preprocessor" if word == "mask" else word, name)
     if not into.is_dir():
         raise EchokitError("there is no such folder", where=str(into), code="folder.missing")
-    dashed = name.replace("_", "-")
-    folder = into / f"echokit-{dashed}"
+    folder = into / f"echokit-{name.replace('_', '-')}"
     if os.path.lexists(folder):
         raise EchokitError(
             "already exists and is not overwritten",
@@ -64,6 +63,27 @@ def write_package(kind: str, name: str, into: Path) -> Path:
             where=str(folder),
             code="folder.exists",
         )
+    temporary = Path(tempfile.mkdtemp(prefix=".echokit-", dir=into))
+    try:
+        for path, text in package_files(word, name).items():
+            (temporary / path).parent.mkdir(exist_ok=True)
+            with named_file(folder / path):
+                (temporary / path).write_text(text, encoding="utf-8")
+        temporary.chmod(0o755)
+        temporary.rename(folder)  # fails if a folder with content was created meanwhile
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def package_files(word: str, name: str) -> dict[str, str]:
+    """Return the files of a package by their path in its folder.
+
+    Args:
+        word: ``mask``, or a kind of component.
+        name: Name of the component.
+    """
+    dashed = name.replace("_", "-")
     words = {
         "name": name,
         "class_name": "".join(part.capitalize() for part in name.split("_")),
@@ -84,18 +104,10 @@ def write_package(kind: str, name: str, into: Path) -> Path:
         f"{words['package']}/{name}.py": f"{word}.py.txt",
         "tests/test_conformance.py": "test.py.txt",
     }
-    temporary = Path(tempfile.mkdtemp(prefix=".echokit-", dir=into))
-    try:
-        for path, template in files.items():
-            text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(words)
-            (temporary / path).parent.mkdir(exist_ok=True)
-            with named_file(folder / path):
-                (temporary / path).write_text(text, encoding="utf-8")
-        temporary.chmod(0o755)
-        temporary.rename(folder)  # fails if a folder with content was created meanwhile
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+    return {
+        path: Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(words)
+        for path, template in files.items()
+    }
 
 
 def _kind(word: str) -> str:
