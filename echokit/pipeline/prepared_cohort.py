@@ -13,7 +13,7 @@ import numpy.typing as npt
 from echokit.data.clips.clip_store import Preparation
 from echokit.data.cohort.cohort import SPLITS, Cohort, Fold
 from echokit.data.cohort.targets import Targets
-from echokit.data.sampling.clip_table import ClipTable, moved_frames, sample_windows
+from echokit.data.sampling.clip_table import ClipTable, clip_table, moved_frames, sample_windows, takes_clips
 from echokit.data.sampling.windows import Windows
 from echokit.recipe.recipe import Recipe
 from echokit.system.hashing import digest
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from echokit.data.clips.prepared_clips import PreparedClips
+
+
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -83,26 +86,36 @@ class PreparedCohort(LabelledCohort):
         def numbers(column: str) -> npt.NDArray[np.float64]:
             return self.cases[column].to_numpy(np.float64) if column in self.cases else unknown
 
-        fps = numbers("fps")
-        return replace(
-            table,
-            end_diastole=moved_frames(numbers("ed_frame"), fps, table),
-            end_systole=moved_frames(numbers("es_frame"), fps, table),
+        traced: Mapping[str, tuple[int, int]] = getattr(self.recipe.data.build(), "end_frames", dict)()
+        ends = (
+            np.array([traced.get(case, (np.nan, np.nan)) for case in self.case_ids]).T
+            if traced
+            else (numbers("ed_frame"), numbers("es_frame"))
         )
+        diastole, systole = (moved_frames(frames, numbers("fps"), table) for frames in ends)
+        return replace(table, end_diastole=diastole, end_systole=systole)
 
     def windows(self, split: str, epoch: int = 0) -> Windows:
         """Return the windows of all clips, chosen without any label."""
-        return sample_windows(self.recipe.clip.build(), self.clip_table, split, epoch, self.recipe.seed)
+        return self._sample(self.recipe.clip.build(), split, epoch, self.recipe.seed)
 
-    def sampler(self, fold: Fold) -> Callable[[npt.NDArray[np.int64], str, int, int], Windows]:
+    def sampler(self, fold: Fold) -> Callable[[Rows, str, int, int], Windows]:
         """Return the sampler of a fold, which may see the labels of its training set."""
-        sampler, unlabelled = self.recipe.clip.build(), self.clip_table
-        labelled = unlabelled.labelled(self.targets, fold.train)
+        sampler = self.recipe.clip.build()
 
-        def windows(lengths: npt.NDArray[np.int64], split: str, epoch: int, seed: int) -> Windows:
-            return sample_windows(sampler, labelled if split == "train" else unlabelled, split, epoch, seed)
+        def windows(lengths: Rows, split: str, epoch: int, seed: int) -> Windows:
+            return self._sample(sampler, split, epoch, seed, fold.train if split == "train" else None)
 
         return windows
+
+    def _sample(
+        self, sampler: Callable[..., Any], split: str, epoch: int, seed: int, labelled: Rows | None = None
+    ) -> Windows:
+        """Call a sampler; the whole table is made only if it looks at it."""
+        if not takes_clips(sampler):
+            return sample_windows(sampler, clip_table(self.clips.lengths), split, epoch, seed)
+        table = self.clip_table if labelled is None else self.clip_table.labelled(self.targets, labelled)
+        return sample_windows(sampler, table, split, epoch, seed)
 
     @property
     def case_ids(self) -> list[str]:

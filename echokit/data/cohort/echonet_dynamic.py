@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from echokit.data.cohort.cohort import SPLITS, Cohort, split_named
 from echokit.data.cohort.file_list import numbers_of, read_file_list, refuse_escapes, stem, untraced
 from echokit.data.cohort.missing_dataset import AbsentError
+from echokit.data.cohort.text_table import read_text_table
 from echokit.errors import DataError
 from echokit.plugins.parameters import DataPath
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TRACED = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
 REQUIRED = ("FileName", "EF", "Split")
 COVARIATES = {
     "EF": "ef",
@@ -78,6 +80,37 @@ class EchonetDynamic:
             warnings=tuple(warnings),
             fingerprint=content_hash(listing),
         )
+
+    def end_frames(self) -> dict[str, tuple[int, int]]:
+        """Read the frames of end-diastole and end-systole from the tracings.
+
+        Of the two traced frames of a video, end-diastole is that with the larger area: the length of the long axis
+        times the sum of the chords, which are evenly spaced.
+
+        Returns:
+            (end-diastole, end-systole) by case_id, from 0; videos without two such frames are left out.
+
+        Raises:
+            DataError: The tracings are no such table.
+        """
+        import numpy as np
+        import pandas as pd
+
+        tracings = self.root / "VolumeTracings.csv"
+        if not tracings.is_file():
+            return {}
+        table = read_text_table(tracings, columns=TRACED, errors="replace")
+        numbers = table[list(TRACED[1:])].apply(pd.to_numeric, errors="coerce")
+        lengths = np.hypot(numbers["X2"] - numbers["X1"], numbers["Y2"] - numbers["Y1"])
+        traced = [table["FileName"].map(stem), numbers["Frame"]]
+        is_axis = ~pd.concat(traced, axis=1).duplicated()  # the first row of a frame; the others are chords
+        area = (
+            lengths[is_axis].groupby(traced).sum(min_count=1) * lengths[~is_axis].groupby(traced).sum(min_count=1)
+        ).dropna()
+        cases = area.rename("area").reset_index().sort_values("area").groupby("FileName")
+        ends = cases.agg(smallest=("Frame", "first"), largest=("Frame", "last"), areas=("area", "nunique"))
+        ends = ends[(ends["areas"] == 2) & (cases.size() == 2)].astype(int)
+        return dict(zip(ends.index.astype(str), zip(ends["largest"], ends["smallest"], strict=True), strict=True))
 
     def _listing(self) -> Path:
         if not self.root.exists():
