@@ -29,6 +29,11 @@ _PLACES = {
     "Predictions": "echokit.evaluation.predictions",
     "Evaluation": "echokit.evaluation.evaluation",
     "Metric": "echokit.evaluation.evaluation",
+    "Interval": "echokit.evaluation.evaluation",
+    "Evaluator": "echokit.evaluation.evaluator",
+    "Resampled": "echokit.evaluation.evaluator",
+    "PatientMetric": "echokit.evaluation.metrics.patient_metric",
+    "Objective": "echokit.training.objectives.objective",
     "InputShape": "echokit.models.input_shape",
     "EchokitError": "echokit.errors",
     "DataError": "echokit.errors",
@@ -76,7 +81,11 @@ if TYPE_CHECKING:
     from echokit.errors import RecipeError as RecipeError
     from echokit.errors import VideoError as VideoError
     from echokit.evaluation.evaluation import Evaluation as Evaluation
+    from echokit.evaluation.evaluation import Interval as Interval
     from echokit.evaluation.evaluation import Metric as Metric
+    from echokit.evaluation.evaluator import Evaluator as Evaluator
+    from echokit.evaluation.evaluator import Resampled as Resampled
+    from echokit.evaluation.metrics.patient_metric import PatientMetric as PatientMetric
     from echokit.evaluation.predictions import Predictions as Predictions
     from echokit.models.input_shape import InputShape as InputShape
     from echokit.pipeline.inference.run_model import ModelInput as ModelInput
@@ -89,6 +98,7 @@ if TYPE_CHECKING:
     from echokit.results.page.run_comparison import Comparison as Comparison
     from echokit.results.run import Run as Run
     from echokit.tools.convert.convert import ConvertedDataset as ConvertedDataset
+    from echokit.training.objectives.objective import Objective as Objective
 
 
 def __getattr__(name: str) -> Any:

@@ -31,7 +31,7 @@ from echokit.pipeline.prepared_cohort import PreparedCohort
 from echokit.recipe.recipe import Recipe
 from echokit.results.run import Run
 from echokit.system.progress import display
-from echokit.training.objectives.objective import Objective, initial_bias_of, threshold_of
+from echokit.training.objectives.objective import Objective
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +126,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
     return FoldResult(
         table=table,
         probability=objective.probability,
-        threshold=threshold_of(objective),
+        threshold=float(objective.threshold),
         calibration=calibration,
         history=list(result.history),
         selected=result.selected,
@@ -162,7 +162,7 @@ def start_model(plan: FoldPlan, fold: Fold, recipe: Recipe, objective: Objective
         norms = weights.norms(plan.spec.shapes, norms) if weights else norms
         model = build_model_from_recipe(recipe, plan.spec.shapes, plan.spec.outputs, norms, seed)
         start = FoldModel(model, norms, weights.load_into(model) if weights else None)
-    if (bias := initial_bias_of(objective)) and not (weights and weights.settings.head == "keep"):
+    if (bias := objective.initial_bias) and not (weights and weights.settings.head == "keep"):
         start.model.set_head_bias(bias)
     return start
 

@@ -18,7 +18,7 @@ from echokit.system.csv_cells import csv_text, unguarded
 from echokit.system.files import write_text
 from echokit.system.phantom_mark import STAMP
 from echokit.training.objectives.calibration import Calibration, Uncalibrated, calibration_from
-from echokit.training.objectives.objective import Objective, calibrator_of
+from echokit.training.objectives.objective import Objective
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +130,7 @@ def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncali
     """
     from echokit.evaluation.predictions import Predictions
 
-    calibrator = calibrator_of(objective)
+    calibrator = objective.calibrator
     if calibrator is None:
         return None
     rows = table[table["split"] == "val"]

@@ -26,7 +26,6 @@ from echokit.training.context import FoldTask, TrainingContext
 from echokit.training.hardware.determinism_cost import determinism_cost
 from echokit.training.hardware.out_of_memory import explain_out_of_memory
 from echokit.training.model_parts import evaluating, set_mode
-from echokit.training.objectives.objective import threshold_of
 from echokit.training.phases import Phase, is_done, records_of
 from echokit.training.scoring import auroc, scores_of_cases
 from echokit.training.step.schedule import SchedulePosition, learning_rate
@@ -171,7 +170,7 @@ class PhaseTraining:
         counts = torch.zeros(2, dtype=torch.float64)
         if result.rows:
             objective = self.step.objective
-            positive = objective.score(result.outputs).double().numpy() >= threshold_of(objective)
+            positive = objective.score(result.outputs).double().numpy() >= objective.threshold
             truth = self.task.targets.y_true[list(result.rows)] == 1
             counts += torch.tensor([(positive == truth).sum(), len(truth)])
         counts = counts.to(self.step.device)
@@ -191,7 +190,7 @@ class PhaseTraining:
         total, weight = step.objective.loss(outputs, *self._targets(samples.case, torch.device("cpu")))
         scores = scores_of_cases(step.objective, samples.case, outputs)
         truth = self.task.targets.y_true[scores.case]
-        positive = scores.score >= threshold_of(step.objective)
+        positive = scores.score >= step.objective.threshold
         return {
             "val_loss": float(total) / float(weight),
             "val_accuracy": float(np.mean(positive == (truth == 1))),

@@ -22,6 +22,7 @@ from echokit.training.callback import NoCallback, StepProgress
 from echokit.training.context import FoldTask, TrainingContext
 from echokit.training.fit import FitResult, fit
 from echokit.training.hardware.device import Compute, choose_precision
+from echokit.training.objectives.objective import Objective
 from echokit.training.settings import TrainSettings
 
 SIZE = 12
@@ -86,7 +87,7 @@ class Tiny(nn.Module):
         return torch.cat([s.relu().mean((2, 3, 4)) for s in (video, flow)], 1)
 
 
-class TwoClasses:
+class TwoClasses(Objective):
     """Cross-entropy on two outputs, with weights by class."""
 
     outputs = 2
@@ -98,9 +99,6 @@ class TwoClasses:
 
     def score(self, outputs: Tensor) -> Tensor:
         return outputs.softmax(1)[:, 1]
-
-    def predict(self, outputs: Tensor) -> None:
-        return None
 
 
 CASES = 30

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from echokit.evaluation.evaluation import BaselineTest, Interval
 from echokit.evaluation.evaluator import Floats, Labels, Weights
-from echokit.evaluation.metrics.score_metric import ScoreMetric
+from echokit.evaluation.metrics.patient_metric import PatientMetric
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.statistics.bootstrap import bootstrap_interval
 from echokit.evaluation.statistics.null_distributions import (
@@ -25,7 +25,7 @@ SHUFFLES = 2_000
 """Of the test against the baseline."""
 
 
-class Auprc(ScoreMetric):
+class Auprc(PatientMetric):
     """Average precision of the positive class.
 
     The step-wise sum over thresholds of (R_k - R_{k-1}) P_k, tied scores taken together. Not the trapezoid
@@ -36,10 +36,10 @@ class Auprc(ScoreMetric):
     threshold first.
     """
 
-    metric = "auprc"
+    name = "auprc"
     definition = (
         "average precision of the positive class ({positive}) only: the step-wise sum over thresholds of "
-        "(R_k - R_{{k-1}}) P_k with recall R and precision P, tied scores taken together; not the trapezoid area and "
+        "(R_k - R_{k-1}) P_k with recall R and precision P, tied scores taken together; not the trapezoid area and "
         "not a macro average over both classes; the baseline is the mean of the permutation null: the same "
         "scores, ties included, for permuted classes"
     )

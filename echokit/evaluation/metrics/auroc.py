@@ -11,13 +11,13 @@ import numpy.typing as npt
 from echokit.evaluation.cross_validation import joined_auroc
 from echokit.evaluation.evaluation import Interval, Metric
 from echokit.evaluation.evaluator import Floats, Labels, Weights
-from echokit.evaluation.metrics.score_metric import ScoreMetric
+from echokit.evaluation.metrics.patient_metric import PatientMetric
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.statistics.delong import delong_interval
 from echokit.evaluation.statistics.ranking import operating_points, rank
 
 
-class Auroc(ScoreMetric):
+class Auroc(PatientMetric):
     """Area under the ROC curve.
 
     The probability that a random positive patient scores above a random negative one; ties count half. Undefined if a
@@ -25,7 +25,7 @@ class Auroc(ScoreMetric):
     tpr, threshold``, highest threshold first; the first threshold is null (above every score).
     """
 
-    metric = "auroc"
+    name = "auroc"
     definition = (
         "area under the ROC curve (Mann-Whitney): the probability that a random patient of the positive class "
         "({positive}) scores higher than a random patient of the other class, ties counting half; needs no threshold; "

@@ -9,22 +9,23 @@ import numpy.typing as npt
 
 from echokit.evaluation.evaluation import BaselineTest
 from echokit.evaluation.evaluator import Floats, Labels, Weights
-from echokit.evaluation.metrics.score_metric import ScoreMetric, weighted_mean
+from echokit.evaluation.metrics.patient_metric import PatientMetric, weighted_mean
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.statistics.against_baseline import against_constant
 
 
-class Brier(ScoreMetric):
+class Brier(PatientMetric):
     """Mean squared error of the probability (Brier 1950); lower is better.
 
     Undefined if the scores are no probabilities. The baseline is always giving the prevalence.
     """
 
-    metric = "brier"
+    name = "brier"
     definition = (
         "mean squared difference between the probability of the positive class ({positive}) and the class (1 or 0), "
         "not summed over both classes; lower is better; the baseline is always giving the prevalence of these patients"
     )
+    larger_is_better = False
     two_classes = False
     needs_probability = True
 

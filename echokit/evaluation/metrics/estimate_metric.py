@@ -21,6 +21,7 @@ class EstimateMetric(ABC):
 
     metric: ClassVar[str]
     definition: ClassVar[str]
+    larger_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "points"
     least: ClassVar[int] = 1
     power: ClassVar[int] = 2

@@ -9,25 +9,26 @@ import numpy.typing as npt
 
 from echokit.evaluation.evaluation import BaselineTest
 from echokit.evaluation.evaluator import Floats, Labels, Weights
-from echokit.evaluation.metrics.score_metric import ScoreMetric, weighted_mean
+from echokit.evaluation.metrics.patient_metric import PatientMetric, weighted_mean
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.statistics.against_baseline import against_constant
 
 EDGE = 1e-7  # about the step of a float32 below 1: a saturated network cannot tell it from certainty
 
 
-class LogLoss(ScoreMetric):
+class LogLoss(PatientMetric):
     """Cross-entropy of the predicted probabilities; lower is better.
 
     Probabilities are clipped to 1e-7 and 1 - 1e-7, as the loss is infinite at 0 and 1; the definition counts how many
     were. Undefined if the scores are no probabilities. The baseline is always giving the prevalence.
     """
 
-    metric = "log_loss"
+    name = "log_loss"
     definition = (
         "mean of -log(probability given to the true class), natural logarithm, positive class {positive}; lower is "
         "better; the baseline is always giving the prevalence of these patients"
     )
+    larger_is_better = False
     two_classes = False
     needs_probability = True
 

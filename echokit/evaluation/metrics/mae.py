@@ -6,13 +6,14 @@ import numpy as np
 
 from echokit.evaluation.evaluator import Floats, Labels, Weights
 from echokit.evaluation.metrics.estimate_metric import EstimateMetric
-from echokit.evaluation.metrics.score_metric import weighted_mean
+from echokit.evaluation.metrics.patient_metric import weighted_mean
 
 
 class Mae(EstimateMetric):
     """Mean absolute error of the estimate, in the unit of the target; lower is better."""
 
     metric = "mae"
+    larger_is_better = False
     definition = "mean absolute difference between estimate and truth; lower is better"
     power = 1
 

@@ -27,6 +27,7 @@ class NetBenefit(Thresholded):
     """
 
     metric = "net_benefit"
+    larger_is_better = True
 
     def __call__(self, predictions: Predictions) -> Evaluation:
         """Compute the net benefit of one split, one row a patient."""

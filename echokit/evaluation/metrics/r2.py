@@ -6,7 +6,7 @@ import numpy as np
 
 from echokit.evaluation.evaluator import Floats, Labels, Weights
 from echokit.evaluation.metrics.estimate_metric import EstimateMetric
-from echokit.evaluation.metrics.score_metric import weighted_mean
+from echokit.evaluation.metrics.patient_metric import weighted_mean
 
 
 class R2(EstimateMetric):

@@ -47,6 +47,7 @@ class ThresholdMetric(Thresholded, ABC):
 
     metric: ClassVar[str]
     definition: ClassVar[str]
+    larger_is_better: ClassVar[bool] = True
     undefined: ClassVar[str] = "no patients"
     baseline_is: ClassVar[str] = "classifying as many patients as positive at random"
     stratified: ClassVar[bool] = False

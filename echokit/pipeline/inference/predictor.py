@@ -32,7 +32,7 @@ from echokit.results.run import Run, check_file
 from echokit.results.run_directories import runs_folder
 from echokit.system.files import temporary_folder
 from echokit.training.objectives.calibration import Calibration, Uncalibrated, all_or_none
-from echokit.training.objectives.objective import HALF, Objective, calibrator_of, threshold_of
+from echokit.training.objectives.objective import HALF, Objective
 
 if TYPE_CHECKING:
     from echokit.models.echo_model import EchoModel
@@ -125,7 +125,7 @@ class Predictor:
         self.reference = read_reference(check_file(run, REFERENCE).parent)
         self.half_width = _half_width(run)
         self.thresholds = run.thresholds
-        default = HALF if self.calibrations is not None else threshold_of(self.members[0].objective)
+        default = HALF if self.calibrations is not None else self.members[0].objective.threshold
         common = run.called_from if self.thresholds else default
         self.threshold = fmean(self.thresholds) if common is None else common
 
@@ -144,7 +144,7 @@ class Predictor:
         if backbone is not None and self.recipe.weights is not None:
             find_initial_weights(self.recipe.weights, self.recipe.backbone, runs_folder(run)).load_into(model)
         load_checkpoint_weights(model, trained.checkpoint, backbone)
-        calibration = load_calibration(run.fold(fold)) if calibrator_of(objective) else None
+        calibration = load_calibration(run.fold(fold)) if objective.calibrator else None
         return Member(model.to(self.device).eval(), shapes["video"].frames, objective, calibration)
 
     def __call__(self, sources: Sequence[tuple[str, Path]]) -> Iterator[Prediction]:

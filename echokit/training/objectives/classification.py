@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from echokit.training.objectives.objective import Objective
+
 if TYPE_CHECKING:
     from echokit.training.objectives.calibration import Calibrator
 
 
-@dataclass  # not frozen: the Objective protocol declares plain attributes
-class WeightedCrossEntropy:
+@dataclass(kw_only=True)
+class WeightedCrossEntropy(Objective):
     """Weighted softmax cross entropy of two classes.
 
     See `echokit.training.objectives.cross_entropy.CrossEntropy`.
@@ -56,10 +58,6 @@ class WeightedCrossEntropy:
         """Compute scores (B,) float32 in [0, 1]: softmax of class 1 without the shift."""
         logits = self._logits(outputs)
         return torch.sigmoid(logits[:, 1] - logits[:, 0] - self.shift)
-
-    def predict(self, outputs: Tensor) -> None:
-        """Return None: a classifier does not estimate the value."""
-        return None
 
     def _logits(self, outputs: Tensor) -> Tensor:
         logits = outputs.float()

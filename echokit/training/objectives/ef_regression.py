@@ -57,7 +57,13 @@ class EfRegression:
 
         below, mean = cut_and_mean(targets)
         calibrators = {"normal": normal(below), "platt": platt("score"), None: None}
-        return ValueRegression(below, self.loss, self.delta, (mean,), calibrators[self.calibrate])
+        return ValueRegression(
+            below=below,
+            kind=self.loss,
+            delta=self.delta,
+            initial_bias=(mean,),
+            calibrator=calibrators[self.calibrate],
+        )
 
 
 def cut_and_mean(targets: Targets) -> tuple[float, float]:

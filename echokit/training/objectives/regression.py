@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from echokit.training.objectives.classification import cross_entropies, filled
+from echokit.training.objectives.objective import Objective
 
 if TYPE_CHECKING:
     from echokit.training.objectives.calibration import Calibrator
@@ -26,8 +27,8 @@ def regression_losses(estimate: Tensor, value: Tensor, loss: Loss, delta: float)
     return functional.huber_loss(estimate, value, reduction="none", delta=delta)
 
 
-@dataclass  # not frozen: the Objective protocol declares plain attributes
-class ValueRegression:
+@dataclass(kw_only=True)
+class ValueRegression(Objective):
     """Regression of the value; see `training.objectives.ef_regression`.
 
     Attributes:
@@ -70,8 +71,8 @@ class ValueRegression:
         return outputs.float()[:, 0]
 
 
-@dataclass
-class ClassAndValue:
+@dataclass(kw_only=True)
+class ClassAndValue(Objective):
     """Logit of class 1 and value; see `training.objectives.multi_task`.
 
     Attributes:

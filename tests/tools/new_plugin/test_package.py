@@ -43,7 +43,8 @@ def test_every_kind_passes_its_checks_and_has_a_valid_recipe(tmp_path: Path) -> 
     for kind in EXAMPLES:
         assert exit_code(["plugin", "new", kind, f"lab_{kind}", "--into", str(tmp_path)]) == 0
         lay_out(tmp_path / f"echokit-lab-{kind}")
-    path = os.pathsep.join(str(tmp_path / f"echokit-lab-{kind}") for kind in EXAMPLES)
+    folders = [str(tmp_path / f"echokit-lab-{kind}") for kind in EXAMPLES]
+    path = os.pathsep.join([*folders, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     command = [sys.executable, "-c", CHECK, str(tmp_path), *EXAMPLES]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path

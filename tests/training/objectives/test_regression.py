@@ -17,7 +17,6 @@ from echokit.pipeline.fold_files import summarize_targets, targets_like
 from echokit.training.objectives.cross_entropy import CrossEntropy
 from echokit.training.objectives.ef_regression import EfRegression
 from echokit.training.objectives.multi_task import MultiTask
-from echokit.training.objectives.objective import calibrator_of, initial_bias_of, threshold_of
 from tests.expect import refused
 
 EF = np.array([22.0, 35.0, 48.0, 50.0, 55.0, 60.0, 61.0, 64.0, 70.0, 75.0])
@@ -78,7 +77,7 @@ def test_both_losses_by_hand() -> None:
 @pytest.mark.parametrize("class_weights", [None, (1.0, 9.0), "balanced"])
 def test_loss_of_the_training_mean_is_one_in_any_unit(loss: Any, class_weights: Any) -> None:
     objective = MultiTask(classification=1e-9, loss=loss, class_weights=class_weights)(TRAINING)
-    outputs = torch.tensor([initial_bias_of(objective)]).expand(len(EF), 2)
+    outputs = torch.tensor([objective.initial_bias]).expand(len(EF), 2)
     total, weight = objective.loss(outputs, torch.from_numpy(TRAINING.y_true), torch.from_numpy(EF).float())
     assert float(total / weight) == pytest.approx(1.0, rel=1e-5)
 
@@ -118,12 +117,12 @@ def test_head_starts_at_the_mean() -> None:
     from echokit.models.norm import Norm
 
     objective = EfRegression()(TRAINING)
-    assert initial_bias_of(objective) == (pytest.approx(54.0),)
-    assert initial_bias_of(MultiTask()(TRAINING)) == (0.0, pytest.approx(54.0))
+    assert objective.initial_bias == (pytest.approx(54.0),)
+    assert MultiTask()(TRAINING).initial_bias == (0.0, pytest.approx(54.0))
     shapes = {"video": InputShape(1, 4, 16, 16)}
     model = build_model(SingleStream(), ResNet18(width=4), shapes, 1, {"video": Norm((0.0,), (1.0,))}, seed=0)
     before = model.head.weight.clone()
-    model.set_head_bias(initial_bias_of(objective) or ())
+    model.set_head_bias(objective.initial_bias or ())
     assert model.head.bias.tolist() == [54.0]
     assert torch.equal(model.head.weight, before)
 
@@ -132,12 +131,12 @@ def test_score_is_the_distance_below_the_cutoff() -> None:
     objective = EfRegression()(TRAINING)
     outputs = torch.tensor([[38.5], [50.0], [71.0]])
     assert not objective.probability
-    assert threshold_of(objective) == 0.0
+    assert objective.threshold == 0.0
     assert objective.score(outputs).tolist() == [11.5, 0.0, -21.0]
     estimate = objective.predict(outputs)
     assert estimate is not None
     assert estimate.tolist() == [38.5, 50.0, 71.0]
-    assert calibrator_of(EfRegression(calibrate=None)(TRAINING)) is None
+    assert EfRegression(calibrate=None)(TRAINING).calibrator is None
 
 
 @pytest.mark.parametrize("component", [EfRegression(), MultiTask(), MultiTask(class_weights="balanced")])
@@ -147,7 +146,7 @@ def test_objective_from_a_checkpoint_summary_gives_equal_scores(component: Any) 
     outputs = torch.randn(20, first.outputs) * 30
     assert torch.equal(again.score(outputs), first.score(outputs))
     assert torch.equal(again.predict(outputs), first.predict(outputs))
-    assert threshold_of(again) == threshold_of(first)
+    assert again.threshold == first.threshold
     assert again.probability == first.probability
 
 
@@ -163,7 +162,7 @@ def test_target_without_a_cutoff_is_refused(component: Any) -> None:
 def test_single_training_value_is_refused_by_multi_task() -> None:
     same = Targets(np.array([0, 1, 0]), np.full(3, 44.0), 50.0, quantity=True)
     objective = EfRegression()(same)
-    assert initial_bias_of(objective) == (44.0,)
+    assert objective.initial_bias == (44.0,)
     total, _ = objective.loss(torch.full((3, 1), 44.0), torch.tensor([0, 1, 0]), torch.full((3,), 44.0))
     assert total == 0
     with refused("objective.one_value", where="target"):
