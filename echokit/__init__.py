@@ -26,6 +26,7 @@ _PLACES = {
     "LabelledBatch": "echokit.data.sampling.labelled_batch",
     "Windows": "echokit.data.sampling.windows",
     "PADDING": "echokit.data.sampling.windows",
+    "SchedulePosition": "echokit.training.schedulers.position",
     "Predictions": "echokit.evaluation.predictions",
     "Evaluation": "echokit.evaluation.evaluation",
     "Metric": "echokit.evaluation.evaluation",
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
     from echokit.results.run import Run as Run
     from echokit.tools.convert.convert import ConvertedDataset as ConvertedDataset
     from echokit.training.objectives.objective import Objective as Objective
+    from echokit.training.schedulers.position import SchedulePosition as SchedulePosition
 
 
 def __getattr__(name: str) -> Any:

@@ -18,15 +18,17 @@ def command(kind: str | None, out: Path, as_json: bool) -> None:
     """List the runs of a folder, or the names that a recipe can use.
 
     KIND, singular or plural, is runs, one of the kinds of components (backbones, evaluators, ...), or one of
-    optimizers, schedules, trackers, metrics. Without KIND, all components are listed.
+    trackers, metrics. Optimizers and schedulers are listed with those of torch and timm. Without KIND, all components
+    are listed.
 
     \b
     Examples: echokit list runs
               echokit list backbones
     """
-    from echokit.tools.recipe_choices import CHOICES
+    from echokit.tools.recipe_choices import CHOICES, OTHER_WORDS
 
     word = (kind or "").removesuffix("s")
+    word = OTHER_WORDS.get(word, word)
     if word == "run":
         _list_runs(out, as_json)
     elif word in CHOICES:

@@ -13,7 +13,8 @@ from echokit.cli import options
 def command(name: str, as_json: bool) -> None:
     """Describe a component and its parameters.
 
-    NAME is kind.name if several kinds share the name. It can also be an optimizer, a schedule, a tracker or a metric.
+    NAME is kind.name if several kinds share the name. It can also be an optimizer or a schedule of torch or timm, a
+    tracker or a metric.
 
     \b
     Example: echokit show motion_mask
@@ -26,20 +27,22 @@ def command(name: str, as_json: bool) -> None:
     from echokit.plugins.parameters import format_type
     from echokit.plugins.registry import KINDS
     from echokit.recipe.json_schema import component_schema
-    from echokit.tools.recipe_choices import CHOICES, find_choices, metrics_of
+    from echokit.tools.recipe_choices import CHOICES, OTHER_WORDS, find_choices, metrics_of, name_in_recipe
 
     registry = installed().registry
+    word, dot, rest = name.partition(".")
+    name = f"{OTHER_WORDS.get(word, word)}{dot}{rest}" if dot else name
     kind, _, bare = name.partition(".") if name.partition(".")[0] in KINDS else ("", "", name)
     components = registry.components([kind] if kind else KINDS)
     matches = [c for c in components if bare in (registry.name_of(c), f"{c.plugin}:{c.name}")]
     matches = matches or [c for c in components if bare == c.name]  # every plugin's, if several register it
-    if not matches and (choices := find_choices(name)):
-        for choice in choices:
-            click.echo(f"{choice.kind} {choice.name}  ({choice.origin})\n\n{choice.summary}\n{CHOICES[choice.kind]}\n")
-            for parameter, default in choice.parameters.items():
-                click.echo(f"  {parameter}: default {json.dumps(default)}")
-        return
-    if not matches:
+    in_library = any(name_in_recipe(component) != registry.name_of(component) for component in matches)
+    choices = find_choices(name) if in_library or not matches else []
+    for choice in choices:
+        click.echo(f"{choice.kind} {choice.name}  ({choice.origin})\n\n{choice.summary}\n{CHOICES[choice.kind]}\n")
+        for parameter, default in choice.parameters.items():
+            click.echo(f"  {parameter}: default {json.dumps(default)}")
+    if not matches and not choices:
         names = [registry.name_of(component) for component in components]
         raise EchokitError(
             f"there is no component {name!r}",
@@ -54,7 +57,7 @@ def command(name: str, as_json: bool) -> None:
         target = component.load()
         model = component.parameters()
         text = (inspect.getdoc(target) or "").split("\nArgs:")[0].strip()
-        click.echo(f"{component.kind} {registry.name_of(component)}  ({component.plugin})\n\n{text}\n")
+        click.echo(f"{component.kind} {name_in_recipe(component)}  ({component.plugin})\n\n{text}\n")
         schema = model.model_json_schema().get("properties", {})
         for parameter, field in model.model_fields.items():
             default = "required" if field.is_required() else f"default {json.dumps(field.default, default=str)}"

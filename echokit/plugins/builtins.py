@@ -72,6 +72,12 @@ BACKBONES = (
     ("timm", "timm_frames:Timm", "any image model of timm, applied frame by frame"),
 )
 
+OPTIMIZERS = (
+    ("adam", "Adam", "Adam, with weight decay added to the gradient"),
+    ("adamw", "AdamW", "Adam, with weight decay decoupled from the gradient"),
+    ("sgd", "SGD", "stochastic gradient descent, with or without momentum"),
+)
+
 RESAMPLERS = (
     ("official", "official:Official", "the dataset's own split"),
     ("holdout", "holdout:Holdout", "one random split by patient"),
@@ -130,6 +136,14 @@ def echokit_components(register: Register) -> None:
         ("multi_task", "MultiTask", "classification and regression of the ejection fraction together"),
     ):
         register.objective(name, f"echokit.training.objectives.{name}:{class_name}", summary=summary)
+    for name, class_name, summary in OPTIMIZERS:
+        register.optimizer(name, f"echokit.training.optimizers.torch_optimizers:{class_name}", summary=summary)
+    register.scheduler("constant", "echokit.training.schedulers.constant:Constant", summary="a constant learning rate")
+    register.scheduler(
+        "one_cycle",
+        "echokit.training.schedulers.one_cycle:OneCycle",
+        summary="rise to the learning rate, then fall, along cosines",
+    )
     for name, target, summary in RESAMPLERS:
         register.resampler(name, f"echokit.data.splits.{target}", summary=summary)
     for name, class_name, summary in EVALUATORS:

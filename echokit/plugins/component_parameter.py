@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pydantic
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from echokit.errors import EchokitError
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import installed
-from echokit.plugins.parameters import InvalidParameters, Problem, validate
+from echokit.plugins.parameters import InvalidParameters, Problem, inner_error, validate
 from echokit.plugins.registry import parse_kind, with_article
 
 
@@ -55,8 +54,7 @@ class ComponentOf:
         try:
             return self._configure(value)
         except InvalidParameters as invalid:
-            errors = [_error(problem, value) for problem in invalid.problems]
-            raise pydantic.ValidationError.from_exception_data(self.kind, errors, "json") from None
+            raise inner_error(invalid.problems, value) from None
 
     def _configure(self, value: Any) -> ComponentConfig:
         """Return the component that a recipe names.
@@ -78,13 +76,3 @@ class ComponentOf:
             raise InvalidParameters([Problem((), error.message, error.hint, error.code)]) from None
         given = {name: inner for name, inner in value.items() if name != "use"}
         return ComponentConfig(component, validate(model, given))
-
-
-def _error(problem: Problem, value: Any) -> InitErrorDetails:
-    """Write a problem as an error of pydantic.
-
-    `parameters.validate` turns it into the problem again.
-    """
-    place = problem.place if isinstance(value, Mapping) else ()
-    kind = PydanticCustomError("problem", "{message}", {"message": problem.message, "problem": problem})
-    return InitErrorDetails(type=kind, loc=place, input=value)

@@ -56,6 +56,12 @@ class Register:
     def objective(self, name: str, target: str, *, summary: str = "") -> None:
         self._add("objective", name, target, summary)
 
+    def optimizer(self, name: str, target: str, *, summary: str = "") -> None:
+        self._add("optimizer", name, target, summary)
+
+    def scheduler(self, name: str, target: str, *, summary: str = "") -> None:
+        self._add("scheduler", name, target, summary)
+
     def resampler(self, name: str, target: str, *, summary: str = "") -> None:
         self._add("resampler", name, target, summary)
 

@@ -10,13 +10,13 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from echokit.errors import EchokitError, did_you_mean
 
@@ -138,6 +138,26 @@ def validate(model: type[Model], values: Mapping[str, Any]) -> Model:
         return model.model_validate_json(json.dumps(values), strict=True)
     except pydantic.ValidationError as error:
         raise InvalidParameters(list(_problems(model, values, error))) from None
+
+
+def inner_error(problems: Iterable[Problem], value: Any) -> pydantic.ValidationError:
+    """Write problems as an error of a validator, with places below its own.
+
+    `validate` turns it into the problems again.
+
+    Args:
+        problems: At least one.
+        value: What was validated.
+    """
+    errors = [
+        InitErrorDetails(
+            type=PydanticCustomError("problem", "{message}", {"message": problem.message, "problem": problem}),
+            loc=problem.place if isinstance(value, Mapping) else (),
+            input=value,
+        )
+        for problem in problems
+    ]
+    return pydantic.ValidationError.from_exception_data("component", errors, "json")
 
 
 def _problems(model: type[BaseModel], values: Mapping[str, Any], error: pydantic.ValidationError) -> Iterator[Problem]:

@@ -36,6 +36,8 @@ KINDS: dict[str, str] = {
     "backbone": "makes features of one stream: (InputShape) -> nn.Module",
     "fusion": "joins the backbones of the streams: ({stream: InputShape}, backbone) -> nn.Module",
     "objective": "says what is learned: (Targets) -> Objective",
+    "optimizer": "updates the weights, beside those of torch and timm: (groups, lr, weight_decay) -> torch Optimizer",
+    "scheduler": "sets the learning rate, beside those of torch and timm: (SchedulePosition) -> factor of the rate",
     "resampler": "divides a cohort: (Cohort, seed) -> folds",
     "evaluator": "measures predictions: (Predictions) -> Evaluation",
 }
@@ -49,6 +51,8 @@ CODE_ROOTS: dict[str, tuple[str, ...]] = {
     "backbone": ("echokit.models",),
     "fusion": ("echokit.models",),
     "objective": ("echokit.training.objectives",),
+    "optimizer": ("echokit.training.optimizers",),
+    "scheduler": ("echokit.training.schedulers",),
     "resampler": ("echokit.data.splits",),
     "evaluator": ("echokit.evaluation",),
 }

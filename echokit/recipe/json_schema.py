@@ -13,7 +13,7 @@ from echokit.plugins.registry import BUILT_IN, KINDS
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.validate import DATA_KEYS, KEYS
-from echokit.training.settings import TrainSettings
+from echokit.training.settings import OptimizerSettings, ScheduleSettings, TrainSettings
 from echokit.training.trackers import TRACKERS
 
 SLOTS = {
@@ -69,6 +69,19 @@ def _kind(kind: str, extra: dict[str, Any] | None = None, default: str | None = 
     return {"anyOf": options}
 
 
+def _beside_libraries(named: type[OptimizerSettings] | type[ScheduleSettings]) -> dict[str, Any]:
+    """Build the schema of a slot that takes a component or a library's object."""
+    schema = named.model_json_schema()
+    shared = {name: inner for name, inner in schema["properties"].items() if name != "use"}
+    registered = _kind(named.KIND, shared, default=named.model_fields["use"].default)
+    built_in = [c.name for c in installed().registry.components([named.KIND]) if c.plugin == BUILT_IN]
+    other = {"type": "string", "not": {"enum": built_in}}
+    use = schema["properties"]["use"] | other
+    use.pop("default")
+    library = {"type": "object", "properties": {"use": use, **shared}, "required": ["use"]}
+    return {"anyOf": [*registered["anyOf"], other, library]}
+
+
 def recipe_schema() -> dict[str, Any]:
     """Build the JSON Schema (2020-12) of recipe files."""
     definitions: dict[str, Any] = {}
@@ -92,6 +105,10 @@ def recipe_schema() -> dict[str, Any]:
         schema = model.model_json_schema(by_alias=True)
         definitions.update(schema.pop("$defs", {}))
         properties[key] = schema
+    for key, named in (("optimizer", OptimizerSettings), ("schedule", ScheduleSettings)):
+        properties["train"]["properties"][key] |= _beside_libraries(named)
+        properties["train"]["properties"][key].pop("$ref")
+        definitions.pop(named.__name__)
     for kind in KINDS:
         definitions[kind] = _kind(kind)
     properties["controls"] = {"anyOf": [ControlSettings.model_json_schema(), {"type": "null"}]}

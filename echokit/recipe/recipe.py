@@ -9,6 +9,7 @@ from typing import Any
 from echokit.data.cohort.target import TargetSettings
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.component_config import ComponentConfig
+from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node
@@ -42,9 +43,13 @@ class Recipe:
     tree: Node
 
     def uses(self) -> Iterator[ComponentConfig]:
-        """List all components of the recipe, with those that are parameters of others."""
+        """List all components of the recipe, with those that are parameters of others.
+
+        Of optimizers and schedules only those of plugins: echokit's own are a part of its training.
+        """
         named = (self.data, *self.preprocess, self.clip, *self.augment, self.fusion, self.backbone)
-        for use in (*named, self.objective, self.resample, *self.evaluate):
+        training = (use for use in self.train.components().values() if use.component.plugin != BUILT_IN)
+        for use in (*named, self.objective, self.resample, *self.evaluate, *training):
             yield from use.with_inner()
 
     def check_files(self) -> None:
@@ -70,6 +75,9 @@ class Recipe:
             "fallback": self.fallback,
             "max_unreadable": self.max_unreadable,
         }
+        train = self.train.model_dump(mode="json")
+        for key, use in self.train.components().items():
+            train[key] |= of(use)
         return {
             "name": self.name,
             "seed": self.seed,
@@ -81,7 +89,7 @@ class Recipe:
             "model": model,
             "objective": of(self.objective),
             "resample": of(self.resample),
-            "train": self.train.model_dump(mode="json"),
+            "train": train,
             "evaluate": [of(use) for use in self.evaluate],
             "report": self.report.model_dump(mode="json"),
             "track": list(self.track),

@@ -297,6 +297,7 @@ class _Checker:
         }
         lists = {"preprocess": recipe.preprocess, "augment": recipe.augment, "evaluate": recipe.evaluate}
         components |= {(key, index): use for key, uses in lists.items() for index, use in enumerate(uses)}
+        components |= {("train", key): use for key, use in recipe.train.components().items()}
         for path, use in components.items():
             try:
                 use.files()

@@ -1,23 +1,26 @@
-"""Names that a recipe can use and that are no components: optimizers, schedules, trackers, metrics."""
+"""Names that a recipe can use and that are not only components: of libraries, trackers, metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from echokit.plugins.discovery import installed
+from echokit.plugins.registry import BUILT_IN, KINDS
 
 if TYPE_CHECKING:
     from echokit.evaluation.predictions import Predictions
     from echokit.plugins.registry import Component
 
 CHOICES = {
-    "optimizer": "train.optimizer: {use: NAME}; of torch or timm",
-    "schedule": "train.schedule: {use: NAME}; of torch or timm",
+    "optimizer": "train.optimizer: {use: NAME}; registered, or of torch or timm",
+    "scheduler": "train.schedule: {use: NAME}; registered, or of torch or timm",
     "tracker": "track: [NAME]; gets the numbers of every epoch",
     "metric": "written to metrics.json by an evaluator; evaluate: [EVALUATOR]",
 }
+OTHER_WORDS = {"schedule": "scheduler"}
+"""Words of the command line for a kind, and the kind."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Choice:
     Attributes:
         kind: One of ``CHOICES``.
         name: The name.
-        origin: Library, or the evaluator of a metric.
+        origin: Plugin or library, or the evaluator of a metric.
         summary: One line.
         parameters: Its own parameters with their defaults; None stands for none or for the length of the training.
     """
@@ -40,28 +43,33 @@ class Choice:
 
 
 def list_choices(kind: str) -> list[Choice]:
-    """List all names of a kind."""
-    return list(_LISTS[kind]())
+    """List all names of a kind, registered components first."""
+    components = installed().registry.components([kind] if kind in KINDS else ())
+    registered = [Choice(kind, name_in_recipe(c), c.plugin, c.summary) for c in components]
+    return [*registered, *_LISTS[kind]()]
 
 
 def find_choices(name: str) -> list[Choice]:
-    """Find a name, or KIND.NAME, with its parameters."""
+    """Find a name, or KIND.NAME, that is no registered component, with its parameters."""
     from echokit.training.optimizer_catalog import optimizer_parameters, schedule_parameters
-    from echokit.training.settings import OneCycleSchedule
 
     kind, _, bare = name.partition(".") if name.partition(".")[0] in CHOICES else ("", "", name)
-    found = [one for each in ([kind] if kind else CHOICES) for one in list_choices(each) if one.name == bare]
-    own = {name: model.default for name, model in OneCycleSchedule.model_fields.items() if name != "use"}
-    parameters: dict[str, Callable[[str], Mapping[str, Any]]] = {
-        "optimizer": optimizer_parameters,
-        "schedule": lambda use: {"constant": {}, "one_cycle": own}.get(use) or schedule_parameters(use),
-    }
-    return [
-        Choice(one.kind, one.name, one.origin, one.summary, dict(parameters[one.kind](bare)))
-        if one.kind in parameters and bare != "constant"
-        else one
-        for one in found
-    ]
+    found = [one for each in ([kind] if kind else CHOICES) for one in _LISTS[each]() if one.name == bare]
+    parameters = {"optimizer": optimizer_parameters, "scheduler": schedule_parameters}
+    return [replace(one, parameters=parameters[one.kind](bare)) if one.kind in parameters else one for one in found]
+
+
+def name_in_recipe(component: Component) -> str:
+    """Return the shortest name that means a component in a recipe.
+
+    The bare name of an optimizer or a schedule of a library never means that of a plugin.
+    """
+    from echokit.training.settings import OptimizerSettings, ScheduleSettings
+
+    libraries = {settings.KIND: settings for settings in (OptimizerSettings, ScheduleSettings)}
+    of_plugin = component.kind in libraries and component.plugin != BUILT_IN
+    hidden = of_plugin and libraries[component.kind].in_library(component.name)
+    return component.full_name if hidden else installed().registry.name_of(component)
 
 
 def metrics_of(component: Component) -> dict[str, str]:
@@ -103,22 +111,23 @@ def _examples() -> Iterator[Predictions]:
     yield Predictions(table.assign(target=ef, prediction=ef + rng.normal(0, 5, n)), "positive")
 
 
+def _of_library(kind: str, summaries: Mapping[str, tuple[str, str]]) -> Iterator[Choice]:
+    built_in = {c.name for c in installed().registry.components([kind]) if c.plugin == BUILT_IN}
+    for name, (origin, summary) in summaries.items():
+        if name not in built_in:
+            yield Choice(kind, name, origin, summary)
+
+
 def _optimizers() -> Iterator[Choice]:
     from echokit.training.optimizer_catalog import optimizer_summaries
 
-    for name, (origin, summary) in optimizer_summaries().items():
-        yield Choice("optimizer", name, origin, summary)
+    yield from _of_library("optimizer", optimizer_summaries())
 
 
-def _schedules() -> Iterator[Choice]:
+def _schedulers() -> Iterator[Choice]:
     from echokit.training.optimizer_catalog import schedule_summaries
-    from echokit.training.settings import ConstantSchedule, OneCycleSchedule
 
-    for model in (ConstantSchedule, OneCycleSchedule):
-        use = model.model_fields["use"]
-        yield Choice("schedule", str(use.default), "echokit", use.description or "")
-    for name, (origin, summary) in schedule_summaries().items():
-        yield Choice("schedule", name, origin, summary)
+    yield from _of_library("scheduler", schedule_summaries())
 
 
 def _trackers() -> Iterator[Choice]:
@@ -139,7 +148,7 @@ def _metrics() -> Iterator[Choice]:
 
 _LISTS: dict[str, Callable[[], Iterator[Choice]]] = {
     "optimizer": _optimizers,
-    "schedule": _schedules,
+    "scheduler": _schedulers,
     "tracker": _trackers,
     "metric": _metrics,
 }

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from echokit.errors import EchokitError, did_you_mean
+from echokit.errors import EchokitError
+from echokit.training.schedulers.position import SchedulePosition
 
 _UNSUPPORTED = {"lbfgs", "sparseadam", "optimizer", "adahessian", "kron", "kronc", "kronw"}
 """Need a closure, sparse or second gradients, or have a state that is not a set of tensors."""
@@ -24,7 +25,7 @@ _NO_OPTIONS = {
     "initialize", "t_in_epochs", "noise_range_t", "noise_type", "noise_pct", "noise_std", "noise_seed",
 }  # fmt: skip
 _KINDS = ((2, 2, 1, 1, 1), (2, 2), (2,))  # a kernel, a matrix, a bias
-PLATEAU = "plateau"
+_UNITS = ("epoch", "step")
 
 Make = Callable[..., Any]
 
@@ -39,12 +40,11 @@ def _torch_optimizers() -> Mapping[str, Make]:
 def _torch_schedules() -> Mapping[str, Make]:
     schedules: dict[str, Make] = {}
     for name, value in vars(torch.optim.lr_scheduler).items():
-        if name.endswith("LR") and name not in ("LRScheduler", "LambdaLR", "MultiplicativeLR", "SequentialLR"):
+        if name.endswith("LR") and name not in ("LambdaLR", "MultiplicativeLR", "SequentialLR"):
             schedules[re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("LR")).lower()] = value
     schedules["cosine_annealing_warm_restarts"] = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts
-    schedules[PLATEAU] = torch.optim.lr_scheduler.ReduceLROnPlateau
-    own = ("constant", "one_cycle", "chained_scheduler")
-    return {name: value for name, value in schedules.items() if name not in own}
+    schedules["plateau"] = torch.optim.lr_scheduler.ReduceLROnPlateau
+    return schedules
 
 
 @functools.cache
@@ -59,6 +59,18 @@ def _timm_optimizer_names() -> list[str]:
     from timm.optim._optim_factory import list_optimizers
 
     return [n for n in map(str, list_optimizers()) if not n.startswith(("bnb", "fused")) and n not in _UNSUPPORTED]
+
+
+@functools.cache
+def optimizer_names() -> frozenset[str]:
+    """Return the names of all optimizers of torch and timm."""
+    return frozenset((*_torch_optimizers(), *_timm_optimizer_names()))
+
+
+@functools.cache
+def schedule_names() -> frozenset[str]:
+    """Return the names of all schedules of torch and timm."""
+    return frozenset((*_torch_schedules(), *_timm_schedules()))
 
 
 def optimizer_summaries() -> dict[str, tuple[str, str]]:
@@ -81,22 +93,14 @@ def _summary(maker: Make) -> str:
 
 
 def optimizer_maker(use: str) -> Make:
-    """Find the class of an optimizer.
-
-    Raises:
-        ValueError: Neither torch nor timm has the name.
-    """
+    """Return the class of an optimizer, torch's in its fused form if it has one."""
     if use in _torch_optimizers():
-        return _torch_optimizers()[use]
+        maker = _torch_optimizers()[use]
+        fused = "fused" in inspect.signature(maker).parameters
+        return functools.partial(maker, fused=True) if fused else maker
     from timm.optim._optim_factory import get_optimizer_class
 
-    names = _timm_optimizer_names()
-    if use not in names:
-        hint = (
-            did_you_mean(use, [*_torch_optimizers(), *names]) or f"torch has {', '.join(sorted(_torch_optimizers()))}"
-        )
-        raise ValueError(f"neither torch nor timm has an optimizer {use!r} ({hint})")
-    maker: Make = get_optimizer_class(use)
+    maker = get_optimizer_class(use)
     return maker
 
 
@@ -104,9 +108,6 @@ def optimizer_parameters(use: str) -> dict[str, Any]:
     """Return the parameters of an optimizer with their defaults.
 
     Learning rate and weight decay are not among them, nor parameters that are not plain data.
-
-    Raises:
-        ValueError: There is no such optimizer.
     """
     parameters = _parameters(optimizer_maker(use), _OWN_OPTIONS)
     if use not in _torch_optimizers():
@@ -130,59 +131,71 @@ def try_optimizer(use: str, options: Mapping[str, Any]) -> None:
         raise ValueError(f"{use} rejects its parameters: {error}") from error
 
 
-def schedule_maker(use: str) -> tuple[Make, bool]:
-    """Find the class of a schedule, and whether it is one of timm.
-
-    Raises:
-        ValueError: Neither torch nor timm has the name.
-    """
+def _schedule_maker(use: str) -> tuple[Make, bool]:
+    """Return the class of a schedule, and whether it is one of timm."""
     if use in _torch_schedules():
         return _torch_schedules()[use], False
-    if use in _timm_schedules():
-        return _timm_schedules()[use], True
-    known = ["constant", "one_cycle", *_torch_schedules(), *_timm_schedules()]
-    hint = did_you_mean(use, known) or f"known are {', '.join(sorted(set(known)))}"
-    raise ValueError(f"neither torch nor timm has a schedule {use!r} ({hint})")
+    return _timm_schedules()[use], True
 
 
 def schedule_parameters(use: str) -> dict[str, Any]:
-    """Return the parameters of a schedule with their defaults.
+    """Return the parameters of a schedule and their unit, with their defaults.
 
     The default None stands for the length of the training.
-
-    Raises:
-        ValueError: There is no such schedule.
     """
-    maker, _ = schedule_maker(use)
+    maker, _ = _schedule_maker(use)
     parameters = _parameters(maker, _NO_OPTIONS)
-    return {name: None if name in _HORIZONS else default for name, default in parameters.items()}
+    return {"unit": _UNITS[0]} | {name: None if name in _HORIZONS else v for name, v in parameters.items()}
 
 
 def follows_training(use: str, options: Mapping[str, Any]) -> bool:
-    """Return whether the length of a schedule is that of the training.
-
-    Raises:
-        ValueError: There is no such schedule.
-    """
+    """Return whether the length of a schedule is that of the training."""
     return bool(_HORIZONS & set(schedule_parameters(use)) - set(options))
 
 
-@functools.lru_cache(maxsize=8)
-def schedule_curve(use: str, options: tuple[tuple[str, Any], ...], peak: float, units: int) -> tuple[float, ...]:
-    """Compute the learning rates of all units (steps or epochs) of a phase.
+def try_schedule(use: str, options: Mapping[str, Any]) -> None:
+    """Compute a learning rate, to check the parameters of a schedule.
 
-    The library's own scheduler computes all of them at once on a dummy optimizer, so a resume needs no state of it.
+    Raises:
+        ValueError: The schedule rejects them.
+    """
+    if options["unit"] not in _UNITS:
+        raise ValueError(f"unit must be {' or '.join(_UNITS)}, not {options['unit']!r}")
+    try:
+        library_rate(use, options, 1.0, SchedulePosition(0, 4, 0, 1))
+    except EchokitError as error:
+        raise ValueError(error.message) from None
+
+
+def library_rate(use: str, options: Mapping[str, Any], peak: float, position: SchedulePosition) -> float:
+    """Compute the learning rate of a schedule of torch or timm at a position.
 
     Args:
         use: Name of the schedule.
-        options: Its parameters.
+        options: Its parameters and their unit.
         peak: Learning rate of the optimizer.
-        units: Number of units.
+        position: Position of the step.
 
     Raises:
-        EchokitError: The library rejects the parameters.
+        EchokitError: The library rejects the parameters, or the schedule needs a validation set.
     """
-    maker, of_timm = schedule_maker(use)
+    maker, _ = _schedule_maker(use)
+    own = {name: value for name, value in options.items() if name != "unit"}
+    if maker is torch.optim.lr_scheduler.ReduceLROnPlateau:  # it gets the losses
+        return _plateau_rate(own, peak, position.validation_losses)
+    by_epoch = options["unit"] == "epoch"
+    units = position.epochs if by_epoch else position.epochs * position.steps
+    unit = position.epoch if by_epoch else position.epoch * position.steps + position.step
+    return _curve(use, tuple(own.items()), peak, units)[unit]
+
+
+@functools.lru_cache(maxsize=8)
+def _curve(use: str, options: tuple[tuple[str, Any], ...], peak: float, units: int) -> tuple[float, ...]:
+    """Compute the learning rates of all units (steps or epochs) of a phase.
+
+    The library's own scheduler computes all of them at once on a dummy optimizer, so a resume needs no state of it.
+    """
+    maker, of_timm = _schedule_maker(use)
     dummy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak)
     takes = inspect.signature(maker).parameters
     horizon = {name: units for name in _HORIZONS if name in takes}
@@ -202,17 +215,13 @@ def schedule_curve(use: str, options: tuple[tuple[str, Any], ...], peak: float, 
     return tuple(rates)
 
 
-def plateau_rate(options: Mapping[str, Any], peak: float, losses: tuple[float, ...]) -> float:
-    """Compute the learning rate of ReduceLROnPlateau after some validation losses.
-
-    Raises:
-        EchokitError: torch rejects the parameters.
-    """
+def _plateau_rate(options: Mapping[str, Any], peak: float, losses: tuple[float, ...]) -> float:
+    """Compute the learning rate of ReduceLROnPlateau after some validation losses."""
     dummy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak)
     try:
         scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(dummy, **options)
     except (TypeError, ValueError) as error:
-        raise _bad_schedule(PLATEAU, error) from error
+        raise _bad_schedule("plateau", error) from error
     for loss in losses:
         scheduler.step(loss)
     return float(dummy.param_groups[0]["lr"])

@@ -27,8 +27,9 @@ from echokit.training.hardware.determinism_cost import determinism_cost
 from echokit.training.hardware.out_of_memory import explain_out_of_memory
 from echokit.training.model_parts import evaluating, set_mode
 from echokit.training.phases import Phase, is_done, records_of
+from echokit.training.schedulers.position import SchedulePosition
 from echokit.training.scoring import auroc, scores_of_cases
-from echokit.training.step.schedule import SchedulePosition, learning_rate
+from echokit.training.step.schedule import make_schedule
 from echokit.training.step.train_step import MicroBatch, NonFiniteLossError, Step, StepResult
 
 Integers = npt.NDArray[np.int64]
@@ -82,13 +83,13 @@ class PhaseTraining:
         todo = steps[state.step :]
         rows = [deal_clips(clips, settings.batch_size + (len(clips) > step_size), distributed.count) for clips in todo]
         mine = [[row[distributed.index] for row in step_rows] for step_rows in rows]
-        records = records_of(self.phase, state.history)
+        losses = [record["val_loss"] for record in records_of(self.phase, state.history)]
+        schedule = make_schedule(settings.schedule, self.phase.lr)
         started, seconds_before, seen_before = time.perf_counter(), state.seconds, state.seen
         set_mode(self.step.model, self.phase.parts, self.phase.bn)
         micro_batches = self._micro_batches(samples, mine, [clips[:1] for clips in todo], state)
         for clips, parts in zip(todo, mine, strict=True):
-            position = SchedulePosition(len(records), self.phase.epochs, state.step, len(steps), records)
-            lr = learning_rate(settings.schedule, self.phase.lr, position)
+            lr = schedule(SchedulePosition(len(losses), self.phase.epochs, state.step, len(steps), losses))
             with self._explain_step_errors(samples.case[np.concatenate(parts)], state):
                 result = self.step(islice(micro_batches, len(parts)), len(clips), lr)
             state.step += 1

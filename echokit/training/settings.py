@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from echokit.errors import EchokitError, did_you_mean
+from echokit.plugins.component_config import ComponentConfig
+from echokit.plugins.discovery import installed
+from echokit.plugins.parameters import InvalidParameters, Problem, inner_error, validate
+from echokit.plugins.registry import Component
+from echokit.training.library_names import may_have
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class _FromLibrary(BaseModel):
-    """Settings of a named object of a library, with its own parameters as fields.
+class _Named(BaseModel):
+    """A registered component or an object of torch or timm, by its name.
 
-    Names in ``LIGHT`` are checked without an import of torch; any other name imports its library.
+    Its own parameters are fields beside those of the model. A bare name means a built-in component, else an object of a
+    library, else a plugin's component; ``plugin:name`` always means the plugin's.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
-    LIGHT: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    KIND: ClassVar[str]
     use: str
 
     @property
@@ -30,30 +36,102 @@ class _FromLibrary(BaseModel):
         extra = self.model_extra or {}
         return {name: tuple(v) if isinstance(v, list) else v for name, v in extra.items()}
 
+    @property
+    def component(self) -> ComponentConfig | None:
+        """The registered component with its parameters; None for one of a library."""
+        if (component := self._find()) is None:
+            return None
+        return ComponentConfig(component, validate(component.parameters(), self.model_extra or {}))
+
+    def _find(self) -> Component | None:
+        registry = installed().registry
+        same_name = [c for c in registry.components([self.KIND]) if c.name == self.use]
+        if ":" in self.use or any(component.is_built_in(self.use) for component in same_name):
+            return registry.get(self.KIND, self.use)
+        if self.in_library(self.use):
+            return None
+        if same_name:
+            return registry.get(self.KIND, self.use)
+        names = {*registry.names(self.KIND), *self.library_names()}
+        hint = did_you_mean(self.use, sorted(names)) or f"`echokit list {self.KIND}s` names them all"
+        raise EchokitError(f"there is no {self.KIND} {self.use!r}", hint=hint, code="component.unknown")
+
     @classmethod
-    def parameters(cls, use: str) -> Mapping[str, Any]:
-        """Return the parameters of a name and their defaults.
+    def in_library(cls, name: str) -> bool:
+        """Return whether torch or timm has a name; imports them only if they may have it."""
+        return may_have(name) and name in cls.library_names()
+
+    @classmethod
+    def library_names(cls) -> Collection[str]:
+        """Return the names of torch and timm; imports both."""
+        raise NotImplementedError
+
+    def library_parameters(self) -> Mapping[str, Any]:
+        """Return the parameters of the object of a library, and their defaults."""
+        raise NotImplementedError
+
+    def try_library(self) -> None:
+        """Create the object of a library.
 
         Raises:
-            ValueError: No library has the name.
+            ValueError: It rejects its parameters.
         """
         raise NotImplementedError
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"use": value} if isinstance(value, str) else value
+
     @model_validator(mode="after")
-    def _check_options(self) -> Self:
-        parameters = self.LIGHT[self.use] if self.use in self.LIGHT else self.parameters(self.use)
+    def _complete(self) -> Self:
+        try:
+            component = self._find()
+            if component is None:
+                self._set(self._with_defaults(self.library_parameters()))
+                self.try_library()
+            else:
+                model = component.parameters()
+                self._refuse_hidden(component, model)
+                self._set(validate(model, self.model_extra or {}).model_dump(mode="json"))
+                vars(self)["use"] = component.full_name  # the model is frozen, but still under construction here
+        except InvalidParameters as invalid:
+            raise inner_error(invalid.problems, self.model_extra or {}) from None
+        except EchokitError as error:
+            raise inner_error([Problem((), error.message, error.hint, error.code)], self.use) from None
+        except ValueError as error:  # of a library
+            raise inner_error([Problem((), str(error))], self.use) from None
+        return self
+
+    def _set(self, options: Mapping[str, Any]) -> None:
         extra = self.model_extra
         assert extra is not None  # extra="allow"
+        extra.clear()
+        extra.update(options)
+
+    @classmethod
+    def _refuse_hidden(cls, component: Component, model: type[BaseModel]) -> None:
+        hidden = sorted(set(model.model_fields) & set(cls.model_fields))
+        if hidden:
+            raise EchokitError(
+                f"the {cls.KIND} {component.full_name!r} has a parameter {hidden[0]!r} of its own, which it is given "
+                "when it is called",
+                hint="remove it from __init__",
+                where=component.target,
+                code="component.reserved_parameter",
+            )
+
+    def _with_defaults(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        extra = self.model_extra or {}
         for name, value in extra.items():
             if name not in parameters:
-                hint = did_you_mean(name, parameters) or f"it has {', '.join(parameters) or 'no parameters of its own'}"
-                raise ValueError(f"{self.use} has no parameter {name!r} ({hint})")
+                hint = did_you_mean(name, parameters) or f"the parameters are {', '.join(parameters) or 'none'}"
+                raise InvalidParameters([Problem((name,), f"unknown parameter {name!r}", hint, "parameter.unknown")])
             if not _fits(value, parameters[name]):
-                raise ValueError(f"{name} of {self.use} must be a value like {parameters[name]!r}, not {value!r}")
+                message = f"expected a value like {_plain(parameters[name])!r}, not {value!r}"
+                raise InvalidParameters([Problem((name,), message)])
         complete = {name: extra.get(name, _plain(default)) for name, default in parameters.items()}
-        extra.clear()
-        extra.update({name: value for name, value in complete.items() if value is not None})
-        return self
+        return {name: value for name, value in complete.items() if value is not None}
 
 
 def _fits(value: Any, default: Any) -> bool:
@@ -78,117 +156,79 @@ def _plain(default: Any) -> Any:
     return list(default) if isinstance(default, tuple) else default
 
 
-class OptimizerSettings(_FromLibrary):
-    """An optimizer of torch or timm, with its own parameters beside these."""
+class OptimizerSettings(_Named):
+    """An optimizer, registered or of a library, with its own parameters as well."""
 
-    LIGHT = {
-        "adam": {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False},
-        "adamw": {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False},
-        "sgd": {"momentum": 0.0, "dampening": 0.0, "nesterov": False},
-    }
+    KIND = "optimizer"
     use: str = Field(
         "adam",
-        description="Name in torch.optim, else in timm.optim, in lower case. adam: weight decay is added to the "
-        "gradient; adamw: weight decay is decoupled from the gradient.",
+        description="A registered optimizer, else a name in torch.optim, else in timm.optim, in lower case; a plugin's "
+        "optimizer whose name a library has is plugin:name. adam: weight decay is added to the gradient; adamw: weight "
+        "decay is decoupled from the gradient.",
     )
     lr: float = Field(1e-4, gt=0, description="Learning rate; the peak if the schedule has one.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of every trained parameter.")
 
     @classmethod
-    def parameters(cls, use: str) -> Mapping[str, Any]:
-        """Return the parameters of an optimizer and their defaults."""
+    def library_names(cls) -> Collection[str]:
+        """Return the names of torch and timm; imports both."""
+        from echokit.training.optimizer_catalog import optimizer_names
+
+        return optimizer_names()
+
+    def library_parameters(self) -> Mapping[str, Any]:
+        """Return the parameters of the optimizer of a library, and their defaults."""
         from echokit.training.optimizer_catalog import optimizer_parameters
 
-        return optimizer_parameters(use)
+        return optimizer_parameters(self.use)
 
-    @model_validator(mode="after")
-    def _check_with_library(self) -> Self:
-        if self.use not in self.LIGHT:
-            from echokit.training.optimizer_catalog import try_optimizer
+    def try_library(self) -> None:
+        """Create the optimizer of a library."""
+        from echokit.training.optimizer_catalog import try_optimizer
 
-            try_optimizer(self.use, {"lr": self.lr, **self.options})
-        return self
-
-    @model_validator(mode="after")
-    def _check_betas(self) -> Self:
         if any(not 0 <= beta < 1 for beta in self.options.get("betas", ())):
             raise ValueError(f"betas must be between 0 and 1, not {self.options['betas']!r}")
-        return self
+        try_optimizer(self.use, {"lr": self.lr, **self.options})
 
 
-class ConstantSchedule(_Strict):
-    """A constant learning rate."""
+class ScheduleSettings(_Named):
+    """A learning rate schedule, registered or of a library, with its parameters."""
 
-    use: Literal["constant"] = Field("constant", description="A constant learning rate.")
-
-    @property
-    def follows_length(self) -> bool:
-        """Whether the learning rates depend on the number of epochs."""
-        return False
-
-
-class OneCycleSchedule(_Strict):
-    """One-cycle schedule with cosine rise and fall (Smith and Topin 2018)."""
-
-    use: Literal["one_cycle"] = Field("one_cycle", description="Rise to the learning rate, then fall, along cosines.")
-    warmup: float = Field(0.3, ge=0, lt=1, description="Fraction of the training in which it rises.")
-    start_factor: float = Field(0.04, gt=0, le=1, description="First learning rate, as a fraction of the peak.")
-    end_factor: float = Field(4e-6, ge=0, le=1, description="Last learning rate, as a fraction of the peak.")
-
-    @property
-    def follows_length(self) -> bool:
-        """Whether the learning rates depend on the number of epochs."""
-        return True
-
-
-class NamedSchedule(_FromLibrary):
-    """A schedule of torch or timm, with its own parameters beside these."""
-
+    KIND = "scheduler"
     use: str = Field(
-        description="Name in torch.optim.lr_scheduler without LR (cosine_annealing, step, exponential, ...), else in "
-        "timm.scheduler (cosine, tanh, poly, ...); plateau lowers the rate when the validation loss does not improve.",
+        "constant",
+        description="A registered scheduler, else a name in torch.optim.lr_scheduler without LR (cosine_annealing, "
+        "step, exponential, ...), else in timm.scheduler (cosine, tanh, poly, ...); plateau lowers the rate when the "
+        "validation loss does not improve. The parameters of a library's schedule count in unit: epoch or step.",
     )
-    unit: Literal["epoch", "step"] = Field("epoch", description="Unit of its parameters.")
 
     @property
     def follows_length(self) -> bool:
         """Whether the learning rates depend on the number of epochs."""
+        if (chosen := self.component) is not None:
+            return bool(getattr(chosen.build(), "follows_length", True))
         from echokit.training.optimizer_catalog import follows_training
 
         return follows_training(self.use, self.options)
 
     @classmethod
-    def parameters(cls, use: str) -> Mapping[str, Any]:
-        """Return the parameters of a schedule and their defaults."""
+    def library_names(cls) -> Collection[str]:
+        """Return the names of torch and timm; imports both."""
+        from echokit.training.optimizer_catalog import schedule_names
+
+        return schedule_names()
+
+    def library_parameters(self) -> Mapping[str, Any]:
+        """Return the parameters of the schedule of a library, and their defaults."""
         from echokit.training.optimizer_catalog import schedule_parameters
 
-        return schedule_parameters(use)
+        return schedule_parameters(self.use)
 
-    @model_validator(mode="after")
-    def _check_with_library(self) -> Self:
-        from echokit.training.optimizer_catalog import PLATEAU, plateau_rate, schedule_curve
+    def try_library(self) -> None:
+        """Create the schedule of a library."""
+        from echokit.training.optimizer_catalog import try_schedule
 
-        try:
-            if self.use == PLATEAU:
-                plateau_rate(self.options, 1.0, (1.0,))
-            else:
-                schedule_curve(self.use, tuple(self.options.items()), 1.0, 4)
-        except EchokitError as error:
-            raise ValueError(error.message) from None
-        return self
-
-
-def _schedule_kind(value: Any) -> str:
-    use = value.get("use") if isinstance(value, Mapping) else getattr(value, "use", None)
-    return str(use) if use in ("constant", "one_cycle") else "named"
-
-
-Schedule = Annotated[
-    Annotated[ConstantSchedule, Tag("constant")]
-    | Annotated[OneCycleSchedule, Tag("one_cycle")]
-    | Annotated[NamedSchedule, Tag("named")],
-    Discriminator(_schedule_kind),
-]
+        try_schedule(self.use, self.options)
 
 
 BatchNormRule = Literal["frozen", "adapt", "train"]
@@ -275,9 +315,9 @@ class TrainSettings(_Strict):
     optimizer: OptimizerSettings = Field(
         default_factory=OptimizerSettings, description="The optimizer and its parameters."
     )
-    schedule: Schedule = Field(
-        default_factory=ConstantSchedule,
-        description="Learning rate schedule of a phase: constant, one_cycle, or a name of torch or timm.",
+    schedule: ScheduleSettings = Field(
+        default_factory=ScheduleSettings,
+        description="Learning rate schedule of a phase: constant, one_cycle, a plugin's, or a name of torch or timm.",
     )
     layer_decay: float | None = Field(
         None,
@@ -330,6 +370,11 @@ class TrainSettings(_Strict):
             longer = last.model_copy(update={"epochs": last.epochs + epochs - self.epochs})
             changes["phases"] = (*before, longer)
         return self.model_copy(update=changes)
+
+    def components(self) -> dict[str, ComponentConfig]:
+        """Return the registered components by their keys; what a library has is none."""
+        named = {"optimizer": self.optimizer.component, "schedule": self.schedule.component}
+        return {key: component for key, component in named.items() if component is not None}
 
     @model_validator(mode="after")
     def _check_phases(self) -> TrainSettings:

@@ -32,6 +32,8 @@ RECIPES = {
     "backbone": "model: {use: two_stream, backbone: ${name}}\n",
     "fusion": "model: {use: ${name}, backbone: resnet18}\n",
     "objective": "objective: ${name}\n",
+    "optimizer": "train:\n  optimizer: {use: ${name}, lr: 1.0e-4}\n",
+    "scheduler": "train:\n  schedule: ${name}\n",
     "resampler": "resample: ${name}\n",
     "evaluator": "evaluate: [accuracy, auroc, auprc, ${name}]\n",
 }

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,9 @@ from torch import Tensor
 
 from echokit.errors import EchokitError
 from echokit.training.hardware.device import one_thread
+from echokit.training.schedulers.position import SchedulePosition
 from echokit.training.settings import PhaseSettings, TrainSettings
-from echokit.training.step.schedule import SchedulePosition, learning_rate
+from echokit.training.step.schedule import make_schedule
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -81,8 +81,8 @@ def check_batched_heads_supported(settings: TrainSettings, windows: int) -> None
         "clip_gradients": settings.clip_gradients is not None,
         "layer_decay": settings.layer_decay is not None,
         "keep": settings.keep != "last",
-        "schedule": settings.schedule.use == "plateau",
-        "optimizer": optimizer.use not in ("adam", "adamw", "sgd")
+        "schedule": _follows_validation(settings),
+        "optimizer": optimizer.use not in UPDATES
         or any(optimizer.options.get(name) for name in ("amsgrad", "momentum", "dampening", "nesterov")),
         "l1.on": settings.l1 is not None and tuple(settings.l1.on) != ("head",),
     }
@@ -91,8 +91,8 @@ def check_batched_heads_supported(settings: TrainSettings, windows: int) -> None
             raise EchokitError(
                 f"this train.{name} is not supported for heads that are selected inside folds or trained on permuted "
                 "labels, as many heads are trained in one batch",
-                hint="use adam, adamw or plain sgd, keep: last, and remove ema, early_stop, clip_gradients, "
-                "layer_decay and plateau",
+                hint="use adam, adamw or plain sgd, keep: last, a schedule that does not follow the validation loss, "
+                "and remove ema, early_stop, clip_gradients and layer_decay",
                 where=f"train.{name}",
                 code="train.not_in_batched_heads",
             )
@@ -105,6 +105,22 @@ def check_batched_heads_supported(settings: TrainSettings, windows: int) -> None
             where="train.batch_size",
             code="train.batch_too_small",
         )
+
+
+def _follows_validation(settings: TrainSettings) -> bool:
+    """Return whether the schedule needs validation losses: there are none."""
+    try:
+        make_schedule(settings.schedule, 1.0)(_position(1, 2))
+    except EchokitError as error:
+        if error.code != "train.no_validation":
+            raise
+        return True
+    return False
+
+
+def _position(done: int, epochs: int) -> SchedulePosition:
+    """Return the position of the only step of an epoch, without validation losses."""
+    return SchedulePosition(done, epochs, 0, 1, (None,) * done)
 
 
 def train_and_score(
@@ -220,6 +236,10 @@ def _dropout(x: Tensor, rate: float, key: tuple[int, int]) -> Tensor:
     return x * mask / (1 - rate)
 
 
+UPDATES = ("adam", "adamw", "sgd")
+"""The built-in optimizers that `_Update` computes for many heads at once."""
+
+
 class _Update:
     """Adam, AdamW or plain gradient descent on some tensors, as in torch."""
 
@@ -227,11 +247,11 @@ class _Update:
         self.settings, self.phase, self.tensors = settings, phase, tensors
         self.first = [torch.zeros_like(tensor) for tensor in tensors]
         self.second = [torch.zeros_like(tensor) for tensor in tensors]
+        self.schedule = make_schedule(settings.schedule, phase.lr or settings.optimizer.lr)
 
     def __call__(self, gradients: tuple[Tensor, Tensor], done: int) -> None:
-        optimizer: Any = self.settings.optimizer
-        position = SchedulePosition(done, self.phase.epochs, 0, 1)
-        lr = learning_rate(self.settings.schedule, self.phase.lr or optimizer.lr, position)
+        optimizer = self.settings.optimizer
+        lr = self.schedule(_position(done, self.phase.epochs))
         decay = optimizer.weight_decay
         for tensor, gradient, first, second in zip(self.tensors, gradients, self.first, self.second, strict=True):
             if optimizer.use == "adamw":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +17,6 @@ from echokit.training.settings import OptimizerSettings
 from echokit.training.step.layer_decay import layer_scales
 
 _GROUP = "group "  # no parameter's name has a space
-_FUSED_ON_CPU = ("adam", "adamw", "sgd", "adagrad")
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -47,7 +47,7 @@ def sparse_weights(model: nn.Module, parts: Sequence[str]) -> list[Tensor]:
 def build_optimizer(
     parameters: Mapping[str, nn.Parameter], settings: OptimizerSettings, layer_decay: float | None = None
 ) -> torch.optim.Optimizer:
-    """Create an optimizer of torch or timm; the fused form if torch has one.
+    """Create the optimizer that a recipe names.
 
     Args:
         parameters: The trained parameters, by name.
@@ -55,11 +55,20 @@ def build_optimizer(
         layer_decay: Factor of the learning rate from one layer to the one below it. Each group has its ``lr_scale``.
 
     Raises:
-        EchokitError: The library rejects the parameters.
+        EchokitError: The optimizer rejects its parameters, or those that it is to train.
     """
-    maker = optimizer_maker(settings.use)
+    return make_optimizer(_groups(parameters, layer_decay), settings)
+
+
+def make_optimizer(groups: Sequence[dict[str, Any]], settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """Create the optimizer of groups of parameters, each with its ``lr_scale``.
+
+    Raises:
+        EchokitError: The optimizer rejects its parameters, or does not keep the groups.
+    """
+    maker = _maker(settings)
     takes = inspect.signature(maker).parameters
-    options = {"lr": settings.lr, **settings.options}
+    options: dict[str, Any] = {"lr": settings.lr}
     if "weight_decay" in takes:
         options["weight_decay"] = settings.weight_decay
     elif settings.weight_decay:
@@ -69,17 +78,44 @@ def build_optimizer(
             where="train.optimizer",
             code="train.no_weight_decay",
         )
-    if "fused" in takes and settings.use in _FUSED_ON_CPU:
-        options["fused"] = True
+    expected = [dict(group) for group in groups]
     try:
-        optimizer: torch.optim.Optimizer = maker(_groups(parameters, layer_decay), **options)
+        optimizer: torch.optim.Optimizer = maker(groups, **options)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise EchokitError(
             f"the optimizer {settings.use} rejects its parameters: {error}",
             where="train.optimizer",
             code="train.bad_optimizer",
         ) from error
+    _check_groups(optimizer, expected, settings.use)
     return optimizer
+
+
+def _maker(settings: OptimizerSettings) -> Callable[..., torch.optim.Optimizer]:
+    """Return what makes the optimizer of groups, learning rate and weight decay."""
+    component = settings.component
+    if component is None:
+        return functools.partial(optimizer_maker(settings.use), **settings.options)
+    built: Callable[..., torch.optim.Optimizer] = component.build()
+    return built
+
+
+def _check_groups(optimizer: Any, groups: Sequence[Mapping[str, Any]], use: str) -> None:
+    """Check that an optimizer has the groups that it was given, in their order.
+
+    Raises:
+        EchokitError: A plugin's optimizer has other ones, so that no learning rate could be set.
+    """
+    if isinstance(optimizer, torch.optim.Optimizer):
+        has = [(*map(id, group["params"]), group.get("lr_scale"), "lr" in group) for group in optimizer.param_groups]
+        if has == [(*map(id, group["params"]), group["lr_scale"], True) for group in groups]:
+            return
+    raise EchokitError(
+        f"the optimizer {use} does not keep the groups of parameters that it gets",
+        hint="it has to return a torch.optim.Optimizer of these groups, each with lr and lr_scale",
+        where="train.optimizer",
+        code="train.bad_optimizer",
+    )
 
 
 def _groups(parameters: Mapping[str, nn.Parameter], layer_decay: float | None) -> list[dict[str, Any]]:

@@ -3,70 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import numbers
+from collections.abc import Callable
 from typing import Any
 
 from echokit.errors import EchokitError
-from echokit.training.settings import ConstantSchedule, NamedSchedule, OneCycleSchedule
+from echokit.training.schedulers.position import SchedulePosition
+from echokit.training.settings import ScheduleSettings
+
+Schedule = Callable[[SchedulePosition], float]
 
 
-@dataclass(frozen=True, slots=True)
-class SchedulePosition:
-    """The position of a step in its phase.
+def make_schedule(settings: ScheduleSettings, peak: float) -> Schedule:
+    """Return the function from a position to the learning rate.
 
-    Attributes:
-        epoch: Number of finished epochs of the phase.
-        epochs: Largest number of epochs.
-        step: Number of finished steps of the present epoch.
-        steps: Steps of an epoch.
-        records: Records of the finished epochs.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    records: Sequence[Mapping[str, Any]] = ()
-
-
-def learning_rate(
-    schedule: ConstantSchedule | OneCycleSchedule | NamedSchedule, peak: float, position: SchedulePosition
-) -> float:
-    """Compute the learning rate of a step.
+    It raises an EchokitError if the schedule needs a validation set that is not there, or its factor is no rate.
 
     Args:
-        schedule: The schedule's settings.
+        settings: The schedule's settings.
         peak: Learning rate of the phase.
-        position: Position of the step.
-
-    Raises:
-        EchokitError: The schedule needs a validation set, or its library rejects its parameters.
     """
-    if isinstance(schedule, ConstantSchedule):
-        return peak
-    if isinstance(schedule, OneCycleSchedule):
-        done = (position.epoch + position.step / position.steps) / position.epochs
-        if done < schedule.warmup:
-            return peak * _cosine(schedule.start_factor, 1.0, done / schedule.warmup)
-        return peak * _cosine(1.0, schedule.end_factor, (done - schedule.warmup) / (1.0 - schedule.warmup))
-    from echokit.training.optimizer_catalog import PLATEAU, plateau_rate, schedule_curve
+    component = settings.component
+    if component is None:
+        from echokit.training.optimizer_catalog import library_rate
 
-    if schedule.use == PLATEAU:
-        losses = tuple(record["val_loss"] for record in position.records)
-        if None in losses:
-            raise EchokitError(
-                "plateau follows the validation loss, and this fold has no validation set",
-                hint="use another schedule, or give the resampler a validation set (val: 0.2)",
-                where="train.schedule",
-                code="train.no_validation",
-            )
-        return plateau_rate(schedule.options, peak, losses)
-    by_epoch = schedule.unit == "epoch"
-    units = position.epochs if by_epoch else position.epochs * position.steps
-    unit = position.epoch if by_epoch else position.epoch * position.steps + position.step
-    return schedule_curve(schedule.use, tuple(schedule.options.items()), peak, units)[unit]
+        return lambda position: library_rate(settings.use, settings.options, peak, position)
+    scheduler = component.build()
+    return lambda position: peak * _checked(scheduler(position), settings.use, position)
 
 
-def _cosine(start: float, end: float, t: float) -> float:
-    return end + (start - end) * (1.0 + math.cos(math.pi * t)) / 2.0
+def _checked(factor: Any, use: str, position: SchedulePosition) -> float:
+    if not isinstance(factor, numbers.Real) or not math.isfinite(factor) or factor < 0:
+        raise EchokitError(
+            f"the scheduler {use!r} gives the factor {factor!r} after epoch {position.epoch} and step {position.step}",
+            hint="a factor of the learning rate is a number, 0 or more",
+            where="train.schedule",
+            code="train.bad_rate",
+        )
+    return float(factor)

@@ -1,0 +1,1 @@
+"""The schedules that a recipe can name without a library, and their input."""
