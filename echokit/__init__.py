@@ -45,6 +45,7 @@ _PLACES = {
     "ModelInput": "echokit.pipeline.inference.run_model",
     "Comparison": "echokit.results.page.run_comparison",
     "ConvertedDataset": "echokit.tools.convert.convert",
+    "register": "echokit.plugins.given",
     "run": "echokit.api",
     "load_run": "echokit.api",
     "predict": "echokit.api",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from echokit.pipeline.inference.run_model import ModelInput as ModelInput
     from echokit.pipeline.inference.run_model import RunModel as RunModel
     from echokit.plugins.component_parameter import ComponentOf as ComponentOf
+    from echokit.plugins.given import register as register
     from echokit.plugins.hookspecs import Section as Section
     from echokit.plugins.hookspecs import hookimpl as hookimpl
     from echokit.plugins.parameters import AssetFile as AssetFile

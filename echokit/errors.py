@@ -111,4 +111,4 @@ def location_in_package(error: BaseException, package: str) -> str | None:
 
 def _location(file: str, line: int | None) -> str:
     path = Path(file)
-    return f"{path.parent.name}/{path.name}:{line}"
+    return f"{Path(path.parent.name) / path.name}:{line}"

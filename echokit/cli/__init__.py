@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import click
 
+from echokit.cli import options
 from echokit.errors import EchokitError
 from echokit.system.distribution import VERSION
 from echokit.system.exhausted import describe_exhausted
@@ -85,6 +86,7 @@ class _Lazy(click.Group):
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(VERSION)
+@options.plugin_files
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def application(debug: bool) -> None:
     """Train and evaluate deep-learning models on cardiac ultrasound.

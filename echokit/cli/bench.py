@@ -32,6 +32,7 @@ from echokit.cli import options
 @click.option("--seed", "seeds", multiple=True, type=int, help="Only this seed; may be repeated.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells to run in parallel.")
 @click.option("--again", is_flag=True, help="Run finished cells again.")
+@options.plugin_files
 def command(
     suites: tuple[str, ...],
     scale: Literal["tiny", "small", "full"],

@@ -14,6 +14,7 @@ from echokit.cli import options
 @click.option("--to", type=click.Path(path_type=Path), help="File for the page.  [default: OUT/compare/NAMES.html]")
 @options.as_json
 @options.runs_folder
+@options.plugin_files
 def command(runs: tuple[str, ...], to: Path | None, as_json: bool, out: Path) -> None:
     """Compare finished RUNs with the first one, and write an HTML page.
 

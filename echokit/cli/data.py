@@ -79,6 +79,7 @@ def phantom(
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the table dataset; may be repeated."
 )
+@options.plugin_files
 def check(dataset: Path, as_json: bool, exclusions: Path | None, settings: tuple[str, ...]) -> None:
     """Check DATASET, a directory in a known layout or a table, and decode every video.
 
@@ -115,6 +116,7 @@ def check(dataset: Path, as_json: bool, exclusions: Path | None, settings: tuple
 @command.command("prepare")
 @click.argument("recipe")
 @options.overrides
+@options.plugin_files
 def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     """Decode and preprocess the videos of a RECIPE, without training.
 
@@ -164,6 +166,7 @@ def prepare_clips(recipe: str, overrides: tuple[str, ...]) -> None:
     show_default=True,
     help="Height and width of the videos, in pixels.",
 )
+@options.plugin_files
 def convert(
     sources: tuple[str, ...],
     directory: Path,

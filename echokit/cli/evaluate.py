@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from echokit.cli import options
+
 if TYPE_CHECKING:
     from echokit.evaluation.evaluation import Evaluation
     from echokit.evaluation.files.foreign_predictions import ForeignPredictions
@@ -53,6 +55,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float | N
 @click.option("--by", multiple=True, metavar="COLUMN", help="Column that defines subgroups; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in the format of metrics.json.")
+@options.plugin_files
 def command(
     predictions: Path,
     positive: str | None,

@@ -11,6 +11,7 @@ from echokit.cli import options
 @click.argument("recipe")
 @options.overrides
 @options.as_json
+@options.plugin_files
 def command(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Show every value of a RECIPE, defaults included, and its origin.
 

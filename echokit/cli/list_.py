@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,12 +15,13 @@ from echokit.system.terminal_text import printable
 @click.argument("kind", required=False)
 @options.runs_folder
 @options.as_json
+@options.plugin_files
 def command(kind: str | None, out: Path, as_json: bool) -> None:
     """List the runs of a folder, or the names that a recipe can use.
 
     KIND, singular or plural, is runs, one of the kinds of components (backbones, evaluators, ...), or one of
-    trackers, metrics. Optimizers and schedulers are listed with those of torch and timm. Without KIND, all components
-    are listed.
+    masks, trackers, metrics. Optimizers and schedulers are listed with those of torch and timm. Without KIND, all
+    components are listed.
 
     \b
     Examples: echokit list runs
@@ -79,23 +81,30 @@ def _list_components(kind: str | None, as_json: bool) -> None:
     from echokit.tools.recipe_choices import CHOICES
 
     plugins = installed()
-    kinds = [parse_kind(kind)] if kind else list(KINDS)
-    components, name_of = plugins.registry.components(kinds), plugins.registry.name_of
+    masks = kind in ("mask", "masks")
+    kinds = ["preprocessor"] if masks else [parse_kind(kind)] if kind else list(KINDS)
+    rows: list[dict[str, Any]] = []
+    for component in plugins.registry.components(kinds):
+        if masks and not component.mask:
+            continue
+        plugin = plugins.plugin(component.plugin)
+        name = plugins.registry.name_of(component)
+        row = {"kind": component.kind, "name": name, "plugin": plugin.name, "package": plugin.package}
+        rows.append({**row, "version": plugin.version, "mask": component.mask, "summary": component.summary})
     if as_json:
-        rows = [
-            {"kind": c.kind, "name": name_of(c), "plugin": c.plugin, "summary": c.summary, "mask": c.mask}
-            for c in components
-        ]
         click.echo(json.dumps(rows, indent=2))
-    else:
-        width = max((len(name_of(component)) for component in components), default=0)
-        for of_kind in kinds:
-            click.echo(f"{of_kind}: {KINDS[of_kind]}")
-            for c in (c for c in components if c.kind == of_kind):
-                origin = "" if c.plugin == "echokit" else f"  [{c.plugin}]"
-                click.echo(f"  {name_of(c):<{width}}  {c.summary}{origin}")
-        if any("study" in component.summary for component in components):
-            click.echo(f"\nreference study: {options.STUDY}")
-        if not kind:
-            others = ", ".join(f"echokit list {name}s" for name in ("run", *CHOICES))
-            click.echo(f"\nalso: {others}")
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    for of_kind in kinds:
+        click.echo("mask: a preprocessor that blanks a region" if masks else f"{of_kind}: {KINDS[of_kind]}")
+        for row in (row for row in rows if row["kind"] == of_kind):
+            notes = [] if row["plugin"] == "echokit" else [f"{row['package']} {row['version']}"]
+            if row["mask"] and not masks:
+                notes.insert(0, "mask")
+            note = f"  [{', '.join(notes)}]" if notes else ""
+            click.echo(f"  {row['name']:<{width}}  {row['summary'] or 'no summary'}{note}")
+    if any("study" in row["summary"] for row in rows):
+        click.echo(f"\nreference study: {options.STUDY}")
+    if not kind:
+        others = ", ".join(f"echokit list {name}s" for name in ("run", "mask", *CHOICES))
+        click.echo(f"\nalso: {others}")

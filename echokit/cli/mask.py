@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from echokit.cli import options
+
 _CARE = "The images also show what the mask removes, including burnt-in names: store them as securely as the videos."
 
 
@@ -29,6 +31,7 @@ _CARE = "The images also show what the mask removes, including burnt-in names: s
     "--keep-unmasked", is_flag=True, help="Write also videos of which the mask removes nothing, names in them included."
 )
 @click.option("--json", "as_json", is_flag=True, help="With --audit: print the audit as JSON.")
+@options.plugin_files
 def command(
     sources: tuple[str, ...],
     out: Path,

@@ -23,6 +23,26 @@ device = click.option(
     show_default=True,
     help="Device to compute on.",
 )
+
+
+def _use_files(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    if files:
+        from echokit.plugins.given import use_file
+
+        for file in files:
+            use_file(file)
+
+
+plugin_files = click.option(
+    "--plugin",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_use_files,
+    metavar="FILE",
+    help="Use the components of a Python file, whose code then runs; may be repeated.",
+)
 runs_folder = click.option(
     "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
 )

@@ -20,8 +20,10 @@ def command() -> None:
 
 
 @command.command("list")
+@click.option("--available", is_flag=True, help="List the packages of echokit's repository, and how to install each.")
 @options.as_json
-def list_plugins(as_json: bool) -> None:
+@options.plugin_files
+def list_plugins(available: bool, as_json: bool) -> None:
     """List every plugin with its package, version, components and commands.
 
     Plugins that could not be loaded are marked.
@@ -35,6 +37,9 @@ def list_plugins(as_json: bool) -> None:
     from echokit.plugins.discovery import Plugin, installed
     from echokit.plugins.registry import BUILT_IN
 
+    if available:
+        _list_available(as_json)
+        return
     plugins = installed()
     components = plugins.registry.components()
 
@@ -42,20 +47,18 @@ def list_plugins(as_json: bool) -> None:
         kinds_and_names = [f"{c.kind} {plugins.registry.name_of(c)}" for c in components if c.plugin == plugin.name]
         return kinds_and_names + [f"command {c.name}" for c in plugins.commands if c.plugin == plugin.name]
 
-    rows: list[dict[str, Any]] = []
-    for plugin in plugins.plugins:
-        status = "blocked by ECHOKIT_PLUGINS" if plugin.blocked else "skipped" if plugin.problem else "loaded"
-        rows.append(
-            {
-                "name": plugin.name,
-                "package": plugin.package,
-                "version": plugin.version,
-                "status": status,
-                "problem": plugin.problem,
-                "adds": additions(plugin),
-                "hooks": list(plugin.hooks),
-            }
-        )
+    rows: list[dict[str, Any]] = [
+        {
+            "name": plugin.name,
+            "package": plugin.package,
+            "version": plugin.version,
+            "status": plugin.status,
+            "problem": plugin.problem,
+            "adds": additions(plugin),
+            "hooks": list(plugin.hooks),
+        }
+        for plugin in plugins.plugins
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -69,6 +72,29 @@ def list_plugins(as_json: bool) -> None:
         others = [hook for hook in row["hooks"] if hook not in ("echokit_components", "echokit_commands")]
         if others:
             click.echo(f"    hooks {', '.join(others)}")
+
+
+def _list_available(as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    from echokit.plugins.available import available_plugins
+    from echokit.plugins.discovery import installed
+
+    known = {plugin.name: plugin for plugin in installed().plugins}
+    states = [(p, known[p.name].status if p.name in known else "not installed") for p in available_plugins()]
+    if as_json:
+        rows = [{**asdict(plugin), "install": plugin.install, "status": status} for plugin, status in states]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for plugin, status in states:
+        click.echo(f"{plugin.name}  {plugin.package} {plugin.version}  {status}\n    {plugin.summary}")
+        if plugin.needs:
+            click.echo(f"    also installs: {', '.join(plugin.needs)}")
+        if status == "not installed":
+            click.echo(f"    {plugin.install}")
+    if any(status == "not installed" for _, status in states):
+        click.echo("\nthe commands are for a checkout of echokit")
 
 
 @command.command("new")
@@ -99,6 +125,7 @@ def new(kind: str, name: str, into: Path) -> None:
 @click.argument("name")
 @click.option("-v", "--verbose", is_flag=True, help="Also show the checks that passed.")
 @options.as_json
+@options.plugin_files
 def check(name: str, verbose: bool, as_json: bool) -> None:
     """Run the conformance checks on every component of the plugin NAME.
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 )
 @options.device
 @options.runs_folder
+@options.plugin_files
 def command(
     run: str,
     sources: tuple[str, ...],

@@ -13,6 +13,7 @@ from echokit.cli import options
 @click.argument("run")
 @click.option("--frames", is_flag=True, help="Include frames of patients; such a page must not be shared.")
 @options.runs_folder
+@options.plugin_files
 def command(run: str, frames: bool, out: Path) -> None:
     """Write report.html into RUN, a run directory or the name of a run.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     "--with-dependencies", is_flag=True, help="First run the recipes that provide its initial weights, if missing."
 )
 @click.option("--dry-run", is_flag=True, help="Check the recipe, cohort and model, without opening a video.")
+@options.plugin_files
 def command(
     recipe: str,
     overrides: tuple[str, ...],

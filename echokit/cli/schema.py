@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import click
 
+from echokit.cli import options
+
 
 @click.command("schema", short_help="Print the JSON Schema of recipes.")
+@options.plugin_files
 def command() -> None:
     """Print the JSON Schema of recipes, for completion in editors.
 

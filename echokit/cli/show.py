@@ -10,6 +10,7 @@ from echokit.cli import options
 @click.command("show", short_help="Describe a component and its parameters.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON Schema.")
+@options.plugin_files
 def command(name: str, as_json: bool) -> None:
     """Describe a component and its parameters.
 

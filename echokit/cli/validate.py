@@ -14,6 +14,7 @@ from echokit.cli import options
 @options.overrides
 @options.device
 @options.runs_folder
+@options.plugin_files
 def command(recipe: str, overrides: tuple[str, ...], device: str, out: Path) -> None:
     """Check a RECIPE and list every mistake with its file and line.
 

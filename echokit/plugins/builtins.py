@@ -21,22 +21,17 @@ DATASETS = (
 )
 
 PREPROCESSORS = (
-    ("trim", "echokit.data.preprocess.trim:Trim", "keep the first frames"),
-    ("resample", "echokit.data.preprocess.resample_rate:Resample", "resample to another frame rate"),
-    ("resize", "echokit.data.preprocess.resize:Resize", "resize the frames"),
-    ("motion_mask", "echokit.data.preprocess.motion_mask:MotionMask", "mask: set everything but moving tissue to zero"),
-    (
-        "sector_mask",
-        "echokit.data.preprocess.sector_mask:SectorMask",
-        "mask: set everything outside the ultrasound sector to zero",
-    ),
-    (
-        "random_mask",
-        "echokit.data.preprocess.random_mask:RandomMask",
-        "control mask: set everything outside a random ellipse to zero",
-    ),
-    ("no_mask", "echokit.data.preprocess.no_mask:NoMask", "control mask: leave the frames unchanged"),
-    ("optical_flow", "echokit.data.preprocess.optical_flow:OpticalFlow", "compute optical flow as a second stream"),
+    ("trim", "trim:Trim", "keep the first frames"),
+    ("resample", "resample_rate:Resample", "resample to another frame rate"),
+    ("resize", "resize:Resize", "resize the frames"),
+    ("optical_flow", "optical_flow:OpticalFlow", "compute optical flow as a second stream"),
+)
+
+MASKS = (
+    ("motion_mask", "motion_mask:MotionMask", "set everything but moving tissue to zero"),
+    ("sector_mask", "sector_mask:SectorMask", "set everything outside the ultrasound sector to zero"),
+    ("random_mask", "random_mask:RandomMask", "control: set everything outside a random ellipse to zero"),
+    ("no_mask", "no_mask:NoMask", "control: leave the frames unchanged"),
 )
 
 AUGMENTATIONS = (
@@ -120,7 +115,9 @@ def echokit_components(register: Register) -> None:
     for name, target, summary in DATASETS:
         register.dataset(name, target, summary=summary)
     for name, target, summary in PREPROCESSORS:
-        register.preprocessor(name, target, mask=name.endswith("_mask"), summary=summary)
+        register.preprocessor(name, f"echokit.data.preprocess.{target}", summary=summary)
+    for name, target, summary in MASKS:
+        register.mask(name, f"echokit.data.preprocess.{target}", summary=summary)
     register.sampler("window", "echokit.data.sampling.window_sampler:Window", summary="windows of consecutive frames")
     for name, target, summary in AUGMENTATIONS:
         register.augmentation(name, f"echokit.data.sampling.{target}", summary=summary)

@@ -1,7 +1,8 @@
 """Discovery of plugins, and isolation of broken ones.
 
 A plugin is an installed package with an entry point in the group ``echokit``. One that fails to import or to register,
-or that ends the interpreter, is reported and skipped. It never stops a command that does not need it.
+or that ends the interpreter, is reported and skipped. It never stops a command that does not need it. Single files and
+classes of a notebook are plugins too, once the user has named them, see `given`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -23,8 +25,13 @@ from echokit.plugins.hookspecs import Command, HookSpecs, Register
 from echokit.plugins.registry import BUILT_IN, GROUP, Component, Registry, check_name
 from echokit.plugins.rehearsal import rehearse
 from echokit.system.distribution import DISTRIBUTION, VERSION
+from echokit.system.source_modules import SourceModule, source_modules
 
 VARIABLE = "ECHOKIT_PLUGINS"
+GIVEN = "echokit_plugin_"
+"""What the name of a source module begins with that is a plugin."""
+NOTEBOOK = "notebook"
+"""Name of the plugin of what a notebook registers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +42,44 @@ class Plugin:
         name: Name of the entry point (``echokit`` for the built-in components).
         package, version: The installed distribution.
         module: The module of the entry point.
+        attribute: The object in it that has the hooks; empty for the module itself.
         problem: Why it was skipped, in one line, or None.
         blocked: Whether ``ECHOKIT_PLUGINS`` excludes it; it is then never imported.
         hooks: Names of the hooks that it implements.
+        file: The single file that it consists of, as the user named it; empty for a package or a notebook.
     """
 
     name: str
     package: str
     version: str
     module: str = ""
+    attribute: str = ""
     problem: str | None = None
     blocked: bool = False
     hooks: tuple[str, ...] = ()
+    file: str = ""
+
+    @property
+    def status(self) -> str:
+        """Say whether it was loaded."""
+        return f"blocked by {VARIABLE}" if self.blocked else "skipped" if self.problem else "loaded"
+
+    def why_absent(self) -> str | None:
+        """Say why an installed plugin is not loaded; None if it is."""
+        if self.blocked:
+            return f"the plugin {self.name!r} is blocked: {VARIABLE} does not name it"
+        return f"the plugin {self.name!r} was skipped: {self.problem}" if self.problem else None
+
+    def object(self) -> Any:
+        """Import the object that has its hooks.
+
+        Raises:
+            BaseException: Whatever the plugin raises.
+        """
+        found: Any = importlib.import_module(self.module)
+        for part in filter(None, self.attribute.split(".")):
+            found = getattr(found, part)
+        return found() if isinstance(found, type) else found
 
 
 @dataclass(frozen=True)
@@ -107,14 +140,15 @@ def _allowed() -> frozenset[str] | None:
     return None if names is None else frozenset(name.strip() for name in names.split(",")) - {""}
 
 
-def _entries() -> Iterator[Plugin]:
-    """List the built-in plugin and all entry points, without importing any."""
+def entries() -> Iterator[Plugin]:
+    """List all plugins without importing any: built-in, installed, given."""
     yield Plugin(BUILT_IN, DISTRIBUTION, VERSION, "echokit.plugins.builtins")
     allowed = _allowed()
     names = {BUILT_IN}
     for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         package, version = _distribution(entry)
-        plugin = Plugin(entry.name, package, version, entry.value)
+        module, _, attribute = entry.value.partition("[")[0].replace(" ", "").partition(":")
+        plugin = Plugin(entry.name, package, version, module, attribute)
         if allowed is not None and entry.name not in allowed:
             plugin = replace(plugin, blocked=True)
         elif entry.name in names:
@@ -126,6 +160,17 @@ def _entries() -> Iterator[Plugin]:
                 plugin = replace(plugin, problem=error.message)
         names.add(entry.name)
         yield plugin
+    yield from filter(None, map(given_plugin, source_modules()))
+
+
+def given_plugin(module: SourceModule) -> Plugin | None:
+    """Return the plugin that a module of the user is; None for a module without hooks."""
+    if not module.name.startswith(GIVEN):
+        return None
+    name = module.name.removeprefix(GIVEN)
+    if name == NOTEBOOK:
+        return Plugin(name, NOTEBOOK, "session", module.name)
+    return Plugin(name, Path(module.file).name, module.hash[:12], module.name, file=module.file)
 
 
 def _distribution(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
@@ -140,7 +185,7 @@ def _distribution(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class Loaded:
     """What a plugin has registered, complete or not at all."""
 
     components: list[Component]
@@ -149,7 +194,7 @@ class _Loaded:
     hooks: tuple[str, ...]
 
 
-def _load(plugin: Plugin) -> _Loaded:
+def load(plugin: Plugin) -> Loaded:
     """Import a plugin, and collect what it registers.
 
     Raises:
@@ -159,12 +204,12 @@ def _load(plugin: Plugin) -> _Loaded:
     manager.add_hookspecs(HookSpecs)
     own = Registry()
     with output_to_stderr():
-        manager.register(importlib.import_module(plugin.module), name=plugin.name)
+        manager.register(plugin.object(), name=plugin.name)
         manager.check_pending()
         manager.hook.echokit_components(register=Register(own, plugin.name))
         commands = [command for answer in manager.hook.echokit_commands() for command in _commands(plugin, answer)]
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(manager.get_plugin(plugin.name)) or ()))
-    return _Loaded(own.components(), commands, manager, hooks)
+    return Loaded(own.components(), commands, manager, hooks)
 
 
 def discover() -> Installed:
@@ -176,12 +221,12 @@ def discover() -> Installed:
     plugins: list[Plugin] = []
     commands: list[Command] = []
     managers: dict[str, pluggy.PluginManager] = {}
-    for plugin in _rehearsed(list(_entries())):
+    for plugin in _rehearsed(list(entries())):
         if plugin.blocked or plugin.problem:
             plugins.append(plugin)
             continue
         try:
-            loaded = _load(plugin)
+            loaded = load(plugin)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit, and what a plugin derives from BaseException
@@ -194,6 +239,8 @@ def discover() -> Installed:
         commands += loaded.commands
         managers[plugin.name] = loaded.manager
         plugins.append(replace(plugin, hooks=loaded.hooks))
+        registry.plugins.append(plugin.name)
+    registry.absent.update({plugin.name: why for plugin in plugins if (why := plugin.why_absent())})
     unknown = tuple(sorted((_allowed() or frozenset()) - {plugin.name for plugin in plugins}))
     return Installed(registry, tuple(plugins), tuple(commands), unknown, managers)
 
@@ -202,7 +249,7 @@ def _rehearsed(plugins: list[Plugin]) -> list[Plugin]:
     """Mark the plugins whose import would end this process."""
     foreign = [index for index, plugin in enumerate(plugins) if index and not (plugin.blocked or plugin.problem)]
     new = [index for index in foreign if plugins[index].module not in sys.modules]
-    for number, problem in rehearse([functools.partial(_load, plugins[index]) for index in new]).items():
+    for number, problem in rehearse([functools.partial(load, plugins[index]) for index in new]).items():
         plugins[new[number]] = replace(plugins[new[number]], problem=problem)
     return plugins
 

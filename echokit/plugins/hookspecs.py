@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
-from echokit.plugins.registry import Component, Registry
+from echokit.plugins.registry import Component, Registry, importable_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,51 +21,60 @@ if TYPE_CHECKING:
 hookimpl = pluggy.HookimplMarker("echokit")
 _hookspec = pluggy.HookspecMarker("echokit")
 
+Target = str | type[Any]
+"""``"package.module:Class"``, or the class."""
+
 
 class Register:
     """Argument of ``echokit_components``: one method per kind.
 
-    ``(name, "package.module:Class", summary="...")``
+    ``(name, "package.module:Class", summary="...")``. The target may also be the class itself, in a plugin of one file
+    or in a notebook; a package names it as text, so that its module is imported on use.
     """
 
     def __init__(self, registry: Registry, plugin: str) -> None:
         self._registry = registry
         self._plugin = plugin
 
-    def _add(self, kind: str, name: str, target: str, summary: str, mask: bool = False) -> None:
-        self._registry.add(Component(kind, name, target, self._plugin, summary, mask))
+    def _add(self, kind: str, name: str, target: Target, summary: str, mask: bool = False) -> None:
+        text = target if isinstance(target, str) else importable_name(target)
+        self._registry.add(Component(kind, name, text, self._plugin, summary, mask))
 
-    def dataset(self, name: str, target: str, *, summary: str = "") -> None:
+    def dataset(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("dataset", name, target, summary)
 
-    def preprocessor(self, name: str, target: str, *, summary: str = "", mask: bool = False) -> None:
+    def preprocessor(self, name: str, target: Target, *, summary: str = "", mask: bool = False) -> None:
         self._add("preprocessor", name, target, summary, mask)
 
-    def sampler(self, name: str, target: str, *, summary: str = "") -> None:
+    def mask(self, name: str, target: Target, *, summary: str = "") -> None:
+        """Register a preprocessor that blanks a region of every frame."""
+        self.preprocessor(name, target, summary=summary, mask=True)
+
+    def sampler(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("sampler", name, target, summary)
 
-    def augmentation(self, name: str, target: str, *, summary: str = "") -> None:
+    def augmentation(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("augmentation", name, target, summary)
 
-    def backbone(self, name: str, target: str, *, summary: str = "") -> None:
+    def backbone(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("backbone", name, target, summary)
 
-    def fusion(self, name: str, target: str, *, summary: str = "") -> None:
+    def fusion(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("fusion", name, target, summary)
 
-    def objective(self, name: str, target: str, *, summary: str = "") -> None:
+    def objective(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("objective", name, target, summary)
 
-    def optimizer(self, name: str, target: str, *, summary: str = "") -> None:
+    def optimizer(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("optimizer", name, target, summary)
 
-    def scheduler(self, name: str, target: str, *, summary: str = "") -> None:
+    def scheduler(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("scheduler", name, target, summary)
 
-    def resampler(self, name: str, target: str, *, summary: str = "") -> None:
+    def resampler(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("resampler", name, target, summary)
 
-    def evaluator(self, name: str, target: str, *, summary: str = "") -> None:
+    def evaluator(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("evaluator", name, target, summary)
 
 

@@ -21,6 +21,7 @@ from echokit.errors import EchokitError, did_you_mean, location_in_package, shor
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.parameters import parameters
 from echokit.system.hashing import digest, distribution_hash, package_hash
+from echokit.system.source_modules import source_module
 
 GROUP = "echokit"
 """The group of the entry points of plugins."""
@@ -80,6 +81,28 @@ def check_name(what: str, name: object, *, dots: bool = False) -> None:
             hint="use letters, digits, '_' and '-', at most 80 of them",
             code="component.bad_name",
         )
+
+
+def importable_name(target: object) -> str:
+    """Return ``package.module:Class`` of a class.
+
+    Raises:
+        EchokitError: It is no class, or no module has it under its name, so that no other process could import it.
+    """
+    if not isinstance(target, type):
+        raise EchokitError(
+            f"the target {shortened(repr(target))} is no class",
+            hint="write 'package.module:Class', or the class",
+            code="component.bad_target",
+        )
+    name = target.__qualname__
+    if getattr(sys.modules.get(target.__module__), name, None) is not target:
+        raise EchokitError(
+            f"the class {name!r} is not what {target.__module__!r} has under this name",
+            hint="define it at the top level of its module",
+            code="component.bad_target",
+        )
+    return f"{target.__module__}:{name}"
 
 
 def parse_kind(word: str) -> str:
@@ -172,8 +195,11 @@ class Component:
         """Hash the code that the component may depend on.
 
         For a built-in component these are the packages of its kind, see ``CODE_ROOTS``; for another one all packages
-        of its plugin's distribution, data files included, and its version.
+        of its plugin's distribution, data files included, and its version, or the text of its module if it is in no
+        package.
         """
+        if given := source_module(self.target.partition(":")[0]):
+            return given.hash
         if self.plugin != BUILT_IN:
             entry = next(iter(entry_points(group=GROUP, name=self.plugin)), None)
             return distribution_hash(entry.dist if entry else None, self.target.partition(":")[0].partition(".")[0])
@@ -187,8 +213,14 @@ class Registry:
 
     A bare name means the built-in component if there is one. A name that two plugins register is ambiguous until
     ``plugin:name`` selects one.
+
+    Attributes:
+        plugins: Names of the plugins that are loaded.
+        absent: What to say of a plugin that is installed but not loaded, by its name.
     """
 
+    plugins: list[str] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
     _components: dict[tuple[str, str], list[Component]] = field(default_factory=dict)
 
     def add(self, component: Component) -> None:
@@ -225,10 +257,13 @@ class Registry:
         """Return the component of the name ``name`` or ``plugin:name``.
 
         Raises:
-            EchokitError: No component has the name, or several plugins register it and echokit does not.
+            EchokitError: No component has the name, its plugin is not loaded, or several plugins register it and
+                echokit does not.
         """
         plugin, _, bare = name.rpartition(":")
         matches = [c for c in self._components.get((kind, bare), []) if not plugin or c.plugin == plugin]
+        if not matches and plugin not in ("", *self.plugins):
+            raise self._no_plugin(plugin)
         if not matches:
             names = self.names(kind)
             raise EchokitError(
@@ -244,6 +279,16 @@ class Registry:
                 code="component.ambiguous",
             )
         return matches[0]
+
+    def _no_plugin(self, name: str) -> EchokitError:
+        if why := self.absent.get(name):
+            return EchokitError(why, hint="see echokit plugin list", code="component.no_plugin")
+        return EchokitError(
+            f"no plugin named {shortened(name)!r} is installed",
+            hint=did_you_mean(name, self.plugins)
+            or "install its package (echokit plugin list --available), or name its file: --plugin FILE",
+            code="component.no_plugin",
+        )
 
     def name_of(self, component: Component) -> str:
         """Return the shortest name of a component.

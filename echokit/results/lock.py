@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from echokit.errors import DataError, EchokitError
+from echokit.errors import DataError, EchokitError, RecipeError
 from echokit.plugins.component_config import ComponentConfig
-from echokit.plugins.discovery import installed
+from echokit.plugins.discovery import NOTEBOOK, installed
 from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import check, load_recipe
@@ -153,6 +153,7 @@ def _component(use: ComponentConfig) -> dict[str, Any]:
         "package": plugin.package,
         "version": plugin.version,
         "code": use.component.code_hash(),
+        **({"plugin_file": plugin.file} if plugin.file else {}),
         **({"files": files} if files else {}),
     }
 
@@ -214,8 +215,8 @@ def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:
         overrides: Changes of its recipe, as ``key=value``.
 
     Raises:
-        EchokitError: The file cannot be read, or was written by a newer echokit.
-        RecipeError: A component of the recipe is not installed.
+        EchokitError: The file cannot be read, was written by a newer echokit, or needs a plugin that is not here.
+        RecipeError: The recipe is not valid with what is installed.
     """
     tree = read_yaml(path, environment={})
     plain = tree.plain()
@@ -224,7 +225,46 @@ def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:
     inner = tree.at(("recipe",))
     for text in overrides:
         inner = apply_override(inner, text)
-    return Lock(plain, check(inner))
+    try:
+        return Lock(plain, check(inner))
+    except RecipeError as invalid:
+        if any(problem.code == "component.no_plugin" for problem in invalid.problems):
+            _refuse_missing_plugins(plain["components"], path)
+        raise
+
+
+def _refuse_missing_plugins(components: list[dict[str, Any]], path: Path) -> None:
+    """Say which plugins of a lock are not here, and how to get them.
+
+    Raises:
+        EchokitError: One is not.
+    """
+    registry = installed().registry
+    missing = {part["plugin"]: part for part in components if part["plugin"] not in registry.plugins}
+    if missing:
+        raise EchokitError(
+            "; ".join(registry.absent.get(name) or _described(part) for name, part in missing.items()),
+            hint="; ".join(_remedy(part) for name, part in missing.items() if name not in registry.absent) or None,
+            where=str(path),
+            code="lock.no_plugin",
+        )
+
+
+def _described(part: Mapping[str, Any]) -> str:
+    if part["plugin"] == NOTEBOOK:
+        return f"needs the {part['kind']} {part['name']!r}, which a notebook registered (its hash: {part['code']})"
+    if part.get("plugin_file"):
+        return f"needs the plugin of the file {part['plugin_file']} (its hash: {part['code']})"
+    return f"needs the plugin {part['plugin']!r}, which is not installed: {part['package']} {part['version']}"
+
+
+def _remedy(part: Mapping[str, Any]) -> str:
+    """Say what makes a plugin of a lock available."""
+    if part["plugin"] == NOTEBOOK:
+        return f"first run its cell: echokit.register.{part['kind']}({part['name']!r}, ...)"
+    if file := part.get("plugin_file"):
+        return f"add --plugin {file}, or in Python first echokit.register.file({file!r})"
+    return f"pip install {part['package']}=={part['version']}"
 
 
 def differences(old: Lock, new: Lock) -> Iterator[str]:

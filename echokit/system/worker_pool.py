@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from echokit.errors import EchokitError
+from echokit.system.source_modules import Inheritance
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -133,7 +134,7 @@ class _Worker(Generic[Item, Result]):
         if START_METHOD == "forkserver":
             context.set_forkserver_preload(_PRELOAD)
         self.connection, remote = context.Pipe()
-        self.process = context.Process(target=_serve, args=(remote, work), daemon=True)
+        self.process = context.Process(target=_serve, args=(remote, Inheritance(), work), daemon=True)
         with _interrupts_blocked():
             self.process.start()
         remote.close()
@@ -199,7 +200,11 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+def _serve(connection: Connection, _: Inheritance | None, work: Callable[[Any], Any]) -> None:
+    """Work until the parent closes the connection.
+
+    The inheritance is unpickled before the work, which may be code of its modules.
+    """
     _begin()
     with suppress(EOFError, OSError):  # the parent has closed the connection
         connection.send((_READY,))

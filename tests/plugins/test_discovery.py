@@ -63,6 +63,34 @@ def test_the_code_hash_covers_distribution_and_version(site: Path) -> None:
     assert len({first, second, code()}) == 3
 
 
+@pytest.mark.parametrize("attribute", ["hooks", "Hooks", "lab.hooks"])
+def test_an_entry_point_may_name_an_object_in_a_module(site: Path, attribute: str) -> None:
+    hooks = GOOD.replace("def echokit_components(register)", "def echokit_components(self, register)")
+    head, _, body = hooks.partition("@hookimpl")
+    method = f"@hookimpl{body}".replace("\n", "\n    ")
+    code = f"{head}\nclass Hooks:\n    {method}\nhooks = Hooks()\nclass lab:\n    hooks = hooks\n"
+    install(site, "lab_object", code)
+    entry = site / "lab_object-1.2.dist-info" / "entry_points.txt"
+    entry.write_text(f"[echokit]\nlab_object = lab_object:{attribute}\n")
+    plugins = discover()
+    assert plugins.plugin("lab_object").hooks == ("echokit_components",)
+    assert plugins.registry.get("preprocessor", "lab_object:half_mask").mask
+
+
+@pytest.mark.parametrize(("target", "missing"), [("lab_gone:hooks", "lab_gone"), ("lab_object:nothing", "nothing")])
+def test_an_entry_point_that_names_nothing_is_skipped(site: Path, target: str, missing: str) -> None:
+    install(site, "lab_object", "")
+    (site / "lab_object-1.2.dist-info" / "entry_points.txt").write_text(f"[echokit]\nlab_object = {target}\n")
+    assert missing in str(discover().plugin("lab_object").problem)
+
+
+def test_a_mask_is_registered_as_one_and_a_class_by_its_module(site: Path) -> None:
+    code = GOOD.replace('"{name}.mask:HalfMask", mask=True', "HalfMask").replace("preprocessor", "mask")
+    install(site, "lab_class", f"from lab_class.mask import HalfMask\n{code}")
+    component = discover().registry.get("preprocessor", "lab_class:half_mask")
+    assert (component.mask, component.target) == (True, "lab_class.mask:HalfMask")
+
+
 @pytest.mark.parametrize(
     ("name", "code", "cause"),
     [

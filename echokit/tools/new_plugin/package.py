@@ -91,8 +91,6 @@ def package_files(word: str, name: str) -> dict[str, str]:
         "class_name": "".join(part.capitalize() for part in name.split("_")),
         "kind": word,
         "a_kind": with_article(word),
-        "register": "preprocessor" if word == "mask" else word,
-        "mask": ", mask=True" if word == "mask" else "",
         "distribution": f"echokit-{dashed}",
         "package": f"echokit_{name}",
         "requirement": f"{DISTRIBUTION}>={VERSION}",

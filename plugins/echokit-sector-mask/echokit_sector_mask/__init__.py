@@ -6,9 +6,8 @@ from echokit import hookimpl
 @hookimpl
 def echokit_components(register):
     """Register the class by name, so that it is imported only when it is used."""
-    register.preprocessor(
+    register.mask(
         "fan_mask",
         "echokit_sector_mask.mask:FanMask",
-        mask=True,
         summary="keep the ultrasound sector, found by its edges and arcs",
     )
