@@ -35,6 +35,8 @@ _PLACES = {
     "Resampled": "echokit.evaluation.evaluator",
     "PatientMetric": "echokit.evaluation.metrics.patient_metric",
     "Objective": "echokit.training.objectives.objective",
+    "Uncalibrated": "echokit.training.calibrators.calibration",
+    "ValidationScores": "echokit.training.calibrators.calibration",
     "InputShape": "echokit.models.input_shape",
     "EchokitError": "echokit.errors",
     "DataError": "echokit.errors",
@@ -101,6 +103,8 @@ if TYPE_CHECKING:
     from echokit.results.page.run_comparison import Comparison as Comparison
     from echokit.results.run import Run as Run
     from echokit.tools.convert.convert import ConvertedDataset as ConvertedDataset
+    from echokit.training.calibrators.calibration import Uncalibrated as Uncalibrated
+    from echokit.training.calibrators.calibration import ValidationScores as ValidationScores
     from echokit.training.objectives.objective import Objective as Objective
     from echokit.training.schedulers.position import SchedulePosition as SchedulePosition
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Me
 from echokit.evaluation.evaluator import AcrossFolds, AgainstBaseline, AtThreshold, Evaluator
 from echokit.evaluation.predictions import NO_PROBABILITY, Predictions, list_cases
 from echokit.evaluation.statistics.bootstrap import interval_of
-from echokit.evaluation.threshold import with_threshold
+from echokit.evaluation.threshold import Rule, as_rule, with_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ def evaluate_folds(
     curves: Curves = {}
     names: dict[tuple[str, str | None], int] = {}
     for number, (name, evaluator) in enumerate(evaluators):
-        rule = evaluator.threshold_rule if isinstance(evaluator, AtThreshold) else None
+        rule = as_rule(evaluator.threshold_rule) if isinstance(evaluator, AtThreshold) else None
         for split, group in itertools.groupby(parts, key=lambda part: part.split):
             folds = [replace(part, rows=_set_threshold(part, parts, rule)) for part in group]
             rows: list[Metric] = []
@@ -106,7 +107,7 @@ def _parts(patients: Predictions, splits: Sequence[str]) -> Iterator[_Part]:
             yield _Part(split, repeat, fold, replace(patients, table=rows))
 
 
-def _set_threshold(part: _Part, parts: Sequence[_Part], rule: float | str | None) -> Predictions:
+def _set_threshold(part: _Part, parts: Sequence[_Part], rule: float | Rule | None) -> Predictions:
     """Set the threshold by a rule, on the validation set of the same fold."""
     validation = [p for p in parts if p.split == "val" and (p.repeat, p.fold) == (part.repeat, part.fold)]
     return with_threshold(part.rows, validation[0].rows if validation else None, rule)
@@ -153,7 +154,7 @@ def _over_folds(
 
 
 def _unique_name(
-    metric: Metric, number: int, names: dict[tuple[str, str | None], int], rule: float | str | None
+    metric: Metric, number: int, names: dict[tuple[str, str | None], int], rule: float | Rule | None
 ) -> str:
     """Add the threshold or number of the evaluator if an earlier one has the name.
 
@@ -162,7 +163,8 @@ def _unique_name(
     name, subgroup = metric.metric, metric.subgroup
     if names.setdefault((name, subgroup), number) == number:
         return name
-    other = f"{name}_at_{rule}" if rule is not None else f"{name}_{number + 1}"
+    at = re.sub(r"[^\w.]+", "_", rule.text).strip("_") if isinstance(rule, Rule) else rule
+    other = f"{name}_at_{at}" if rule is not None else f"{name}_{number + 1}"
     return other if names.setdefault((other, subgroup), number) == number else f"{other}_{number + 1}"
 
 

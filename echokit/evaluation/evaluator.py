@@ -91,7 +91,7 @@ class AcrossFolds(Protocol):
 class AtThreshold(Protocol):
     """An evaluator whose threshold is a setting.
 
-    A number, the name of a rule, or None for the predictions' own.
+    A number, a threshold rule or its name in a recipe, or None for the predictions' own.
     """
 
-    threshold_rule: float | str | None
+    threshold_rule: Any

@@ -116,7 +116,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
             save_scores(folder, table, phantom=phantom)
     else:
         table = saved
-    calibration = calibrate(objective, table)
+    calibration = calibrate(objective, table, below=dataset.targets.below)
     if processes().is_main:
         if choice is not None:
             save_json(folder, CHOICE, {"phantom": phantom, **choice.to_dict()})

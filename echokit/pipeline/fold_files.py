@@ -17,7 +17,14 @@ from echokit.system.checksums import add_checksums, checksum_problem
 from echokit.system.csv_cells import csv_text, unguarded
 from echokit.system.files import write_text
 from echokit.system.phantom_mark import STAMP
-from echokit.training.objectives.calibration import Calibration, Uncalibrated, calibration_from
+from echokit.training.calibrators.calibration import (
+    Calibration,
+    Calibrator,
+    Uncalibrated,
+    ValidationScores,
+    calibration_from,
+    fit_calibration,
+)
 from echokit.training.objectives.objective import Objective
 
 if TYPE_CHECKING:
@@ -119,7 +126,7 @@ def _number(text: str) -> float:
     return float(text) if text else float("nan")
 
 
-def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncalibrated | None:
+def calibrate(objective: Objective, table: pd.DataFrame, *, below: float | None) -> Calibration | Uncalibrated | None:
     """Fit the objective's calibration to the validation patients of a fold.
 
     The epoch was selected on the same patients, so the calibration is slightly too confident.
@@ -127,6 +134,7 @@ def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncali
     Args:
         objective: Objective of the fold.
         table: Rows of ``predictions.csv``, with the scores of the objective.
+        below: Cut-off of the target's value, if it has one.
     """
     from echokit.evaluation.predictions import Predictions
 
@@ -138,7 +146,9 @@ def calibrate(objective: Objective, table: pd.DataFrame) -> Calibration | Uncali
         return Uncalibrated("there is no validation set")
     patients = Predictions(rows).per_patient()
     value = patients.table["target"] if "target" in patients.table else patients.table["y_true"] * np.nan
-    return calibrator(patients.y_score, patients.y_true, value.to_numpy(np.float64))
+    bounded = objective.bounded or objective.probability
+    scores = ValidationScores(patients.y_score, patients.y_true, value.to_numpy(np.float64), bounded, below)
+    return fit_calibration(calibrator, scores)
 
 
 def save_json(folder: Path, name: str, content: Mapping[str, Any]) -> None:
@@ -147,15 +157,19 @@ def save_json(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     write_text(folder / name, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def load_calibration(folder: Path) -> Calibration | Uncalibrated:
+def load_calibration(folder: Path, calibrator: Calibrator) -> Calibration | Uncalibrated:
     """Read the calibration of a fold.
+
+    Args:
+        folder: Folder of the fold.
+        calibrator: The calibrator of the run's objective.
 
     Raises:
         EchokitError: It is missing or damaged.
     """
     path = folder / CALIBRATION
     try:
-        return calibration_from(json.loads(path.read_text(encoding="utf-8"))["calibration"])
+        return calibration_from(json.loads(path.read_text(encoding="utf-8"))["calibration"], calibrator)
     except (OSError, ValueError, TypeError, KeyError, EchokitError) as error:
         raise EchokitError(
             f"the calibration cannot be read: {error}", where=str(path), code="fold.bad_calibration"

@@ -22,7 +22,7 @@ from echokit.results.run import LOCK, NOTES, SECTIONS, SUMMARY, Run, write_table
 from echokit.results.run_directories import runs_folder
 from echokit.system.checksums import CHECKSUMS, add_checksums, read_checksums, write_checksums
 from echokit.system.files import write_text
-from echokit.training.objectives.calibration import Uncalibrated, all_or_none
+from echokit.training.calibrators.calibration import Uncalibrated, all_or_none
 
 if TYPE_CHECKING:
     from echokit.evaluation.evaluation import Evaluation

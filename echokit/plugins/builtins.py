@@ -109,6 +109,18 @@ EVALUATORS = (
 )
 
 
+THRESHOLD_RULES = (
+    ("youden", "Youden", "largest sensitivity + specificity - 1"),
+    ("sensitivity_at", "SensitivityAt", "highest threshold with at least a sensitivity"),
+    ("specificity_at", "SpecificityAt", "lowest threshold with at least a specificity"),
+)
+
+CALIBRATORS = (
+    ("platt", "platt:Platt", "logistic model of the class by the score"),
+    ("normal", "normal:Normal", "linear model of the value by its estimate, with normal errors"),
+)
+
+
 @hookimpl
 def echokit_components(register: Register) -> None:
     """Register the built-in components."""
@@ -145,3 +157,7 @@ def echokit_components(register: Register) -> None:
         register.resampler(name, f"echokit.data.splits.{target}", summary=summary)
     for name, class_name, summary in EVALUATORS:
         register.evaluator(name, f"echokit.evaluation.metrics.{name}:{class_name}", summary=summary)
+    for name, class_name, summary in THRESHOLD_RULES:
+        register.threshold_rule(name, f"echokit.evaluation.threshold_rules.{name}:{class_name}", summary=summary)
+    for name, target, summary in CALIBRATORS:
+        register.calibrator(name, f"echokit.training.calibrators.{target}", summary=summary)

@@ -21,10 +21,12 @@ class ComponentConfig:
     Attributes:
         component: The registered component.
         values: The validated parameters, defaults included.
+        text: The short form in which a recipe names both, if it has one: ``sensitivity_at_0.90``.
     """
 
     component: Component
     values: BaseModel
+    text: str | None = None
 
     @property
     def name(self) -> str:
@@ -58,6 +60,11 @@ class ComponentConfig:
             write: Gives what is written in place of a path.
         """
         return {"use": self.component.full_name, **self.values.model_dump(mode="json", context=write)}
+
+    def label(self) -> str:
+        """Name the component and its parameters in a sentence."""
+        settings = ", ".join(f"{name} {value}" for name, value in self.params.items())
+        return self.text or (f"{self.component.full_name} ({settings})" if settings else self.component.full_name)
 
     def with_inner(self) -> Iterator[ComponentConfig]:
         """List this component and those that are its parameters, at any depth."""

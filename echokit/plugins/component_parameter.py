@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from echokit.errors import EchokitError
@@ -30,41 +30,45 @@ class ComponentOf:
         kind: One of the kinds of ``echokit list``.
         short: Gives ``{use: NAME, ...}`` for a text with a meaning of its own, and None for any other text, which is a
             component's name.
+        pattern: Regular expression of the texts that ``short`` knows, for the schema.
+        config: Holds the component and its parameters, where ``build`` must do more than call the class.
     """
 
     kind: str
     short: Callable[[str], Mapping[str, Any] | None] | None = None
+    pattern: str = ""
+    config: type[ComponentConfig] | None = None
 
     def __post_init__(self) -> None:
         parse_kind(self.kind)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        write = core_schema.plain_serializer_function_ser_schema(
-            lambda use, info: use.to_dict() if info.context is None else use.written_by_content(info.context),
-            info_arg=True,
-        )
+        write = core_schema.plain_serializer_function_ser_schema(_written, info_arg=True)
         return core_schema.no_info_plain_validator_function(self._validate, serialization=write)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": ["string", "object"], "component": self.kind}
+        named = {"type": ["string", "object"], "component": self.kind}
+        return {"anyOf": [named, {"type": "string", "pattern": self.pattern}]} if self.short else named
 
     def _validate(self, value: Any) -> ComponentConfig:
         if isinstance(value, ComponentConfig):
             return value
         try:
-            return self._configure(value)
+            return self.configure(value)
         except InvalidParameters as invalid:
             raise inner_error(invalid.problems, value) from None
 
-    def _configure(self, value: Any) -> ComponentConfig:
+    def configure(self, value: Any) -> ComponentConfig:
         """Return the component that a recipe names.
 
         Raises:
             InvalidParameters: It names none, or its parameters do not fit.
         """
         registry = installed().registry
+        text = None
         if isinstance(value, str):
-            value = (self.short and self.short(value)) or {"use": value}
+            short = self.short(value) if self.short else None
+            text, value = (value, short) if short else (None, {"use": value})
         if not isinstance(value, dict) or not isinstance(value.get("use"), str):
             message = f"name {with_article(self.kind)} here: {{use: name, ...}}"
             hint = f"the {self.kind}s are {', '.join(registry.names(self.kind))}"
@@ -75,4 +79,12 @@ class ComponentOf:
         except EchokitError as error:
             raise InvalidParameters([Problem((), error.message, error.hint, error.code)]) from None
         given = {name: inner for name, inner in value.items() if name != "use"}
-        return ComponentConfig(component, validate(model, given))
+        return (self.config or ComponentConfig)(component, validate(model, given), text)
+
+
+def _written(use: ComponentConfig, info: SerializationInfo) -> Any:
+    """Write a component as a recipe names it: a short form, a name or a mapping."""
+    if use.text is not None:
+        return use.text
+    plain = use.to_dict() if info.context is None else use.written_by_content(info.context)
+    return plain if len(plain) > 1 else plain["use"]

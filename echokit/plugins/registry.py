@@ -41,6 +41,8 @@ KINDS: dict[str, str] = {
     "scheduler": "sets the learning rate, beside those of torch and timm: (SchedulePosition) -> factor of the rate",
     "resampler": "divides a cohort: (Cohort, seed) -> folds",
     "evaluator": "measures predictions: (Predictions) -> Evaluation",
+    "threshold_rule": "chooses a threshold on the validation patients: (y, score) -> float",
+    "calibrator": "turns scores into probabilities: fit(ValidationScores) -> parameters, apply(parameters, score)",
 }
 
 CODE_ROOTS: dict[str, tuple[str, ...]] = {
@@ -56,6 +58,8 @@ CODE_ROOTS: dict[str, tuple[str, ...]] = {
     "scheduler": ("echokit.training.schedulers",),
     "resampler": ("echokit.data.splits",),
     "evaluator": ("echokit.evaluation",),
+    "threshold_rule": ("echokit.evaluation.threshold_rules", "echokit.evaluation.statistics"),
+    "calibrator": ("echokit.training.calibrators",),
 }
 """Packages whose code defines the built-in components of a kind, or of a kind and a name."""
 
@@ -298,6 +302,17 @@ class Registry:
         first, *others = self._components[component.kind, component.name]
         unique = component is first and (not others or first.plugin == BUILT_IN)
         return component.name if unique else component.full_name
+
+    def name_of_instance(self, kind: str, instance: object) -> str:
+        """Return the full name of the component that made an instance.
+
+        The name of its class, if it is none of a component.
+        """
+        for component in self.components([kind]):
+            module, _, attribute = component.target.partition(":")
+            if getattr(sys.modules.get(module), attribute, None) is type(instance):
+                return component.full_name
+        return type(instance).__name__
 
     def names(self, kind: str) -> list[str]:
         """List the shortest names of one kind, sorted."""

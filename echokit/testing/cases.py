@@ -119,5 +119,10 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     **{f"evaluator.{name}": Case() for name in ("mae", "rmse", "r2", "bland_altman", "study_compat")},
     "evaluator.subgroups": Case({"by": ["sex", "age"]}, columns={"sex": _sexes, "age": _ages}),
     "evaluator.confusion": (Case(), Case({"threshold": 0.3}), Case({"threshold": "youden"})),
+    "threshold_rule.youden": Case(),
+    "threshold_rule.sensitivity_at": (Case({"sensitivity": 0.9}), Case({"sensitivity": 1.0})),
+    "threshold_rule.specificity_at": Case({"specificity": 0.9}),
+    "calibrator.platt": Case(),
+    "calibrator.normal": Case(),
     "evaluator.ef_cutoffs": (Case(), Case({"cutoffs": [40.0], "without": None, "inclusive": True})),
 }

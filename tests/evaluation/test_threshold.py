@@ -9,8 +9,12 @@ import pytest
 from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.metrics.sensitivity import Sensitivity
 from echokit.evaluation.predictions import Predictions
-from echokit.evaluation.threshold import choose_threshold
+from echokit.evaluation.threshold import as_rule
+from echokit.evaluation.threshold_rules.sensitivity_at import SensitivityAt
+from echokit.evaluation.threshold_rules.specificity_at import SpecificityAt
+from echokit.evaluation.threshold_rules.youden import Youden
 from tests.evaluation.tables import predictions_table
+from tests.expect import refused
 
 
 def rule_table(n_val, seed=0):
@@ -28,7 +32,7 @@ def test_a_rule_chooses_on_the_validation_set_only(rule):
     val = data[data["split"] == "val"]
     metrics = evaluate_folds(Predictions(data), [("sensitivity", Sensitivity(threshold=rule))], seed=0).metrics
     metric = next(m for m in metrics if m.split == "test")
-    assert metric.threshold == choose_threshold(val["y_true"].to_numpy(), val["y_score"].to_numpy(), rule)
+    assert metric.threshold == as_rule(rule)(val["y_true"].to_numpy(), val["y_score"].to_numpy())
     assert rule in metric.definition
     data.loc[data["split"] == "test", "y_score"] = 0.0
     again = evaluate_folds(Predictions(data), [("sensitivity", Sensitivity(threshold=rule))], seed=0).metrics
@@ -46,11 +50,16 @@ def test_too_few_positives_keep_the_fixed_threshold():
 
 def test_rules_choose_the_documented_threshold():
     y, score = np.array([0, 0, 0, 1, 1]), np.array([0.1, 0.2, 0.6, 0.5, 0.9])
-    assert choose_threshold(y, score, "youden") == 0.5
-    assert choose_threshold(y, score, "sensitivity_at_0.5") == 0.9
-    assert choose_threshold(y, score, "specificity_at_0.66") == 0.5
-    with pytest.raises(ValueError, match="best"):
-        choose_threshold(y, score, "best")
+    assert Youden()(y, score) == 0.5
+    assert SensitivityAt(sensitivity=0.5)(y, score) == 0.9
+    assert SpecificityAt(specificity=0.66)(y, score) == 0.5
+    with pytest.raises(ValueError, match=r"specificity of 0\.90"):
+        SpecificityAt(specificity=0.9)(y, np.array([0.1, 0.2, 0.9, 0.5, 0.9]))
+    for rule in (Youden(), SensitivityAt(sensitivity=0.5), SpecificityAt(specificity=0.66)):
+        with pytest.raises(ValueError, match="both classes"):
+            rule(np.ones(5, np.int64), score)
+    with refused("component.unknown", names=("best",)):
+        as_rule("best")
 
 
 def test_one_evaluator_at_two_thresholds_has_two_names():

@@ -15,7 +15,9 @@ from echokit.data.cohort.targets import Targets
 from echokit.pipeline.fold_files import calibrate, load_calibration
 from echokit.pipeline.inference.predictor import Predictor
 from echokit.results.run import Run
-from echokit.training.objectives.calibration import Calibration, Uncalibrated
+from echokit.training.calibrators.calibration import Calibration, Uncalibrated
+from echokit.training.calibrators.normal import Normal
+from echokit.training.calibrators.platt import Platt
 from echokit.training.objectives.ef_regression import EfRegression
 from tests.expect import refused
 from tests.seal import reseal
@@ -88,7 +90,7 @@ def same_answer(made: Run, hearts: Path) -> list[dict]:
 
 def test_regression_is_calibrated_on_validation_patients(lamps: Path, tmp_path: Path) -> None:
     made = run(lamps, tmp_path, "ef_regression", "official", "--set", "train.epochs=6", "--set", "train.batch_size=4")
-    calibration = load_calibration(made.fold(0))
+    calibration = load_calibration(made.fold(0), Normal())
     assert isinstance(calibration, Calibration)
     assert calibration.n == 25
     table = made.predictions
@@ -124,8 +126,8 @@ def test_calibration_uses_the_validation_set_only() -> None:
         {"case_id": names, "patient_id": names, "split": np.repeat(["train", "val", "test"], 30), "repeat": 0}
         | {"fold": 0, "y_true": (ef < 50).astype(int), "y_score": 50 - ef + rng.normal(0, 5, 90), "target": ef}
     )
-    objective = EfRegression()(Targets((ef < 50).astype(np.int64), ef, 50.0, quantity=True))
-    first = calibrate(objective, table)
+    objective = EfRegression(calibrate=Normal())(Targets((ef < 50).astype(np.int64), ef, 50.0, quantity=True))
+    first = calibrate(objective, table, below=50.0)
     assert isinstance(first, Calibration)
     other = table["split"] != "val"
     spoiled = table.assign(
@@ -133,13 +135,13 @@ def test_calibration_uses_the_validation_set_only() -> None:
         target=table["target"].where(~other, 1.0),
         y_true=table["y_true"].where(~other, 1),
     )
-    assert calibrate(objective, spoiled) == first
+    assert calibrate(objective, spoiled, below=50.0) == first
     moved = table.assign(y_score=table["y_score"] + np.where(other, 0.0, 1.0))
-    assert calibrate(objective, moved) != first
-    assert calibrate(objective, table[other]) == Uncalibrated("there is no validation set")
+    assert calibrate(objective, moved, below=50.0) != first
+    assert calibrate(objective, table[other], below=50.0) == Uncalibrated("there is no validation set")
     # Two videos of one patient are one patient.
     twice = pd.concat([table, table.assign(case_id=table["case_id"] + "b")])
-    assert calibrate(objective, twice) == first
+    assert calibrate(objective, twice, below=50.0) == first
 
 
 def test_uncalibrated_regression_is_marked_everywhere(
@@ -174,7 +176,7 @@ def test_multi_task_run(hearts: Path, tmp_path: Path) -> None:
     assert table["y_score"].between(0, 1).all()
     assert {"target", "prediction"} <= set(table.columns)
     assert "probability of reduced: ef < 50" in (made.path / "summary.md").read_text()
-    load_calibration(made.fold(0))
+    load_calibration(made.fold(0), Platt())
     same_answer(made, hearts)
 
 

@@ -6,9 +6,7 @@ import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from echokit.evaluation.cross_validation import PooledProportion, pooled_proportion
 from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Metric
@@ -24,18 +22,16 @@ from echokit.evaluation.statistics.call_counts import (
     ratio,
 )
 from echokit.evaluation.statistics.wilson import wilson
-from echokit.evaluation.threshold import RULE
-
-Threshold = Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(pattern=RULE)]
+from echokit.evaluation.threshold import Threshold
 
 
 class Thresholded:
     """An evaluator with a threshold.
 
     Args:
-        threshold: Score at and above which a patient is classified as positive; or `youden`, `sensitivity_at_0.90` or
-            `specificity_at_0.90`: the rule that chooses it on the validation set, never on the test set. By
-            default the threshold of the predictions, which is 0.5.
+        threshold: Score at and above which a patient is classified as positive; or a rule that chooses it on the
+            validation set, never on the test set: `youden`, `sensitivity_at_0.90`, `specificity_at_0.90`, or
+            `{use: NAME, ...}`. By default the threshold of the predictions, which is 0.5.
     """
 
     def __init__(self, *, threshold: Threshold | None = None) -> None:

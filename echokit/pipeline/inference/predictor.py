@@ -31,7 +31,7 @@ from echokit.results.lock import changes_since
 from echokit.results.run import Run, check_file
 from echokit.results.run_directories import runs_folder
 from echokit.system.files import temporary_folder
-from echokit.training.objectives.calibration import Calibration, Uncalibrated, all_or_none
+from echokit.training.calibrators.calibration import Calibration, Uncalibrated, all_or_none
 from echokit.training.objectives.objective import HALF, Objective
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ class Predictor:
         if backbone is not None and self.recipe.weights is not None:
             find_initial_weights(self.recipe.weights, self.recipe.backbone, runs_folder(run)).load_into(model)
         load_checkpoint_weights(model, trained.checkpoint, backbone)
-        calibration = load_calibration(run.fold(fold)) if objective.calibrator else None
+        calibrator = objective.calibrator
+        calibration = load_calibration(run.fold(fold), calibrator) if calibrator is not None else None
         return Member(model.to(self.device).eval(), shapes["video"].frames, objective, calibration)
 
     def __call__(self, sources: Sequence[tuple[str, Path]]) -> Iterator[Prediction]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from echokit.evaluation.evaluate_folds import evaluate_folds
 from echokit.evaluation.evaluation import Metric
-from echokit.evaluation.evaluator import Evaluator
+from echokit.evaluation.evaluator import AtThreshold, Evaluator
 from echokit.evaluation.metrics.auroc import Auroc
 from echokit.evaluation.metrics.npv import Npv
 from echokit.evaluation.metrics.ppv import Ppv
 from echokit.evaluation.metrics.sensitivity import Sensitivity
 from echokit.evaluation.metrics.specificity import Specificity
-from echokit.evaluation.metrics.threshold_metric import Threshold
 from echokit.evaluation.predictions import Predictions
 from echokit.recipe.recipe import Recipe
 
@@ -45,7 +45,8 @@ def added_metrics(metrics: Sequence[Metric], predictions: Predictions, recipe: R
     ]
 
 
-def _threshold_rule(recipe: Recipe) -> Threshold | None:
+def _threshold_rule(recipe: Recipe) -> Any:
     """Find the threshold of the recipe's accuracy, else of its first metric."""
-    rules = {use.name: use.params["threshold"] for use in recipe.evaluate if "threshold" in use.params}
+    evaluators = ((use.name, use.build()) for use in recipe.evaluate)
+    rules = {name: one.threshold_rule for name, one in evaluators if isinstance(one, AtThreshold)}
     return rules.get("accuracy", next(iter(rules.values()), None))

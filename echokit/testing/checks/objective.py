@@ -32,7 +32,11 @@ def _batch(objective: Any, count: int = N) -> tuple[Tensor, Tensor, Tensor]:
 def check_says_how_many_outputs_it_needs(subject: Subject) -> None:
     """``outputs`` is a positive int, ``probability`` a bool."""
     objective = subject.make()(_targets())
-    lacks = [name for name in ("threshold", "initial_bias", "calibrator", "predict") if not hasattr(objective, name)]
+    lacks = [
+        name
+        for name in ("threshold", "initial_bias", "calibrator", "bounded", "predict")
+        if not hasattr(objective, name)
+    ]
     require(not lacks, f"it has no {', '.join(lacks)}: make it a subclass of echokit.Objective, which has the defaults")
     require(isinstance(objective.outputs, int) and objective.outputs >= 1, f"outputs is {objective.outputs!r}")
     require(isinstance(objective.probability, bool), f"probability is {objective.probability!r}")

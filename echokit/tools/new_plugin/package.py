@@ -36,6 +36,8 @@ RECIPES = {
     "scheduler": "train:\n  schedule: ${name}\n",
     "resampler": "resample: ${name}\n",
     "evaluator": "evaluate: [accuracy, auroc, auprc, ${name}]\n",
+    "threshold_rule": "evaluate: [accuracy, auroc, auprc, {use: sensitivity, threshold: ${name}}]\n",
+    "calibrator": "objective: {use: cross_entropy, label_smoothing: 0.1, calibrate: ${name}}\n",
 }
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from echokit.training.objectives.objective import Objective
 
 if TYPE_CHECKING:
-    from echokit.training.objectives.calibration import Calibrator
+    from echokit.training.calibrators.calibration import Calibrator
 
 
 @dataclass(kw_only=True)
@@ -30,6 +30,7 @@ class WeightedCrossEntropy(Objective):
         focal: Exponent of the focal factor; 0 for none.
         shift: Subtracted from the logit before the score.
         calibrator: Fits a probability to the scores of the validation patients, or None.
+        bounded: True: a score is between 0 and 1, be it a probability or not.
     """
 
     outputs: int
@@ -39,6 +40,7 @@ class WeightedCrossEntropy(Objective):
     focal: float
     shift: float
     calibrator: Calibrator | None = None
+    bounded: bool = True
 
     def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the weighted sum of the losses and the sum of the weights.

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from echokit.errors import DataError, EchokitError
-from echokit.training.objectives.calibration import platt
+from echokit.plugins.component_parameter import ComponentOf
+from echokit.training.calibrators.calibration import Calibrator, needs_estimate
 
 if TYPE_CHECKING:
     from echokit.data.cohort.targets import Targets
     from echokit.training.objectives.objective import Objective
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Calibrate = Annotated[Any, ComponentOf("calibrator")] | None
 ClassWeights = Literal["balanced"] | tuple[Weight, Weight] | None
 
 
@@ -39,11 +41,11 @@ class CrossEntropy:
             true class; 0 for plain cross entropy.
         remove_shift: Whether to subtract log(w1/w0) from the logit before the score. With `focal` the shift is
             another one, and nothing is subtracted.
-        calibrate: `platt` fits the probability to the scores of the validation patients, if there are enough of
-            them; null leaves the score as it is.
+        calibrate: A calibrator, such as `platt`, fits the probability to the scores of the validation patients, if
+            there are enough of them; null leaves the score as it is.
 
     Raises:
-        EchokitError: Label smoothing and focal together.
+        EchokitError: Label smoothing and focal together, or the calibrator needs an estimate.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class CrossEntropy:
         label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         focal: Annotated[float, Field(ge=0, le=10)] = 0.0,
         remove_shift: bool = True,
-        calibrate: Literal["platt"] | None = None,
+        calibrate: Calibrate = None,
     ) -> None:
         if label_smoothing and focal:
             raise EchokitError(
@@ -63,6 +65,7 @@ class CrossEntropy:
                 where="objective",
                 code="objective.smoothing_and_focal",
             )
+        refuse_estimates(calibrate)
         self.outputs = outputs
         self.class_weights = class_weights
         self.label_smoothing = label_smoothing
@@ -95,7 +98,22 @@ class CrossEntropy:
             label_smoothing=self.label_smoothing,
             focal=self.focal,
             shift=removed,
-            calibrator=platt("logit") if self.calibrate else None,
+            calibrator=self.calibrate,
+        )
+
+
+def refuse_estimates(calibrator: Calibrator | None) -> None:
+    """Check that a calibrator takes the score of a classifier.
+
+    Raises:
+        EchokitError: It needs the distance of an estimate from a cut-off.
+    """
+    if needs_estimate(calibrator):
+        raise EchokitError(
+            "this calibrator needs the distance of an estimate from a cut-off, and a classifier has none",
+            hint="use platt, or the objective ef_regression",
+            where="objective.calibrate",
+            code="objective.no_estimate",
         )
 
 

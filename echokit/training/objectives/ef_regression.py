@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from echokit.errors import DataError
-from echokit.training.objectives.calibration import normal, platt
+from echokit.plugins.component_parameter import ComponentOf
 
 if TYPE_CHECKING:
     from echokit.data.cohort.targets import Targets
@@ -28,9 +28,9 @@ class EfRegression:
     Args:
         loss: `mse`, the squared error; `l1`, the absolute error; `huber`, squared up to `delta`, absolute beyond.
         delta: Error in points of EF at which `huber` changes from quadratic to linear; not used by the other losses.
-        calibrate: `normal` fits a linear model from the estimated to the true EF with normal errors, and needs 20
-            validation patients; `platt` fits a logistic model of the class, and needs 10 of each class; null leaves
-            the score as it is.
+        calibrate: A calibrator: `normal` fits a linear model from the estimated to the true EF with normal errors, and
+            needs 20 validation patients; `platt` fits a logistic model of the class, and needs 10 of each class; null
+            leaves the score as it is.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class EfRegression:
         *,
         loss: Literal["mse", "l1", "huber"] = "mse",
         delta: Delta = 5.0,
-        calibrate: Literal["normal", "platt"] | None = "normal",
+        calibrate: Annotated[Any, ComponentOf("calibrator")] | None = "normal",
     ) -> None:
         self.loss: Literal["mse", "l1", "huber"] = loss
         self.delta = delta
@@ -56,13 +56,12 @@ class EfRegression:
         from echokit.training.objectives.regression import ValueRegression
 
         below, mean = cut_and_mean(targets)
-        calibrators = {"normal": normal(below), "platt": platt("score"), None: None}
         return ValueRegression(
             below=below,
             kind=self.loss,
             delta=self.delta,
             initial_bias=(mean,),
-            calibrator=calibrators[self.calibrate],
+            calibrator=self.calibrate,
         )
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from echokit.errors import DataError
-from echokit.training.objectives.calibration import platt
-from echokit.training.objectives.cross_entropy import ClassWeights, class_weights_of
+from echokit.training.objectives.cross_entropy import Calibrate, ClassWeights, class_weights_of, refuse_estimates
 from echokit.training.objectives.ef_regression import Delta, cut_and_mean
 
 if TYPE_CHECKING:
@@ -33,8 +32,11 @@ class MultiTask:
         delta: Error at which the Huber loss becomes linear, in points of EF.
         classification: Weight of the cross entropy.
         regression: Weight of the loss of the EF.
-        calibrate: `platt` fits the probability to the scores of the validation patients, if there are enough of
-            them; null leaves the score as it is.
+        calibrate: A calibrator, such as `platt`, fits the probability to the scores of the validation patients, if
+            there are enough of them; null leaves the score as it is.
+
+    Raises:
+        EchokitError: The calibrator needs an estimate as its score.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class MultiTask:
         delta: Delta = 5.0,
         classification: Share = 1.0,
         regression: Share = 1.0,
-        calibrate: Literal["platt"] | None = None,
+        calibrate: Calibrate = None,
     ) -> None:
+        refuse_estimates(calibrate)
         self.class_weights = class_weights
         self.loss: Literal["mse", "l1", "huber"] = loss
         self.delta = delta
@@ -85,5 +88,5 @@ class MultiTask:
             classification=self.classification,
             regression=self.regression / baseline,
             initial_bias=(0.0, mean),
-            calibrator=platt("logit") if self.calibrate else None,
+            calibrator=self.calibrate,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from echokit.training.objectives.calibration import Calibrator
+    from echokit.training.calibrators.calibration import Calibrator
 
 HALF = 0.5
 """The threshold of a score, fixed before any data is seen; an objective may have another one."""
@@ -26,6 +26,7 @@ class Objective(ABC):
         threshold: Score at and above which a case is classified as positive.
         initial_bias: (outputs,) initial values of the head's bias; None for those of the model.
         calibrator: Fits a probability to the scores of the validation patients; None leaves the score as it is.
+        bounded: Whether a score is always between 0 and 1 although it is no probability.
     """
 
     outputs: int = 1
@@ -33,6 +34,7 @@ class Objective(ABC):
     threshold: float = HALF
     initial_bias: tuple[float, ...] | None = None
     calibrator: Calibrator | None = None
+    bounded: bool = False
 
     @abstractmethod
     def loss(self, outputs: Tensor, y_true: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from echokit.training.objectives.classification import cross_entropies, filled
 from echokit.training.objectives.objective import Objective
 
 if TYPE_CHECKING:
-    from echokit.training.objectives.calibration import Calibrator
+    from echokit.training.calibrators.calibration import Calibrator
 
 Loss = Literal["mse", "l1", "huber"]
 

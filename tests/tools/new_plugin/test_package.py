@@ -23,7 +23,7 @@ import sys
 outcomes = {}
 for kind in sys.argv[2:]:
     results = check_plugin(f"lab_{kind}")
-    load_recipe(Path(sys.argv[1]) / f"echokit-lab-{kind}" / f"lab_{kind}.yaml")
+    load_recipe(Path(sys.argv[1]) / f"echokit-lab-{kind.replace('_', '-')}" / f"lab_{kind}.yaml")
     outcomes[kind] = [[r.check, r.outcome, r.detail] for r in results]
 print(json.dumps({"outcomes": outcomes, "troubles": list(installed().warnings())}))
 """
@@ -42,8 +42,8 @@ def lay_out(folder: Path) -> None:
 def test_every_kind_passes_its_checks_and_has_a_valid_recipe(tmp_path: Path) -> None:
     for kind in EXAMPLES:
         assert exit_code(["plugin", "new", kind, f"lab_{kind}", "--into", str(tmp_path)]) == 0
-        lay_out(tmp_path / f"echokit-lab-{kind}")
-    folders = [str(tmp_path / f"echokit-lab-{kind}") for kind in EXAMPLES]
+        lay_out(tmp_path / f"echokit-lab-{kind.replace('_', '-')}")
+    folders = [str(tmp_path / f"echokit-lab-{kind.replace('_', '-')}") for kind in EXAMPLES]
     path = os.pathsep.join([*folders, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     command = [sys.executable, "-c", CHECK, str(tmp_path), *EXAMPLES]
     done = subprocess.run(
@@ -61,7 +61,7 @@ def test_every_kind_passes_its_checks_and_has_a_valid_recipe(tmp_path: Path) -> 
 def test_a_generated_plugin_is_at_most_one_page(tmp_path: Path) -> None:
     for kind in EXAMPLES:
         exit_code(["plugin", "new", kind, f"lab_{kind}", "--into", str(tmp_path)])
-        code = (tmp_path / f"echokit-lab-{kind}" / f"echokit_lab_{kind}").glob("*.py")
+        code = (tmp_path / f"echokit-lab-{kind.replace('_', '-')}" / f"echokit_lab_{kind}").glob("*.py")
         assert sum(len(file.read_text().splitlines()) for file in code) < 70, kind
 
 

@@ -1,0 +1,1 @@
+"""Calibrators: from scores to probabilities, on the validation patients alone."""
