@@ -37,6 +37,7 @@ _PLACES = {
     "Objective": "echokit.training.objectives.objective",
     "Uncalibrated": "echokit.training.calibrators.calibration",
     "ValidationScores": "echokit.training.calibrators.calibration",
+    "FoldMetrics": "echokit.evaluation.fold_metrics",
     "InputShape": "echokit.models.input_shape",
     "EchokitError": "echokit.errors",
     "DataError": "echokit.errors",
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from echokit.evaluation.evaluation import Metric as Metric
     from echokit.evaluation.evaluator import Evaluator as Evaluator
     from echokit.evaluation.evaluator import Resampled as Resampled
+    from echokit.evaluation.fold_metrics import FoldMetrics as FoldMetrics
     from echokit.evaluation.metrics.patient_metric import PatientMetric as PatientMetric
     from echokit.evaluation.predictions import Predictions as Predictions
     from echokit.models.input_shape import InputShape as InputShape

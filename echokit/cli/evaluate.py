@@ -50,7 +50,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float | N
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="Evaluator to compute; may be repeated.  [default: all that fit]",
+    help="Evaluator or aggregator; may be repeated.  [default: all that fit]",
 )
 @click.option("--by", multiple=True, metavar="COLUMN", help="Column that defines subgroups; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the bootstrap.")

@@ -96,7 +96,7 @@ def command(
     if not processes().is_main:
         return
     if done.complete:
-        from echokit.results.page.page_content import headline
+        from echokit.results.headline import headline
         from echokit.results.wording import count, estimate, number
 
         if done.lock.stamp:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,56 +29,6 @@ Share = Callable[[Counts], tuple[Floats, Floats]]
 WIDENING = 1.45
 BIAS_WORTH_NOTING = 0.03
 APPROXIMATE = "approximate, for the procedure's mean at this training size"
-
-
-def over_folds(metrics: Iterable[Metric]) -> list[Metric]:
-    """Compute mean and sample SD (ddof = 1) over folds, of each metric and subgroup.
-
-    Args:
-        metrics: Of one evaluator and split, one a fold; folds where the metric is undefined are counted and left out.
-    """
-    groups: dict[tuple[str, str | None], list[Metric]] = {}
-    for metric in metrics:
-        groups.setdefault((metric.metric, metric.subgroup), []).append(metric)
-    return [row for folds in groups.values() for row in _mean_and_sd(folds)]
-
-
-def _mean_and_sd(folds: Sequence[Metric]) -> list[Metric]:
-    values = [metric.value for metric in folds if metric.value is not None]
-    baselines = [m.baseline for m in folds if m.value is not None and m.baseline is not None]
-    undefined = len(folds) - len(values)
-    over = f"{len(values)} folds" + (f"; {undefined} more are undefined and left out" if undefined else "")
-    first = folds[0]
-    same_repeat = [metric for metric in folds if metric.repeat == first.repeat]
-    common = replace(
-        first,
-        repeat=None,
-        fold=None,
-        low=None,
-        high=None,
-        level=None,
-        n=sum(metric.n for metric in same_repeat),
-        events=sum(metric.events for metric in same_repeat),
-        threshold=first.threshold if len({metric.threshold for metric in folds}) == 1 else None,
-    )
-    no_value = f"undefined in all {len(folds)} folds"
-    mean = replace(
-        common,
-        metric=f"{first.metric}_fold_mean",
-        definition=f"mean over {over}, of: {first.definition}",
-        value=statistics.fmean(values) if values else None,
-        baseline=statistics.fmean(baselines) if values and len(baselines) == len(values) else None,
-        interval="none: folds share training cases, so their spread is no standard error" if values else no_value,
-    )
-    sd = replace(
-        common,
-        metric=f"{first.metric}_fold_sd",
-        definition=f"sample standard deviation (ddof = 1) over {over}, of: {first.definition}",
-        value=statistics.stdev(values) if len(values) > 1 else None,
-        baseline=None,
-        interval="none: it describes the folds" if len(values) > 1 else "undefined: fewer than two defined folds",
-    )
-    return [mean, sd]
 
 
 def joined_auroc(folds: Sequence[Predictions], *, level: float) -> list[Metric]:

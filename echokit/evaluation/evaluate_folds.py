@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from echokit.errors import DataError, EchokitError, did_you_mean
-from echokit.evaluation.cross_validation import over_folds
+from echokit.errors import DataError, EchokitError, did_you_mean, shortened
+from echokit.evaluation.aggregators import DEFAULT
 from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Metric, owned_name
-from echokit.evaluation.evaluator import AcrossFolds, AgainstBaseline, AtThreshold, Evaluator
+from echokit.evaluation.evaluator import AgainstBaseline, AtThreshold, Evaluator
+from echokit.evaluation.fold_metrics import Aggregator, FoldMetrics
 from echokit.evaluation.predictions import NO_PROBABILITY, Predictions, list_cases
 from echokit.evaluation.statistics.bootstrap import interval_of
 from echokit.evaluation.threshold import Rule, as_rule, with_threshold
@@ -35,14 +36,14 @@ def evaluate_folds(
     resamples: int = 10_000,
     level: float = 0.95,
     splits: Sequence[str] = SPLITS,
+    aggregators: Sequence[tuple[str, Aggregator]] = (),
 ) -> Evaluation:
     """Evaluate predictions by patient.
 
     Scores are averaged per patient within split, repeat and fold first. A split with one fold gets an interval from
     every evaluator that has one; all evaluators see the same resamples. A split with several folds gives one metric a
-    fold without an interval, then rows over all folds (repeat and fold None): mean and sample SD, and for the test set
-    the evaluator's metrics of a whole cross-validation. A threshold rule is applied to the validation set of the same
-    fold.
+    fold without an interval, then the rows of the aggregators over all folds (repeat and fold None). A threshold rule
+    is applied to the validation set of the same fold.
 
     Args:
         predictions: One row a case and fold.
@@ -52,6 +53,7 @@ def evaluate_folds(
         resamples: Bootstrap resamples.
         level: Nominal level of the intervals.
         splits: Splits to evaluate, in this order; those without a row are left out.
+        aggregators: Full name and aggregator, in the order of the recipe; by default those of ``DEFAULT``.
 
     Returns:
         Metrics ordered by evaluator, split and fold. Curves by name and split: a list of one mapping a fold,
@@ -59,18 +61,19 @@ def evaluate_folds(
 
     Raises:
         DataError: A row has no patient, split or fold, a split is unknown, or a patient has two outcomes.
-        EchokitError: An evaluator gave a value that is not a finite number (undefined is None).
+        EchokitError: An evaluator or aggregator gave a value that is not a finite number (undefined is None).
     """
     _check_keys(predictions.table, splits)
     patients = predictions.per_patient()
     parts = list(_parts(patients, splits))
     bootstrap = _Bootstrap(level, seed, resamples)
+    over_folds = _OverFolds(aggregators or DEFAULT, _train_sizes(patients), bootstrap)
     metrics: list[Metric] = []
     curves: Curves = {}
     names: dict[tuple[str, str | None], int] = {}
     for number, (name, evaluator) in enumerate(evaluators):
         rule = as_rule(evaluator.threshold_rule) if isinstance(evaluator, AtThreshold) else None
-        for split, group in itertools.groupby(parts, key=lambda part: part.split):
+        for _, group in itertools.groupby(parts, key=lambda part: part.split):
             folds = [replace(part, rows=_set_threshold(part, parts, rule)) for part in group]
             rows: list[Metric] = []
             for part in folds:
@@ -78,7 +81,7 @@ def evaluate_folds(
                 rows += _complete(name, evaluator, evaluation.metrics, part, len(folds), bootstrap)
                 _add_curves(curves, evaluation, part, name)
             if len(folds) > 1:
-                rows += _over_folds(name, evaluator, rows, [part.rows for part in folds], split, level)
+                rows += over_folds.rows(name, evaluator, rows, folds)
             metrics += [replace(metric, metric=_unique_name(metric, number, names, rule)) for metric in rows]
     return Evaluation(tuple(metrics), curves)
 
@@ -133,7 +136,7 @@ def _complete(
         metric = replace(metric, metric=owned, split=part.split, repeat=part.repeat, fold=part.fold)
         if not part.rows.probability:
             metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
-        _check_finite(name, metric)
+        _check_finite(f"the evaluator {name!r}", metric)
         if metric.interval is None and metric.low is None:
             low, high = interval.low, interval.high
             metric = replace(metric, low=low, high=high, level=None if low is None else level, interval=interval.method)
@@ -143,14 +146,78 @@ def _complete(
     return completed
 
 
-def _over_folds(
-    name: str, evaluator: Evaluator, metrics: Sequence[Metric], folds: Sequence[Predictions], split: str, level: float
-) -> list[Metric]:
-    rows = over_folds(metrics)
-    if split == "test" and isinstance(evaluator, AcrossFolds):
-        across = evaluator.across_folds(folds, level=level)
-        rows = [*(replace(row, metric=owned_name(row.metric, name), split=split) for row in across), *rows]
+@dataclass(frozen=True, slots=True)
+class _OverFolds:
+    """The aggregators of an evaluation, and what they may know of its folds."""
+
+    aggregators: Sequence[tuple[str, Aggregator]]
+    train_sizes: Mapping[tuple[int, int], int]
+    settings: _Bootstrap
+
+    def rows(
+        self, name: str, evaluator: Evaluator, metrics: Sequence[Metric], folds: Sequence[_Part]
+    ) -> Iterator[Metric]:
+        """Combine the metrics of one evaluator and split over its folds."""
+        parts = {(part.repeat, part.fold): part for part in folds}
+        groups: dict[tuple[str, str | None], list[Metric]] = {}
+        for metric in metrics:
+            groups.setdefault((metric.metric, metric.subgroup), []).append(metric)
+        given: dict[tuple[str, str | None], int] = {}
+        for number, (owner, aggregator) in enumerate(self.aggregators):
+            rows: dict[Metric, None] = {}  # an ordered set: an evaluator of several metrics gives its own rows for each
+            for group in groups.values():
+                rows |= dict.fromkeys(self._combined(name, evaluator, (owner, aggregator), group, parts))
+            for row in rows:
+                other = given.setdefault((row.metric, row.subgroup), number) != number
+                yield replace(row, metric=f"{row.metric}_{number + 1}") if other else row
+
+    def _combined(
+        self,
+        name: str,
+        evaluator: Evaluator,
+        aggregator: tuple[str, Aggregator],
+        metrics: Sequence[Metric],
+        parts: Mapping[tuple[int, int], _Part],
+    ) -> Iterator[Metric]:
+        keys = [(int(metric.repeat or 0), int(metric.fold or 0)) for metric in metrics]
+        split = metrics[0].split
+        folds = FoldMetrics(
+            metrics=tuple(metrics),
+            folds=tuple(parts[key].rows for key in keys),
+            train_sizes=tuple(self.train_sizes.get(key) for key in keys),
+            evaluator=evaluator,
+            split=split,
+            level=self.settings.level,
+            seed=self.settings.seed,
+        )
+        owner, combine = aggregator
+        for row in checked_rows(owner, combine(folds)):
+            owned = row.metric
+            for of in (name, owner):
+                owned = owned if owned.startswith(owned_name("", of)) else owned_name(owned, of)
+            row = replace(row, metric=owned, split=split, repeat=None, fold=None, subgroup=metrics[0].subgroup)
+            _check_finite(f"the aggregator {owner!r}", row)
+            yield replace(row, level=self.settings.level) if row.low is not None and row.level is None else row
+
+
+def checked_rows(aggregator: str, rows: object) -> Sequence[Metric]:
+    """Return what an aggregator gave.
+
+    Raises:
+        EchokitError: It is no sequence of metrics.
+    """
+    if not isinstance(rows, (list, tuple)) or not all(isinstance(row, Metric) for row in rows):
+        raise EchokitError(
+            f"the aggregator {aggregator!r} gave {shortened(repr(rows))}",
+            hint="return a list of echokit.Metric, empty if there is nothing to combine",
+            code="aggregator.no_metrics",
+        )
     return rows
+
+
+def _train_sizes(patients: Predictions) -> dict[tuple[int, int], int]:
+    """Count the patients of each training set."""
+    return {(part.repeat, part.fold): len(part.rows) for part in _parts(patients, ["train"])}
 
 
 def _unique_name(
@@ -202,11 +269,12 @@ def _check_keys(table: pd.DataFrame, splits: Sequence[str]) -> None:
             )
 
 
-def _check_finite(name: str, metric: Metric) -> None:
-    for label, number in (("value", metric.value), ("baseline", metric.baseline)):
+def _check_finite(giver: str, metric: Metric) -> None:
+    numbers = {"value": metric.value, "baseline": metric.baseline, "low": metric.low, "high": metric.high}
+    for label, number in numbers.items():
         if number is not None and not math.isfinite(number):
             raise EchokitError(
-                f"the evaluator {name!r} gave {label} {number} for {metric.metric!r} on {metric.split}",
+                f"{giver} gave {label} {number} for {metric.metric!r} on {metric.split}",
                 hint="an undefined value is None, never NaN",
                 code="evaluator.not_finite",
             )

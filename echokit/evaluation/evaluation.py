@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+EVALUATE = ("evaluator", "aggregator")
+"""The kinds of component that a recipe names under ``evaluate``; a name that both have is an evaluator."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:

@@ -80,7 +80,7 @@ def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
     check_missing(cohort)
     folds = cohort.draw_folds()
     check_folds(cohort, folds, weights)
-    session.warn(one_class_warnings(recipe, folds, cohort.targets))
+    session.warn([*one_class_warnings(recipe, folds, cohort.targets), *unused_aggregators(recipe, folds)])
     numbers, only_fold = [fold.number for fold in folds], session.request.only_fold
     if only_fold is not None and only_fold not in numbers:
         raise EchokitError(
@@ -160,6 +160,12 @@ def one_class_warnings(recipe: Recipe, folds: Sequence[Fold], targets: Targets) 
             "undefined"
         )
     return warnings
+
+
+def unused_aggregators(recipe: Recipe, folds: Sequence[Fold]) -> list[str]:
+    """Name the aggregators that have nothing to combine."""
+    names = ", ".join(use.name for use in recipe.aggregators)
+    return [f"there is one fold, so these add nothing: {names}"] if names and len(folds) == 1 else []
 
 
 def _has_one_class(targets: Targets, rows: npt.NDArray[np.int64]) -> bool:

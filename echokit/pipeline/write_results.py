@@ -25,7 +25,7 @@ from echokit.system.files import write_text
 from echokit.training.calibrators.calibration import Uncalibrated, all_or_none
 
 if TYPE_CHECKING:
-    from echokit.evaluation.evaluation import Evaluation
+    from echokit.evaluation.evaluation import Metric
     from echokit.evaluation.predictions import Predictions
     from echokit.pipeline.negative_controls import Controls
     from echokit.plugins.hookspecs import Section
@@ -55,8 +55,11 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
     write_table(predictions.table, path / "predictions.csv", stamp)
     history = [record for result in results for record in result.history]
     write_history(history, path / "history.jsonl", stamp)
-    evaluators = [(use.component.full_name, use.build()) for use in recipe.evaluate]
-    evaluation = evaluate_folds(_with_covariates(predictions, evaluators, plan), evaluators, seed=recipe.seed)
+    evaluators = [(use.component.full_name, use.build()) for use in recipe.evaluators]
+    aggregators = [(use.component.full_name, use.build()) for use in recipe.aggregators]
+    evaluation = evaluate_folds(
+        _with_covariates(predictions, evaluators, plan), evaluators, seed=recipe.seed, aggregators=aggregators
+    )
     write_metrics(evaluation, path / "metrics.json", stamp=stamp)
     write_curves(evaluation, path / "curves.json", stamp=stamp)
     add_checksums(path, RESULTS)  # plugins read them
@@ -74,7 +77,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
         positive=recipe.target.positive,
         stamp=stamp,
     )
-    sections = [*_own_sections(run, results, evaluation, controls), *callbacks.sections()]
+    sections = [*_own_sections(run, results, predictions, controls), *callbacks.sections()]
     if sections:
         _write_json([{"title": section.title, "text": section.text} for section in sections], path / SECTIONS)
     notes = [
@@ -126,7 +129,7 @@ def _write_json(content: object, path: Path) -> None:
 
 
 def _own_sections(
-    run: Run, results: Sequence[FoldResult], evaluation: Evaluation, controls: Controls | None
+    run: Run, results: Sequence[FoldResult], predictions: Predictions, controls: Controls | None
 ) -> list[Section]:
     """Report the controls and the selected configurations; write ``controls.json``."""
     from echokit.results.summary.control_section import choice_section, control_section
@@ -136,11 +139,10 @@ def _own_sections(
         stamp = run.lock.stamp
         content = {**({"data": stamp} if stamp else {}), **controls.to_dict()}
         _write_json(content, run.path / CONTROLS)
-        within = [m for m in evaluation.metrics if (m.metric, m.split) == ("auroc_within_fold", "test")]
         test = controls.permutation
         sections.append(
             control_section(
-                within[0] if within else None,
+                _auroc_within_folds(predictions, run.lock.recipe.seed),
                 [(one.name, one.description, one.auroc) for one in controls.controls],
                 permuted=(test.observed, test.null, test.p, test.repeats) if test else None,
             )
@@ -151,6 +153,15 @@ def _own_sections(
         chosen = [str(one.configuration) for one in choices]
         sections.append(choice_section(chosen, candidates, choices[0].n_inner_folds))
     return sections
+
+
+def _auroc_within_folds(predictions: Predictions, seed: int) -> Metric | None:
+    """Compute what the controls are compared with, whatever the recipe evaluates."""
+    from echokit.evaluation.evaluate_folds import evaluate_folds
+    from echokit.evaluation.metrics.auroc import Auroc
+
+    rows = evaluate_folds(predictions, [("auroc", Auroc())], seed=seed, splits=("test",)).metrics
+    return next((row for row in rows if row.metric == "auroc_within_fold"), None)
 
 
 def _with_covariates(predictions: Predictions, evaluators: Sequence[tuple[str, Any]], plan: FoldPlan) -> Predictions:

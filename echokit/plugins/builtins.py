@@ -108,6 +108,12 @@ EVALUATORS = (
     ("ef_cutoffs", "EfCutoffs", "classification metrics at EF cut-offs of 35, 40, 45 and 50 %"),
 )
 
+AGGREGATORS = (
+    ("kfold_mean_sd", "MeanSd", "mean and sample SD over folds, as in the study"),
+    ("kfold_within", "Within", "AUROC among patients of the same fold, with an interval"),
+    ("kfold_pooled", "Pooled", "proportions of all test patients, with an interval; AUROC across folds"),
+)
+
 
 THRESHOLD_RULES = (
     ("youden", "Youden", "largest sensitivity + specificity - 1"),
@@ -161,3 +167,5 @@ def echokit_components(register: Register) -> None:
         register.threshold_rule(name, f"echokit.evaluation.threshold_rules.{name}:{class_name}", summary=summary)
     for name, target, summary in CALIBRATORS:
         register.calibrator(name, f"echokit.training.calibrators.{target}", summary=summary)
+    for name, class_name, summary in AGGREGATORS:
+        register.aggregator(name, f"echokit.evaluation.aggregators:{class_name}", summary=summary)

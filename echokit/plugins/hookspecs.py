@@ -83,6 +83,9 @@ class Register:
     def calibrator(self, name: str, target: str, *, summary: str = "") -> None:
         self._add("calibrator", name, target, summary)
 
+    def aggregator(self, name: str, target: str, *, summary: str = "") -> None:
+        self._add("aggregator", name, target, summary)
+
 
 @dataclass(frozen=True, slots=True)
 class Command:

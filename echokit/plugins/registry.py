@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -43,6 +43,7 @@ KINDS: dict[str, str] = {
     "evaluator": "measures predictions: (Predictions) -> Evaluation",
     "threshold_rule": "chooses a threshold on the validation patients: (y, score) -> float",
     "calibrator": "turns scores into probabilities: fit(ValidationScores) -> parameters, apply(parameters, score)",
+    "aggregator": "combines a metric over the folds of a cross-validation: (FoldMetrics) -> list of Metric",
 }
 
 CODE_ROOTS: dict[str, tuple[str, ...]] = {
@@ -60,6 +61,7 @@ CODE_ROOTS: dict[str, tuple[str, ...]] = {
     "evaluator": ("echokit.evaluation",),
     "threshold_rule": ("echokit.evaluation.threshold_rules", "echokit.evaluation.statistics"),
     "calibrator": ("echokit.training.calibrators",),
+    "aggregator": ("echokit.evaluation",),
 }
 """Packages whose code defines the built-in components of a kind, or of a kind and a name."""
 
@@ -293,6 +295,16 @@ class Registry:
             or "install its package (echokit plugin list --available), or name its file: --plugin FILE",
             code="component.no_plugin",
         )
+
+    def kind_of(self, name: str, kinds: Sequence[str]) -> str:
+        """Return the first of several kinds that has a component of a name.
+
+        If none has, the first that has a similar name, else the first.
+        """
+        plugin, _, bare = name.rpartition(":")
+        known = [k for k in kinds if any(not plugin or c.plugin == plugin for c in self._components.get((k, bare), []))]
+        similar = (kind for kind in kinds if did_you_mean(name, self.names(kind)))
+        return known[0] if known else next(similar, kinds[0])
 
     def name_of(self, component: Component) -> str:
         """Return the shortest name of a component.

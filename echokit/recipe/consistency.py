@@ -151,6 +151,15 @@ def _evaluators(recipe: Recipe) -> Iterator[Problem]:
     """Check that the metrics are defined on test sets of this size."""
     allowed = getattr(recipe.resample.component.load(), "evaluators", None)
     for index, use in enumerate(recipe.evaluate):
+        if use.component.kind == "aggregator":
+            if not recipe.evaluators:
+                yield Problem(
+                    ("evaluate", index),
+                    f"{use.name!r} combines metrics over folds, and there is no metric",
+                    f"name metrics too: evaluate: [accuracy, auroc, auprc, {use.name}]",
+                    code="recipe.no_metric",
+                )
+            continue
         if allowed is not None and use.component.full_name not in allowed:
             yield Problem(
                 ("evaluate", index),

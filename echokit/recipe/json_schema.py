@@ -6,6 +6,7 @@ from typing import Any
 
 from echokit.data.cohort.target import TargetSettings
 from echokit.errors import EchokitError
+from echokit.evaluation.evaluation import EVALUATE
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import summary_line
@@ -23,7 +24,7 @@ SLOTS = {
     "objective": "objective",
     "resample": "resampler",
 }
-LISTS = {"preprocess": "preprocessor", "augment": "augmentation", "evaluate": "evaluator"}
+LISTS = {"preprocess": ("preprocessor",), "augment": ("augmentation",), "evaluate": EVALUATE}
 _DATA_EXTRA = {
     "exclude": {"type": ["string", "null"], "description": "A file with the case_ids to exclude."},
     "fallback": {
@@ -98,8 +99,9 @@ def recipe_schema() -> dict[str, Any]:
     }
     for key, kind in SLOTS.items():
         properties[key] = _kind(kind, extras.get(key), default="window" if key == "clip" else None)
-    for key, kind in LISTS.items():
-        properties[key] = {"type": "array", "items": _kind(kind)}
+    for key, kinds in LISTS.items():
+        options = [option for kind in kinds for option in _kind(kind)["anyOf"]]
+        properties[key] = {"type": "array", "items": {"anyOf": options}}
     properties["track"] = {"type": "array", "items": {"enum": list(TRACKERS)}}
     for key, model in (("target", TargetSettings), ("train", TrainSettings), ("report", ReportSettings)):
         schema = model.model_json_schema(by_alias=True)

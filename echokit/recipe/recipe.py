@@ -52,6 +52,16 @@ class Recipe:
         for use in (*named, self.objective, self.resample, *self.evaluate, *training):
             yield from use.with_inner()
 
+    @property
+    def evaluators(self) -> list[ComponentConfig]:
+        """The metrics among ``evaluate``."""
+        return [use for use in self.evaluate if use.component.kind == "evaluator"]
+
+    @property
+    def aggregators(self) -> list[ComponentConfig]:
+        """What ``evaluate`` names to combine metrics over folds; empty for the default."""
+        return [use for use in self.evaluate if use.component.kind == "aggregator"]
+
     def check_files(self) -> None:
         """Read every file that a component needs.
 

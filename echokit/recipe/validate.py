@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from echokit.data.cohort.target import TargetSettings
 from echokit.errors import DataError, EchokitError, RecipeError, did_you_mean, shortened
+from echokit.evaluation.evaluation import EVALUATE
 from echokit.models.weights.settings import WeightSettings
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import Installed, installed
@@ -46,7 +47,7 @@ KEYS = {
     "objective": "Loss, outputs and scores.",
     "resample": "How the cohort is split into training, validation and test sets.",
     "train": "Settings of the training.",
-    "evaluate": "Metrics.",
+    "evaluate": "Metrics, and how they are combined over folds: evaluators and aggregators.",
     "report": "Settings of the report.",
     "track": "Experiment trackers: tensorboard, mlflow, wandb; history.jsonl is always written.",
     "controls": "Negative controls and baselines in the same folds.",
@@ -149,9 +150,9 @@ class _Checker:
             "fallback": self.fallback(data_keys["fallback"]),
             "max_unreadable": self.share(("data", "max_unreadable"), data_keys["max_unreadable"]),
             "target": self.settings(TargetSettings, values.get("target"), ("target",)) if "target" in plain else None,
-            "preprocess": self.uses("preprocessor", values["preprocess"], ("preprocess",)),
+            "preprocess": self.uses(("preprocessor",), values["preprocess"], ("preprocess",)),
             "clip": self.use("sampler", clip, ("clip",)),
-            "augment": self.uses("augmentation", values["augment"], ("augment",)),
+            "augment": self.uses(("augmentation",), values["augment"], ("augment",)),
             "fusion": self.use("fusion", fusion, ("model",)) if "model" in plain else None,
             "backbone": self.use("backbone", model_keys["backbone"], ("model", "backbone"))
             if "model" in plain
@@ -160,7 +161,7 @@ class _Checker:
             "objective": self.use("objective", values["objective"], ("objective",)),
             "resample": self.use("resampler", values["resample"], ("resample",)),
             "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,
-            "evaluate": self.uses("evaluator", values["evaluate"], ("evaluate",)),
+            "evaluate": self.uses(EVALUATE, values["evaluate"], ("evaluate",)),
             "report": self.settings(ReportSettings, values["report"], ("report",)),
             "track": self.trackers(values["track"]),
             "controls": self.settings(ControlSettings, values["controls"], ("controls",))
@@ -232,11 +233,15 @@ class _Checker:
         given = {name: inner for name, inner in value.items() if name != "use"}
         return self.validated(path, lambda: ComponentConfig(component, validate(model, given)))
 
-    def uses(self, kind: str, values: Any, path: KeyPath) -> tuple[ComponentConfig | None, ...]:
+    def uses(self, kinds: Sequence[str], values: Any, path: KeyPath) -> tuple[ComponentConfig | None, ...]:
         if not isinstance(values, list):
-            self.wrong_type(path, f"a list of {kind}s", values)
+            self.wrong_type(path, f"a list of {' and '.join(f'{kind}s' for kind in kinds)}", values)
             return ()
-        return tuple(self.use(kind, value, (*path, index)) for index, value in enumerate(values))
+        return tuple(self.use(self.kind_of(value, kinds), value, (*path, i)) for i, value in enumerate(values))
+
+    def kind_of(self, value: Any, kinds: Sequence[str]) -> str:
+        name = value.get("use") if isinstance(value, dict) else value
+        return self.installed.registry.kind_of(name, kinds) if isinstance(name, str) else kinds[0]
 
     def trackers(self, values: Any) -> tuple[str, ...]:
         names = f"the trackers are {', '.join(TRACKERS)}"

@@ -93,7 +93,7 @@ def _row(run: Run) -> RunRow:
 
 
 def _headline(run: Run) -> Metric | None:
-    from echokit.results.page.page_content import headline
+    from echokit.results.headline import headline
 
     return next(iter(headline(run.metrics, "test")), None)
 

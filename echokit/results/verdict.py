@@ -35,4 +35,4 @@ def is_shown_better(metric: Metric) -> bool | None:
 
 def _direction(metric: Metric) -> int:
     """1 if higher is better, -1 if lower is."""
-    return -1 if metric.metric.startswith(_LOWER_IS_BETTER) else 1
+    return -1 if metric.metric.rpartition(":")[2].startswith(_LOWER_IS_BETTER) else 1

@@ -124,5 +124,6 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "threshold_rule.specificity_at": Case({"specificity": 0.9}),
     "calibrator.platt": Case(),
     "calibrator.normal": Case(),
+    **{f"aggregator.kfold_{name}": Case() for name in ("mean_sd", "within", "pooled")},
     "evaluator.ef_cutoffs": (Case(), Case({"cutoffs": [40.0], "without": None, "inclusive": True})),
 }

@@ -14,7 +14,7 @@ from echokit.evaluation.metrics.accuracy import Accuracy
 from echokit.evaluation.metrics.auprc import Auprc
 from echokit.evaluation.metrics.auroc import Auroc
 from echokit.evaluation.predictions import Predictions
-from echokit.results.page.page_content import headline
+from echokit.results.headline import headline
 from tests.evaluation.tables import predictions_table
 from tests.expect import refused
 

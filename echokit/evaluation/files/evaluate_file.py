@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import DataError, EchokitError
 from echokit.evaluation.evaluate_folds import evaluate_folds
-from echokit.evaluation.evaluation import Evaluation
+from echokit.evaluation.evaluation import EVALUATE, Evaluation
 from echokit.evaluation.files.foreign_predictions import (
     ForeignPredictions,
     is_echonet_predictions,
@@ -19,6 +19,7 @@ from echokit.evaluation.files.foreign_predictions import (
 )
 from echokit.evaluation.files.metric_files import FIELDS
 from echokit.plugins.discovery import installed
+from echokit.plugins.registry import Component
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def evaluate_file(
         threshold: Scores from this value up are classified as positive.
         truth: FileList.csv of the dataset, for predictions of echonet/dynamic.
         below: EF (%) below which a heart is positive, with ``truth``.
-        metrics: Evaluators; by default all that fit.
+        metrics: Evaluators, by default all that fit, and aggregators, which combine them over the folds of the file.
         by: Columns that define subgroups.
         seed: Seed of the bootstrap.
 
@@ -81,13 +82,16 @@ def evaluate_file(
     found = _read(path, positive, negative, dict(columns or {}), threshold, truth, below)
     by = tuple(dict.fromkeys(by))
     registry = installed().registry
-    components = [registry.get("evaluator", name) for name in dict.fromkeys(metrics or _default_metrics(found))]
+    named = [registry.get(registry.kind_of(name, EVALUATE), name) for name in dict.fromkeys(metrics)]
+    components = [one for one in named if one.kind == "evaluator"]
+    components = components or [registry.get("evaluator", name) for name in _default_metrics(found)]
     for column in by:
         _check_subgroup_column(found, column)
-    evaluators = [(one.full_name, _built(one.name, one.load())) for one in components]
+    evaluators = [(one.full_name, _built(one)) for one in components]
+    aggregators = [(one.full_name, _built(one)) for one in named if one.kind == "aggregator"]
     if by:
         evaluators.append(("subgroups", registry.get("evaluator", "subgroups").load()(by=list(by))))
-    return EvaluatedFile(found, evaluate_folds(found.predictions, evaluators, seed=seed))
+    return EvaluatedFile(found, evaluate_folds(found.predictions, evaluators, seed=seed, aggregators=aggregators))
 
 
 def _read(
@@ -129,18 +133,19 @@ def _read(
     return read_echonet_predictions(path, truth, below=below)
 
 
-def _built(name: str, evaluator: Any) -> Any:
-    """Build an evaluator that needs no parameters."""
-    parameters = inspect.signature(evaluator).parameters.values()
+def _built(component: Component) -> Any:
+    """Build a component that needs no parameters."""
+    name, target = component.name, component.load()
+    parameters = inspect.signature(target).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if needed:
         raise EchokitError(
-            f"the evaluator {name!r} needs {', '.join(needed)}",
+            f"the {component.kind} {name!r} needs {', '.join(needed)}",
             hint="--by COLUMN" if name == "subgroups" else "use it in a recipe, which gives parameters",
             where="--metric",
             code="evaluator.needs_parameters",
         )
-    return evaluator()
+    return target()
 
 
 def _check_subgroup_column(found: ForeignPredictions, column: str) -> None:

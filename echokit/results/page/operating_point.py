@@ -24,7 +24,8 @@ ADDED = "computed for this page from predictions.csv, as the recipe does not eva
 def added_metrics(metrics: Sequence[Metric], predictions: Predictions, recipe: Recipe) -> list[Metric]:
     """Compute those metrics of the test set that the run did not compute.
 
-    They are the metrics that the built-in evaluators give in a recipe, at the threshold of the run's accuracy.
+    They are the metrics that the built-in evaluators give in a recipe, at the threshold of the run's accuracy, combined
+    over folds as the recipe says.
 
     Args:
         metrics: Of the run.
@@ -37,7 +38,8 @@ def added_metrics(metrics: Sequence[Metric], predictions: Predictions, recipe: R
     missing += [(rate.metric, rate(threshold=rule)) for rate in RATES if rate.metric not in names]
     if not missing:
         return []
-    evaluation = evaluate_folds(predictions, missing, seed=recipe.seed, splits=("val", "test"))
+    aggregators = [(use.component.full_name, use.build()) for use in recipe.aggregators]
+    evaluation = evaluate_folds(predictions, missing, seed=recipe.seed, splits=("val", "test"), aggregators=aggregators)
     return [
         replace(metric, definition=f"{metric.definition}; {ADDED}")
         for metric in evaluation.metrics
@@ -47,6 +49,6 @@ def added_metrics(metrics: Sequence[Metric], predictions: Predictions, recipe: R
 
 def _threshold_rule(recipe: Recipe) -> Any:
     """Find the threshold of the recipe's accuracy, else of its first metric."""
-    evaluators = ((use.name, use.build()) for use in recipe.evaluate)
+    evaluators = ((use.name, use.build()) for use in recipe.evaluators)
     rules = {name: one.threshold_rule for name, one in evaluators if isinstance(one, AtThreshold)}
     return rules.get("accuracy", next(iter(rules.values()), None))

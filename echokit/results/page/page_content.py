@@ -11,6 +11,7 @@ from echokit.data.cohort.target import TargetSettings
 from echokit.evaluation.evaluation import Evaluation, Metric
 from echokit.evaluation.predictions import NO_PROBABILITY, Predictions
 from echokit.results.figures.score_figures import why_no_calibration
+from echokit.results.headline import headline, joined, whole_rows
 from echokit.results.page.cards import cards
 from echokit.results.page.cases import shown_cases
 from echokit.results.page.cine_loops import Source
@@ -28,19 +29,6 @@ from echokit.results.verdict import is_beaten, is_shown_better
 from echokit.results.wording import number, p_value, set_name, title, with_unit
 from echokit.training.objectives.objective import HALF
 
-HEADLINE = (
-    ("auroc_within_fold", "auroc"),
-    ("sensitivity_pooled", "sensitivity"),
-    ("specificity_pooled", "specificity"),
-    ("ppv_pooled", "ppv"),
-    ("npv_pooled", "npv"),
-    ("mae_fold_mean", "mae"),
-    ("accuracy_pooled", "accuracy"),
-    ("r2_fold_mean", "r2"),
-    ("auprc_fold_mean", "auprc"),
-)
-"""What is shown first, in this order; of each the first that the run has."""
-MOST_CARDS = 7
 MOST_FOLDS = 60
 """Rows of the table of folds."""
 
@@ -69,9 +57,9 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
     lock, predictions = run.lock, predictions_of(run)
     metrics = [*run.metrics, *added_metrics(run.metrics, predictions, lock.recipe)]
     folds = _folds(predictions, SPLIT)
-    joined = first_repeat(folds)
+    patients = first_repeat(folds)
     one_repeat = len({metric.repeat for metric in metrics if metric.repeat is not None}) == 1
-    classified = joined if one_repeat and run.called_from is not None else None
+    classified = patients if one_repeat and run.called_from is not None else None
     score = _score_description(predictions, lock.recipe.target.definition)
     facts = {
         "division": settings.division,
@@ -90,9 +78,9 @@ def content(run: Run, settings: PageSettings) -> dict[str, Any]:
         "enough_rule": RULE,
         "cautions": cautions(metrics, SPLIT, tried=settings.tried),
         "cards": cards(headline(metrics, SPLIT), classified),
-        "charts": figures_of(run, joined, SPLIT),
-        "no_calibration": None if joined is None else why_no_calibration(joined),
-        "slider": _slider(joined, run.called_from),
+        "charts": figures_of(run, patients, SPLIT),
+        "no_calibration": None if patients is None else why_no_calibration(patients),
+        "slider": _slider(patients, run.called_from),
         "folds": _fold_table(metrics, SPLIT),
         "metrics": _metric_table([metric for metric in metrics if metric.fold is None or not _several(metrics)]),
         "subgroups": any(metric.subgroup for metric in metrics),
@@ -142,22 +130,10 @@ def _several(metrics: Sequence[Metric]) -> bool:
     return len({(m.repeat, m.fold) for m in metrics if m.fold is not None}) > 1
 
 
-def headline(metrics: Sequence[Metric], split: str) -> list[Metric]:
-    """Select metrics of the whole split, in the order of HEADLINE."""
-    several = _several(metrics)
-    whole: dict[str, Metric] = {}
-    for metric in metrics:
-        if (metric.split, metric.subgroup) == (split, None) and not (several and metric.fold is not None):
-            whole.setdefault(metric.metric, metric)
-    chosen = (next((whole[name] for name in names if name in whole), None) for names in HEADLINE)
-    return [metric for metric in chosen if metric is not None][:MOST_CARDS]
-
-
 def verdicts(metrics: Sequence[Metric], split: str) -> list[tuple[str, str, str]]:
     """Answer three plain questions: (yes, part, no or open; question; answer)."""
-    by_name = {metric.metric: metric for metric in headline(metrics, split)}
-    auroc = by_name.get("auroc_within_fold") or by_name.get("auroc")
-    accuracy = by_name.get("accuracy_pooled") or by_name.get("accuracy")
+    rows = whole_rows(metrics, split)
+    auroc, accuracy = joined(rows, "auroc"), joined(rows, "accuracy")
     lines = []
     if auroc is not None:
         lines.append(("Does it rank patients better than chance?", *_ranking_verdict(auroc)))
@@ -216,10 +192,11 @@ def _fold_table(metrics: Sequence[Metric], split: str) -> dict[str, Any] | None:
         cells = ["" if metric is None else number(metric.value, 2) for metric in row]
         label = f"fold {fold}" + (f", repeat {repeat}" if repeats else "")
         rows.append([label, str(first.n), str(first.events), *cells])
-    joined = {m.metric: m for m in of_split if m.fold is None}
+    over = {m.metric: m for m in of_split if m.fold is None}
     for ending, label in (("_fold_mean", "mean"), ("_fold_sd", "sample SD")):
-        cells = [number(joined[name + ending].value, 2) if name + ending in joined else "" for name in names]
-        rows.append([label, "", "", *cells])
+        cells = [number(over[name + ending].value, 2) if name + ending in over else "" for name in names]
+        if any(cells):
+            rows.append([label, "", "", *cells])
     return {
         "head": ["", "n", "positive", *map(title, names)],
         "rows": rows,

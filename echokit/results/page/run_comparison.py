@@ -12,7 +12,8 @@ from echokit.errors import DataError, EchokitError
 from echokit.evaluation.evaluation import Metric
 from echokit.evaluation.paired_comparison import Difference, compare_predictions
 from echokit.evaluation.predictions import Predictions
-from echokit.results.page.page_content import headline, predictions_of
+from echokit.results.headline import headline
+from echokit.results.page.page_content import predictions_of
 from echokit.results.page.patients import SPLIT
 from echokit.results.run import Run
 from echokit.results.wording import number, title

@@ -25,7 +25,7 @@ def tripod(lock: Lock, facts: dict[str, str]) -> list[tuple[str, str, str]]:
     torch = packages.get("torch", "see the lock")
     start = f"weights of {weights['source']}" if weights else "random weights"
     n = sum(split["cases"] for split in data["splits"].values()) if data["splits"] else data["cases"]
-    metrics = ", ".join(use.name for use in recipe.evaluate)
+    metrics = ", ".join(use.name for use in recipe.evaluators)
     return [
         ("1", "Title", AUTHORS),
         ("2", "Abstract", AUTHORS),

@@ -41,7 +41,7 @@ def cautions(metrics: Sequence[Metric], split: str, *, tried: int = 1) -> list[s
         )
     weak = []
     for name in names:
-        if not name.startswith(_NOT_COMPARED) and not name.endswith(_JOINED):
+        if not name.rpartition(":")[2].startswith(_NOT_COMPARED) and not name.endswith(_JOINED):
             of_folds = select(of_split, name, split)
             lines += _undefined(of_folds) if len(of_folds) > 1 else _against_baseline(of_folds[0])
             beaten = sum(map(is_beaten, of_folds))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from echokit.evaluation.cross_validation import WIDENING
 from echokit.evaluation.evaluation import Metric
 from echokit.evaluation.statistics.sample_size import PILOT, STUDY, Grade, sample_size
+from echokit.results.headline import joined, whole_rows
 from echokit.results.wording import count
 
 RULE = (
@@ -59,13 +60,15 @@ def enough_patients(metrics: Sequence[Metric], split: str) -> Enough | None:
     if not of_split:
         return None
     # If a patient is in several test folds, only a row over all folds counts patients once.
-    rows = [row for row in of_split if row.fold is None and not row.metric.endswith(("_fold_mean", "_fold_sd"))][:1]
+    # Only built-in rows do so for sure: a plugin's have the name of the plugin.
+    over_folds = [row for row in of_split if row.fold is None and ":" not in row.metric]
+    rows = [row for row in over_folds if not row.metric.endswith(("_fold_mean", "_fold_sd"))][:1]
     folds = [row for row in of_split if row.fold is not None and row.metric == of_split[0].metric] or of_split[:1]
     rows = rows or [row for row in folds if row.repeat == folds[0].repeat]
     n, positives = sum(row.n for row in rows), sum(row.events for row in rows)
     several = len(folds) > 1
-    auroc = next((row.value for row in of_split if row.metric == ("auroc_within_fold" if several else "auroc")), None)
-    size = sample_size(n, positives, auroc, widening=WIDENING if several else 1.0)
+    auroc = joined(whole_rows(metrics, split), "auroc")
+    size = sample_size(n, positives, None if auroc is None else auroc.value, widening=WIDENING if several else 1.0)
     if size is None:
         return Enough(n, positives, "none", "one class only, so nothing can be measured", "")
     if size.grade == "study":

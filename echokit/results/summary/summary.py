@@ -11,6 +11,7 @@ from pathlib import Path
 from echokit.evaluation.evaluation import Evaluation, Metric
 from echokit.evaluation.predictions import Predictions
 from echokit.plugins.hookspecs import Section
+from echokit.results.headline import headline, whole_rows
 from echokit.results.summary.cautions import cautions
 from echokit.results.summary.cutoff_table import cutoff_rows, is_cutoff
 from echokit.results.summary.enough_patients import enough_patients
@@ -18,7 +19,7 @@ from echokit.results.summary.fold_table import ABOUT_FOLDS, MOST_COLUMNS, fold_r
 from echokit.results.wording import count, estimate, interval, number, p_value, select, set_name, title
 from echokit.system.files import write_text
 
-HEADLINE = ("auroc_within_fold", "auroc", "auprc", "accuracy")
+ANSWERS = ("auroc", "auprc", "accuracy")
 _TAG = re.compile("<(?=[A-Za-z/!?])")
 OTHER_CUTOFFS = (
     "Nothing was trained or selected again: only the true EF was divided at another cut-off. Patients are ranked by "
@@ -154,12 +155,13 @@ def _metric_parts(metrics: Sequence[Metric], sections: Sequence[Section]) -> lis
 
 def answer(evaluation: Evaluation, split: str, positive: str) -> str:
     """Format the first metric of the headline that was evaluated on the split."""
-    for name in HEADLINE:
-        metrics = select(evaluation.metrics, name, split)
-        if metrics:
-            break
-    else:
+    rows = whole_rows(evaluation.metrics, split)
+    over_folds = headline(evaluation.metrics, split)[:1] if any(row.fold is None for row in rows) else []
+    found = (select(evaluation.metrics, name, split) for name in ANSWERS)
+    metrics = over_folds or next(filter(None, found), [])
+    if not metrics:
         return f"Nothing was evaluated on the {set_name(split)}."
+    name = metrics[0].metric
     name_of_split = split.capitalize()
     n, positives = sum(metric.n for metric in metrics), sum(metric.events for metric in metrics)
     patients = f"{count(n, 'patient')}, {positives:,} positive ({positive})"

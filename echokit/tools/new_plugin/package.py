@@ -38,6 +38,7 @@ RECIPES = {
     "evaluator": "evaluate: [accuracy, auroc, auprc, ${name}]\n",
     "threshold_rule": "evaluate: [accuracy, auroc, auprc, {use: sensitivity, threshold: ${name}}]\n",
     "calibrator": "objective: {use: cross_entropy, label_smoothing: 0.1, calibrate: ${name}}\n",
+    "aggregator": "resample: {use: kfold, k: 5, val: 0.2}\nevaluate: [accuracy, auroc, kfold_mean_sd, ${name}]\n",
 }
 
 

@@ -16,9 +16,10 @@ from echokit.cli import exit_code
 from echokit.evaluation.evaluation import Metric
 from echokit.evaluation.predictions import Predictions
 from echokit.evaluation.statistics.wilson import wilson
+from echokit.results.headline import headline
 from echokit.results.page.cards import cards
 from echokit.results.page.operating_point import added_metrics
-from echokit.results.page.page_content import PageSettings, content, headline, predictions_of, verdicts
+from echokit.results.page.page_content import PageSettings, content, predictions_of, verdicts
 from echokit.results.run import Run, read_notes
 from tests.conftest import TINY
 from tests.expect import command_error
