@@ -17,6 +17,8 @@ _PLACES = {
     "Stream": "echokit.data.video.clip",
     "Cohort": "echokit.data.cohort.cohort",
     "Fold": "echokit.data.cohort.cohort",
+    "split_patients": "echokit.data.splits.stratify",
+    "is_phantom": "echokit.data.cohort.is_phantom",
     "AssetFile": "echokit.plugins.parameters",
     "ComponentOf": "echokit.plugins.component_parameter",
     "DataPath": "echokit.plugins.parameters",
@@ -71,11 +73,13 @@ if TYPE_CHECKING:
     from echokit.api import run as run
     from echokit.data.cohort.cohort import Cohort as Cohort
     from echokit.data.cohort.cohort import Fold as Fold
+    from echokit.data.cohort.is_phantom import is_phantom as is_phantom
     from echokit.data.cohort.targets import Targets as Targets
     from echokit.data.sampling.clip_table import ClipTable as ClipTable
     from echokit.data.sampling.labelled_batch import LabelledBatch as LabelledBatch
     from echokit.data.sampling.windows import PADDING as PADDING
     from echokit.data.sampling.windows import Windows as Windows
+    from echokit.data.splits.stratify import split_patients as split_patients
     from echokit.data.video.clip import Clip as Clip
     from echokit.data.video.clip import Region as Region
     from echokit.data.video.clip import Stream as Stream

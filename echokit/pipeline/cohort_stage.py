@@ -10,6 +10,7 @@ from typing import Any
 from echokit.data.clips.clip_store import ClipStore, Failure, VideoSource, steps_of
 from echokit.data.cohort.cohort import Cohort
 from echokit.data.cohort.exclusions import exclude
+from echokit.data.cohort.is_phantom import is_phantom
 from echokit.data.cohort.missing_dataset import AbsentError, NotCreatedError
 from echokit.data.cohort.target import count_mixed_patients, target_in, targets_of
 from echokit.errors import DataError, did_you_mean
@@ -18,7 +19,7 @@ from echokit.recipe.fallback import changed_settings, describe_changes
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import with_fallback
 from echokit.system.cache_folder import VARIABLE, cache_folder_path
-from echokit.system.phantom_mark import STAMP, is_phantom
+from echokit.system.phantom_mark import STAMP
 from echokit.system.progress import display
 from echokit.system.terminal_text import on_terminal
 
@@ -75,7 +76,7 @@ def _read(recipe: Recipe, create: bool) -> Cohort:
 def read_cohort(dataset: Callable[[], Cohort]) -> Cohort:
     """Read a cohort; it is a phantom if one of its videos has the mark."""
     cohort = dataset()
-    return replace(cohort, phantom=cohort.phantom or is_phantom(*map(Path, cohort.cases["source"])))
+    return replace(cohort, phantom=is_phantom(cohort))
 
 
 def _refuse_named_dataset(recipe: Recipe, missing: AbsentError) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.data.cohort.cohort import Cohort, Fold
-from echokit.data.splits.stratify import patients_of
+from echokit.data.splits.stratify import numbered, patients_of
 from echokit.errors import DataError
 from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.fold_plan import FoldPlan
@@ -154,7 +154,7 @@ class Shuffler:
     def folds(self, y: Integers) -> list[LabelledFold]:
         """Split the cohort with these labels; classes decide which patients share a fold."""
         labelled = replace(self.cohort, cases=self.cohort.cases.assign(y_true=y))
-        folds = self.recipe.resample.build()(labelled, self.recipe.seed)
+        folds = numbered(self.recipe.resample.build()(labelled, self.recipe.seed))
         return [LabelledFold(y, fold) for fold in itertools.takewhile(lambda fold: fold.repeat < self.repeats, folds)]
 
     def test_predictions(self) -> list[Predictions]:

@@ -15,6 +15,8 @@ from echokit.data.cohort.cohort import SPLITS, Cohort, Fold
 from echokit.data.cohort.targets import Targets
 from echokit.data.sampling.clip_table import ClipTable, clip_table, moved_frames, sample_windows, takes_clips
 from echokit.data.sampling.windows import Windows
+from echokit.data.splits.stratify import numbered
+from echokit.errors import DataError
 from echokit.recipe.recipe import Recipe
 from echokit.system.hashing import digest
 
@@ -52,9 +54,19 @@ class LabelledCohort:
         """Split the cohort by the resampler of the recipe.
 
         Raises:
-            DataError: The cohort cannot be split in this way.
+            DataError: The cohort cannot be split in this way, or two folds have one number.
         """
-        return tuple(self.recipe.resample.build()(self.cohort, self.recipe.seed))
+        folds = tuple(numbered(self.recipe.resample.build()(self.cohort, self.recipe.seed)))
+        numbers = [fold.number for fold in folds]
+        if len(set(numbers)) < len(numbers):
+            raise DataError(
+                f"the resampler {self.recipe.resample.name!r} gives {len(numbers)} folds and "
+                f"{len(set(numbers))} numbers",
+                hint="leave the numbers out: the run numbers its folds",
+                where="resample",
+                code="fold.same_number",
+            )
+        return folds
 
 
 @dataclass(frozen=True)

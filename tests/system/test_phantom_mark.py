@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import echokit
 from echokit.data.cohort.echonet_dynamic import EchonetDynamic
 from echokit.data.cohort.hospital_table import Table
 from echokit.phantom.layouts import LAYOUTS
@@ -35,6 +37,16 @@ def test_a_table_above_a_phantom_folder_is_marked(phantoms: Path, tmp_path: Path
     assert check_dataset(tmp_path / "cases.csv").phantom
     (tmp_path / "hearts" / MARKER).unlink()
     assert not read_cohort(Table(table=str(tmp_path / "cases.csv"))).phantom
+
+
+def test_plugins_ask_for_a_folder_a_video_or_a_cohort(phantoms: Path, tmp_path: Path) -> None:
+    root = tmp_path / "hearts"
+    shutil.copytree(phantoms / "echonet_dynamic", root)
+    cohort = EchonetDynamic(root=str(root))()
+    data = (root, str(root / "Videos"), cohort.cases["source"][0], replace(cohort, phantom=True), cohort)
+    assert [echokit.is_phantom(one) for one in data] == [True] * 5
+    (root / MARKER).unlink()
+    assert [echokit.is_phantom(one) for one in data] == [False] * 3 + [True, False]
 
 
 def test_links_to_phantom_videos_are_marked(phantoms: Path, tmp_path: Path) -> None:

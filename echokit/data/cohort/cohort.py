@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+UNNUMBERED = -1
 SPLITS = ("train", "val", "test")
 _SPLIT_WORDS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 COLUMNS = ("case_id", "patient_id", "source", "split")
@@ -71,21 +72,27 @@ class Cohort:
         return len(self.cases)
 
 
+def _no_rows() -> npt.NDArray[np.int64]:
+    import numpy as np
+
+    return np.empty(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Fold:
     """One split of a cohort, as row positions of ``Cohort.cases``.
 
     Attributes:
-        number: Unique over all repeats.
+        number: Unique over all repeats; a resampler may leave it out, and the run numbers its folds from 0.
         repeat: Number of the repeat that this fold belongs to.
         train, val, test: (n,) int64 row positions; ``val`` may be empty.
     """
 
-    number: int
-    repeat: int
-    train: npt.NDArray[np.int64]
-    val: npt.NDArray[np.int64]
-    test: npt.NDArray[np.int64]
+    number: int = UNNUMBERED
+    repeat: int = 0
+    train: npt.NDArray[np.int64] = field(default_factory=_no_rows)
+    val: npt.NDArray[np.int64] = field(default_factory=_no_rows)
+    test: npt.NDArray[np.int64] = field(default_factory=_no_rows)
 
 
 def split_named(cell: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from echokit.data.cohort.cohort import Cohort, Fold
-from echokit.data.splits.stratify import patients_of
+from echokit.data.splits.stratify import draw_patients, patients_of
 from echokit.errors import DataError
 
 
@@ -43,19 +43,6 @@ class Holdout:
                 code="split.no_training",
             )
         patients = patients_of(cohort)
-        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x401D])))
-        parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-        for label in (0, 1):
-            of_class = generator.permutation(np.flatnonzero(patients.y == label)).tolist()
-            n_test, n_val = round(self.test * len(of_class)), round(self.val * len(of_class))
-            if not n_test or (self.val and not n_val) or n_test + n_val >= len(of_class):
-                raise DataError(
-                    f"{len(of_class)} patients with y_true {label} are too few for a holdout",
-                    where="resample",
-                    code="split.too_few_patients",
-                )
-            parts["test"] += of_class[:n_test]
-            parts["val"] += of_class[n_test : n_test + n_val]
-            parts["train"] += of_class[n_test + n_val :]
-        train, val, test = (patients.rows(parts[name]) for name in ("train", "val", "test"))
-        yield Fold(0, 0, train, val, test)
+        shares, everyone = (self.test, self.val), np.arange(len(patients.y))
+        test, val, train = map(patients.rows, draw_patients(patients, everyone, shares, (seed, 0x401D)))
+        yield Fold(train=train, val=val, test=test)

@@ -29,7 +29,7 @@ class KFold:
         self.val = val
 
     def __call__(self, cohort: Cohort, seed: int) -> Iterator[Fold]:
-        """Yield k folds, numbered from 0.
+        """Yield k folds.
 
         Raises:
             DataError: A class has fewer than k patients, or too few for a validation set.
@@ -52,7 +52,7 @@ class RepeatedKFold:
         self.val = val
 
     def __call__(self, cohort: Cohort, seed: int) -> Iterator[Fold]:
-        """Yield repeats x k folds; their numbers are unique over the repeats.
+        """Yield repeats x k folds.
 
         Raises:
             DataError: A class has fewer than k patients, or too few for a validation set.
@@ -66,4 +66,4 @@ def repeated(cohort: Cohort, seed: int, *, k: int, repeats: int, val: float) -> 
     for repeat in range(repeats):
         for index, test in enumerate(stratified_folds(patients, k, (seed, 0xF01D, repeat))):
             number = repeat * k + index
-            yield fold_of(patients, test, number=number, repeat=repeat, val=val, seed=(seed, 0x7A1, number))
+            yield fold_of(patients, test, repeat=repeat, val=val, seed=(seed, 0x7A1, number))

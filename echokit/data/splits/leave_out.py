@@ -33,8 +33,7 @@ class LeaveOneOut:
         """
         patients = _at_least_two(patients_of(cohort))
         for number in range(len(patients.y)):
-            test = np.array([number], np.int64)
-            yield fold_of(patients, test, number=number, repeat=0, val=0.0, seed=(seed,))
+            yield fold_of(patients, np.array([number], np.int64), val=0.0, seed=(seed,))
 
 
 class LeavePairOut:
@@ -59,9 +58,9 @@ class LeavePairOut:
         """
         patients = _at_least_two(patients_of(cohort))
         negatives = np.flatnonzero(patients.y == 0)
-        for number, (one, other) in enumerate((p, q) for p in np.flatnonzero(patients.y == 1) for q in negatives):
-            test = np.array([one, other], np.int64)
-            yield fold_of(patients, test, number=number, repeat=0, val=0.0, seed=(seed,))
+        for one in np.flatnonzero(patients.y == 1):
+            for other in negatives:
+                yield fold_of(patients, np.array([one, other], np.int64), val=0.0, seed=(seed,))
 
 
 def _at_least_two(patients: Patients) -> Patients:

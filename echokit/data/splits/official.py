@@ -31,4 +31,4 @@ class Official:
         if len(train) + len(val) + len(test) != len(cohort):
             unknown = ", ".join(map(repr, sorted(set(split) - set(SPLITS))))
             raise DataError(f"cases of {cohort.name!r} are in unknown splits: {unknown}", code="split.unknown")
-        yield Fold(0, 0, train, val, test)
+        yield Fold(train=train, val=val, test=test)

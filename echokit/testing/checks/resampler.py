@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from echokit.data.cohort.cohort import SPLITS, Cohort, Fold
+from echokit.data.splits.stratify import numbered
 from echokit.testing.case import Subject, require
 
 PATIENTS = 60
@@ -32,7 +33,7 @@ def _cohort(subject: Subject) -> Cohort:
 
 def _folds(subject: Subject, seed: int = 3) -> tuple[Cohort, list[Fold]]:
     cohort = _cohort(subject)
-    folds = list(subject.make()(cohort, seed))
+    folds = list(numbered(subject.make()(cohort, seed)))
     require(folds, "it gives no fold")
     return cohort, folds
 

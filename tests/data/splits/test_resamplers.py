@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echokit import Cohort, Fold, RecipeError
+from echokit import Cohort, Fold, RecipeError, split_patients
+from echokit.data.splits.stratify import numbered
 from echokit.plugins.discovery import installed
 from echokit.recipe.validate import load_recipe
 from tests.expect import mistakes, refused
@@ -35,7 +36,7 @@ def cohort_of(negatives: list[int], positives: list[int]) -> Cohort:
 
 
 def folds_of(name: str, parameters: dict[str, Any], cohort: Cohort, seed: int = 0) -> list[Fold]:
-    return list(installed().registry.get("resampler", name).load()(**parameters)(cohort, seed))
+    return list(numbered(installed().registry.get("resampler", name).load()(**parameters)(cohort, seed)))
 
 
 counts = st.lists(st.integers(1, 3), min_size=8, max_size=20)
@@ -136,3 +137,33 @@ def test_a_recipe_that_ranks_in_folds_of_one_patient_is_refused(tiny: Path) -> N
         load_recipe(tiny, ("resample=leave_pair_out", "evaluate=[auroc]", "train.keep=last")).resample.name
         == "leave_pair_out"
     )
+
+
+@given(negatives=counts, positives=counts, seed=st.integers(0, 5), share=st.sampled_from([0.2, 0.5]))
+@settings(max_examples=15, deadline=None)
+def test_split_patients_divides_by_patient_and_class(
+    negatives: list[int], positives: list[int], seed: int, share: float
+) -> None:
+    cohort = cohort_of(negatives, positives)
+    patient, y = cohort.cases["patient_id"].to_numpy(), cohort.cases["y_true"].to_numpy()
+    rest, test = split_patients(cohort, share, seed)
+    train, val = split_patients(cohort, 0.25, seed, among=rest)
+    assert (np.sort(np.concatenate([train, val, test])) == np.arange(len(cohort))).all()
+    assert len(set(patient[train])) + len(set(patient[val])) + len(set(patient[test])) == len(set(patient))
+    for label, counts_of_class in ((0, negatives), (1, positives)):
+        assert len(set(patient[test[y[test] == label]])) == round(share * len(counts_of_class))
+    again = split_patients(cohort, share, seed)
+    assert all((one == other).all() for one, other in zip((rest, test), again, strict=True))
+
+
+def test_split_patients_refuses_a_part_without_a_class() -> None:
+    with refused("split.too_few_patients", "resample", names=("2 patients with y_true 1",)):
+        split_patients(cohort_of([1] * 20, [1, 1]), 0.2, seed=0)
+
+
+def test_folds_are_numbered_by_the_run() -> None:
+    rows = np.arange(4)
+    folds = list(numbered(Fold(repeat=repeat, train=rows[:2], test=rows[2:]) for repeat in (0, 0, 1)))
+    assert [(fold.number, fold.repeat) for fold in folds] == [(0, 0), (1, 0), (2, 1)]
+    assert folds[0].val.dtype == np.int64
+    assert [fold.number for fold in numbered([Fold(7, 0, rows, rows, rows)])] == [7]
