@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from echokit.phantom.render import measure, phantom_frames
 from echokit.phantom.write_dicom import write_grey_dicom
 from echokit.phantom.write_mjpeg import write_mjpeg
 from echokit.system.files import named_file
+
+if TYPE_CHECKING:
+    from echokit.data.video.clip import Frames
 
 TABLE = "cases.csv"
 COLUMNS = ("source", "target", "patient_id", "split", "age", "sex", "ef", "days", "died")
@@ -79,22 +83,38 @@ def _videos(cases: int, sample: Callable[[int], PhantomCase]) -> list[_Video]:
 
 
 def _write_video(directory: Path, video: _Video) -> float:
-    from echokit.data.video.write import write_video
-
     path = directory / video.source
     path.parent.mkdir(parents=True, exist_ok=True)
-    frames, fps = phantom_frames(video.case), video.case.fps
-    if video.kind == "AVI":
+    write_frames(
+        path, video.kind, phantom_frames(video.case), fps=video.case.fps, patient=video.patient, series=video.source
+    )
+    return measure(video.case).ef_a4c
+
+
+def write_frames(path: Path, kind: str, frames: Frames, *, fps: int, patient: str, series: str = "series") -> None:
+    """Write grey frames in one of the kinds of this layout.
+
+    Args:
+        path: File, or folder for ``series`` and ``frames``.
+        kind: One of ``KINDS``.
+        frames: (T, H, W) uint8.
+        fps: Frames per second.
+        patient: Invented PatientID of DICOM.
+        series: Name from which the UIDs of DICOM are derived.
+    """
+    from echokit.data.video.write import write_video
+
+    if kind == "AVI":
         write_mjpeg(path, frames, fps)
-    elif video.kind == "MP4":
+    elif kind == "MP4":
         write_video(path, frames, fps)
-    elif video.kind == "DICOM":
-        write_grey_dicom(path, frames, fps=fps, patient=video.patient, series=video.source)
-    elif video.kind == "series":
+    elif kind == "DICOM":
+        write_grey_dicom(path, frames, fps=fps, patient=patient, series=series)
+    elif kind == "series":
         path.mkdir()
         for number, frame in enumerate(frames, start=1):
             file = path / f"IM{len(frames) - number:04}"
-            write_grey_dicom(file, frame[None], fps=fps, patient=video.patient, series=video.source, instance=number)
+            write_grey_dicom(file, frame[None], fps=fps, patient=patient, series=series, instance=number)
     else:
         import cv2
 
@@ -103,7 +123,6 @@ def _write_video(directory: Path, video: _Video) -> float:
             picture = path / f"frame_{number}.png"
             with named_file(picture):
                 picture.write_bytes(np.asarray(cv2.imencode(".png", frame)[1]).tobytes())
-    return measure(video.case).ef_a4c
 
 
 def _facts(seed: int, video: _Video, ef: float) -> tuple[str, int, str, str, int, int]:

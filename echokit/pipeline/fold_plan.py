@@ -90,7 +90,8 @@ def plan_folds(checked: CheckedCohort, dataset: PreparedCohort, session: Session
     compute = Compute(session.device, choose_precision(session.device, recipe.train.precision))
     spec = model_spec(dataset)
     facts = {**_fallback_of(session.request.lock), **dataset.facts()}
-    lock = make_lock(recipe, facts, _compute_facts(session, compute), weights.facts() if weights else None)
+    pretrained = weights.facts() if weights else None
+    lock = make_lock(recipe, facts, _compute_facts(session, compute), pretrained, dataset.preparation.readers)
     smaller = describe_changes(facts.get("fallback", {}))
     if not dataset.changed:  # it is repeated from a lock; otherwise the cohort stage has said it
         session.warn(smaller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from echokit.plugins.file_format import Magic
 from echokit.plugins.hookspecs import Register, hookimpl
 
 DATASETS = (
@@ -114,6 +115,24 @@ AGGREGATORS = (
     ("kfold_pooled", "Pooled", "proportions of all test patients, with an interval; AUROC across folds"),
 )
 
+READERS: tuple[tuple[str, str, Magic, tuple[str, ...], str], ...] = (
+    ("avi", "Avi", {0: b"RIFF", 8: b"AVI "}, (".avi",), "AVI files"),
+    ("mp4", "Mp4", {4: b"ftyp"}, (".mp4", ".mov", ".m4v"), "MP4 and QuickTime files"),
+    ("dicom", "Dicom", {128: b"DICM"}, (".dcm", ".dicom", ".ima"), "DICOM files"),
+    (
+        "nifti",
+        "Nifti",
+        ({344: b"n+1\0"}, {344: b"ni1\0"}, {0: b"\x1f\x8b"}),
+        (".nii", ".nii.gz"),
+        "NIfTI files (x, y, time), compressed or not",
+    ),
+)
+
+FOLDER_READERS: tuple[tuple[str, str, Magic, str], ...] = (
+    ("frames", "Frames", ({0: b"\xff\xd8\xff"}, {0: b"\x89PNG\r\n\x1a\n"}), "a folder of numbered JPG or PNG frames"),
+    ("dicom_series", "DicomSeries", {128: b"DICM"}, "a folder with the DICOM files of one series"),
+)
+
 
 THRESHOLD_RULES = (
     ("youden", "Youden", "largest sensitivity + specificity - 1"),
@@ -169,3 +188,9 @@ def echokit_components(register: Register) -> None:
         register.calibrator(name, f"echokit.training.calibrators.{target}", summary=summary)
     for name, class_name, summary in AGGREGATORS:
         register.aggregator(name, f"echokit.evaluation.aggregators:{class_name}", summary=summary)
+    for name, class_name, magic, suffixes, summary in READERS:
+        register.reader(
+            name, f"echokit.data.video.formats:{class_name}", magic=magic, suffixes=suffixes, summary=summary
+        )
+    for name, class_name, magic, summary in FOLDER_READERS:
+        register.reader(name, f"echokit.data.video.formats:{class_name}", magic=magic, folder=True, summary=summary)

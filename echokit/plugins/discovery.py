@@ -11,6 +11,7 @@ import functools
 import importlib
 import importlib.metadata
 import os
+import pickle
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from echokit.plugins.registry import BUILT_IN, GROUP, Component, Registry, check
 from echokit.plugins.rehearsal import rehearse
 from echokit.system.distribution import DISTRIBUTION, VERSION
 from echokit.system.source_modules import SourceModule, source_modules
+from echokit.system.worker_pool import from_parent, to_workers
 
 VARIABLE = "ECHOKIT_PLUGINS"
 GIVEN = "echokit_plugin_"
@@ -266,5 +268,18 @@ def _commands(plugin: Plugin, answer: Mapping[str, tuple[str, str]]) -> Iterator
 
 @functools.cache
 def installed() -> Installed:
-    """Discover the installed plugins once per process."""
+    """Discover the installed plugins once per process.
+
+    A worker has what its parent found, without their hooks.
+    """
+    if "plugins" in from_parent:
+        inherited: Installed = pickle.loads(from_parent["plugins"])
+        return inherited
     return discover()
+
+
+def _for_workers() -> bytes:
+    return pickle.dumps(replace(installed(), managers={}))
+
+
+to_workers["plugins"] = _for_workers

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from echokit.errors import EchokitError, location_in_package
 from echokit.plugins.discovery import GIVEN, NOTEBOOK, Loaded, entries, given_plugin, installed, load
+from echokit.plugins.file_format import FileFormat
 from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.hookspecs import Register, Target
 from echokit.plugins.notebook_source import MAIN, standalone_source
@@ -123,7 +124,9 @@ class NotebookRegister(Register):
         """
         use_file(Path(path))
 
-    def _add(self, kind: str, name: str, target: Target, summary: str, mask: bool = False) -> None:
+    def _add(
+        self, kind: str, name: str, target: Target, summary: str, mask: bool = False, form: FileFormat | None = None
+    ) -> None:
         check_name(with_article(kind), name)
         modules = []
         if isinstance(target, type) and target.__module__ in MAIN:
@@ -133,7 +136,11 @@ class NotebookRegister(Register):
         elif not isinstance(target, str):
             target = importable_name(target)
         method = "mask" if mask else kind
-        lines = {**self._lines, (kind, name): f"    register.{method}({name!r}, {target!r}, summary={summary!r})"}
+        options = f"summary={summary!r}"
+        if form is not None:
+            magic = [dict(parts) for parts in form.magic]
+            options += f", magic={magic!r}, suffixes={form.suffixes!r}, folder={form.folder!r}"
+        lines = {**self._lines, (kind, name): f"    register.{method}({name!r}, {target!r}, {options})"}
         text = "\n".join(
             ("from echokit import hookimpl", "@hookimpl", "def echokit_components(register):", *lines.values())
         )

@@ -6,13 +6,14 @@ it needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
+from echokit.plugins.file_format import FileFormat, Magic, file_format
 from echokit.plugins.registry import Component, Registry, importable_name
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ class Register:
         self._registry = registry
         self._plugin = plugin
 
-    def _add(self, kind: str, name: str, target: Target, summary: str, mask: bool = False) -> None:
+    def _add(
+        self, kind: str, name: str, target: Target, summary: str, mask: bool = False, form: FileFormat | None = None
+    ) -> None:
         text = target if isinstance(target, str) else importable_name(target)
-        self._registry.add(Component(kind, name, text, self._plugin, summary, mask))
+        self._registry.add(Component(kind, name, text, self._plugin, summary, mask, form))
 
     def dataset(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("dataset", name, target, summary)
@@ -85,6 +88,29 @@ class Register:
 
     def aggregator(self, name: str, target: str, *, summary: str = "") -> None:
         self._add("aggregator", name, target, summary)
+
+    def reader(
+        self,
+        name: str,
+        target: Target,
+        *,
+        magic: Magic,
+        suffixes: Sequence[str] = (),
+        folder: bool = False,
+        summary: str = "",
+    ) -> None:
+        """Register a reader of a file format.
+
+        Args:
+            name: Name of the format.
+            target: ``package.module:Class``, imported for the first file with this magic, never before.
+            magic: What every file of the format begins with: ``{offset: bytes}``, or a list of alternatives.
+            suffixes: Usual endings of the names. A damaged file with one counts as a video that cannot be read; a
+                file is never recognized by them.
+            folder: Whether a folder of such files is one video; the reader then gets the list of its files.
+            summary: One line for lists.
+        """
+        self._add("reader", name, target, summary, form=file_format(name, magic, suffixes, folder))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from echokit.errors import EchokitError, did_you_mean, location_in_package, shortened
+from echokit.plugins.file_format import FileFormat
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.parameters import parameters
 from echokit.system.hashing import digest, distribution_hash, package_hash
@@ -44,6 +45,7 @@ KINDS: dict[str, str] = {
     "threshold_rule": "chooses a threshold on the validation patients: (y, score) -> float",
     "calibrator": "turns scores into probabilities: fit(ValidationScores) -> parameters, apply(parameters, score)",
     "aggregator": "combines a metric over the folds of a cross-validation: (FoldMetrics) -> list of Metric",
+    "reader": "reads a format of video files: (path, frames, max_bytes) -> Clip",
 }
 
 CODE_ROOTS: dict[str, tuple[str, ...]] = {
@@ -62,6 +64,7 @@ CODE_ROOTS: dict[str, tuple[str, ...]] = {
     "threshold_rule": ("echokit.evaluation.threshold_rules", "echokit.evaluation.statistics"),
     "calibrator": ("echokit.training.calibrators",),
     "aggregator": ("echokit.evaluation",),
+    "reader": ("echokit.data.video",),
 }
 """Packages whose code defines the built-in components of a kind, or of a kind and a name."""
 
@@ -138,6 +141,7 @@ class Component:
         plugin: Name of the plugin that registered it (``echokit`` for built-in components).
         summary: One line for lists.
         mask: For a preprocessor: whether it blanks a region of every frame.
+        format: For a reader: how its files are recognized.
     """
 
     kind: str
@@ -146,6 +150,7 @@ class Component:
     plugin: str
     summary: str = ""
     mask: bool = False
+    format: FileFormat | None = None
 
     def load(self) -> type[Any]:
         """Import the class.
@@ -334,12 +339,15 @@ class Registry:
         """Group the components whose name several plugins register, a built-in one first."""
         return [components for components in self._components.values() if len(components) > 1]
 
+    def registered(self, kind: str) -> list[Component]:
+        """List the components of one kind in the order of their registration."""
+        return [c for (of_kind, _), group in self._components.items() if of_kind == kind for c in group]
+
     def components(self, kinds: Iterable[str] = KINDS) -> list[Component]:
         """List all components of some kinds, by kind and shortest name."""
         found: list[Component] = []
         for kind in kinds:
-            same_kind = [c for (of_kind, _), group in self._components.items() if of_kind == kind for c in group]
-            found += sorted(same_kind, key=self.name_of)
+            found += sorted(self.registered(kind), key=self.name_of)
         return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ import yaml
 from echokit.errors import DataError, EchokitError, RecipeError
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import NOTEBOOK, installed
+from echokit.plugins.registry import Component
 from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import check, load_recipe
@@ -82,7 +83,11 @@ class Lock:
 
 
 def make_lock(
-    recipe: Recipe, data: Mapping[str, Any], compute: Mapping[str, Any], weights: Mapping[str, Any] | None = None
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    compute: Mapping[str, Any],
+    weights: Mapping[str, Any] | None = None,
+    readers: Iterable[Component] = (),
 ) -> Lock:
     """Create the lock of a recipe, its data and this machine.
 
@@ -91,9 +96,10 @@ def make_lock(
         data: ``name, phantom, fingerprint, cases`` and counts.
         compute: Device, precision and why.
         weights: Description of the starting weights, with the hash ``content``; None for random weights.
+        readers: The readers of plugins that read videos of the data; no recipe names them.
     """
     resolved = replace(recipe, fallback=None)
-    components = [_component(use) for use in resolved.uses()]
+    components = [*map(_use, resolved.uses()), *map(_component, readers)]
     content = {
         "lock": LOCK_VERSION,
         "echokit": VERSION,
@@ -143,28 +149,45 @@ def _is_path(extra: object) -> bool:
     return isinstance(extra, dict) and extra.get("format") == "path"
 
 
-def _component(use: ComponentConfig) -> dict[str, Any]:
-    plugin = installed().plugin(use.component.plugin)
+def _use(use: ComponentConfig) -> dict[str, Any]:
     files = use.files()
+    return {**_component(use.component), **({"files": files} if files else {})}
+
+
+def _component(component: Component) -> dict[str, Any]:
+    plugin = installed().plugin(component.plugin)
     return {
-        "kind": use.component.kind,
-        "name": use.name,
+        "kind": component.kind,
+        "name": component.name,
         "plugin": plugin.name,
         "package": plugin.package,
         "version": plugin.version,
-        "code": use.component.code_hash(),
+        "code": component.code_hash(),
         **({"plugin_file": plugin.file} if plugin.file else {}),
-        **({"files": files} if files else {}),
     }
 
 
 def changes_since(lock: Lock) -> Iterator[str]:
     """Describe which components of a lock have another code now.
 
+    A reader of a plugin may also be missing: no recipe names it.
+
     Raises:
         DataError: A file that a component uses has changed, or cannot be read.
     """
-    yield from _component_changes(lock.content["components"], [_component(use) for use in lock.recipe.uses()])
+    now = [_use(use) for use in lock.recipe.uses()]
+    readers = {(c.plugin, c.name): c for c in installed().registry.registered("reader")}
+    for part in lock.content["components"]:
+        if part["kind"] == "reader":
+            reader = readers.get((part["plugin"], part["name"]))
+            if reader is not None:
+                now.append(_component(reader))
+            else:
+                yield (
+                    f"the reader {part['name']} read videos of the run and is not installed: "
+                    f"{part['package']} {part['version']}"
+                )
+    yield from _component_changes(lock.content["components"], now)
 
 
 def _component_changes(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Iterator[str]:

@@ -29,6 +29,10 @@ START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """How a worker starts. A fork of a process with threads can hang; macOS libraries do not survive any fork."""
 _TO_FINISH = 2.0
 _PRELOAD = ["numpy", "cv2", "av"]  # loaded once and forked from, before any of them has a thread
+to_workers: dict[str, Callable[[], bytes]] = {}
+"""What this process found out and its workers need not, by name: each gives it as bytes when a worker starts."""
+from_parent: dict[str, bytes] = {}
+"""In a worker: the bytes of its parent's ``to_workers``."""
 _READY, _DONE, _FAILED = "ready", "done", "failed"
 
 
@@ -134,7 +138,8 @@ class _Worker(Generic[Item, Result]):
         if START_METHOD == "forkserver":
             context.set_forkserver_preload(_PRELOAD)
         self.connection, remote = context.Pipe()
-        self.process = context.Process(target=_serve, args=(remote, Inheritance(), work), daemon=True)
+        known = {name: state() for name, state in to_workers.items()}
+        self.process = context.Process(target=_serve, args=(remote, Inheritance(), known, work), daemon=True)
         with _interrupts_blocked():
             self.process.start()
         remote.close()
@@ -200,11 +205,12 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _serve(connection: Connection, _: Inheritance | None, work: Callable[[Any], Any]) -> None:
+def _serve(connection: Connection, _: Inheritance | None, known: dict[str, bytes], work: Callable[[Any], Any]) -> None:
     """Work until the parent closes the connection.
 
     The inheritance is unpickled before the work, which may be code of its modules.
     """
+    from_parent.update(known)
     _begin()
     with suppress(EOFError, OSError):  # the parent has closed the connection
         connection.send((_READY,))

@@ -37,6 +37,8 @@ class Case:
         columns: For a resampler or an evaluator: further columns of the table, name to a function of the number of
             rows. For a preprocessor: those of its case.
         expected: Checks that this component is known to fail, with the reason; such a check fails once it passes.
+        video: For a reader: function that writes a video into an empty folder; it returns its path, and the frames that
+            reading it should give, (T, H, W) uint8.
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Case:
     reference: Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64]], float | None] | None = None
     columns: Mapping[str, Callable[[int], Any]] = field(default_factory=dict)
     expected: Mapping[str, str] = field(default_factory=dict)
+    video: Callable[[Path], tuple[Path, npt.NDArray[np.uint8]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,24 @@ class Subject:
         """Parameters of the case, including those from its setup."""
         parameters = dict(self.case.parameters)
         if self.case.setup is not None:
-            folder = tempfile.TemporaryDirectory(prefix="echokit-check-")
-            self.__dict__["folder"] = folder  # kept as long as the subject: a cohort names files in it
-            parameters |= self.case.setup(Path(folder.name))
+            parameters |= self.case.setup(self.folder)
         return parameters
+
+    @cached_property
+    def folder(self) -> Path:
+        """A folder for files of the case.
+
+        It is kept as long as the subject: a cohort names files in it.
+        """
+        folder = tempfile.TemporaryDirectory(prefix="echokit-check-")
+        self.__dict__["_temporary"] = folder
+        return Path(folder.name)
+
+    @cached_property
+    def video(self) -> tuple[Path, npt.NDArray[np.uint8]]:
+        """The path and frames of the video that the case of a reader writes."""
+        assert self.case.video is not None
+        return self.case.video(self.folder)
 
     @cached_property
     def values(self) -> BaseModel:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.testing.case import Case
+from echokit.testing.clips import Frames, beating
 
 
 def _phantom(layout: str, parameter: str, name: str = "", **options: Any) -> Callable[[Path], dict[str, Any]]:
@@ -22,6 +23,27 @@ def _phantom(layout: str, parameter: str, name: str = "", **options: Any) -> Cal
         return {parameter: str(folder / layout / name)}
 
     return setup
+
+
+def _video(kind: str, suffix: str = "") -> Case:
+    """Return a case whose video is written by the phantom's writers."""
+
+    def write(folder: Path) -> tuple[Path, Frames]:
+        from echokit.phantom.write_table import write_frames
+
+        frames = beating(8, 48, 64)
+        write_frames(folder / f"heart{suffix}", kind, frames, fps=50, patient="MRN-1")
+        return folder / f"heart{suffix}", frames
+
+    return Case(video=write)
+
+
+def _nifti(folder: Path) -> tuple[Path, Frames]:
+    from echokit.phantom.write_camus import write_nifti
+
+    frames = beating(8, 48, 64)
+    write_nifti(folder / "heart.nii.gz", frames, (0.3, 0.3))
+    return folder / "heart.nii.gz", frames
 
 
 def _accuracy(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> float:
@@ -125,5 +147,11 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "calibrator.platt": Case(),
     "calibrator.normal": Case(),
     **{f"aggregator.kfold_{name}": Case() for name in ("mean_sd", "within", "pooled")},
+    "reader.avi": _video("AVI", ".avi"),
+    "reader.mp4": _video("MP4", ".mp4"),
+    "reader.dicom": _video("DICOM", ".dcm"),
+    "reader.dicom_series": _video("series"),
+    "reader.frames": _video("frames"),
+    "reader.nifti": Case(video=_nifti, needs=("nibabel",)),
     "evaluator.ef_cutoffs": (Case(), Case({"cutoffs": [40.0], "without": None, "inclusive": True})),
 }

@@ -1,8 +1,9 @@
 """ClipStore: a content-addressed store of prepared clips, one safetensors file each.
 
 The name of a file is a hash of the video's content, of the code and parameters of every preprocessing step, and of the
-libraries that decode and filter. So no stale clip is ever used, a killed build continues at the next video, and two
-runs with the same preprocessing share their clips.
+code and libraries that decode and filter. If a plugin's reader reads the video, its code is among them. So no stale
+clip is ever used, a killed build continues at the next video, and two runs with the same preprocessing share their
+clips.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from echokit.data.clips.appearance import describe
 from echokit.data.clips.clip_file import Shown, read_header, remove_stale_drafts, write_clip
 from echokit.data.clips.prepare_video import NO_CASE, Step, apply_steps, columns_of, decode
 from echokit.data.clips.prepared_clips import PreparedClips, is_intact
+from echokit.data.video.readers import plugin_reader
 from echokit.errors import DataError, VideoError
 from echokit.plugins.component_config import ComponentConfig
+from echokit.plugins.registry import Component
 from echokit.system.hashing import cache_hashes, cached_hashes, content_hash, digest, package_hash
 from echokit.system.progress import display
 from echokit.system.worker_pool import WorkerFailure, map_unordered
@@ -85,6 +88,7 @@ class Preparation:
         failures: The other rows, with the reason.
         made: Number of clips prepared now; the others were in the store.
         damaged: Number of clips prepared now because those in the store were damaged.
+        readers: The readers of plugins that read some of the videos, by full name.
     """
 
     rows: npt.NDArray[np.int64]
@@ -93,6 +97,7 @@ class Preparation:
     failures: tuple[Failure, ...]
     made: int
     damaged: int
+    readers: tuple[Component, ...] = ()
 
     @property
     def changed(self) -> int:
@@ -109,19 +114,31 @@ def _libraries() -> dict[str, str]:
     return {name: version(name) for name in DECODING_LIBRARIES}
 
 
+@cache
+def _reader_identity(reader: Component) -> dict[str, str]:
+    return {"reader": reader.full_name, "code": reader.code_hash()}
+
+
 @dataclass(frozen=True)
 class ClipStore:
     """Prepared clips under one folder."""
 
     folder: Path
 
-    def path(self, content: str, steps: Sequence[Step], case: Mapping[str, Any] = NO_CASE) -> Path:
+    def path(
+        self,
+        content: str,
+        steps: Sequence[Step],
+        case: Mapping[str, Any] = NO_CASE,
+        reader: Component | None = None,
+    ) -> Path:
         """Return the path of the clip of a video with this content hash after these steps.
 
         Args:
             content: Content hash of the video.
             steps: The steps.
             case: What the steps know of its case.
+            reader: The reader of the video if it is a plugin's; the code of the built-in ones counts for every clip.
         """
         key = digest(
             {
@@ -131,6 +148,7 @@ class ClipStore:
                 "steps": [step.identity for step in steps],
                 "decoder": package_hash("echokit.data.video"),
                 "libraries": _libraries(),
+                **(_reader_identity(reader) if reader else {}),
             }
         )
         return self.folder / key[:2] / f"{key}.safetensors"
@@ -161,7 +179,8 @@ class ClipStore:
         remove_stale_drafts(self.folder)
         videos = [VideoSource(*source) for source in sources]
         failed: dict[int, Failure] = {}
-        done = {} if verify else self._stored(videos, steps)
+        readers = [plugin_reader(video.path) for video in videos]
+        done = {} if verify else self._stored(videos, steps, readers)
         rest = [row for row in range(len(videos)) if row not in done]
         with display().task("Preparing videos", len(videos)) as advance:
             advance(len(done))
@@ -173,7 +192,7 @@ class ClipStore:
                 advance(1)
         rows = sorted(done)
         contents = tuple(done[row].content for row in rows)
-        paths = [self.path(done[row].content, steps, videos[row].case) for row in rows]
+        paths = [self.path(done[row].content, steps, videos[row].case, readers[row]) for row in rows]
         origins = {path: videos[row] for path, row in zip(paths, rows, strict=True)}
         clips = PreparedClips(paths, _ClipRepair(self, tuple(steps), origins, display().show_message))
         new = set(rest)
@@ -182,13 +201,16 @@ class ClipStore:
         )
         failures = tuple(failed[row] for row in sorted(failed))
         made, damaged = sum(clip.made for clip in done.values()), sum(clip.damaged for clip in done.values())
-        return Preparation(np.array(rows, np.int64), clips, contents, failures, made, damaged)
+        used = sorted({one for row in rows if (one := readers[row])}, key=lambda one: one.full_name)
+        return Preparation(np.array(rows, np.int64), clips, contents, failures, made, damaged, tuple(used))
 
-    def _stored(self, sources: Sequence[VideoSource], steps: Sequence[Step]) -> dict[int, _Done]:
+    def _stored(
+        self, sources: Sequence[VideoSource], steps: Sequence[Step], readers: Sequence[Component | None]
+    ) -> dict[int, _Done]:
         """Find the rows whose clips are stored and unchanged since the last check."""
         contents = cached_hashes([source.path for source in sources])
         paths = {
-            row: self.path(content, steps, sources[row].case)
+            row: self.path(content, steps, sources[row].case, readers[row])
             for row, content in enumerate(contents)
             if content is not None
         }
@@ -223,7 +245,7 @@ class ClipStore:
         except OSError as error:
             return Failure(case_id, f"the file cannot be read: {error.strerror}")
         try:
-            path = self.path(content, steps, case)
+            path = self.path(content, steps, case, plugin_reader(video))
             exists = path.exists()
             if exists and is_intact(path):
                 return _Done(content)
@@ -260,7 +282,7 @@ class _ClipRepair:
         case_id, done = source.case_id, self.store._prepare_one(self.steps, source)
         if isinstance(done, Failure):
             reason = done.reason
-        elif self.store.path(done.content, self.steps, source.case) != path:
+        elif self.store.path(done.content, self.steps, source.case, plugin_reader(source.path)) != path:
             reason = "the video has changed"
         elif read_header(path) != header:
             reason = "its video gives other bits now (another machine?)"

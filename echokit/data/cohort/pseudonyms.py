@@ -87,14 +87,14 @@ def file_notes(names: Sequence[str], paths: Sequence[Path], others: int) -> list
 def _keeps_name(path: Path) -> bool:
     """Return whether a case may be named like its file.
 
-    Names of DICOM files, broken ones too, identify patients.
+    Names of files whose format can name a patient (DICOM), broken ones too, identify patients.
     """
-    from echokit.data.video.read import video_format
+    from echokit.data.video.read import can_name_patient
 
     if not is_printable(path.stem):
         return False
     try:
-        return video_format(path) != "DICOM"
+        return not can_name_patient(path)
     except (VideoError, OSError):
         return path.suffix.lower() in (".avi", ".mp4")
 

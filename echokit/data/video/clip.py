@@ -12,6 +12,10 @@ import numpy.typing as npt
 Frames = npt.NDArray[np.uint8]
 
 
+class InvalidClip(TypeError, ValueError):
+    """The frames or times of a clip have a wrong shape or type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """An ultrasound region of the picture, as DICOM describes it.
@@ -73,9 +77,9 @@ class Clip:
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 3 or self.frames.dtype != np.uint8:
-            raise TypeError(f"Clip.frames must be (T, H, W) uint8, not {self.frames.shape} {self.frames.dtype}")
+            raise InvalidClip(f"Clip.frames must be (T, H, W) uint8, not {self.frames.shape} {self.frames.dtype}")
         if self.times is not None and self.times.shape != (len(self.frames),):
-            raise ValueError(f"Clip.times has {self.times.shape} values for {len(self.frames)} frames")
+            raise InvalidClip(f"Clip.times has {self.times.shape} values for {len(self.frames)} frames")
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.data.video.dicom_file import quiet, read_elements
-from echokit.data.video.read import video_format
+from echokit.data.video.header import ClipHeader
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -43,26 +42,12 @@ _DATA = {2: "colour Doppler", 3: "spectral Doppler", 4: "spectral Doppler"}
 _FORMATS = {2: "M-mode", 3: "spectral Doppler"}
 
 
-@dataclass(frozen=True)
-class Header:
-    """What the choice rests on.
-
-    Attributes:
-        patient: PatientID, for a pseudonym; it must not be shown. Where there is none, ``STUDY`` and the number of the
-            study, as the clips of one study are of one patient; None if there is neither.
-        unfit: Why the clip does not belong in the dataset, or None if it may.
-    """
-
-    patient: str | None
-    unfit: str | None
-
-
-def read_header(path: Path) -> Header:
+def dicom_content(path: Path) -> ClipHeader:
     """Read a DICOM header; empty if it cannot be read.
 
-    Reading the frames reports why.
+    Reading the frames reports why. Without a PatientID, the patient is ``STUDY`` and the number of the study.
     """
-    patient = None
+    patient = unfit = None
     try:
         with quiet():  # pydicom reads a value when it is requested, and warns of what stands in it
             header = read_elements(path, _ELEMENTS)
@@ -70,33 +55,11 @@ def read_header(path: Path) -> Header:
             study = str(header.get("StudyInstanceUID", "") or "").strip()
             patient = STUDY + study if study else None
             patient = str(header.get("PatientID", "") or "").strip() or patient
-            return Header(patient, _unfit(header))
+            unfit = _unfit(header)
+            return ClipHeader(patient, unfit, _unlike_echo(header, _is_ultrasound(header)))
     except Exception:
         # What pydicom raises on damaged input is not a closed set, and its messages quote the values of elements.
-        return Header(patient, None)
-
-
-def unlike_echo(path: Path) -> str | None:
-    """Describe how a DICOM header differs from that of a B-mode clip of the heart.
-
-    Args:
-        path: A DICOM file, or a folder with those of one series; any other video has no such header.
-
-    Returns:
-        None if it does not differ, or cannot be read.
-    """
-    from echokit.data.video.frame_folder import first_dicom
-
-    file = first_dicom(path) if path.is_dir() else path
-    try:
-        if file is None or video_format(file) != "DICOM":
-            return None
-        with quiet():
-            header = read_elements(file, _ELEMENTS)
-            return _unlike_echo(header, _is_ultrasound(header))
-    except Exception:
-        # What pydicom raises on damaged input is not a closed set. Reading the frames reports what is wrong.
-        return None
+        return ClipHeader(patient, unfit)
 
 
 def _is_ultrasound(header: Dataset) -> bool:

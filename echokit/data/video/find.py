@@ -6,14 +6,13 @@ import codecs
 from collections.abc import Sequence
 from pathlib import Path
 
+from echokit.data.video.readers import INDEXES, find_reader, known_suffixes
 from echokit.errors import DataError, VideoError
 
-_INDEXES = ("dicomdir", "thumbs.db", "desktop.ini")
-# Files that should be videos, of formats that are not read too.
-_VIDEOS = (
-    ".avi", ".mp4", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz", ".mov", ".m4v", ".mkv", ".wmv", ".mpg", ".mpeg",
-    ".webm",
-)  # fmt: skip
+HINT = "give AVI, MP4 or DICOM files, or files of a format that a plugin reads, or folders of them"
+
+# Files that are videos, of formats that no built-in reader reads.
+_NOT_READ = (".mkv", ".wmv", ".mpg", ".mpeg", ".webm")
 # JPEG, PNG, GIF, BMP, TIFF, PDF, RTF, office documents and archives, text in UTF-16 and in UTF-8 with a mark.
 _OTHERS = (
     b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"%PDF", b"{\\rtf", b"PK\x03\x04",
@@ -25,7 +24,8 @@ _OTHERS = (
 def expand(sources: Sequence[str]) -> list[Path]:
     """List the files meant: a folder stands for all files below it, sorted.
 
-    A folder of numbered JPG or PNG frames, named or below one that is named, is one video. Hidden folders are skipped.
+    A folder whose files are the frames of one video, named or below one that is named, is one video. Hidden folders
+    are skipped.
 
     Raises:
         DataError: A source is missing, or a folder is empty; one error lists all of them.
@@ -46,7 +46,7 @@ def expand(sources: Sequence[str]) -> list[Path]:
     if missing:
         raise DataError(
             f"no such file or folder: {', '.join(missing)}",
-            hint="give AVI, MP4 or DICOM files, or folders of them",
+            hint=HINT,
             code="source.missing",
         )
     return files
@@ -65,7 +65,7 @@ def split_videos(files: Sequence[Path]) -> tuple[list[Path], int]:
     if not videos:
         raise DataError(
             f"none of the {len(files)} files is a video",
-            hint="give AVI, MP4 or DICOM files, or folders of them",
+            hint=HINT,
             code="source.no_video",
         )
     return videos, len(files) - len(videos)
@@ -80,15 +80,15 @@ def is_no_video(path: Path) -> bool:
     Args:
         path: A file; a folder may be a video.
     """
-    from echokit.data.video.read import video_format
-
     name, suffix = path.name.lower(), path.suffix.lower()
-    if name.startswith(".") or name in _INDEXES:
+    if name.startswith(".") or name in INDEXES:
         return True
     try:
-        video_format(path)
+        find_reader(path)
     except VideoError as error:
-        if path.is_dir() or error.code in ("file.missing", "file.unreadable") or name.endswith(_VIDEOS):
+        if path.is_dir() or error.code not in ("file.empty", "video.unknown_format"):
+            return False
+        if name.endswith((*known_suffixes(), *_NOT_READ)):
             return False
         # The last part of a DICOM's number looks like an extension.
         return _is_other(path) if suffix[1:].isdigit() or not suffix else True
@@ -110,25 +110,25 @@ def _is_other(path: Path) -> bool:
     return head.startswith(_OTHERS) or (bool(head) and all(letter >= " " or letter in "\t\n\r\f" for letter in text))
 
 
-def _is_folder_of_frames(folder: Path) -> bool:
-    """Return whether a folder holds several frames, and no video beside them."""
-    from echokit.data.video.frame_folder import folder_frames
-    from echokit.data.video.read import video_format
-
-    frames = folder_frames(folder)
-    if len(frames) < 2:
+def _is_one_video(folder: Path) -> bool:
+    """Return whether a folder is one video, and none of its files is one by itself."""
+    try:
+        found = find_reader(folder)
+    except VideoError:
         return False
-    for path in set(folder.iterdir()) - set(frames):
-        try:
-            if path.is_file() and video_format(path):
-                return False
-        except VideoError:
-            continue
-    return True
+    frames = found.files
+    return len(frames) > 1 and not any(map(_is_video, (frames[0], *(set(folder.iterdir()) - set(frames)))))
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        return path.is_file() and bool(find_reader(path))
+    except VideoError:
+        return False
 
 
 def _below(folder: Path) -> list[Path]:
-    if _is_folder_of_frames(folder):
+    if _is_one_video(folder):
         return [folder]
     files = []
     for path in sorted(folder.iterdir()):

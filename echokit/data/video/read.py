@@ -1,20 +1,25 @@
-"""Reading a video: the content decides the format, never the name."""
+"""Reading a video and what its header says of it, whatever its format."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from echokit.data.video.clip import Clip
 from echokit.data.video.frame_buffer import most_bytes
-from echokit.data.video.nifti import is_nifti
+from echokit.data.video.header import ClipHeader
+from echokit.data.video.readers import find_reader
 from echokit.errors import VideoError
-from echokit.system.files import require_regular
+
+if TYPE_CHECKING:
+    from echokit.data.video.grayscale import Colour
 
 
 def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int | None = None) -> Clip:
     """Decode a video file, or a folder of frames, to grey frames.
 
-    AVI, MP4, DICOM or NIfTI; a folder holds numbered frames or one DICOM series.
+    AVI, MP4, DICOM or NIfTI, and every format that a plugin reads; a folder holds numbered frames or one DICOM series.
 
     The length in a file's header is not trusted: frames are decoded and counted, and every
     difference, every frame that is corrupt or missing, is in ``Clip.notes``.
@@ -36,81 +41,70 @@ def read_video(path: str | Path, *, frames: int | None = None, max_bytes: int | 
         raise ValueError(f"frames must be at least 1, not {frames}")
     if max_bytes is None:
         max_bytes = most_bytes()
-    path = Path(path)
-    if path.is_dir():
-        from echokit.data.video.frame_folder import read_folder
+    return find_reader(Path(path)).read(frames=frames, max_bytes=max_bytes)
 
-        return read_folder(path, frames=frames, max_bytes=max_bytes)
-    kind = video_format(path)
-    if kind == "DICOM":
-        from echokit.data.video.dicom import read_dicom
 
-        return read_dicom(path, frames=frames, max_bytes=max_bytes)
-    if kind == "NIFTI":
-        from echokit.data.video.nifti import read_nifti
+def read_colours(path: Path, numbers: Collection[int]) -> Colour | None:
+    """Decode some frames in colour: everything else here is about grey.
 
-        return read_nifti(path, frames=frames, max_bytes=max_bytes)
-    from echokit.data.video.container import read_container
+    Args:
+        path: A file that ``read_video`` reads.
+        numbers: Of the frames, from 0; those that cannot be decoded are left out.
 
-    return read_container(path, kind, frames=frames, max_bytes=max_bytes)
+    Returns:
+        (k, H, W, 3) uint8 RGB, or None if the video is monochrome, its reader gives no colours, or no frame can be
+        decoded.
+
+    Raises:
+        VideoError: The file cannot be read, or is of another format.
+    """
+    return cast("Colour | None", find_reader(path).ask("colours", numbers))
 
 
 def named_patient(path: Path) -> str | None:
-    """Read the PatientID of the DICOM files that ``read_video`` would read.
+    """Read the patient whom a video names, such as the PatientID of DICOM files.
 
     Returns:
         The identifier as written, for the caller to make a pseudonym of, as it must not be shown or stored; None if
         the video names no patient.
 
     Raises:
-        VideoError: The video cannot be read, or is a folder with DICOM files of several patients.
+        VideoError: The video cannot be read, or is a folder with files of several patients.
     """
-    if path.is_dir():
-        from echokit.data.video.frame_folder import folder_patient
-
-        return folder_patient(path)
-    if video_format(path) != "DICOM":
-        return None
-    from echokit.data.video.dicom import dicom_patient_id
-
-    return dicom_patient_id(path)
+    patient = find_reader(path).ask("patient")
+    return None if patient is None else str(patient)
 
 
-def video_format(path: Path) -> str:
-    """Detect a format by content: AVI, MP4, DICOM, NIFTI, or FRAMES.
+def can_name_patient(path: Path) -> bool:
+    """Return whether files of this format can name a patient: so may their names.
 
     Raises:
-        VideoError: The file cannot be read, is not a regular file, or is none of these.
+        VideoError: The video is of no known format.
     """
-    where = path.name
-    if path.is_dir():
-        from echokit.data.video.frame_folder import folder_format
+    return find_reader(path).offers("patient")
 
-        return folder_format(path)
+
+def read_header(path: Path) -> ClipHeader:
+    """Read what a header says of its clip.
+
+    Of a format without such a header it has the patient only, if the reader finds one.
+
+    Raises:
+        VideoError: The video is of no known format, or its reader does not work.
+    """
+    match = find_reader(path)
+    header = match.ask("header")
+    return header if isinstance(header, ClipHeader) else ClipHeader(match.ask("patient"))
+
+
+def unlike_echo(path: Path) -> str | None:
+    """Describe how a header differs from that of a B-mode clip of the heart.
+
+    Returns:
+        None if it does not differ, there is none, or it cannot be read.
+    """
     try:
-        require_regular(path)
-        with path.open("rb") as file:
-            head = file.read(352)
-    except FileNotFoundError:
-        raise VideoError(
-            "there is no such file", hint="check the path and the data root", where=where, code="file.missing"
-        ) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a valid path"
-        raise VideoError(f"the file cannot be opened: {reason}", where=where, code="file.unreadable") from None
-    if not head:
-        raise VideoError("the file is empty", hint="copy or download it again", where=where, code="file.empty")
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "AVI"
-    if head[4:8] == b"ftyp":
-        return "MP4"
-    if head[128:132] == b"DICM":
-        return "DICOM"
-    if is_nifti(head):
-        return "NIFTI"
-    raise VideoError(
-        "this is neither an AVI, an MP4, a DICOM nor a NIfTI file",
-        hint="the content counts, not the extension; convert it, or copy it again if it should be a video",
-        where=where,
-        code="video.unknown_format",
-    )
+        header = find_reader(path).ask("header")
+    except VideoError:
+        return None  # reading the frames reports what is wrong
+    return header.unlike_echo if isinstance(header, ClipHeader) else None

@@ -17,7 +17,7 @@ from echokit.data.clips.prepared_clips import one_clip
 from echokit.data.sampling.clip_table import ClipTable, sample_windows
 from echokit.data.sampling.windows import PADDING, Windows
 from echokit.data.video.clip import Frames
-from echokit.data.video.dicom_content import unlike_echo
+from echokit.data.video.read import unlike_echo
 from echokit.errors import VideoError
 from echokit.evaluation.statistics.conformal import conformal_half_width
 from echokit.models.input_shape import InputShape

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from echokit.data.video.readers import plugin_readers
 from echokit.errors import EchokitError
 from echokit.results.lock import make_lock
 from echokit.results.run import Run
@@ -168,7 +169,8 @@ def _recipe_key(labelled: LabelledCohort) -> str:
     cohort = labelled.cohort
     fingerprint = digest([cohort.fingerprint, len(cohort), [float(v) for v in labelled.targets.value]])
     facts = {"fingerprint": fingerprint, "phantom": cohort.phantom}
-    return digest([FORMAT, make_lock(labelled.recipe, facts, {}).recipe_hash])
+    readers = plugin_readers(map(Path, cohort.cases["source"]))
+    return digest([FORMAT, make_lock(labelled.recipe, facts, {}, readers=readers).recipe_hash])
 
 
 def _unfinished(folder: Path, name: str) -> Run | None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echokit.data.cohort.pseudonyms import pseudonym, record_sources
-from echokit.data.video.dicom_content import read_header
 from echokit.data.video.find import expand
+from echokit.data.video.read import read_header
 from echokit.errors import DataError, VideoError
 from echokit.system.csv_cells import unguarded, write_rows
 from echokit.system.files import named_file, new_folder, write_text
@@ -245,7 +245,6 @@ def _unreadable(path: Path, reason: str) -> Conversion:
 def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str | None]:
     """Convert one file; return the result and the patient of its header."""
     from echokit.data.video.find import is_no_video
-    from echokit.data.video.read import video_format
 
     try:
         case_id = pseudonym("case", content_hash(path))
@@ -255,16 +254,11 @@ def _convert_one(videos: Path, size: int, path: Path) -> tuple[Conversion, str |
     if is_no_video(path):
         return Conversion(case_id, alone, "left out", NO_VIDEO), None
     try:
-        kind = video_format(path)
-    except VideoError as error:
-        return Conversion(case_id, alone, "unreadable", error.message), None
-    try:
-        if kind == "DICOM":
-            header = read_header(path)
-            patient = header.patient
-            alone = pseudonym("patient", patient) if patient else alone
-            if header.unfit:
-                return Conversion(case_id, alone, "left out", header.unfit), patient
+        header = read_header(path)
+        patient = header.patient
+        alone = pseudonym("patient", patient) if patient else alone
+        if header.unfit:
+            return Conversion(case_id, alone, "left out", header.unfit), patient
         return _convert_clip(path, case_id, alone, videos, size), patient
     except VideoError as error:
         return Conversion(case_id, alone, "unreadable", error.message), patient
@@ -274,8 +268,7 @@ def _convert_clip(path: Path, case_id: str, patient_id: str, videos: Path, size:
     import numpy as np
 
     from echokit.data.preprocess.sector import NOISY
-    from echokit.data.video.colour_sample import read_colours
-    from echokit.data.video.read import read_video
+    from echokit.data.video.read import read_colours, read_video
     from echokit.data.video.write import USUAL_FPS, write_video
     from echokit.tools.convert.picture import cut_to_fan, fan_of_clip, unfit_picture
 

@@ -126,7 +126,7 @@ def _names(listed: list[Listed], given: list[str] | None) -> Iterator[Finding]:
 def _extra(dataset: Table, listed: list[Listed]) -> list[Path]:
     """List the videos below the table's folder that no row leads to."""
     from echokit.data.video.find import is_no_video
-    from echokit.data.video.read import video_format
+    from echokit.data.video.readers import find_reader
 
     root = dataset.root
     if root != dataset.table.parent:  # a whole drive, perhaps
@@ -146,7 +146,7 @@ def _extra(dataset: Table, listed: list[Listed]) -> list[Path]:
             if is_no_video(path):
                 continue
             try:
-                video_format(path)
+                find_reader(path)
             except (VideoError, OSError):
                 continue
             extra.append(path)

@@ -19,6 +19,8 @@ from echokit.system.files import named_file
 TEMPLATES = Path(__file__).with_name("templates")
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 40
+OWN_INIT = ("dataset", "reader")
+"""Kinds whose registration or case differs from that of the others."""
 EXAMPLES = (*KINDS, "mask")
 
 # The lines that use the component, added to a recipe that extends ef_56.
@@ -35,6 +37,10 @@ RECIPES = {
     "optimizer": "train:\n  optimizer: {use: ${name}, lr: 1.0e-4}\n",
     "scheduler": "train:\n  schedule: ${name}\n",
     "resampler": "resample: ${name}\n",
+    "reader": (
+        "data: {use: table, table: data/${name}.csv, fallback: null}  # a recipe names no reader: the content does\n"
+        "target: {from: target, positive: died}\nresample: {use: holdout, test: 0.2, val: 0.2}\n"
+    ),
     "evaluator": "evaluate: [accuracy, auroc, auprc, ${name}]\n",
     "threshold_rule": "evaluate: [accuracy, auroc, auprc, {use: sensitivity, threshold: ${name}}]\n",
     "calibrator": "objective: {use: cross_entropy, label_smoothing: 0.1, calibrate: ${name}}\n",
@@ -103,7 +109,7 @@ def package_files(word: str, name: str) -> dict[str, str]:
         "pyproject.toml": "pyproject.toml.txt",
         "README.md": "README.md.txt",
         f"{name}.yaml": "recipe.yaml.txt",
-        f"{words['package']}/__init__.py": "init_dataset.py.txt" if word == "dataset" else "init.py.txt",
+        f"{words['package']}/__init__.py": f"init_{word}.py.txt" if word in OWN_INIT else "init.py.txt",
         f"{words['package']}/{name}.py": f"{word}.py.txt",
         "tests/test_conformance.py": "test.py.txt",
     }

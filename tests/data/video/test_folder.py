@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echokit import read_video
-from echokit.data.video.read import video_format
+from echokit.data.video.readers import find_reader
 from echokit.system.files import natural_key
 from echokit.system.hashing import content_hash
 from tests.data.video.make import IDENTIFIER, blobs, write_dicom
@@ -32,7 +32,7 @@ def test_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert clip.fps is None
     assert clip.notes == ("a folder of frames gives no frame rate",)
     assert not clip.damaged
-    assert video_format(folder) == "FRAMES"
+    assert find_reader(folder).reader.name == "frames"
     np.testing.assert_array_equal(read_video(folder, frames=3).frames, frames[:3])
 
 
@@ -143,7 +143,7 @@ def test_a_series_of_single_frames_is_one_clip(tmp_path: Path) -> None:
     clip = read_video(folder)
     np.testing.assert_array_equal(clip.frames, blobs(5))
     assert clip.fps == 50
-    assert video_format(folder) == "DICOM"
+    assert find_reader(folder).reader.name == "dicom_series"
     (folder / "IM002").unlink()
     short = read_video(folder)
     assert short.damaged

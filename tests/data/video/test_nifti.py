@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from echokit import read_video
 from echokit.data.video.nifti import MAX_TAIL
-from echokit.data.video.read import video_format
+from echokit.data.video.readers import find_reader
 from echokit.errors import VideoError
 from echokit.phantom.write_camus import write_nifti
 from tests.data.video.make import blobs
@@ -26,7 +26,7 @@ def test_frames_come_back_upright(tmp_path: Path, packed: bool) -> None:
     if not packed:
         path = tmp_path / "renamed.avi"
         path.write_bytes(gzip.decompress((tmp_path / "a.nii.gz").read_bytes()))
-    assert video_format(path) == "NIFTI"
+    assert find_reader(path).reader.name == "nifti"
     clip = read_video(path)
     np.testing.assert_array_equal(clip.frames, blobs())
     assert clip.spacing == (0.5, 0.5)

@@ -18,7 +18,7 @@ from echokit.data.cohort.echonet_dynamic import EchonetDynamic
 from echokit.data.preprocess.sector import NOISY
 from echokit.data.video.clip import Clip
 from echokit.data.video.dicom import dicom_patient_id
-from echokit.data.video.dicom_content import read_header
+from echokit.data.video.dicom_content import dicom_content
 from echokit.data.video.find import expand
 from echokit.data.video.read import read_video
 from echokit.data.video.write import write_video
@@ -216,7 +216,7 @@ def test_no_value_of_a_header_gets_out_as_a_warning(tmp_path: Path) -> None:
     path.write_bytes(content[: where + 6] + b"\x0a\x00SMITH^JOHN" + content[where + 10 :])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert read_header(path).patient == "A-1" * 40
+        assert dicom_content(path).patient == "A-1" * 40
         assert dicom_patient_id(path) == "A-1" * 40
     assert not caught
 
