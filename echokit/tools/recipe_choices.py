@@ -30,7 +30,7 @@ class Choice:
     Attributes:
         kind: One of ``CHOICES``.
         name: The name.
-        origin: Plugin or library, or the evaluator of a metric.
+        origin: echokit, a library, a plugin's package and version, or the evaluator of a metric.
         summary: One line.
         parameters: Its own parameters with their defaults; None stands for none or for the length of the training.
     """
@@ -45,8 +45,13 @@ class Choice:
 def list_choices(kind: str) -> list[Choice]:
     """List all names of a kind, registered components first."""
     components = installed().registry.components([kind] if kind in KINDS else ())
-    registered = [Choice(kind, name_in_recipe(c), c.plugin, c.summary) for c in components]
+    registered = [Choice(kind, name_in_recipe(c), _origin(c), c.summary or "no summary") for c in components]
     return [*registered, *_LISTS[kind]()]
+
+
+def _origin(component: Component) -> str:
+    plugin = installed().plugin(component.plugin)
+    return plugin.name if plugin.name == BUILT_IN else f"{plugin.package} {plugin.version}"
 
 
 def find_choices(name: str) -> list[Choice]:

@@ -35,7 +35,8 @@ from echokit import hookimpl
 
 @hookimpl
 def echokit_components(register):
-    for name in ("Lion", "Adam", "Listed", "Regrouped", "Plain", "Hidden", "Forgets", "Still", "Wild"):
+    for name in ("Lion", "Adam", "Listed", "Regrouped", "Plain", "Hidden", "Forgets", "Still", "Wild",
+                 "Closed", "Nothing"):
         register.optimizer(name.lower(), f"lab_odd.parts:{name}", summary="odd")
     for name in ("Cosine", "Wrong", "Follower", "Counting"):
         register.scheduler(name.lower(), f"lab_odd.parts:{name}", summary="odd")
@@ -118,6 +119,20 @@ class Wild(Lion):
                     for weight in group["params"]:
                         weight.add_(torch.rand_like(weight) + weight.abs(), alpha=group["lr"])
         return Climber(groups, {"lr": lr})
+
+class Closed(Lion):
+    """Needs a closure."""
+    def __call__(self, groups, *, lr, weight_decay):
+        import torch
+        class Searching(torch.optim.SGD):
+            def step(self, closure):
+                super().step(closure)
+        return Searching(groups, lr=lr)
+
+class Nothing(Lion):
+    """Gives no optimizer."""
+    def __call__(self, groups, *, lr, weight_decay):
+        return None
 
 class Cosine:
     """Has the name of one of timm, and says nothing of the length."""
@@ -221,7 +236,7 @@ def test_every_name_of_a_library_is_found_in_its_code() -> None:
         ("optimizer: {use: sign_sgd, momentun: 0.5}", "train.optimizer.momentun", "parameter.unknown", "momentum"),
         ("optimizer: {use: sign_sgd, momentum: 1.5}", "train.optimizer.momentum", "parameter.invalid", ""),
         ("optimizer: sign_sdg", "train.optimizer", "component.unknown", "sign_sgd"),
-        ("optimizer: {use: 'lab:adam'}", "train.optimizer", "component.unknown", "adam"),
+        ("optimizer: {use: 'lab:adam'}", "train.optimizer", "component.no_plugin", ""),
         ("optimizer: {use: hidden}", "train.optimizer", "component.reserved_parameter", "__init__"),
         ("optimizer: {use: lion, strength: 1}", "train.optimizer.strength", "parameter.unknown", "betas"),
         ("optimizer: {use: sgd, nesterov: true}", "train.optimizer", "parameter.invalid", ""),
@@ -272,6 +287,8 @@ def test_only_the_code_of_plugins_is_in_the_recipe_hash(tiny: Path) -> None:
     [
         ({"optimizer": {"use": "listed"}}, "train.state_not_saved"),
         ({"optimizer": {"use": "regrouped"}, "layer_decay": 0.5}, "train.bad_optimizer"),
+        ({"optimizer": {"use": "closed"}}, "train.bad_optimizer"),
+        ({"optimizer": {"use": "nothing"}}, "train.bad_optimizer"),
         ({"optimizer": {"use": "plain", "weight_decay": 0.1}}, "train.no_weight_decay"),
         ({"schedule": {"use": "wrong"}}, "train.bad_rate"),
     ],
@@ -300,9 +317,9 @@ def test_lists_and_descriptions_have_both_origins(capsys: pytest.CaptureFixture[
         return capsys.readouterr().out
 
     rows = {(row["name"], row["origin"]) for row in json.loads(told("list", "optimizers", "--json"))}
-    origins = {("adam", "echokit"), ("sign_sgd", "sign_sgd"), ("lion", "timm"), ("lab_odd:lion", "lab_odd")}
-    assert origins | {("radam", "torch"), ("lab_odd:adam", "lab_odd")} <= rows
-    assert not {("lion", "lab_odd"), ("adam", "torch")} & rows
+    assert {("adam", "echokit"), ("sign_sgd", "echokit-sign-sgd 0.1.0"), ("lion", "timm"), ("radam", "torch")} <= rows
+    assert {("lab_odd:lion", "lab-odd 0.3"), ("lab_odd:adam", "lab-odd 0.3")} <= rows
+    assert not {("lion", "lab-odd 0.3"), ("adam", "torch")} & rows
     assert told("list", "schedules") == told("list", "scheduler")
     assert "momentum: number >= 0 and < 1; default 0.9" in told("show", "sign_sgd")
     shown = told("show", "lion")

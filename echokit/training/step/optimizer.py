@@ -87,7 +87,7 @@ def make_optimizer(groups: Sequence[dict[str, Any]], settings: OptimizerSettings
             where="train.optimizer",
             code="train.bad_optimizer",
         ) from error
-    _check_groups(optimizer, expected, settings.use)
+    _check_contract(optimizer, expected, settings.use)
     return optimizer
 
 
@@ -100,21 +100,27 @@ def _maker(settings: OptimizerSettings) -> Callable[..., torch.optim.Optimizer]:
     return built
 
 
-def _check_groups(optimizer: Any, groups: Sequence[Mapping[str, Any]], use: str) -> None:
-    """Check that an optimizer has the groups that it was given, in their order.
+def _check_contract(optimizer: Any, groups: Sequence[Mapping[str, Any]], use: str) -> None:
+    """Check that a plugin's optimizer has its groups, in their order, and a step.
 
     Raises:
-        EchokitError: A plugin's optimizer has other ones, so that no learning rate could be set.
+        EchokitError: No learning rate could be set, or no step done.
     """
-    if isinstance(optimizer, torch.optim.Optimizer):
-        has = [(*map(id, group["params"]), group.get("lr_scale"), "lr" in group) for group in optimizer.param_groups]
-        if has == [(*map(id, group["params"]), group["lr_scale"], True) for group in groups]:
-            return
-    raise EchokitError(
-        f"the optimizer {use} does not keep the groups of parameters that it gets",
-        hint="it has to return a torch.optim.Optimizer of these groups, each with lr and lr_scale",
-        where="train.optimizer",
-        code="train.bad_optimizer",
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise _bad(use, f"is a {type(optimizer).__name__}", "return a torch.optim.Optimizer")
+    has = [(*map(id, group["params"]), group.get("lr_scale"), "lr" in group) for group in optimizer.param_groups]
+    if has != [(*map(id, group["params"]), group["lr_scale"], True) for group in groups]:
+        hint = "pass the groups on as they are; each needs its params, lr and lr_scale"
+        raise _bad(use, "does not keep the groups of parameters that it gets", hint)
+    try:
+        inspect.signature(optimizer.step).bind()
+    except TypeError as error:
+        raise _bad(use, f"cannot be called as step(): {error}", "give closure the default None") from None
+
+
+def _bad(use: str, problem: str, hint: str) -> EchokitError:
+    return EchokitError(
+        f"the optimizer {use} {problem}", hint=hint, where="train.optimizer", code="train.bad_optimizer"
     )
 
 
@@ -144,7 +150,7 @@ def state_numbers(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.
         if not _is_plain(value):
             raise EchokitError(
                 f"the state of {type(optimizer).__name__} cannot be saved: {label} is a {type(value).__name__}",
-                hint="use another optimizer",
+                hint="use another optimizer; that of a plugin keeps tensors and plain numbers in its state",
                 where="train.optimizer",
                 code="train.state_not_saved",
             )
