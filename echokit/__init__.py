@@ -32,6 +32,7 @@ _PLACES = {
     "Predictions": "echokit.evaluation.predictions",
     "Evaluation": "echokit.evaluation.evaluation",
     "Metric": "echokit.evaluation.evaluation",
+    "Curve": "echokit.evaluation.curve",
     "Interval": "echokit.evaluation.evaluation",
     "Evaluator": "echokit.evaluation.evaluator",
     "Resampled": "echokit.evaluation.evaluator",
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from echokit.errors import EchokitError as EchokitError
     from echokit.errors import RecipeError as RecipeError
     from echokit.errors import VideoError as VideoError
+    from echokit.evaluation.curve import Curve as Curve
     from echokit.evaluation.evaluation import Evaluation as Evaluation
     from echokit.evaluation.evaluation import Interval as Interval
     from echokit.evaluation.evaluation import Metric as Metric

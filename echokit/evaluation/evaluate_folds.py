@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from echokit.errors import DataError, EchokitError, did_you_mean, shortened
 from echokit.evaluation.aggregators import DEFAULT
+from echokit.evaluation.curve import curve_content
 from echokit.evaluation.evaluation import BaselineTest, Evaluation, Interval, Metric, owned_name
 from echokit.evaluation.evaluator import AgainstBaseline, AtThreshold, Evaluator
 from echokit.evaluation.fold_metrics import Aggregator, FoldMetrics
@@ -244,7 +245,7 @@ def _add_curves(curves: Curves, evaluation: Evaluation, part: _Part, evaluator: 
         "events": int(part.rows.y_true.sum()),
     }
     for curve, data in evaluation.curves.items():
-        curve, entry = owned_name(curve, evaluator), {**key, **data}
+        curve, entry = owned_name(curve, evaluator), {**key, **curve_content(evaluator, curve, data)}
         entries = curves.setdefault(curve, {}).setdefault(part.split, [])
         same = [other for other in entries if (other["repeat"], other["fold"]) == (part.repeat, part.fold)]
         if not same:

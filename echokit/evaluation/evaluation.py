@@ -102,7 +102,8 @@ class Evaluation:
 
     Attributes:
         metrics: In the order of the recipe.
-        curves: JSON-able data by name (``roc``, ``pr``, ``confusion``) and split.
+        curves: Of one evaluator: by name, an ``echokit.Curve``, which the page draws, or JSON-able data. Of a run: the
+            content of ``curves.json`` by name (``roc``, ``pr``, ``confusion``) and split.
     """
 
     metrics: tuple[Metric, ...] = ()

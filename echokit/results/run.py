@@ -191,7 +191,7 @@ class Run:
         """Draw a plot of the run; a notebook shows it as the last line of a cell.
 
         Args:
-            name: ``roc``, ``pr``, ``confusion`` or ``learning_curves``.
+            name: ``roc``, ``pr``, ``confusion``, ``learning_curves``, or a curve of a plugin: ``plugin:curve``.
             split: Which split; learning curves have none.
 
         Raises:
@@ -199,14 +199,18 @@ class Run:
         """
         from echokit.evaluation.evaluation import Evaluation
         from echokit.results.figures.curve_figures import confusion_figure, pr_figure, roc_figure
+        from echokit.results.figures.evaluator_curves import curve_figure, drawn_curves
         from echokit.results.figures.learning_figure import learning_curves_figure
 
         stamp, positive = self.lock.stamp, self.lock.recipe.target.positive
         if name == "learning_curves":
             return learning_curves_figure(self.history, stamp=stamp)
         figures = {"roc": roc_figure, "pr": pr_figure, "confusion": confusion_figure}
+        own = drawn_curves(self.curves, split)
+        if name in own:
+            return curve_figure(own[name], positive=positive, split=split, stamp=stamp)
         if name not in figures:
-            names = [*figures, "learning_curves"]
+            names = [*figures, "learning_curves", *own]
             hint = did_you_mean(name, names) or f"the plots are {', '.join(names)}"
             raise EchokitError(f"there is no plot {name!r}", hint=hint, code="run.unknown_plot")
         return figures[name](Evaluation(self.metrics, self.curves), positive=positive, split=split, stamp=stamp)

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from echokit.evaluation.evaluation import Evaluation
 from echokit.evaluation.predictions import Predictions
 from echokit.results.figures.curve_figures import PR, ROC, overlaid_figure, pr_figure, roc_figure
+from echokit.results.figures.evaluator_curves import curve_caption, curve_figure, drawn_curves
 from echokit.results.figures.figure_style import house_style
 from echokit.results.figures.learning_figure import learning_curves_figure
 from echokit.results.figures.score_figures import calibration_figure, decision_figure, score_figure
@@ -34,6 +35,8 @@ DESCRIPTIONS = {
 def figures_of(run: Run, joined: Predictions | None, split: str) -> list[Markup]:
     """Draw ROC, precision-recall, calibration, decision, score and learning curves.
 
+    Also those that evaluators define themselves.
+
     Args:
         run: A finished run.
         joined: Predictions of the split, one row a patient, from ``first_repeat``.
@@ -45,13 +48,18 @@ def figures_of(run: Run, joined: Predictions | None, split: str) -> list[Markup]
     for name, draw in (("roc", roc_figure), ("pr", pr_figure)):
         if evaluation.curves.get(name, {}).get(split):
             figures[name] = draw(evaluation, positive=positive, split=split, stamp=stamp)
+    drawn = [svg(name, figure) for name, figure in figures.items() if figure is not None]
+    for number, (name, folds) in enumerate(drawn_curves(run.curves, split).items()):
+        figure = curve_figure(folds, positive=positive, split=split, stamp=stamp)
+        drawn.append(svg(f"curve{number}", figure, curve_caption(name, folds, run.metrics, split)))
+    figures = {}
     if joined is not None:
         figures["calibration"] = calibration_figure(joined, stamp=stamp)
         figures["decision"] = decision_figure(joined, stamp=stamp)
         figures["scores"] = score_figure(joined, stamp=stamp)
     if run.history:
         figures["learning"] = learning_curves_figure(run.history, stamp=stamp)
-    return [svg(name, figure) for name, figure in figures.items() if figure is not None]
+    return drawn + [svg(name, figure) for name, figure in figures.items() if figure is not None]
 
 
 def overlaid(names: Sequence[str], curves: Sequence[Mapping[str, Any]], split: str, stamp: str | None) -> list[Markup]:
@@ -65,25 +73,27 @@ def overlaid(names: Sequence[str], curves: Sequence[Mapping[str, Any]], split: s
     return drawn
 
 
-def svg(name: str, figure: Figure) -> Markup:
+def svg(name: str, figure: Figure, caption: str | None = None) -> Markup:
     """Convert a figure to inline SVG; the same figure gives the same text.
 
     Args:
-        name: Key of ``DESCRIPTIONS``; unique on the page.
+        name: Unique on the page.
         figure: From one of the functions of the report.
+        caption: The text below it; by default that of ``DESCRIPTIONS``.
     """
     import matplotlib
 
+    caption = DESCRIPTIONS[name] if caption is None else caption
     buffer = io.StringIO()
     with house_style(), matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     root = _inline(ElementTree.fromstring(buffer.getvalue()), f"{name}-")
     root.set("role", "img")
-    root.set("aria-label", f"{figure.get_label()}. {DESCRIPTIONS[name]}")
+    root.set("aria-label", f"{figure.get_label()}. {caption}")
     # matplotlib sets these for all elements by a style sheet, which would hold for the whole page.
     root.set("stroke-linejoin", "round")
     content = ElementTree.tostring(root, encoding="unicode")
-    return Markup(f'<figure class="chart">{content}<figcaption>{escape(DESCRIPTIONS[name])}</figcaption></figure>')
+    return Markup(f'<figure class="chart">{content}<figcaption>{escape(caption)}</figcaption></figure>')
 
 
 def _inline(element: ElementTree.Element, prefix: str) -> ElementTree.Element:

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from echokit.evaluation.curve import curve_content
 from echokit.evaluation.evaluation import Evaluation, Metric
 from echokit.evaluation.evaluator import Resampled
 from echokit.evaluation.predictions import Predictions
@@ -71,7 +72,8 @@ def check_gives_metrics_with_a_definition(subject: Subject) -> None:
         _check_metric(metric, N)
         if metric.subgroup is None:
             require(metric.n == N, f"{metric.metric} counts {metric.n} of {N} patients")
-    json.dumps(dict(evaluation.curves), allow_nan=False)
+    for name, curve in evaluation.curves.items():
+        json.dumps(curve_content(subject.component.full_name, name, curve), allow_nan=False)
 
 
 def check_is_defined_or_says_not_on_one_class(subject: Subject) -> None:
