@@ -125,10 +125,10 @@ class Screen:
             return "undefined" if value is None else f"{value:.3f}"
 
         parts = [f"loss {number('train_loss')}, accuracy {number('train_accuracy')}"]
-        if any(
-            record.get(key) is not None for key in ("val_loss", "val_accuracy", "val_auroc")
-        ):  # there is such a part
-            said = f"loss {number('val_loss')}, accuracy {number('val_accuracy')}, AUROC {number('val_auroc')}"
-            parts.append(f"validation {said}")
+        validated = [key for key in record if key.startswith("val_")]
+        if any(record[key] is not None for key in validated):  # there is such a part
+            names = {"auroc": "AUROC"}
+            said = [f"{names.get(key[4:], key[4:])} {number(key)}" for key in validated]
+            parts.append(f"validation {', '.join(said)}")
         parts.append(f"{number('clips_per_second')} clips/s")
         self.show_message(f"fold {record['fold']} epoch {record['epoch']}: {'; '.join(parts)}")

@@ -137,7 +137,7 @@ def _complete(
         metric = replace(metric, metric=owned, split=part.split, repeat=part.repeat, fold=part.fold)
         if not part.rows.probability:
             metric = replace(metric, definition=f"{metric.definition}; the score is {NO_PROBABILITY}")
-        _check_finite(f"the evaluator {name!r}", metric)
+        check_finite(f"the evaluator {name!r}", metric)
         if metric.interval is None and metric.low is None:
             low, high = interval.low, interval.high
             metric = replace(metric, low=low, high=high, level=None if low is None else level, interval=interval.method)
@@ -197,7 +197,7 @@ class _OverFolds:
             for of in (name, owner):
                 owned = owned if owned.startswith(owned_name("", of)) else owned_name(owned, of)
             row = replace(row, metric=owned, split=split, repeat=None, fold=None, subgroup=metrics[0].subgroup)
-            _check_finite(f"the aggregator {owner!r}", row)
+            check_finite(f"the aggregator {owner!r}", row)
             yield replace(row, level=self.settings.level) if row.low is not None and row.level is None else row
 
 
@@ -270,7 +270,7 @@ def _check_keys(table: pd.DataFrame, splits: Sequence[str]) -> None:
             )
 
 
-def _check_finite(giver: str, metric: Metric) -> None:
+def check_finite(giver: str, metric: Metric) -> None:
     numbers = {"value": metric.value, "baseline": metric.baseline, "low": metric.low, "high": metric.high}
     for label, number in numbers.items():
         if number is not None and not math.isfinite(number):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from echokit.data.cohort.cohort import SPLITS, Fold
 from echokit.pipeline.build_model import build_model_from_recipe, dropout_rate, features_cache, fold_seed
+from echokit.pipeline.epoch_metrics import epoch_metrics
 from echokit.pipeline.fold_files import (
     CALIBRATION,
     CHOICE,
@@ -28,6 +29,7 @@ from echokit.pipeline.fold_plan import FoldPlan
 from echokit.pipeline.head_search import Choice, LabelledFold
 from echokit.pipeline.initial_weights import training_history
 from echokit.pipeline.prepared_cohort import PreparedCohort
+from echokit.pipeline.score_rows import cohort_rows, score_rows
 from echokit.recipe.recipe import Recipe
 from echokit.results.run import Run
 from echokit.system.progress import display
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
     from echokit.training.callback import TrainingCallback
 
 Integers = npt.NDArray[np.int64]
-COHORT_COLUMNS = ("case_id", "patient_id", "split", "repeat", "fold", "y_true")
-"""The first columns of ``predictions.csv``; scores follow, and then values."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def fit_fold(plan: FoldPlan, fold: Fold, run: Run, callback: TrainingCallback) -
         norms_given=start.report is not None and start.report.batch_norms,
         cache=features_cache(recipe, shared=plan.shares_features, cases=len(dataset.cases)),
         backbone_hash=plan.frozen.hash if plan.frozen else None,
+        metrics=epoch_metrics(dataset, fold, recipe, objective),
     )
     shorter = tuple(
         replace(
@@ -217,11 +218,7 @@ def score_fold(
             scores = score(
                 model, objective, plan.dataset.clips, part, batch_size=plan.scored_at_a_time, compute=plan.compute
             )
-        table = _cohort_rows(plan.dataset, split, fold, scores.case)
-        table.insert(len(COHORT_COLUMNS), "y_score", scores.score)
-        if scores.prediction is not None:
-            table["prediction"] = scores.prediction
-        tables.append(table)
+        tables.append(score_rows(plan.dataset, split, fold, scores))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -229,7 +226,7 @@ def fold_rows(dataset: PreparedCohort, fold: Fold) -> pd.DataFrame:
     """List the rows of a fold's ``predictions.csv``, without their scores."""
     import pandas as pd
 
-    tables = [_cohort_rows(dataset, split, fold, np.unique(rows)) for split, rows in _sets(fold)]
+    tables = [cohort_rows(dataset, split, fold, np.unique(rows)) for split, rows in _sets(fold)]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -246,17 +243,6 @@ def _scored_windows(windows: Windows, split: str, rows: Integers) -> Integers:
 def _sets(fold: Fold) -> list[tuple[str, Integers]]:
     """Return the sets of a fold that have cases, by name."""
     return [(split, rows) for split, rows in zip(SPLITS, (fold.train, fold.val, fold.test), strict=True) if len(rows)]
-
-
-def _cohort_rows(dataset: PreparedCohort, split: str, fold: Fold, rows: Integers) -> pd.DataFrame:
-    import pandas as pd
-
-    case_ids, patients = dataset.cases["case_id"].to_numpy()[rows], dataset.patients[rows]
-    values = (case_ids, patients, split, fold.repeat, fold.number, dataset.targets.y_true[rows])
-    table = pd.DataFrame(dict(zip(COHORT_COLUMNS, values, strict=True)))
-    if dataset.targets.quantity:
-        table["target"] = dataset.targets.value[rows]
-    return table
 
 
 def _show_weights(report: WeightReport, *, show: bool) -> None:

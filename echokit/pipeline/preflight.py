@@ -24,6 +24,7 @@ from echokit.pipeline.build_model import ModelSpec, build_model_from_recipe, inf
 from echokit.pipeline.clip_seconds import clip_seconds, format_duration
 from echokit.pipeline.cohort_stage import known_of_cases, place_of
 from echokit.pipeline.covariates import covariate_columns
+from echokit.pipeline.epoch_metrics import try_epoch_metrics
 from echokit.pipeline.frozen_backbone import FrozenBackbone, trains_only_heads
 from echokit.pipeline.initial_weights import InitialWeights, pin_initial_weights
 from echokit.pipeline.prepared_cohort import LabelledCohort, PreparedCohort
@@ -81,6 +82,7 @@ def preflight(cohort: LabelledCohort, session: Session) -> CheckedCohort:
     folds = cohort.draw_folds()
     check_folds(cohort, folds, weights)
     session.warn([*one_class_warnings(recipe, folds, cohort.targets), *unused_aggregators(recipe, folds)])
+    session.warn(try_epoch_metrics(cohort, folds))
     numbers, only_fold = [fold.number for fold in folds], session.request.only_fold
     if only_fold is not None and only_fold not in numbers:
         raise EchokitError(
@@ -145,10 +147,10 @@ def one_class_warnings(recipe: Recipe, folds: Sequence[Fold], targets: Targets) 
     """
     warnings = []
     alone = sum(_has_one_class(targets, fold.val) for fold in folds)
-    if alone and recipe.train.keep == "best_val_auroc":
+    if alone and recipe.train.keep in ("best_val_auroc", "val_auroc"):
         warnings.append(
             f"the validation set of {alone} of {len(folds)} folds has one class, so its AUROC is undefined: "
-            "keep: best_val_auroc selects the last epoch there"
+            f"keep: {recipe.train.keep} selects the last epoch there"
         )
     elif alone:
         warnings.append(f"the validation set of {alone} of {len(folds)} folds has one class: its AUROC is undefined")

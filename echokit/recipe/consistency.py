@@ -17,6 +17,7 @@ def inconsistencies(recipe: Recipe) -> Iterator[Problem]:
     yield from _weights_tag(recipe)
     yield from _evaluators(recipe)
     yield from _validation(recipe)
+    yield from _epoch_metrics(recipe)
     yield from _augmentations(recipe)
 
 
@@ -144,6 +145,19 @@ def _augmentations(recipe: Recipe) -> Iterator[Problem]:
                 "sample once",
                 "remove it, or train a part of the backbone too",
                 code="augment.whole_batch",
+            )
+
+
+def _epoch_metrics(recipe: Recipe) -> Iterator[Problem]:
+    """Check that what selects the epoch has no threshold that the same set chooses."""
+    for place, name in recipe.train.evaluators().items():
+        evaluator = recipe.epoch_metrics[f"val_{name}"].build()
+        if not isinstance(getattr(evaluator, "threshold_rule", None), float | int | None):
+            yield Problem(
+                ("train", *place),
+                f"the threshold of {name!r} is chosen on the validation set, for which it would select the epoch",
+                "give it a number as threshold, or use a metric without one (val_auprc)",
+                code="train.metric_threshold",
             )
 
 

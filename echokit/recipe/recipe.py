@@ -40,6 +40,8 @@ class Recipe:
     report: ReportSettings
     track: tuple[str, ...]
     controls: ControlSettings | None
+    epoch_metrics: Mapping[str, ComponentConfig]
+    """The evaluators that ``train.keep`` and ``train.early_stop`` name, by their number in the history."""
     tree: Node
 
     def uses(self) -> Iterator[ComponentConfig]:
@@ -49,7 +51,8 @@ class Recipe:
         """
         named = (self.data, *self.preprocess, self.clip, *self.augment, self.fusion, self.backbone)
         training = (use for use in self.train.components().values() if use.component.plugin != BUILT_IN)
-        for use in (*named, self.objective, self.resample, *self.evaluate, *training):
+        more = [use for use in self.epoch_metrics.values() if all(use is not other for other in self.evaluate)]
+        for use in (*named, self.objective, self.resample, *self.evaluate, *training, *more):
             yield from use.with_inner()
 
     @property

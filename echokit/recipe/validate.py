@@ -170,6 +170,9 @@ class _Checker:
         }
         if self.problems:
             return None
+        parts["epoch_metrics"] = self.epoch_metrics(parts["train"], parts["evaluate"])
+        if self.problems:
+            return None
         recipe = _with_last_epoch(Recipe(tree=self.tree, **parts))
         self.check_construction(recipe)
         if self.problems:
@@ -243,6 +246,34 @@ class _Checker:
         name = value.get("use") if isinstance(value, dict) else value
         return self.installed.registry.kind_of(name, kinds) if isinstance(name, str) else kinds[0]
 
+    def epoch_metrics(self, train: TrainSettings, evaluate: tuple[ComponentConfig, ...]) -> dict[str, ComponentConfig]:
+        """Find the evaluators of ``keep`` and ``early_stop``.
+
+        Each has the parameters of its entry in ``evaluate``, else its defaults.
+        """
+        found: dict[str, ComponentConfig] = {}
+        for place, name in train.evaluators().items():
+            path, hint = ("train", *place), f"write one entry in evaluate: {{use: {name}, ...}}"
+            try:
+                component = self.installed.registry.get("evaluator", name)
+                if not isinstance(getattr(component.load(), "larger_is_better", None), bool):
+                    message = f"{name!r} is not one number of which more, or less, is better"
+                    self.problem(path, "train.not_one_number", message, _WITH_DIRECTION)
+                    continue
+                entries = [use for use in evaluate if use.component == component]
+                if len(entries) > 1:
+                    message = f"evaluate has {len(entries)} entries of {name!r}, each with its parameters"
+                    self.problem(path, "train.metric_parameters", message, hint)
+                found[f"val_{name}"] = (
+                    entries[0] if entries else ComponentConfig(component, validate(component.parameters(), {}))
+                )
+            except EchokitError as error:
+                self.problem(path, error.code, error.message, error.hint)
+            except InvalidParameters as invalid:
+                message = f"{name!r} has no default for {', '.join(str(one.place[-1]) for one in invalid.problems)}"
+                self.problem(path, "train.metric_parameters", message, hint)
+        return found
+
     def trackers(self, values: Any) -> tuple[str, ...]:
         names = f"the trackers are {', '.join(TRACKERS)}"
         if not isinstance(values, list):
@@ -303,6 +334,8 @@ class _Checker:
         lists = {"preprocess": recipe.preprocess, "augment": recipe.augment, "evaluate": recipe.evaluate}
         components |= {(key, index): use for key, uses in lists.items() for index, use in enumerate(uses)}
         components |= {("train", key): use for key, use in recipe.train.components().items()}
+        for place, name in recipe.train.evaluators().items():
+            components["train", *place] = recipe.epoch_metrics[f"val_{name}"]
         for path, use in components.items():
             try:
                 use.files()
@@ -334,6 +367,10 @@ def _with_last_epoch(recipe: Recipe) -> Recipe:
     return replace(recipe, train=recipe.train.model_copy(update={"keep": "last"}))
 
 
+_WITH_DIRECTION = (
+    "for example val_auprc or val_brier; an evaluator says so with the class attribute larger_is_better, as every "
+    "echokit.PatientMetric does"
+)
 _TYPE_NAMES = {str: "text", int: "a whole number"}
 
 

@@ -13,7 +13,9 @@ from echokit.data.cohort.targets import Targets
 from echokit.training.batches.augment import Augmentation
 from echokit.training.batches.features import FeatureCache
 from echokit.training.callback import NoCallback, TrainingCallback
+from echokit.training.epoch_metric import EpochMetric
 from echokit.training.hardware.device import Compute
+from echokit.training.phases import LOWER
 from echokit.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class TrainingContext:
             stay as they are.
         cache: Where the features of a frozen backbone are stored; None stores none.
         backbone_hash: Hash of the backbone, if it is known: many folds share a frozen one.
+        metrics: Computed after each epoch, for ``keep`` and ``early_stop``.
         extends: The same training with fewer epochs, each as it was: its checkpoints are continued.
     """
 
@@ -70,4 +73,10 @@ class TrainingContext:
     norms_given: bool = False
     cache: FeatureCache | None = None
     backbone_hash: str | None = None
+    metrics: tuple[EpochMetric, ...] = ()
     extends: tuple[TrainingContext, ...] = ()
+
+    @property
+    def lower(self) -> frozenset[str]:
+        """The numbers of a history of which less is better."""
+        return LOWER | {metric.name for metric in self.metrics if not metric.larger_is_better}

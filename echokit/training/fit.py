@@ -76,7 +76,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
     """
     settings, fold, device = context.settings, task.fold, context.compute.device
     _check_task(task, context)
-    plan = plan_phases(settings, norms_given=context.norms_given, cases=len(fold.train))
+    plan = plan_phases(settings, norms_given=context.norms_given, cases=len(fold.train), lower=context.lower)
     require_parts(model, [part for planned in plan for part in planned.parts], "train.phases")
     require_parts(model, settings.l1.on if settings.l1 else (), "train.l1.on")
     model.to(device)
@@ -115,12 +115,12 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
             if saved.phase == phase.name:
                 saved.restore(step)
             untrained = untrained if phase.head_only else None
-            writer = CheckpointWriter(files, step, plan, phase, settings.keep, untrained, never_trained)
+            writer = CheckpointWriter(files, step, plan, phase, settings.keep, untrained, never_trained, context.lower)
             training = PhaseTraining(phase, step, source, task, context, writer, validated)
             if not phase.head_only:
                 training.report_determinism_cost(state.epoch)
             state = training.run(state, stop)
-    selected = select_epoch(settings.keep, state.history)
+    selected = select_epoch(settings.keep, state.history, context.lower)
     give_memory_back()  # otherwise, a memory limit may leave no room for the weights
     best = files.load_best(model, selected.epoch, never_trained)
     files.finish(keep_state=can_be_longer(plan, settings, state.history))

@@ -29,6 +29,7 @@ from echokit.training.model_parts import evaluating, set_mode
 from echokit.training.phases import Phase, is_done, records_of
 from echokit.training.schedulers.position import SchedulePosition
 from echokit.training.scoring import auroc, scores_of_cases
+from echokit.training.settings import RECORDED
 from echokit.training.step.schedule import make_schedule
 from echokit.training.step.train_step import MicroBatch, NonFiniteLossError, Step, StepResult
 
@@ -181,8 +182,9 @@ class PhaseTraining:
         state.seen += int(seen)
 
     def _validate(self, state: TrainingState, stop: StopRequest) -> dict[str, Any]:
+        metrics = self.context.metrics
         if not len(self.task.fold.val):
-            return {"val_loss": None, "val_accuracy": None, "val_auroc": None}
+            return dict.fromkeys((*RECORDED, *(metric.name for metric in metrics)))
         step, samples = self.step, self.source.val(state.epoch)
         with step.averaged():
             outputs = self._outputs(samples, state, stop)
@@ -196,6 +198,7 @@ class PhaseTraining:
             "val_loss": float(total) / float(weight),
             "val_accuracy": float(np.mean(positive == (truth == 1))),
             "val_auroc": auroc(truth, scores.score),
+            **{metric.name: metric.measure(scores) for metric in metrics},
         }
 
     def _outputs(self, samples: Samples, state: TrainingState, stop: StopRequest) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from echokit.training.settings import BatchNormRule, EarlyStopSettings, PhaseSettings, TrainSettings
 
+LOWER = frozenset({"val_loss"})
+"""Numbers in every history of which less is better."""
 SMALL_COHORT = 500
 """With fewer training cases, the batch-norm statistics of initial weights are better than new estimates."""
 
@@ -24,6 +26,7 @@ class Phase:
         bn: Mode of batch norm in the trained parts.
         copies: Number of fixed copies of every training sample, if the head alone is trained.
         early_stop: When the phase ends early.
+        lower: The numbers of which less is better.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Phase:
     bn: BatchNormRule
     copies: int
     early_stop: EarlyStopSettings | None = None
+    lower: Collection[str] = LOWER
 
     @property
     def head_only(self) -> bool:
@@ -40,13 +44,16 @@ class Phase:
         return self.parts == ("head",)
 
 
-def plan_phases(settings: TrainSettings, *, norms_given: bool, cases: int) -> tuple[Phase, ...]:
+def plan_phases(
+    settings: TrainSettings, *, norms_given: bool, cases: int, lower: Collection[str] = LOWER
+) -> tuple[Phase, ...]:
     """Plan the phases of a training.
 
     Args:
         settings: The recipe's ``train``.
         norms_given: Whether the statistics of all batch norms come from initial weights.
         cases: Number of training cases of the fold.
+        lower: The numbers of which less is better.
     """
     default: BatchNormRule = "frozen" if norms_given and cases < SMALL_COHORT else "train"
     whole = PhaseSettings(name="all", epochs=settings.epochs)
@@ -59,6 +66,7 @@ def plan_phases(settings: TrainSettings, *, norms_given: bool, cases: int) -> tu
             phase.bn or settings.bn or default,
             phase.copies,
             settings.early_stop,
+            lower,
         )
         for phase in settings.phases or (whole,)
     )
@@ -72,12 +80,15 @@ def current_phase(plan: Sequence[Phase], history: Sequence[Mapping[str, Any]]) -
 def is_done(phase: Phase, history: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether a phase has ended."""
     records = records_of(phase, history)
-    return len(records) >= phase.epochs or (phase.early_stop is not None and _is_stale(phase.early_stop, records))
+    return len(records) >= phase.epochs or _is_stale(phase, records)
 
 
-def _is_stale(rule: EarlyStopSettings, records: Sequence[Mapping[str, Any]]) -> bool:
+def _is_stale(phase: Phase, records: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether the metric has not improved; an undefined one is no improvement."""
-    sign = -1.0 if rule.metric == "val_loss" else 1.0
+    rule = phase.early_stop
+    if rule is None:
+        return False
+    sign = -1.0 if rule.metric in phase.lower else 1.0
     best, since = float("-inf"), 0
     for record in records:
         value = record[rule.metric]
@@ -91,7 +102,7 @@ def _is_stale(rule: EarlyStopSettings, records: Sequence[Mapping[str, Any]]) -> 
 def can_be_longer(plan: Sequence[Phase], settings: TrainSettings, history: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether more epochs of the last phase would change none before them."""
     last = plan[-1]
-    stopped = last.early_stop is not None and _is_stale(last.early_stop, records_of(last, history))
+    stopped = _is_stale(last, records_of(last, history))
     return not stopped and not settings.schedule.follows_length
 
 

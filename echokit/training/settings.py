@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from echokit.errors import EchokitError, did_you_mean
 from echokit.plugins.component_config import ComponentConfig
@@ -275,12 +277,34 @@ class EmaSettings(_Strict):
     )
 
 
+RECORDED = ("val_loss", "val_accuracy", "val_auroc")
+"""Numbers of the validation set in every history; any other ``val_NAME`` is that of the evaluator NAME."""
+KEEP = ("study_rule", "best_val_auroc", "best_val_loss", "last")
+_EVALUATOR = r"val_([A-Za-z0-9][A-Za-z0-9_.-]*:)?[A-Za-z0-9][A-Za-z0-9_-]*"
+
+
+def _check_rule(names: tuple[str, ...], value: str) -> str:
+    if value not in names and not re.fullmatch(_EVALUATOR, value):
+        raise ValueError(f"expected {', '.join(names)}, or val_NAME of an evaluator")
+    return value
+
+
+def _rule_schema(names: tuple[str, ...]) -> dict[str, Any]:
+    return {"anyOf": [{"enum": list(names)}, {"type": "string", "pattern": f"^{_EVALUATOR}$"}]}
+
+
+KeepRule = Annotated[str, AfterValidator(partial(_check_rule, KEEP)), WithJsonSchema(_rule_schema(KEEP))]
+EpochNumber = Annotated[str, AfterValidator(partial(_check_rule, RECORDED)), WithJsonSchema(_rule_schema(RECORDED))]
+
+
 class EarlyStopSettings(_Strict):
     """Early stopping of a phase that no longer improves."""
 
     patience: int = Field(ge=1, description="Epochs without improvement after which the phase ends.")
-    metric: Literal["val_loss", "val_accuracy", "val_auroc"] = Field(
-        "val_loss", description="Metric that should improve."
+    metric: EpochNumber = Field(
+        "val_loss",
+        description="Number that should improve: val_loss, val_accuracy, val_auroc, or val_NAME of an evaluator that "
+        "gives one number, as in keep.",
     )
     by: float = Field(0.0, ge=0, description="An improvement is larger than this.")
 
@@ -339,12 +363,13 @@ class TrainSettings(_Strict):
     clip_gradients: float | None = Field(
         None, gt=0, description="Largest norm of the gradient of all weights together; null: no limit."
     )
-    keep: Literal["study_rule", "best_val_auroc", "best_val_loss", "last"] = Field(
+    keep: KeepRule = Field(
         "best_val_auroc",
         description="Which epoch is selected. study_rule (of the reference study): the best validation accuracy among "
         "epochs whose training and validation accuracy differ by less than 0.05; best_val_auroc: the best "
         "validation AUROC; best_val_loss: the lowest validation loss; last: the last epoch, the default of resamplers "
-        "without a validation set.",
+        "without a validation set; val_NAME (val_auprc, val_plugin:name): the best value of the evaluator NAME over "
+        "the validation patients, with the parameters of its entry in evaluate, else its defaults.",
     )
     precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
         "auto",
@@ -375,6 +400,12 @@ class TrainSettings(_Strict):
         """Return the registered components by their keys; what a library has is none."""
         named = {"optimizer": self.optimizer.component, "schedule": self.schedule.component}
         return {key: component for key, component in named.items() if component is not None}
+
+    def evaluators(self) -> dict[tuple[str, ...], str]:
+        """Return the evaluators that select the epoch or end a phase, by their key."""
+        stop = self.early_stop.metric if self.early_stop else "val_loss"
+        named = {("keep",): self.keep, ("early_stop", "metric"): stop}
+        return {key: rule.removeprefix("val_") for key, rule in named.items() if rule not in (*KEEP, *RECORDED)}
 
     @model_validator(mode="after")
     def _check_phases(self) -> TrainSettings:

@@ -124,7 +124,7 @@ def train(directory: Path, *, model: nn.Module | None = None, fold: Fold = FOLD,
     task = {"clips": Blobs(CASES), "targets": targets(), "sampler": Window(frames=6, start="random")}
     context = {
         "seed": 7, "device": CPU, "resume": False, "callback": NoCallback(), "augment": (shake,),
-        "metadata": {"recipe": "blobs"}, "cache": None, "extends": (),
+        "metadata": {"recipe": "blobs"}, "cache": None, "extends": (), "metrics": (),
     }  # fmt: skip
     objective = changes.pop("objective", TwoClasses())
     for name, value in changes.items():

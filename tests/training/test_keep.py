@@ -52,6 +52,24 @@ def test_last_rule_needs_no_validation_set():
         require_validation("study_rule", 0)
 
 
+def numbers(*values: float | None) -> list[dict]:
+    return [{"epoch": n, "val_lab:x": value} for n, value in enumerate(values, 1)]
+
+
+@pytest.mark.parametrize(
+    ("values", "larger", "smaller"),
+    [((0.1, 0.3, 0.2, 0.3), 2, 1), ((None, 0.3, None, 0.2), 2, 4), ((None, None), 2, 2)],
+)
+def test_the_number_of_an_evaluator(values, larger, smaller):
+    history = numbers(*values)
+    assert select_epoch("val_lab:x", history).epoch == larger
+    least = select_epoch("val_lab:x", history, {"val_loss", "val_lab:x"})
+    assert least.epoch == smaller
+    assert (least.note is not None) == (set(values) == {None})
+    with refused("train.no_validation", where="train.keep"):
+        require_validation("val_lab:x", 0)
+
+
 accuracies = st.sampled_from([0.5, 0.52, 0.56, 0.6, 0.9])
 rows_ = st.lists(st.tuples(accuracies, accuracies, st.none() | accuracies), min_size=2, max_size=8)
 

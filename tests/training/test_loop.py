@@ -10,6 +10,7 @@ import torch
 
 from echokit.data.sampling.window_sampler import Window
 from echokit.models.weights.weight_files import load_weights
+from echokit.training.epoch_metric import EpochMetric
 from echokit.training.scoring import auroc, score
 from tests.expect import refused
 
@@ -132,6 +133,23 @@ def test_case_without_frames_is_named(tmp_path):
     with refused("fold.no_frames", names=("case-4",)) as error:
         train(tmp_path, clips=clips)
     assert "case-4" in error.value.message
+
+
+@pytest.mark.parametrize(("larger", "values", "epochs", "best"), [(True, (1, 3, 2, 2), 4, 2), (False, (4, 1, 3), 4, 2)])
+def test_the_number_of_an_evaluator_selects_and_stops(tmp_path, larger, values, epochs, best):
+    seen = iter((*values, None, None))
+
+    def measure(scores):
+        np.testing.assert_array_equal(scores.case, FOLD.val)
+        return next(seen)
+
+    metrics = (EpochMetric("val_lab:x", larger, measure),)
+    stop = {"patience": 2, "metric": "val_lab:x"}
+    result = train(tmp_path, metrics=metrics, early_stop=stop, keep="val_lab:x", epochs=6)
+    assert [record["val_lab:x"] for record in result.history] == [*values, None, None][:epochs]
+    assert (len(result.history), result.selected.epoch) == (epochs, best)
+    again = train(tmp_path, metrics=metrics, early_stop=stop, keep="val_lab:x", epochs=6, resume=True)
+    assert again.history == result.history
 
 
 def test_early_stop_ends_a_phase_that_does_not_improve(tmp_path):

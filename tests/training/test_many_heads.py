@@ -86,7 +86,8 @@ def test_no_heads_give_no_scores() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"ema": {"decay": 0.9}}, {"clip_gradients": 1.0}, {"keep": "best_val_auroc"}, {"optimizer": {"use": "rmsprop"}},
+        {"ema": {"decay": 0.9}}, {"clip_gradients": 1.0}, {"keep": "best_val_auroc"}, {"keep": "val_auprc"},
+        {"optimizer": {"use": "rmsprop"}},
         {"optimizer": {"use": "sgd", "momentum": 0.9}}, {"schedule": {"use": "plateau"}}, {"batch_size": 16},
     ],
 )  # fmt: skip

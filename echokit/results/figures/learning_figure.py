@@ -63,11 +63,11 @@ LEGEND_ROW = 0.22
 def learning_curves_figure(
     history: Sequence[Mapping[str, Any]], *, selected: Mapping[int, int] | None = None, stamp: str | None = None
 ) -> Figure:
-    """Draw loss, accuracy and AUROC against the epoch, one line a fold.
+    """Draw the numbers of each epoch, one line a fold.
 
     Args:
         history: Lines of history.jsonl: ``epoch``, optional ``fold`` (0), and any of ``train_loss, val_loss,
-            train_accuracy, val_accuracy, val_auroc``, where None means undefined.
+            train_accuracy, val_accuracy, val_auroc``, or another ``val_NAME``; None means undefined.
         selected: The selected epoch of each fold, which is marked; None marks none.
         stamp: PHANTOM DATA, or None.
     """
@@ -75,11 +75,14 @@ def learning_curves_figure(
     folds: dict[int, list[Mapping[str, Any]]] = {}
     for record in history:
         folds.setdefault(int(record.get("fold", 0)), []).append(record)
-    panels = [panel for panel in PANELS if any(_recorded(folds, series) for series in panel[1])]
+    named = {key: None for record in history for key in record if key.startswith("val_")}
+    known = {series.key for _, lines in PANELS for series in lines}
+    own = [(key[4:], (Series(key, "validation set", VERMILLION, "--"),)) for key in named if key not in known]
+    panels = [panel for panel in (*PANELS, *own) if any(_recorded(folds, series) for series in panel[1])]
     rows = max(1, len(panels))
     with house_style():
-        named = 1 < len(folds) <= MOST_FOLDS_NAMED
-        above = LEGEND_ROW * math.ceil(len(folds) / LEGEND_COLUMNS) if named else 0.0
+        many = 1 < len(folds) <= MOST_FOLDS_NAMED
+        above = LEGEND_ROW * math.ceil(len(folds) / LEGEND_COLUMNS) if many else 0.0
         height = 6.5 - 1.45 * (len(PANELS) - rows) + above
         figure = new_figure("Learning curves", _subtitle(folds, selected), stamp=stamp, height=height)
         for row, (title, lines) in enumerate(panels):
@@ -87,7 +90,7 @@ def learning_curves_figure(
             axes.set_ylabel(title)
             drawn = [series for series in lines if _draw(axes, folds, selected, series)]
             _finish(axes, drawn, folds, selected)
-            if row == 0 and named:
+            if row == 0 and many:
                 _add_fold_legend(figure, axes, folds)
             if row < rows - 1:
                 axes.tick_params(labelbottom=False)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from echokit.training.checkpoints.epoch_selection import Rule, select_epoch
+from echokit.training.checkpoints.epoch_selection import select_epoch
 from echokit.training.checkpoints.training_state import FoldFiles, TrainingState
 from echokit.training.model_parts import head_state
-from echokit.training.phases import Phase, can_be_longer, current_phase, is_done
+from echokit.training.phases import LOWER, Phase, can_be_longer, current_phase, is_done
 from echokit.training.step.train_step import Step
 
 
@@ -30,15 +30,17 @@ class CheckpointWriter:
         rule: How the epoch is selected.
         untrained: Hash of the backbone while nothing has trained it; the state then needs the head alone.
         never_trained: The same if no phase will ever train it; the best weights then need the head alone.
+        lower: The numbers of which less is better.
     """
 
     files: FoldFiles
     step: Step
     plan: Sequence[Phase]
     phase: Phase
-    rule: Rule
+    rule: str
     untrained: str | None
     never_trained: str | None
+    lower: Collection[str] = LOWER
     _best: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None
 
     def write_epoch(self, state: TrainingState, record: Mapping[str, Any]) -> None:
@@ -49,7 +51,7 @@ class CheckpointWriter:
             record: Its record, the last of the history.
         """
         done = current_phase(self.plan, state.history) is None
-        selected = select_epoch(self.rule, state.history)
+        selected = select_epoch(self.rule, state.history, self.lower)
         if selected.epoch == record["epoch"] and (done or self.rule != "last"):
             with self.step.averaged():
                 self._best = (self._weights(), record)

@@ -6,13 +6,13 @@ best weights on disk is enough, and the eventual winner is never lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from echokit.errors import EchokitError
+from echokit.training.phases import LOWER
 
-Rule = Literal["study_rule", "best_val_auroc", "best_val_loss", "last"]
 Record = Mapping[str, Any]
 STUDY_GAP = 0.05
 """In an epoch that the reference study would select, training and validation accuracy differ by less than this."""
@@ -31,20 +31,25 @@ class SelectedEpoch:
     note: str | None = None
 
 
-def select_epoch(rule: Rule, history: Sequence[Record]) -> SelectedEpoch:
+def select_epoch(rule: str, history: Sequence[Record], lower: Collection[str] = LOWER) -> SelectedEpoch:
     """Select an epoch; of equal epochs, the earliest.
 
     Args:
         rule: ``study_rule``: the best ``val_accuracy`` among epochs with |train_accuracy - val_accuracy| <
             0.05, or among all if none qualifies (noted). ``best_val_auroc``: the best ``val_auroc``; the
             last epoch if it is defined for none (noted). ``best_val_loss``: the lowest ``val_loss``. ``last``:
-            the last epoch.
+            the last epoch. ``val_NAME``: the best of this number; the last epoch if it is defined for none (noted).
         history: At least one record, in the order of the epochs.
+        lower: The numbers of which less is better.
     """
-    return _RULES[rule](history)
+    if rule == "study_rule":
+        return _study_rule(history)
+    if rule == "last":
+        return SelectedEpoch(history[-1]["epoch"])
+    return _best(history, rule.removeprefix("best_"), lower)
 
 
-def require_validation(rule: Rule, cases: int) -> None:
+def require_validation(rule: str, cases: int) -> None:
     """Refuse a rule that needs validation cases if there are none.
 
     Raises:
@@ -71,27 +76,14 @@ def _study_rule(history: Sequence[Record]) -> SelectedEpoch:
     )
 
 
-def _best_val_auroc(history: Sequence[Record]) -> SelectedEpoch:
-    defined = [record for record in history if record["val_auroc"] is not None]
+def _best(history: Sequence[Record], name: str, lower: Collection[str]) -> SelectedEpoch:
+    defined = [record for record in history if record[name] is not None]
     if defined:
-        return SelectedEpoch(max(defined, key=lambda record: record["val_auroc"])["epoch"])
-    return SelectedEpoch(
-        history[-1]["epoch"],
-        "the validation set has one class only, so its AUROC is undefined: the last epoch is selected",
+        sign = -1.0 if name in lower else 1.0
+        return SelectedEpoch(max(defined, key=lambda record: sign * record[name])["epoch"])
+    why = (
+        "the validation set has one class only, so its AUROC is undefined"
+        if name == "val_auroc"
+        else f"{name} is undefined for the validation set in every epoch"
     )
-
-
-def _best_val_loss(history: Sequence[Record]) -> SelectedEpoch:
-    return SelectedEpoch(min(history, key=lambda record: record["val_loss"])["epoch"])
-
-
-def _last(history: Sequence[Record]) -> SelectedEpoch:
-    return SelectedEpoch(history[-1]["epoch"])
-
-
-_RULES: dict[Rule, Callable[[Sequence[Record]], SelectedEpoch]] = {
-    "study_rule": _study_rule,
-    "best_val_auroc": _best_val_auroc,
-    "best_val_loss": _best_val_loss,
-    "last": _last,
-}
+    return SelectedEpoch(history[-1]["epoch"], f"{why}: the last epoch is selected")

@@ -1,0 +1,27 @@
+"""The one number of an evaluator, for the choice of an epoch."""
+
+from __future__ import annotations
+
+from echokit.errors import EchokitError
+from echokit.evaluation.evaluate_folds import check_finite
+from echokit.evaluation.evaluation import Metric
+from echokit.evaluation.evaluator import AtThreshold, Evaluator
+from echokit.evaluation.predictions import Predictions
+from echokit.evaluation.threshold import as_rule, with_threshold
+
+
+def one_metric(name: str, evaluator: Evaluator, predictions: Predictions) -> Metric:
+    """Compute the only metric of an evaluator on one set, as `evaluate_folds` does.
+
+    Raises:
+        EchokitError: It gives no metric or several, or a value that is not a finite number (undefined is None).
+    """
+    rule = as_rule(evaluator.threshold_rule) if isinstance(evaluator, AtThreshold) else None
+    metrics = evaluator(with_threshold(predictions.per_patient(), None, rule)).metrics
+    if len(metrics) != 1:
+        raise EchokitError(
+            f"the evaluator {name!r} gives {len(metrics)} metrics, so it cannot select an epoch",
+            code="train.not_one_number",
+        )
+    check_finite(f"the evaluator {name!r}", metrics[0])
+    return metrics[0]
