@@ -27,6 +27,7 @@ from echokit.plugins.registry import KINDS, Component, with_article
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.validate import DEFAULTS, KEYS
 from echokit.testing.conformance import checks_of
+from echokit.testing.watch import WATCHED
 from echokit.tools.new_plugin.package import package_files
 from echokit.training.settings import TrainSettings
 
@@ -78,7 +79,7 @@ def example(word: str) -> Iterator[str]:
 
 def required(kind: str) -> str:
     """What the conformance checks of a kind require, from their own descriptions."""
-    checks = checks_of(kind)
+    checks = checks_of(kind) | WATCHED
     return "\n".join(f"- {name}: {summary_line(check)}" for name, check in checks.items())
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from echokit.cli import options
+from echokit.system.terminal_text import printable
+
+if TYPE_CHECKING:
+    from echokit.testing import Result
 
 
 @click.group("plugin", short_help="List, create and check plugins.")
@@ -124,14 +130,18 @@ def new(kind: str, name: str, into: Path) -> None:
 @command.command("check")
 @click.argument("name")
 @click.option("-v", "--verbose", is_flag=True, help="Also show the checks that passed.")
+@click.option(
+    "--time-limit", type=click.FloatRange(1), default=120, show_default=True, help="Seconds that one check may take."
+)
 @options.as_json
 @options.plugin_files
-def check(name: str, verbose: bool, as_json: bool) -> None:
-    """Run the conformance checks on every component of the plugin NAME.
+def check(name: str, verbose: bool, time_limit: float, as_json: bool) -> None:
+    """Run the conformance checks on all that the plugin NAME adds.
 
-    They run in a process of their own: a plugin that ends it fails the check.
+    Its components, hooks and commands are tried in a process of their own: a plugin that ends it, or does not finish,
+    fails the check. Hooks are called with a small run over phantom hearts.
 
-    Exit code 2 means that a check failed.
+    Exit code 2 means that a check failed, or that the plugin adds nothing.
 
     \b
     Example: echokit plugin check sector_mask
@@ -141,19 +151,35 @@ def check(name: str, verbose: bool, as_json: bool) -> None:
 
     from echokit.testing.separate_process import check_plugin_safely
 
-    results = check_plugin_safely(name)
+    results = check_plugin_safely(name, time_limit)
     if as_json:
         click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        shown = [result for result in results if verbose or result.outcome != "passed"]
-        for result in shown:
-            detail = f": {result.detail}" if result.detail else ""
-            click.echo(f"{result.outcome:<8} {result.component}  {result.check}{detail}")
-        outcomes = ("passed", "failed", "expected", "skipped")
-        counts = {outcome: sum(result.outcome == outcome for result in results) for outcome in outcomes}
-        components = len({result.component for result in results})
-        summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed")
-        checked = "1 component" if components == 1 else f"{components} components"
-        click.echo(f"{len(results)} checks of {checked} of {name}: {summary}")
+        _print_results(name, results, verbose=verbose)
     if any(result.outcome == "failed" for result in results):
         raise click.exceptions.Exit(2)
+
+
+def _print_results(name: str, results: Sequence[Result], *, verbose: bool) -> None:
+    """Print what did not pass, notes, and how many checks there were."""
+    reasons = [result.detail for result in results if result.outcome == "same"]
+    for result in results:
+        if verbose or result.outcome in ("failed", "expected") or (result.outcome == "passed" and result.detail):
+            detail = f": {result.detail}" if result.detail else ""
+            click.echo(printable(f"{result.outcome:<8} {result.component}  {result.check}{detail}"))
+        same = reasons.count(f"for the same reason as {result.component}  {result.check}")
+        if same and result.outcome == "failed":
+            click.echo(f"         {same} further check{'s fail' if same > 1 else ' fails'} for the same reason")
+    counts = Counter(result.outcome for result in results)
+    words = {"same": "failed for the same reason", "skipped": "did not apply", "expected": "known failures"}
+    summary = ", ".join(
+        f"{counts[outcome]} {words.get(outcome, outcome)}"
+        for outcome in ("passed", "failed", "same", "expected", "skipped")
+        if counts[outcome] or outcome == "passed"
+    )
+    labels = sorted({result.component.partition(" ")[0] for result in results})
+    things = Counter(label.partition(".")[0] for label in labels)
+    parts = {"component": sum(things.values()) - things["plugin"] - things["hook"] - things["command"]}
+    parts |= {"hook": things["hook"], "command": things["command"]}
+    added = ", ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in parts.items() if count)
+    click.echo(f"{len(results)} checks of {name} ({added or 'nothing'}): {summary}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from pydantic import BaseModel
 
-Outcome = Literal["passed", "failed", "expected", "skipped"]
+Outcome = Literal["passed", "failed", "same", "expected", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,12 @@ class Result:
     """The outcome of one check.
 
     Attributes:
-        component: ``kind.name``, with the number of the case if there are several.
+        component: ``kind.name``, with the number of the case if there are several; ``plugin.name``, ``hook.name`` or
+            ``command.name`` for what is no component.
         check: Name of the check.
-        outcome: ``passed``, ``failed``, ``expected`` (a known failure) or ``skipped``.
-        detail: Why it did not pass.
+        outcome: ``passed``, ``failed``, ``same`` (it fails for the same reason as an earlier check), ``expected`` (a
+            known failure) or ``skipped``.
+        detail: Why it did not pass, or a note.
     """
 
     component: str
@@ -126,20 +128,39 @@ class Result:
 class Skip(Exception):
     """Raised by a check that does not apply, with the reason."""
 
+    outcome: Outcome = "skipped"
+
 
 class Expected(Skip):
     """Raised for a known failure of a check."""
 
+    outcome: Outcome = "expected"
+
+
+class SameCause(Skip):
+    """Raised for a failure whose cause another check has reported."""
+
+    outcome: Outcome = "same"
+
 
 class Failure(AssertionError):
-    """Raised by a check that fails; an AssertionError, so that pytest shows it as one."""
+    """Raised by a check that fails; an AssertionError, so that pytest shows it as one.
+
+    Args:
+        message: What is wrong.
+        cause: What failures of several components have in common, if one mistake causes them all.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
-def require(holds: object, message: str) -> None:
+def require(holds: object, message: str, cause: str = "") -> None:
     """Fail with a message unless a condition holds.
 
     Raises:
         Failure: The condition does not hold.
     """
     if not holds:
-        raise Failure(message)
+        raise Failure(message, cause)

@@ -1,82 +1,21 @@
-"""Run the checks of one component, or of every component of a plugin."""
+"""Run the checks of one component, or everything that a plugin adds."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
 
-from echokit.errors import EchokitError, location_in_package
+from echokit.errors import EchokitError
 from echokit.plugins.discovery import installed
-from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.registry import BUILT_IN, Component
-from echokit.testing.case import Case, Expected, Failure, Outcome, Result, Skip, Subject
+from echokit.testing.case import Case, Failure, Result, Subject
+from echokit.testing.plugin_trials import cases_of_plugin, plugin_groups
+from echokit.testing.trial import Trial
+from echokit.testing.watch import WATCHED, Action, Watch
 
-Check = Callable[[Subject], None]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One check of one case of one component.
-
-    Attributes:
-        label: ``kind.name``, with the number of the case if there are several.
-        name: Name of the check.
-        check: The check function.
-        subject: The component and its case, shared by all checks of the case.
-    """
-
-    label: str
-    name: str
-    check: Check
-    subject: Subject
-
-    def run(self) -> None:
-        """Run the check.
-
-        Raises:
-            Exception: The check failed.
-            Skip: It does not apply, or it is a known failure.
-        """
-        case = self.subject.case
-        for module in case.needs:
-            if find_spec(module) is None:
-                raise Skip(f"{module} is not installed")
-        reason = case.expected.get(self.name)
-        try:
-            self.check(self.subject)
-        except Skip:
-            raise
-        except Exception as error:
-            if reason is None:
-                raise
-            raise Expected(f"{reason} ({one_line(error)})") from error
-        if reason is not None:
-            raise Failure(f"it is expected to fail ({reason}) but passes: remove it from `expected`")
-
-    def _describe(self, error: BaseException) -> str:
-        """Describe an error, with its line in the package of the component."""
-        component = self.subject.component
-        place = location_in_package(error, component.target.partition(":")[0].partition(".")[0])
-        if place is None or component.plugin == BUILT_IN or isinstance(error, EchokitError):  # it has its own place
-            return one_line(error)
-        return f"{place}: {one_line(error)}"
-
-    def result(self) -> Result:
-        """Run the check and return its outcome."""
-        outcome: Outcome = "passed"
-        detail = ""
-        try:
-            self.run()
-        except Skip as skip:
-            outcome, detail = "expected" if isinstance(skip, Expected) else "skipped", str(skip)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit as well
-            outcome, detail = "failed", self._describe(error)
-        return Result(self.label, self.name, outcome, detail)
+Check = Callable[[Subject], str | None]
 
 
 def check_component(kind: str, name: str, cases: Case | Sequence[Case] | None = None) -> list[Result]:
@@ -99,12 +38,29 @@ def check_component(kind: str, name: str, cases: Case | Sequence[Case] | None = 
 
 
 def check_plugin(plugin: str) -> list[Result]:
-    """Run the conformance checks of every component of a plugin.
+    """Run the conformance checks of everything that a plugin adds.
 
     Raises:
         EchokitError: There is no such plugin, or it was skipped.
     """
-    return [trial.result() for component in components_of(plugin) for trial in trials(component)]
+    return [trial.result() for _, trials_of_group in groups_of(plugin) for trial in trials_of_group()]
+
+
+def groups_of(plugin: str) -> list[tuple[str, Callable[[], Iterator[Trial]]]]:
+    """Return the label of each thing that a plugin adds, with what makes its trials.
+
+    The plugin itself comes first, then its components, hooks and commands.
+
+    Raises:
+        EchokitError: There is no such plugin, or it was skipped.
+    """
+    components = components_of(plugin)
+    causes: dict[str, str] = {}
+    of_plugin, *others = plugin_groups(plugin, causes)
+    of_components = [
+        (label_of(component), functools.partial(trials, component, causes=causes)) for component in components
+    ]
+    return [of_plugin, *of_components, *others]
 
 
 def components_of(plugin: str) -> list[Component]:
@@ -131,31 +87,53 @@ def label_of(component: Component) -> str:
     return f"{component.kind}.{component.name}"
 
 
-def trials(component: Component, cases: Sequence[Case] | None = None) -> Iterator[Trial]:
+def trials(
+    component: Component, cases: Sequence[Case] | None = None, causes: dict[str, str] | None = None
+) -> Iterator[Trial]:
     """Yield every check of every case of a component; no case is a failure.
 
     Args:
         component: The component to check.
         cases: How to exercise it; by default the cases of its plugin, or its default parameters.
+        causes: Of the failures so far, shared by all trials of the plugin.
     """
     label = label_of(component)
+    known = {} if causes is None else causes
+    package = component.target.partition(":")[0].partition(".")[0]
+
+    def trial(label: str, name: str, check: Action, case: Case) -> Trial:
+        return Trial(label, name, component.plugin, package, check, case, known)
+
     try:
         component.load()
     except EchokitError:  # every check would fail in the same way
-        yield Trial(label, "is imported", _load, Subject(component, Case()))
+        yield trial(label, "is imported", lambda: _load(component), Case())
         return
     chosen = cases_of(component) if cases is None else tuple(cases)
     if not chosen:
-        yield Trial(label, "has a case", _no_case, Subject(component, Case()))
-    checks = checks_of(component.kind)
+        yield trial(label, "has a case", lambda: _no_case(component), Case())
     for number, case in enumerate(chosen):
         case_label = f"{label} ({number + 1})" if len(chosen) > 1 else label
-        subject = Subject(component, case)
+        checks = _checks_of_case(component, case)
         for name in case.expected:
             if name not in checks:
-                yield Trial(case_label, name, _no_check, subject)
+                yield trial(case_label, name, functools.partial(_no_check, checks), case)
         for name, check in checks.items():
-            yield Trial(case_label, name, check, subject)
+            yield trial(case_label, name, check, case)
+
+
+def _checks_of_case(component: Component, case: Case) -> dict[str, Action]:
+    """Return the checks of a case by name.
+
+    The last ones are about what was seen during the others.
+    """
+    subject = Subject(component, case)
+    actions: dict[str, Action] = {
+        name: functools.partial(check, subject) for name, check in checks_of(component.kind).items()
+    }
+    watch = Watch(actions, prepare=lambda: subject.values)
+    watched: dict[str, Action] = {name: functools.partial(watch.run, name) for name in actions}
+    return watched | {name: functools.partial(check, watch) for name, check in WATCHED.items()}
 
 
 def cases_of(component: Component) -> tuple[Case, ...]:
@@ -163,9 +141,9 @@ def cases_of(component: Component) -> tuple[Case, ...]:
 
     Built-in components have explicit cases, so that a new one cannot be forgotten.
     """
-    cases = _cases_of_plugin(component.plugin).get(f"{component.kind}.{component.name}")
+    cases = cases_of_plugin(component.plugin).get(label_of(component))
     if cases is not None:
-        return (cases,) if isinstance(cases, Case) else tuple(cases)
+        return cases
     if component.plugin == BUILT_IN:
         return ()
     try:
@@ -173,18 +151,6 @@ def cases_of(component: Component) -> tuple[Case, ...]:
     except EchokitError:
         return (Case(),)  # the first check reports the problem
     return () if any(field.is_required() for field in fields) else (Case(),)
-
-
-def _cases_of_plugin(plugin: str) -> Mapping[str, Case | Sequence[Case]]:
-    if plugin == BUILT_IN:
-        from echokit.testing.cases import CASES
-
-        return CASES
-    merged: dict[str, Case | Sequence[Case]] = {}
-    if "echokit_cases" in installed().plugin(plugin).hooks:
-        for cases in installed().call(plugin, "echokit_cases"):
-            merged |= cases
-    return merged
 
 
 def checks_of(kind: str) -> dict[str, Check]:
@@ -199,21 +165,14 @@ def checks_of(kind: str) -> dict[str, Check]:
     return checks
 
 
-def one_line(error: BaseException) -> str:
-    """Format an error as one line."""
-    return " ".join(str(error).split()) if isinstance(error, Failure) else describe_exception(error)
+def _load(component: Component) -> None:
+    component.load()
 
 
-def _load(subject: Subject) -> None:
-    subject.component.load()
-
-
-def _no_case(subject: Subject) -> None:
-    component = subject.component
+def _no_case(component: Component) -> None:
     where = "echokit/testing/cases.py" if component.plugin == BUILT_IN else "the hook echokit_cases"
     raise Failure(f"the {component.kind} {component.name!r} has no case and cannot be checked: add one in {where}")
 
 
-def _no_check(subject: Subject) -> None:
-    names = ", ".join(checks_of(subject.component.kind))
-    raise Failure(f"its case expects an unknown check to fail; the checks are {names}")
+def _no_check(checks: Mapping[str, Action]) -> None:
+    raise Failure(f"its case expects an unknown check to fail; the checks are {', '.join(checks)}")

@@ -8,31 +8,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from echokit.testing.conformance import Trial
+    from echokit.testing.trial import Trial
 
 _counts = pytest.StashKey[dict[str, int]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
-    config.addinivalue_line(
-        "markers", "echokit_plugin(name): the plugin whose components the fixture echokit_check checks"
-    )
+    config.addinivalue_line("markers", "echokit_plugin(name): the plugin that the fixture echokit_check checks")
     config.stash[_counts] = {}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize a test with every check of every component of the marked plugin."""
+    """Parametrize a test with every check of what the marked plugin adds."""
     if "echokit_check" not in metafunc.fixturenames:
         return
-    from echokit.testing.conformance import components_of, trials
+    from echokit.testing.conformance import groups_of
 
     marker = metafunc.definition.get_closest_marker("echokit_plugin")
     if marker is None or len(marker.args) != 1:
         raise pytest.UsageError(
             f'{metafunc.function.__name__}: mark it with @pytest.mark.echokit_plugin("your_plugin")'
         )
-    checks = [trial for component in components_of(marker.args[0]) for trial in trials(component)]
+    checks = [trial for _, trials in groups_of(marker.args[0]) for trial in trials()]
     ids = [f"{trial.label}-{trial.name}".replace(" ", "_") for trial in checks]
     metafunc.parametrize("echokit_check", checks, ids=ids, indirect=True)
 
@@ -46,8 +44,7 @@ def echokit_check(request: pytest.FixtureRequest) -> Callable[[], None]:
     counts = request.config.stash[_counts]
 
     def check() -> None:
-        component = trial.subject.component
-        counts[component.plugin] = counts.get(component.plugin, 0) + 1
+        counts[trial.plugin] = counts.get(trial.plugin, 0) + 1
         try:
             trial.run()
         except Expected as expected:

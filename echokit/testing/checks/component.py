@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import pickle
-import subprocess
-import sys
 
-from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import validate
 from echokit.plugins.registry import BUILT_IN
 from echokit.testing.case import Subject, require
-
-HEAVY = ("torch", "torchvision", "timm", "cv2", "av", "pandas", "sklearn", "scipy", "matplotlib")
-"""Libraries that are slow to import: validating a recipe must not import them."""
-
-_PROBE = """
-import importlib, json, os, sys
-heavy, entry, targets = json.loads(sys.stdin.read())
-import echokit.plugins.registry, echokit.plugins.parameters, echokit.plugins.discovery
-def loaded(module):
-    if not hasattr(os, "fork"):
-        import subprocess
-        code = "import importlib, json, sys; importlib.import_module(sys.argv[1]); print(json.dumps(list(sys.modules)))"
-        done = subprocess.run([sys.executable, "-c", code, module], capture_output=True, text=True)
-        return [name for name in heavy if not done.returncode and name in json.loads(done.stdout.splitlines()[-1])]
-    reading, writing = os.pipe()
-    child = os.fork()  # every module starts from the same clean state, without a new interpreter
-    if not child:
-        try:
-            importlib.import_module(module)
-            heavy_modules = [name for name in heavy if name in sys.modules]
-        except BaseException:
-            heavy_modules = []  # another check reports a failing import
-        os.write(writing, json.dumps(heavy_modules).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    os.close(writing)
-    return json.loads(os.read(reading, 65536))
-print(json.dumps({module: loaded(module) for module in [entry, *targets]}))
-"""
+from echokit.testing.light_imports import require_light
 
 
-def check_is_imported_light(subject: Subject) -> None:
-    """Neither registering nor importing the class imports a heavy library."""
-    plugin = installed().plugin(subject.component.plugin)
-    heavy = _heavy_imports(plugin.name)
-    for action, module in (("registering", plugin.module), ("importing", subject.component.target.partition(":")[0])):
-        require(
-            not heavy.get(module),
-            f"{action} it imports {', '.join(heavy.get(module, ()))}: move the import into the method that needs it",
-        )
-
-
-@functools.cache
-def _heavy_imports(plugin: str) -> dict[str, list[str]]:
-    plugins = installed()
-    targets = sorted({c.target.partition(":")[0] for c in plugins.registry.components() if c.plugin == plugin})
-    probe_input = json.dumps([HEAVY, plugins.plugin(plugin).module, targets])
-    done = subprocess.run(
-        [sys.executable, "-c", _PROBE], input=probe_input, capture_output=True, text=True, check=False
-    )
-    require(done.returncode == 0, f"its imports could not be examined: {done.stderr.strip().splitlines()[-1:]}")
-    heavy_modules: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
-    return heavy_modules
+def check_is_imported_light(subject: Subject) -> str | None:
+    """Importing the class imports no heavy library, and prints nothing."""
+    return require_light(subject.component.plugin, subject.component.target.partition(":")[0])
 
 
 def check_has_a_docstring(subject: Subject) -> None:

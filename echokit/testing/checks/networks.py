@@ -10,15 +10,23 @@ from echokit.testing.case import require
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_FIRST_SEED = 82_471  # which no component sets itself
+
 
 def build_with_seed(build: Callable[[], Any], seed: int) -> nn.Module:
-    """Build a module with a given random state, and require that it is a torch module."""
+    """Build a module with a given random state.
+
+    Raises:
+        Failure: It is no torch module, or it sets a seed itself.
+    """
     import torch
     from torch import nn
 
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(_FIRST_SEED + seed)
         module = build()
+        seed_after = torch.initial_seed()
+    require(seed_after == _FIRST_SEED + seed, f"it seeds the global generator of torch with {seed_after}")
     require(isinstance(module, nn.Module), f"it gives {type(module).__name__}, not a torch module")
     built: nn.Module = module
     return built
