@@ -29,7 +29,7 @@ class ComponentOf:
     Attributes:
         kind: One of the kinds of ``echokit list``.
         short: Gives ``{use: NAME, ...}`` for a text with a meaning of its own, and None for any other text, which is a
-            component's name.
+            component's name. The text begins with NAME.
         pattern: Regular expression of the texts that ``short`` knows, for the schema.
         config: Holds the component and its parameters, where ``build`` must do more than call the class.
     """
@@ -79,6 +79,8 @@ class ComponentOf:
         except EchokitError as error:
             raise InvalidParameters([Problem((), error.message, error.hint, error.code)]) from None
         given = {name: inner for name, inner in value.items() if name != "use"}
+        if text is not None:  # as a lock names it
+            text = component.full_name + text.removeprefix(value["use"])
         return (self.config or ComponentConfig)(component, validate(model, given), text)
 
 

@@ -80,10 +80,10 @@ class Register:
     def evaluator(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("evaluator", name, target, summary)
 
-    def threshold_rule(self, name: str, target: str, *, summary: str = "") -> None:
+    def threshold_rule(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("threshold_rule", name, target, summary)
 
-    def calibrator(self, name: str, target: str, *, summary: str = "") -> None:
+    def calibrator(self, name: str, target: Target, *, summary: str = "") -> None:
         self._add("calibrator", name, target, summary)
 
     def aggregator(self, name: str, target: str, *, summary: str = "") -> None:

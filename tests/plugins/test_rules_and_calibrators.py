@@ -34,6 +34,7 @@ from echokit import hookimpl
 def echokit_components(register):
     register.threshold_rule("costs", "lab_rules.code:Costs", summary="lowest cost")
     register.threshold_rule("middle", "lab_rules.code:Middle", summary="median")
+    register.threshold_rule("quantile", "lab_rules.code:Quantile", summary="quantile")
     register.threshold_rule("endless", "lab_rules.code:Endless", summary="broken")
     register.calibrator("isotonic", "lab_rules.code:Isotonic", summary="isotonic regression")
     register.calibrator("upside_down", "lab_rules.code:UpsideDown", summary="broken")
@@ -75,6 +76,22 @@ class Middle:
         if len(np.unique(y)) < 2:
             raise ValueError("one class")
         return float(np.sort(score)[len(score) // 2])
+
+
+class Quantile:
+    '''Quantile.
+
+    Args:
+        share: Share of patients below the threshold.
+    '''
+
+    def __init__(self, *, share: Annotated[float, Field(ge=0, lt=1)] = 0.5) -> None:
+        self.share = share
+
+    def __call__(self, y, score):
+        if len(np.unique(y)) < 2:
+            raise ValueError("one class")
+        return float(np.quantile(score, self.share))
 
 
 class Endless:
@@ -121,6 +138,7 @@ evaluate:
   - {use: sensitivity, threshold: {use: costs, missed: 9}}
   - {use: specificity, threshold: middle}
   - {use: specificity, threshold: sensitivity_at_0.90}
+  - {use: npv, threshold: quantile_0.5}
 objective: {use: cross_entropy, label_smoothing: 0.1, calibrate: {use: isotonic, fewest: 16}}
 resample: {use: holdout, val: 0.6, test: 0.2}
 """
@@ -161,6 +179,7 @@ def test_they_are_explained_hashed_and_in_the_schema(recipe: Path) -> None:
     assert (costs.value, costs.origin) == (9.0, f"{recipe}:{line}")
     assert values["evaluate.2.threshold"].value == "lab_rules:middle"
     assert values["evaluate.3.threshold"].value == "sensitivity_at_0.90"
+    assert values["evaluate.4.threshold"].value == "lab_rules:quantile_0.5"
     assert values["objective.calibrate.fewest"].value == 16
     kinds = [(use.component.kind, use.name) for use in loaded.uses()]
     for part in (("threshold_rule", "costs"), ("threshold_rule", "sensitivity_at"), ("calibrator", "isotonic")):
@@ -235,7 +254,9 @@ def test_a_run_evaluates_and_predicts_with_them(recipe: Path, phantom: Path, tmp
     assert sensitivity.threshold == component(missed=9.0)(val.y_true, val.y_score)
     assert "chosen by lab_rules:costs (missed 9.0, alarm 1.0) on the validation set" in sensitivity.definition
     names = [m.metric for m in metrics]
-    assert names == ["auroc", "sensitivity", "specificity", "specificity_at_sensitivity_at_0.90"]
+    assert names == ["auroc", "sensitivity", "specificity", "specificity_at_sensitivity_at_0.90", "npv"]
+    (npv,) = (m for m in metrics if m.metric == "npv")
+    assert "chosen by lab_rules:quantile_0.5 on the validation set" in npv.definition
 
     predictor = Predictor(run, "cpu")
     row = table[table["split"] == "test"].iloc[0]
