@@ -23,6 +23,8 @@ _PLACES = {
     "ComponentOf": "echokit.plugins.component_parameter",
     "DataPath": "echokit.plugins.parameters",
     "Section": "echokit.plugins.hookspecs",
+    "Callback": "echokit.training.callback",
+    "Stop": "echokit.training.callback",
     "Targets": "echokit.data.cohort.targets",
     "ClipTable": "echokit.data.sampling.clip_table",
     "LabelledBatch": "echokit.data.sampling.labelled_batch",
@@ -113,6 +115,8 @@ if TYPE_CHECKING:
     from echokit.tools.convert.convert import ConvertedDataset as ConvertedDataset
     from echokit.training.calibrators.calibration import Uncalibrated as Uncalibrated
     from echokit.training.calibrators.calibration import ValidationScores as ValidationScores
+    from echokit.training.callback import Callback as Callback
+    from echokit.training.callback import Stop as Stop
     from echokit.training.objectives.objective import Objective as Objective
     from echokit.training.schedulers.position import SchedulePosition as SchedulePosition
 

@@ -19,9 +19,8 @@ from echokit.system.terminal_text import printable
 def command(kind: str | None, out: Path, as_json: bool) -> None:
     """List the runs of a folder, or the names that a recipe can use.
 
-    KIND, singular or plural, is runs, one of the kinds of components (backbones, evaluators, ...), or one of
-    masks, trackers, metrics. Optimizers and schedulers are listed with those of torch and timm. Without KIND, all
-    components are listed.
+    KIND, singular or plural, is runs, one of the kinds of components (backbones, callbacks, ...), or one of masks,
+    metrics. Optimizers and schedulers are listed with those of torch and timm. Without KIND, all components are listed.
 
     \b
     Examples: echokit list runs

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from echokit.errors import EchokitError
 from echokit.pipeline.fold_plan import FoldPlan
+from echokit.pipeline.named_callback import NamedCallback
 from echokit.pipeline.session import Session
+from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import Installed, installed
 from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.hookspecs import Section
 from echokit.results.run import Run
 from echokit.system.progress import display
-from echokit.training.callback import StepProgress, TrainingCallback
+from echokit.training.callback import Audience, Record, StepProgress, Stop
 
 
 class RunHooks:
@@ -80,33 +83,57 @@ class RunHooks:
 
 
 class RunCallbacks:
-    """Passes events to the user's callback, the trackers and the hooks.
+    """Passes events to the user's callback, the callbacks of the recipe and the hooks.
 
     Args:
-        callbacks: Called for every event.
+        user: The callback of the run's caller.
+        named: The callbacks of the recipe.
         hooks: Called at the end of epochs; None in processes beside the main one.
     """
 
-    def __init__(self, callbacks: Sequence[TrainingCallback] = (), hooks: RunHooks | None = None) -> None:
-        self._callbacks = callbacks
+    def __init__(
+        self, user: Audience | None = None, named: Sequence[NamedCallback] = (), hooks: RunHooks | None = None
+    ) -> None:
+        self._user = user
+        self._named = named
         self._hooks = hooks
 
-    def on_step_end(self, progress: StepProgress) -> None:
-        """Pass on a finished optimizer step."""
-        for callback in self._callbacks:
-            callback.on_step_end(progress)
+    def on_fold_start(self, fold: int, history: Sequence[Record]) -> None:
+        """Pass on the start of a fold."""
+        for callback in self._named:
+            callback.on_fold_start(fold, history)
 
-    def on_epoch_end(self, record: Mapping[str, object]) -> None:
-        """Pass on a finished epoch."""
-        for callback in self._callbacks:
-            callback.on_epoch_end(record)
+    def on_step_end(self, progress: StepProgress) -> Stop | None:
+        """Pass on a finished optimizer step, and return the first answer to stop."""
+        if self._user:
+            self._user.on_step_end(progress)
+        answers = [callback.on_step_end(progress) for callback in self._named]
+        return next(filter(None, answers), None)
+
+    def judge_epoch(self, record: Record) -> Stop | None:
+        """Ask all callbacks that decide, and return the first answer to stop."""
+        answers = [callback.on_epoch_end(record) for callback in self._named if callback.decides]
+        return next(filter(None, answers), None)
+
+    def on_epoch_end(self, record: Record) -> None:
+        """Pass on a finished epoch to everyone else."""
+        if self._user:
+            self._user.on_epoch_end(record)
+        for callback in self._named:
+            if not callback.decides:
+                callback.on_epoch_end(record)
         if self._hooks:
             self._hooks.on_epoch_end(dict(record))
 
+    def on_fold_end(self, fold: int, history: Sequence[Record]) -> None:
+        """Pass on the end of a fold."""
+        for callback in self._named:
+            callback.on_fold_end(fold, history)
+
     def on_warning(self, message: str) -> None:
         """Pass on a warning."""
-        for callback in self._callbacks:
-            callback.on_warning(message)
+        if self._user:
+            self._user.on_warning(message)
 
     def sections(self) -> list[Section]:
         """Collect the report sections of plugins."""
@@ -121,32 +148,41 @@ class RunCallbacks:
 @contextmanager
 def run_callbacks(run: Run, plan: FoldPlan, session: Session) -> Iterator[RunCallbacks]:
     """Connect the callbacks of a run inside the block, in the main process."""
-    from echokit.training.trackers import open_trackers
-
     if not session.is_main:
         yield RunCallbacks()
         return
     hooks = RunHooks(run, installed())
-    with (
-        hooks.run_hooks(),
-        open_trackers(plan.recipe.track, plan.recipe.name, run.path, _tracker_facts(plan)) as trackers,
-    ):
-        user = session.request.callback
-        yield RunCallbacks([user, trackers] if user else [trackers], hooks)
+    with hooks.run_hooks(), started_callbacks(plan.recipe.all_callbacks, run) as named:
+        yield RunCallbacks(session.request.callback, named, hooks)
 
 
-def _tracker_facts(plan: FoldPlan) -> dict[str, Any]:
-    """Describe a run for trackers: plain values, no path and nothing of a case."""
-    recipe, lock = plan.recipe, plan.lock
-    return {
-        "data": lock.stamp or lock.content["data"]["name"],
-        "recipe_hash": lock.recipe_hash,
-        "seed": recipe.seed,
-        "fusion": recipe.fusion.name,
-        "backbone": recipe.backbone.name,
-        "objective": recipe.objective.name,
-        "optimizer": recipe.train.optimizer.use,
-        "lr": recipe.train.optimizer.lr,
-        "epochs": recipe.train.epochs,
-        "batch_size": recipe.train.batch_size,
-    }
+@contextmanager
+def started_callbacks(uses: Sequence[ComponentConfig], run: Run) -> Iterator[list[NamedCallback]]:
+    """Tell the callbacks of a recipe of the run's start, and of its end in any case.
+
+    Raises:
+        EchokitError: One of them failed. An error that ended the run comes first.
+    """
+    named = [NamedCallback(use) for use in uses]
+    told: list[NamedCallback] = []
+    error: BaseException | None = None
+    try:
+        for callback in named:
+            told.append(callback)
+            callback.on_run_start(run)
+        yield named
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        ending = error
+        for callback in told:
+            try:
+                callback.on_run_end(run, error)
+            except EchokitError as failed:
+                if ending is None:
+                    ending = failed
+                else:
+                    display().show_message(str(failed))
+        if ending is not error and ending is not None:
+            raise ending

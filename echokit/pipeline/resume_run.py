@@ -17,7 +17,7 @@ from echokit.recipe.search import searched_hyperparameters
 from echokit.results.lock import Lock, data_paths, machine_differences, recipe_hash
 from echokit.results.run import LOCK, Run
 
-NOT_HASHED = ("name", "report", "track", "data.fallback", "data.exclude", "model.weights")
+NOT_HASHED = ("name", "report", "data.fallback", "data.exclude", "model.weights")
 """Keys of a recipe that change no result, or whose content is compared instead."""
 LENGTH = ("train.epochs", "train.phases")
 
@@ -136,10 +136,12 @@ def _check_states(run: Run, epochs: int, fix: str) -> None:
     """Refuse folds that have ended and left no state to continue from."""
     from echokit.training.checkpoints.checkpoint_files import find_checkpoint
     from echokit.training.checkpoints.training_state import BEST, HISTORY, LAST
+    from echokit.training.phases import stopped_by
 
     folders = sorted(run.path.glob("checkpoints/fold-*"))
     ended = [folder for folder in folders if find_checkpoint(folder, BEST) and not find_checkpoint(folder, LAST)]
-    stopped = [folder for folder in ended if _count_epochs(folder / HISTORY) < epochs]
+    histories = {folder: _history(folder / HISTORY) for folder in ended}
+    stopped = [folder for folder in ended if len(histories[folder]) < epochs or stopped_by(histories[folder])]
     if missing := [folder.name for folder in ended if folder not in stopped]:
         raise EchokitError(
             f"the state after the last epoch of {', '.join(missing)} is not there (checkpoints/{missing[0]}/{LAST})",
@@ -150,21 +152,21 @@ def _check_states(run: Run, epochs: int, fix: str) -> None:
     if stopped and stopped == folders:
         raise EchokitError(
             "every fold stopped early, before its last epoch: more epochs change nothing",
-            hint="a new run with another train.early_stop can train longer",
-            where="train.early_stop",
+            hint="a new run with another train.early_stop, or without the callback that stopped them, can train longer",
+            where="callbacks" if any(map(stopped_by, histories.values())) else "train.early_stop",
             code="resume.stopped_early",
         )
 
 
-def _count_epochs(history: Path) -> int:
+def _history(path: Path) -> list[dict[str, Any]]:
     try:
-        return len(history.read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError):
-        return 0
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
 
 
 def _changed_keys(old: Recipe, new: Recipe) -> list[str]:
-    then, now = (dict(_flat(recipe.to_dict(ComponentConfig.identity))) for recipe in (old, new))
+    then, now = (dict(_flat(recipe.without_watchers().to_dict(ComponentConfig.identity))) for recipe in (old, new))
     paths = tuple(f"data.{name}" for name in data_paths(old))
     keys = [key for key in {**then, **now} if then.get(key) != now.get(key)]
     return [key for key in keys if not key.startswith((*NOT_HASHED, *paths))]

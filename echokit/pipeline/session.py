@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from echokit.pipeline.named_callback import check_callbacks
 from echokit.recipe.recipe import Recipe
 from echokit.results.lock import Lock
 from echokit.results.run import Run
@@ -17,7 +18,7 @@ from echokit.system.worker_pool import exit_if_worker
 if TYPE_CHECKING:
     import torch
 
-    from echokit.training.callback import TrainingCallback
+    from echokit.training.callback import Audience
     from echokit.training.hardware.distributed import Processes
 
 
@@ -41,7 +42,7 @@ class RunRequest:
     lock: Lock | None = None
     resume: Run | None = None
     only_fold: int | None = None
-    callback: TrainingCallback | None = None
+    callback: Audience | None = None
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,13 @@ def start_session(request: RunRequest) -> Session:
     """Choose the device and join the processes that a launcher has started.
 
     Raises:
-        EchokitError: The device, a tracker or a process of the launcher is missing.
+        EchokitError: The device, what a callback needs, or a process of the launcher is missing.
     """
     exit_if_worker()
     from echokit.training.hardware.device import choose_device, fix_threads
     from echokit.training.hardware.distributed import init_distributed
-    from echokit.training.trackers import require_trackers
 
-    require_trackers(request.recipe.track)
+    check_callbacks(request.recipe)
     threads = fix_threads()
     distributed, device = init_distributed(choose_device(request.device))
     return Session(request, device, distributed, threads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
         *plan.warnings,
         *preparation_warnings(plan.dataset),
         *(f"unreadable: {failure.case_id}: {failure.reason}" for failure in plan.dataset.preparation.failures),
+        *_stopped(results),
         *_scored_again(results),
         *callbacks.problems,
     ]
@@ -116,6 +117,15 @@ def unseal(run: Run) -> None:
     write_checksums(run.path, {name: value for name, value in read_checksums(run.path).items() if name == LOCK})
     for name in (CONTROLS, SECTIONS):
         (run.path / name).unlink(missing_ok=True)
+
+
+def _stopped(results: Sequence[FoldResult]) -> Iterator[str]:
+    """Say which folds a callback has stopped, and why."""
+    from echokit.training.phases import stopped_by
+
+    for result in results:
+        if reason := stopped_by(result.history):
+            yield f"Fold {result.number} was stopped after epoch {len(result.history)} by the callback {reason}."
 
 
 def _scored_again(results: Sequence[FoldResult]) -> list[str]:

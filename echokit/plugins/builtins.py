@@ -145,6 +145,12 @@ CALIBRATORS = (
     ("normal", "normal:Normal", "linear model of the value by its estimate, with normal errors"),
 )
 
+CALLBACKS = (
+    ("tensorboard", "TensorBoard", "tracker: writes the numbers of every epoch for TensorBoard"),
+    ("mlflow", "MLflow", "tracker: sends the numbers of every epoch to MLflow"),
+    ("wandb", "Wandb", "tracker: sends the numbers of every epoch to Weights & Biases"),
+)
+
 
 @hookimpl
 def echokit_components(register: Register) -> None:
@@ -194,3 +200,5 @@ def echokit_components(register: Register) -> None:
         )
     for name, class_name, magic, summary in FOLDER_READERS:
         register.reader(name, f"echokit.data.video.formats:{class_name}", magic=magic, folder=True, summary=summary)
+    for name, class_name, summary in CALLBACKS:
+        register.callback(name, f"echokit.training.trackers.accelerate_trackers:{class_name}", summary=summary)

@@ -112,6 +112,9 @@ class Register:
         """
         self._add("reader", name, target, summary, form=file_format(name, magic, suffixes, folder))
 
+    def callback(self, name: str, target: Target, *, summary: str = "") -> None:
+        self._add("callback", name, target, summary)
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -156,7 +159,8 @@ class RunView(Protocol):
         complete: Whether its results exist.
     """
 
-    path: Path
+    @property
+    def path(self) -> Path: ...
 
     @property
     def lock(self) -> Any: ...
@@ -231,4 +235,6 @@ class HookSpecs:
         """
 
 
+RUN_HOOKS = ("echokit_run_start", "echokit_epoch_end", "echokit_run_end", "echokit_report_section")
+"""Those that are called in a run; its lock names the plugins that have them."""
 HOOKS: tuple[str, ...] = tuple(name for name in vars(HookSpecs) if name.startswith("echokit_"))

@@ -46,6 +46,7 @@ KINDS: dict[str, str] = {
     "calibrator": "turns scores into probabilities: fit(ValidationScores) -> parameters, apply(parameters, score)",
     "aggregator": "combines a metric over the folds of a cross-validation: (FoldMetrics) -> list of Metric",
     "reader": "reads a format of video files: (path, frames, max_bytes) -> Clip",
+    "callback": "follows the training of each fold, and may stop it: an echokit.Callback",
 }
 
 CODE_ROOTS: dict[str, tuple[str, ...]] = {
@@ -65,6 +66,7 @@ CODE_ROOTS: dict[str, tuple[str, ...]] = {
     "calibrator": ("echokit.training.calibrators",),
     "aggregator": ("echokit.evaluation",),
     "reader": ("echokit.data.video",),
+    "callback": ("echokit.training.trackers",),
 }
 """Packages whose code defines the built-in components of a kind, or of a kind and a name."""
 
@@ -209,13 +211,25 @@ class Component:
         of its plugin's distribution, data files included, and its version, or the text of its module if it is in no
         package.
         """
-        if given := source_module(self.target.partition(":")[0]):
-            return given.hash
         if self.plugin != BUILT_IN:
-            entry = next(iter(entry_points(group=GROUP, name=self.plugin)), None)
-            return distribution_hash(entry.dist if entry else None, self.target.partition(":")[0].partition(".")[0])
+            return plugin_hash(self.plugin, self.target.partition(":")[0])
         roots = CODE_ROOTS.get(f"{self.kind} {self.name}") or CODE_ROOTS[self.kind]
         return digest([package_hash(root) for root in roots])
+
+
+def plugin_hash(plugin: str, module: str) -> str:
+    """Hash all packages of a plugin's distribution, or its text if it is in none.
+
+    Data files and the version are included.
+
+    Args:
+        plugin: Name of its entry point.
+        module: One of its modules, which counts in any case.
+    """
+    if given := source_module(module):
+        return given.hash
+    entry = next(iter(entry_points(group=GROUP, name=plugin)), None)
+    return distribution_hash(entry.dist if entry else None, module.partition(".")[0])
 
 
 @dataclass

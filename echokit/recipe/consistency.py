@@ -9,6 +9,7 @@ from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.parameters import Problem
 from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.recipe import Recipe
+from echokit.recipe.search import searched_hyperparameters
 
 
 def inconsistencies(recipe: Recipe) -> Iterator[Problem]:
@@ -19,6 +20,7 @@ def inconsistencies(recipe: Recipe) -> Iterator[Problem]:
     yield from _validation(recipe)
     yield from _epoch_metrics(recipe)
     yield from _augmentations(recipe)
+    yield from _callbacks(recipe)
 
 
 def lacks_validation(resample: ComponentConfig) -> bool:
@@ -158,6 +160,20 @@ def _epoch_metrics(recipe: Recipe) -> Iterator[Problem]:
                 f"the threshold of {name!r} is chosen on the validation set, for which it would select the epoch",
                 "give it a number as threshold, or use a metric without one (val_auprc)",
                 code="train.metric_threshold",
+            )
+
+
+def _callbacks(recipe: Recipe) -> Iterator[Problem]:
+    """Check that callbacks that may stop a training are asked in all of them."""
+    controls = recipe.controls
+    if searched_hyperparameters(recipe) or (controls and (controls.permutations or controls.single_frame)):
+        for use in recipe.without_watchers().callbacks:
+            yield Problem(
+                ("callbacks", recipe.callbacks.index(use)),
+                f"{use.name!r} may stop a training, and is not asked for heads that are selected inside folds or "
+                "trained for permutations and single_frame, as many heads are trained in one batch",
+                f"remove {use.name!r}, or the search and these controls",
+                code="train.not_in_batched_heads",
             )
 
 

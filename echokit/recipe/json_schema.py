@@ -13,9 +13,8 @@ from echokit.plugins.parameters import summary_line
 from echokit.plugins.registry import BUILT_IN, KINDS
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
-from echokit.recipe.validate import DATA_KEYS, KEYS
+from echokit.recipe.validate import DATA_KEYS, KEYS, is_tracker
 from echokit.training.settings import OptimizerSettings, ScheduleSettings, TrainSettings
-from echokit.training.trackers import TRACKERS
 
 SLOTS = {
     "data": "dataset",
@@ -24,7 +23,12 @@ SLOTS = {
     "objective": "objective",
     "resample": "resampler",
 }
-LISTS = {"preprocess": ("preprocessor",), "augment": ("augmentation",), "evaluate": EVALUATE}
+LISTS = {
+    "preprocess": ("preprocessor",),
+    "augment": ("augmentation",),
+    "evaluate": EVALUATE,
+    "callbacks": ("callback",),
+}
 _DATA_EXTRA = {
     "exclude": {"type": ["string", "null"], "description": "A file with the case_ids to exclude."},
     "fallback": {
@@ -102,7 +106,9 @@ def recipe_schema() -> dict[str, Any]:
     for key, kinds in LISTS.items():
         options = [option for kind in kinds for option in _kind(kind)["anyOf"]]
         properties[key] = {"type": "array", "items": {"anyOf": options}}
-    properties["track"] = {"type": "array", "items": {"enum": list(TRACKERS)}}
+    registry = installed().registry
+    trackers = [name for name in registry.names("callback") if is_tracker(registry, name)]
+    properties["track"] = {"type": "array", "items": {"enum": trackers}}
     for key, model in (("target", TargetSettings), ("train", TrainSettings), ("report", ReportSettings)):
         schema = model.model_json_schema(by_alias=True)
         definitions.update(schema.pop("$defs", {}))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from echokit.data.cohort.target import TargetSettings
@@ -13,6 +14,7 @@ from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node
+from echokit.training.callback import only_watches
 from echokit.training.settings import TrainSettings
 
 
@@ -38,7 +40,8 @@ class Recipe:
     train: TrainSettings
     evaluate: tuple[ComponentConfig, ...]
     report: ReportSettings
-    track: tuple[str, ...]
+    callbacks: tuple[ComponentConfig, ...]
+    track: tuple[ComponentConfig, ...]
     controls: ControlSettings | None
     epoch_metrics: Mapping[str, ComponentConfig]
     """The evaluators that ``train.keep`` and ``train.early_stop`` name, by their number in the history."""
@@ -47,12 +50,13 @@ class Recipe:
     def uses(self) -> Iterator[ComponentConfig]:
         """List all components of the recipe, with those that are parameters of others.
 
-        Of optimizers and schedules only those of plugins: echokit's own are a part of its training.
+        Of optimizers and schedules only those of plugins: echokit's own are a part of its training. The callbacks that
+        only watch come last.
         """
         named = (self.data, *self.preprocess, self.clip, *self.augment, self.fusion, self.backbone)
         training = (use for use in self.train.components().values() if use.component.plugin != BUILT_IN)
         more = [use for use in self.epoch_metrics.values() if all(use is not other for other in self.evaluate)]
-        for use in (*named, self.objective, self.resample, *self.evaluate, *training, *more):
+        for use in (*named, self.objective, self.resample, *self.evaluate, *training, *more, *self.all_callbacks):
             yield from use.with_inner()
 
     @property
@@ -64,6 +68,19 @@ class Recipe:
     def aggregators(self) -> list[ComponentConfig]:
         """What ``evaluate`` names to combine metrics over folds; empty for the default."""
         return [use for use in self.evaluate if use.component.kind == "aggregator"]
+
+    @property
+    def all_callbacks(self) -> tuple[ComponentConfig, ...]:
+        """All callbacks, also of ``track``; those that only watch last, none twice."""
+        found: dict[str, ComponentConfig] = {}
+        for use in (*self.callbacks, *self.track):
+            found.setdefault(json.dumps(use.to_dict()), use)
+        return tuple(sorted(found.values(), key=lambda use: only_watches(use.component.load())))
+
+    def without_watchers(self) -> Recipe:
+        """Return the recipe without the callbacks that only watch, which change no result."""
+        deciding = tuple(use for use in self.all_callbacks if not only_watches(use.component.load()))
+        return replace(self, callbacks=deciding, track=())
 
     def check_files(self) -> None:
         """Read every file that a component needs.
@@ -105,6 +122,7 @@ class Recipe:
             "train": train,
             "evaluate": [of(use) for use in self.evaluate],
             "report": self.report.model_dump(mode="json"),
-            "track": list(self.track),
+            "callbacks": [of(use) for use in self.callbacks],
+            "track": [use.component.full_name for use in self.track],
             "controls": self.controls and self.controls.model_dump(mode="json"),
         }

@@ -20,7 +20,7 @@ from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import Installed, installed
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.parameters import InvalidParameters, KeyPath, Problem, validate
-from echokit.plugins.registry import BUILT_IN, with_article
+from echokit.plugins.registry import BUILT_IN, Registry, with_article
 from echokit.recipe.compose import apply_override, compose
 from echokit.recipe.consistency import inconsistencies, lacks_validation, padded_windows
 from echokit.recipe.control_settings import ControlSettings
@@ -29,8 +29,8 @@ from echokit.recipe.recipe import Recipe
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.search import SEARCHED, Candidate, searched_hyperparameters
 from echokit.recipe.tree import Node
+from echokit.training.callback import Callback, only_watches
 from echokit.training.settings import TrainSettings
-from echokit.training.trackers import TRACKERS
 
 Value = TypeVar("Value")
 LONGEST_MESSAGE = 600
@@ -49,7 +49,8 @@ KEYS = {
     "train": "Settings of the training.",
     "evaluate": "Metrics, and how they are combined over folds: evaluators and aggregators.",
     "report": "Settings of the report.",
-    "track": "Experiment trackers: tensorboard, mlflow, wandb; history.jsonl is always written.",
+    "callbacks": "What follows the training, and may stop it.",
+    "track": "Short for callbacks that only watch: tensorboard, mlflow, wandb; history.jsonl is always written.",
     "controls": "Negative controls and baselines in the same folds.",
 }
 DATA_KEYS = {"exclude": None, "fallback": None, "max_unreadable": 0.02}
@@ -62,6 +63,7 @@ DEFAULTS: dict[str, Any] = {
     "resample": "official",
     "evaluate": ["accuracy", "auroc", "auprc"],
     "report": {},
+    "callbacks": [],
     "track": [],
     "controls": None,
 }
@@ -163,6 +165,7 @@ class _Checker:
             "train": self.settings(TrainSettings, values.get("train"), ("train",)) if "train" in plain else None,
             "evaluate": self.uses(EVALUATE, values["evaluate"], ("evaluate",)),
             "report": self.settings(ReportSettings, values["report"], ("report",)),
+            "callbacks": self.uses(("callback",), values["callbacks"], ("callbacks",)),
             "track": self.trackers(values["track"]),
             "controls": self.settings(ControlSettings, values["controls"], ("controls",))
             if values["controls"] is not None
@@ -274,16 +277,21 @@ class _Checker:
                 self.problem(path, "train.metric_parameters", message, hint)
         return found
 
-    def trackers(self, values: Any) -> tuple[str, ...]:
-        names = f"the trackers are {', '.join(TRACKERS)}"
+    def trackers(self, values: Any) -> tuple[ComponentConfig | None, ...]:
+        registry = self.installed.registry
+        known = [name for name in registry.names("callback") if is_tracker(registry, name)] if values else []
+        names = f"the trackers are {', '.join(known)}"
         if not isinstance(values, list):
             self.wrong_type(("track",), "a list of trackers", values, names)
             return ()
+        found = []
         for index, value in enumerate(values):
-            if not isinstance(value, str) or value not in TRACKERS:
-                hint = did_you_mean(str(value), TRACKERS) or names
+            if isinstance(value, str) and is_tracker(registry, value):
+                found.append(self.use("callback", value, ("track", index)))
+            else:
+                hint = did_you_mean(str(value), known) or names
                 self.problem(("track", index), "recipe.unknown_tracker", f"there is no tracker {value!r}", hint)
-        return tuple(dict.fromkeys(map(str, values)))
+        return tuple(found)
 
     def settings(self, model: type[BaseModel], value: Any, path: KeyPath) -> Any:
         if not isinstance(value, dict):
@@ -331,7 +339,13 @@ class _Checker:
             ("objective",): recipe.objective,
             ("resample",): recipe.resample,
         }
-        lists = {"preprocess": recipe.preprocess, "augment": recipe.augment, "evaluate": recipe.evaluate}
+        lists = {
+            "preprocess": recipe.preprocess,
+            "augment": recipe.augment,
+            "evaluate": recipe.evaluate,
+            "callbacks": recipe.callbacks,
+            "track": recipe.track,
+        }
         components |= {(key, index): use for key, uses in lists.items() for index, use in enumerate(uses)}
         components |= {("train", key): use for key, use in recipe.train.components().items()}
         for place, name in recipe.train.evaluators().items():
@@ -343,7 +357,7 @@ class _Checker:
                 continue  # a run can be read without the files; `Recipe.check_files` refuses to use it
             try:
                 with output_to_stderr():
-                    use.build()
+                    built = use.build()
             except EchokitError as error:
                 self.problem(path, error.code, error.message, error.hint)
             except KeyboardInterrupt:
@@ -355,6 +369,21 @@ class _Checker:
                 name = f"the {use.component.kind} {use.name!r} of the plugin {use.component.plugin!r}"
                 code = "parameter.invalid" if expected else "plugin.failed"
                 self.problem(path, code, f"{name} rejects its parameters: {describe_exception(error)}")
+            else:
+                if use.component.kind == "callback" and not isinstance(built, Callback):
+                    message = f"the callback {use.name!r} is no subclass of echokit.Callback"
+                    self.problem(path, "callback.no_base", message, "derive its class from echokit.Callback")
+
+
+def is_tracker(registry: Registry, name: str) -> bool:
+    """Return whether a name means a callback that only watches.
+
+    One that cannot be imported is none.
+    """
+    try:
+        return only_watches(registry.get("callback", name).load())
+    except EchokitError:
+        return False
 
 
 def _with_last_epoch(recipe: Recipe) -> Recipe:

@@ -13,7 +13,8 @@ import yaml
 from echokit.errors import DataError, EchokitError, RecipeError
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import NOTEBOOK, installed
-from echokit.plugins.registry import Component
+from echokit.plugins.hookspecs import RUN_HOOKS
+from echokit.plugins.registry import Component, plugin_hash
 from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import check, load_recipe
@@ -113,6 +114,7 @@ def make_lock(
         "weights": dict(weights) if weights else None,
         "compute": dict(compute),
         "components": components,
+        **({"hooks": hooks} if (hooks := list(_hooks())) else {}),
         "environment": environment(),
         "recipe": resolved.to_dict(),
     }
@@ -128,7 +130,12 @@ def recipe_hash(recipe: Recipe, components: list[dict[str, Any]], fingerprint: s
         fingerprint: Fingerprint of the data.
         weights: Hash of the starting weights, which replaces their path.
     """
+    used = len(list(recipe.uses()))
+    recipe = recipe.without_watchers()  # they are the last of those used; readers follow
+    components = [*components[: len(list(recipe.uses()))], *components[used:]]
     plain = recipe.to_dict(ComponentConfig.identity)
+    if not plain["callbacks"]:
+        del plain["callbacks"]  # so that a recipe without them has the hash of earlier versions
     if recipe.weights is not None:
         plain["model"]["weights"]["use"] = weights
     data = {key: plain["data"][key] for key in plain["data"] if key not in data_paths(recipe) | {"fallback", "exclude"}}
@@ -165,6 +172,18 @@ def _component(component: Component) -> dict[str, Any]:
         "code": component.code_hash(),
         **({"plugin_file": plugin.file} if plugin.file else {}),
     }
+
+
+def _hooks() -> Iterator[dict[str, Any]]:
+    """Describe the plugins whose hooks a run calls.
+
+    No recipe names them, and no result depends on them.
+    """
+    for plugin in installed().plugins:
+        if hooks := [hook for hook in plugin.hooks if hook in RUN_HOOKS]:
+            code = plugin_hash(plugin.name, plugin.module)
+            facts = {"plugin": plugin.name, "package": plugin.package, "version": plugin.version, "code": code}
+            yield {**facts, **({"plugin_file": plugin.file} if plugin.file else {}), "hooks": hooks}
 
 
 def changes_since(lock: Lock) -> Iterator[str]:

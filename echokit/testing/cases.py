@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,14 @@ def _nifti(folder: Path) -> tuple[Path, Frames]:
     frames = beating(8, 48, 64)
     write_nifti(folder / "heart.nii.gz", frames, (0.3, 0.3))
     return folder / "heart.nii.gz", frames
+
+
+def _own_services(folder: Path) -> dict[str, Any]:
+    """Keep what trackers write in a folder, and away from every server."""
+    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{folder.parent / 'mlflow.db'}")
+    os.environ.setdefault("WANDB_MODE", "offline")
+    os.environ.setdefault("WANDB_DIR", str(folder.parent))
+    return {}
 
 
 def _accuracy(y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> float:
@@ -153,5 +162,8 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "reader.dicom_series": _video("series"),
     "reader.frames": _video("frames"),
     "reader.nifti": Case(video=_nifti, needs=("nibabel",)),
+    "callback.tensorboard": Case(needs=("tensorboard",)),
+    "callback.mlflow": Case(setup=_own_services, needs=("mlflow",)),
+    "callback.wandb": Case(setup=_own_services, needs=("wandb",)),
     "evaluator.ef_cutoffs": (Case(), Case({"cutoffs": [40.0], "without": None, "inclusive": True})),
 }

@@ -1,4 +1,4 @@
-"""Names that a recipe can use and that are not only components: of libraries, trackers, metrics."""
+"""Names that a recipe can use and that are not only components: of libraries, metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 CHOICES = {
     "optimizer": "train.optimizer: {use: NAME}; registered, or of torch or timm",
     "scheduler": "train.schedule: {use: NAME}; registered, or of torch or timm",
-    "tracker": "track: [NAME]; gets the numbers of every epoch",
     "metric": "written to metrics.json by an evaluator; evaluate: [EVALUATOR]",
 }
 OTHER_WORDS = {"schedule": "scheduler"}
@@ -135,15 +134,6 @@ def _schedulers() -> Iterator[Choice]:
     yield from _of_library("scheduler", schedule_summaries())
 
 
-def _trackers() -> Iterator[Choice]:
-    from importlib.util import find_spec
-
-    from echokit.training.trackers import TRACKERS
-
-    for name in TRACKERS:
-        yield Choice("tracker", name, "accelerate", "installed" if find_spec(name) else "not installed")
-
-
 def _metrics() -> Iterator[Choice]:
     registry = installed().registry
     for component in registry.components(["evaluator"]):
@@ -154,6 +144,5 @@ def _metrics() -> Iterator[Choice]:
 _LISTS: dict[str, Callable[[], Iterator[Choice]]] = {
     "optimizer": _optimizers,
     "scheduler": _schedulers,
-    "tracker": _trackers,
     "metric": _metrics,
 }

@@ -104,6 +104,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
         saved = files.resume(model, plan, context.callback) if context.resume else SavedState(TrainingState())
         state = saved.state
         files.write_history(state.history)
+        context.callback.on_fold_start(fold.number, state.history)
         while (phase := current_phase(plan, state.history)) is not None:
             before = plan[: plan.index(phase)]
             untrained = initial if all(earlier.head_only for earlier in before) else None
@@ -126,6 +127,7 @@ def fit(model: nn.Module, objective: Objective, task: FoldTask, context: Trainin
     files.finish(keep_state=can_be_longer(plan, settings, state.history))
     if selected.note:
         context.callback.on_warning(selected.note)
+    context.callback.on_fold_end(fold.number, state.history)
     if stop:  # it came after the last step: the fold is done, the run is not
         raise stop.interrupted()
     return FitResult(tuple(state.history), selected, best, validated.get(selected.epoch))

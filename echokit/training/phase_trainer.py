@@ -71,17 +71,20 @@ class PhaseTraining:
             state = state.next_epoch(record)
             self.writer.write_epoch(state, record)
             self.context.callback.on_epoch_end(record)
+            if reason := record.get("stopped"):
+                said = f"fold {record['fold']} stopped after epoch {record['epoch']} by the callback {reason}"
+                self.context.callback.on_warning(said)
         return state
 
     def train_epoch(self, state: TrainingState, stop: StopRequest) -> None:
-        """Do the remaining steps of the epoch."""
+        """Do the remaining steps of the epoch; none after a callback has stopped it."""
         settings, distributed = self.step.settings, self.step.processes
         samples = self.source.train(state.epoch)
         key = (self.context.seed, self.task.fold.number, state.epoch)
         order = np.random.default_rng(np.random.SeedSequence(key)).permutation(len(samples.case))
         step_size = settings.batch_size * settings.accumulate * distributed.count
         steps = cut_steps(order, step_size, distributed.count)
-        todo = steps[state.step :]
+        todo = steps[state.step :] if state.stopped is None else []
         rows = [deal_clips(clips, settings.batch_size + (len(clips) > step_size), distributed.count) for clips in todo]
         mine = [[row[distributed.index] for row in step_rows] for step_rows in rows]
         losses = [record["val_loss"] for record in records_of(self.phase, state.history)]
@@ -100,10 +103,13 @@ class PhaseTraining:
             state.seconds = seconds_before + elapsed
             speed = (state.seen - seen_before) / elapsed
             loss = state.loss / state.weight
-            self.context.callback.on_step_end(
+            answer = self.context.callback.on_step_end(
                 StepProgress(state.epoch, settings.epochs, state.step, len(steps), loss, speed)
             )
+            state.stopped = answer.reason if answer else None
             self._stop_if_requested(state, stop)
+            if state.stopped is not None:
+                break
 
     def finish_epoch(self, state: TrainingState, stop: StopRequest) -> dict[str, Any]:
         """Validate, and return the record of the epoch."""
@@ -120,6 +126,9 @@ class PhaseTraining:
         record["seconds"] = state.seconds + time.perf_counter() - started
         record["clips_per_second"] = state.seen / state.seconds
         _require_finite(record, state.epoch)
+        answer = self.context.callback.judge_epoch(record)
+        if reason := state.stopped or (answer.reason if answer else None):
+            record["stopped"] = reason
         return self.step.processes.broadcast(record)  # type: ignore[no-any-return]
 
     def report_determinism_cost(self, epoch: int) -> None:
@@ -225,12 +234,16 @@ class PhaseTraining:
     def _stop_if_requested(self, state: TrainingState, stop: StopRequest, *, averaged: bool = False) -> None:
         """Save and stop if a signal came to any of the processes.
 
+        They also agree on whether a callback has stopped the training.
+
         Args:
             state: The position.
             stop: Whether a signal came to this process.
             averaged: Whether the model has its averaged weights at the moment.
         """
-        signum = next((came for came in self.step.processes.gather(stop.signum) if came is not None), None)
+        everywhere = self.step.processes.gather((stop.signum, state.stopped))
+        state.stopped = everywhere[0][1]  # of the main process
+        signum = next((came for came, _ in everywhere if came is not None), None)
         if signum is None:
             return
         stop.signum = signum

@@ -77,8 +77,15 @@ def current_phase(plan: Sequence[Phase], history: Sequence[Mapping[str, Any]]) -
     return next((phase for phase in plan if not is_done(phase, history)), None)
 
 
+def stopped_by(history: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return which callback stopped a training, and why; None if none did."""
+    return history[-1].get("stopped") if history else None
+
+
 def is_done(phase: Phase, history: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a phase has ended."""
+    """Return whether a phase has ended; a callback ends all of them."""
+    if stopped_by(history) is not None:
+        return True
     records = records_of(phase, history)
     return len(records) >= phase.epochs or _is_stale(phase, records)
 
@@ -103,7 +110,7 @@ def can_be_longer(plan: Sequence[Phase], settings: TrainSettings, history: Seque
     """Return whether more epochs of the last phase would change none before them."""
     last = plan[-1]
     stopped = _is_stale(last, records_of(last, history))
-    return not stopped and not settings.schedule.follows_length
+    return not stopped and stopped_by(history) is None and not settings.schedule.follows_length
 
 
 def records_of(phase: Phase, history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

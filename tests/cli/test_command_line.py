@@ -30,9 +30,9 @@ def test_help_shows_every_command_in_one_group(capsys: pytest.CaptureFixture[str
     assert all(shown.count(f"\n  {name} ") == 1 for name in COMMANDS)
 
 
-@pytest.mark.parametrize("kind", ["optimizers", "schedule", "trackers", "metrics"])
+@pytest.mark.parametrize("kind", ["optimizers", "schedule", "callbacks", "metrics"])
 def test_names_of_libraries_and_metrics_are_listed_and_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    known = {"optimizers": "lamb", "schedule": "one_cycle", "trackers": "mlflow", "metrics": "calibration_slope"}[kind]
+    known = {"optimizers": "lamb", "schedule": "one_cycle", "callbacks": "mlflow", "metrics": "calibration_slope"}[kind]
     assert exit_code(["list", kind, "--json"]) == 0
     assert known in [row["name"] for row in json.loads(capsys.readouterr().out)]
     assert exit_code(["list", kind]) == 0

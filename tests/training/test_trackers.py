@@ -12,17 +12,23 @@ import pytest
 
 from echokit import load_run
 from echokit.cli import exit_code
+from echokit.pipeline.run import run as run_request
+from echokit.pipeline.session import RunRequest
+from echokit.plugins.discovery import installed
+from echokit.recipe.validate import is_tracker, load_recipe
 from echokit.system.distribution import install_extra
-from echokit.training.trackers import TRACKERS
+from tests.expect import refused
 
+TRACKERS = ("mlflow", "tensorboard", "wandb")
 ONE = ("--set", "train.epochs=2")
 
 
-def test_tensorboard_receives_the_numbers_of_every_epoch(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["track", "callbacks"])
+def test_tensorboard_receives_the_numbers_of_every_epoch(tiny: Path, tmp_path: Path, key: str) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     assert exit_code(["run", str(tiny), "--out", str(tmp_path / "a"), *ONE]) == 0
-    assert exit_code(["run", str(tiny), "--out", str(tmp_path / "b"), *ONE, "--set", "track=[tensorboard]"]) == 0
+    assert exit_code(["run", str(tiny), "--out", str(tmp_path / "b"), *ONE, "--set", f"{key}=[tensorboard]"]) == 0
     plain, open_trackers = load_run(tmp_path / "a" / "tiny"), load_run(tmp_path / "b" / "tiny")
     assert plain.lock.recipe_hash == open_trackers.lock.recipe_hash
     assert (plain.path / "predictions.csv").read_bytes() == (open_trackers.path / "predictions.csv").read_bytes()
@@ -59,14 +65,27 @@ def test_mlflow_keeps_the_numbers_under_the_name_of_the_run(tiny: Path, tmp_path
     assert steps == [(1,), (2,)]
 
 
+def test_trackers_are_callbacks_that_only_watch() -> None:
+    registry = installed().registry
+    trackers = [one.name for one in registry.components(["callback"]) if one.plugin == "echokit"]
+    assert tuple(trackers) == TRACKERS
+    assert all(is_tracker(registry, name) for name in TRACKERS)
+
+
+@pytest.mark.parametrize("key", ["track", "callbacks"])
 @pytest.mark.parametrize("name", TRACKERS)
-def test_missing_tracker_is_named_with_the_install_command(
-    name: str, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_tracker_is_named_with_the_install_command(name: str, key: str, tiny: Path, tmp_path: Path) -> None:
     if find_spec(name) is not None:
         pytest.skip(f"{name} is installed")
-    assert exit_code(["run", str(tiny), "--out", str(tmp_path), "--set", f"track=[{name}]"]) == 2
-    assert install_extra(name) in capfd.readouterr().err
+    tiny.write_text(f"{tiny.read_text()}{key}: [{name}]\n")
+    line = len(tiny.read_text().splitlines())
+    with refused("track.not_installed", f"{tiny}:{line}", (f"{key}.0", install_extra(name))):
+        run_request(RunRequest(load_recipe(tiny), tmp_path))
+
+
+def test_a_tracker_that_is_named_twice_is_started_once(tiny: Path) -> None:
+    recipe = load_recipe(tiny, ("track=[tensorboard, tensorboard]", "callbacks=[tensorboard]"))
+    assert [use.name for use in recipe.all_callbacks] == ["tensorboard"]
 
 
 def test_unknown_tracker_is_a_mistake_in_the_recipe(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:

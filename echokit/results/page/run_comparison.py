@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_CASES = 20
 NOT_COMPARED = ("name", "report", "track")
+"""Keys that change no result."""
 
 
 @dataclass(frozen=True)

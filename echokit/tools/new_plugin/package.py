@@ -45,6 +45,7 @@ RECIPES = {
     "threshold_rule": "evaluate: [accuracy, auroc, auprc, {use: sensitivity, threshold: ${name}}]\n",
     "calibrator": "objective: {use: cross_entropy, label_smoothing: 0.1, calibrate: ${name}}\n",
     "aggregator": "resample: {use: kfold, k: 5, val: 0.2}\nevaluate: [accuracy, auroc, kfold_mean_sd, ${name}]\n",
+    "callback": "callbacks: [${name}]\n",
 }
 
 

@@ -48,6 +48,7 @@ class TrainingState:
         loss, weight, correct, seen: Sums over these steps.
         lr: Learning rate of the last of them.
         seconds: Time spent on this epoch.
+        stopped: Which callback ended the training after the last of them, and why.
         history: The records of the epochs before.
     """
 
@@ -59,6 +60,7 @@ class TrainingState:
     seen: int = 0
     lr: float = 0.0
     seconds: float = 0.0
+    stopped: str | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def next_epoch(self, record: dict[str, Any]) -> TrainingState:
@@ -269,6 +271,7 @@ class FoldFiles:
         self._require_same(checkpoint, content)
         try:
             load_checkpoint_weights(model, checkpoint, content["backbone"])
+            content.setdefault("stopped", None)  # not in the checkpoints of earlier versions
             state = TrainingState(**{name: content[name] for name in TrainingState.__dataclass_fields__})
             changed = [k for k, v in self.computed.items() if content["computed"].get(k) != v]
             saved = SavedState(

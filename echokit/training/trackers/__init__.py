@@ -1,0 +1,1 @@
+"""Callbacks that send the numbers of a training to a tracker."""
