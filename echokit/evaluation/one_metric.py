@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from echokit.errors import EchokitError
 from echokit.evaluation.evaluate_folds import check_finite
 from echokit.evaluation.evaluation import Metric
@@ -11,7 +13,7 @@ from echokit.evaluation.threshold import as_rule, with_threshold
 
 
 def one_metric(name: str, evaluator: Evaluator, predictions: Predictions) -> Metric:
-    """Compute the only metric of an evaluator on one set, as `evaluate_folds` does.
+    """Compute the only metric of an evaluator on validation cases, by patient.
 
     Raises:
         EchokitError: It gives no metric or several, or a value that is not a finite number (undefined is None).
@@ -23,5 +25,6 @@ def one_metric(name: str, evaluator: Evaluator, predictions: Predictions) -> Met
             f"the evaluator {name!r} gives {len(metrics)} metrics, so it cannot select an epoch",
             code="train.not_one_number",
         )
-    check_finite(f"the evaluator {name!r}", metrics[0])
-    return metrics[0]
+    metric = replace(metrics[0], split="val")
+    check_finite(f"the evaluator {name!r}", metric)
+    return metric

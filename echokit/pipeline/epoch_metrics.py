@@ -71,7 +71,7 @@ def try_epoch_metrics(cohort: LabelledCohort, folds: Sequence[Fold]) -> list[str
             usual = one_metric(full_name, evaluator, _crowd(cohort, folds[0], objectives[0]))
             if usual.value is None:
                 raise EchokitError(
-                    f"val_{name} does not suit the objective {recipe.objective.name!r}: {usual.interval}",
+                    f"val_{name} with the objective {recipe.objective.name!r} is {usual.interval or 'undefined'}",
                     hint="name an evaluator that is defined for its scores, such as val_auprc",
                     code="train.metric_undefined",
                 )
