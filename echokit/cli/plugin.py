@@ -141,7 +141,7 @@ def check(name: str, verbose: bool, time_limit: float, as_json: bool) -> None:
     Its components, hooks and commands are tried in a process of their own: a plugin that ends it, or does not finish,
     fails the check. Hooks are called with a small run over phantom hearts.
 
-    Exit code 2 means that a check failed, or that the plugin adds nothing.
+    Exit code 2 means that a check failed, or that nothing was tried.
 
     \b
     Example: echokit plugin check sector_mask
@@ -156,7 +156,11 @@ def check(name: str, verbose: bool, time_limit: float, as_json: bool) -> None:
         click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
         _print_results(name, results, verbose=verbose)
-    if any(result.outcome == "failed" for result in results):
+    about = ("plugin.", "hook.echokit_cases")
+    tried = any(r.outcome != "skipped" for r in results if not r.component.startswith(about))
+    if not tried and not as_json:
+        click.echo("nothing that the plugin adds was tried: -v says why")
+    if not tried or any(result.outcome == "failed" for result in results):
         raise click.exceptions.Exit(2)
 
 

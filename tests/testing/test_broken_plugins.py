@@ -251,6 +251,15 @@ def _filled(bodies: dict[str, Any]) -> str:
     return code
 
 
+def test_a_plugin_whose_checks_are_all_skipped_does_not_pass(tmp_path: Path) -> None:
+    code = PLUGINS["cases"][0].replace("halb", "half").replace("Case()", "Case(needs=('no_such_library',))")
+    install(tmp_path / "site", "lab_bad", code)
+    (tmp_path / "site" / "lab_bad" / "mask.py").write_text(HALF)
+    results, exit_code = check(tmp_path / "site")
+    components = {row["outcome"] for row in results if row["component"].startswith("preprocessor.")}
+    assert (components, failures(results), exit_code) == ({"skipped"}, {}, 2)
+
+
 def test_a_plugin_of_one_file_is_checked_too(tmp_path: Path) -> None:
     file = tmp_path / "site" / "lab_bad.py"
     file.parent.mkdir()
