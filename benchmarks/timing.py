@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -52,13 +53,18 @@ def ratio(
     return {"what": what, "usual_way": usual_way, "ours": ours, "usual": usual, "asked": asked, "note": note}
 
 
-def process(command: Sequence[str]) -> Callable[[], object]:
+def process(command: Sequence[str], variables: Mapping[str, str] | None = None) -> Callable[[], object]:
     """A process as a way; what it prints is not shown.
+
+    Args:
+        command: Its command line.
+        variables: Environment variables that it has besides those of this process.
 
     Raises:
         subprocess.CalledProcessError: It fails.
     """
-    return lambda: subprocess.run(command, check=True, capture_output=True)
+    environment = {**os.environ, **(variables or {})}
+    return lambda: subprocess.run(command, check=True, capture_output=True, env=environment)
 
 
 def machine() -> str:

@@ -13,16 +13,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any
 
 from echokit.errors import EchokitError, did_you_mean, location_in_package, shortened
 from echokit.plugins.file_format import FileFormat
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
-from echokit.plugins.parameters import parameters
 from echokit.system.hashing import digest, distribution_hash, package_hash
 from echokit.system.source_modules import source_module
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 GROUP = "echokit"
 """The group of the entry points of plugins."""
@@ -192,6 +192,8 @@ class Component:
         Raises:
             EchokitError: The class cannot be imported, or its parameters are not typed keywords.
         """
+        from echokit.plugins.parameters import parameters  # a list needs no pydantic
+
         target = self.load()
         try:
             return parameters(target)

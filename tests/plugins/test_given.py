@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,31 +24,16 @@ from echokit.system.worker_pool import map_ordered
 from tests.expect import command_error, refused
 
 ROOT = Path(__file__).resolve().parents[2]
-HALF_MASK = """import dataclasses
-
-from echokit import Clip, hookimpl
 
 
-class HalfMask:
-    '''Keep the upper part of every frame.
-
-    Args:
-        keep: Share of the rows to keep.
-    '''
-
-    def __init__(self, *, keep: float = 0.5) -> None:
-        self.keep = keep
-
-    def __call__(self, clip: Clip) -> Clip:
-        frames = clip.frames.copy()
-        frames[:, round(self.keep * frames.shape[1]) :] = 0
-        return dataclasses.replace(clip, frames=frames)
+def example(page: str, beginning: str) -> str:
+    """The Python example of a page that begins with a text."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.S | re.M)
+    [block] = [block for block in blocks if block.startswith(beginning)]
+    return block
 
 
-@hookimpl
-def echokit_components(register):
-    register.mask("half_mask", HalfMask, summary="keep the upper part")
-"""
+HALF_MASK = example("plugins/hooks.md", "# my_mask.py")
 
 
 @pytest.fixture
@@ -128,8 +114,8 @@ def test_a_lock_is_repeated_with_the_same_file_only(my_mask: Path, tiny: Path, p
         ("import numpy\n\ndef broken(:\n", "plugin.file_broken", "broken.py:3"),
         ("import numpy\nimport no_such_library\n", "plugin.file_broken", "broken.py:2"),
         ("\nraise SystemExit(0)\n", "plugin.file_broken", "broken.py:2"),
-        (HALF_MASK.replace("register.mask", "register.masks"), "plugin.file_broken", "broken.py:24"),
-        (HALF_MASK.replace(", HalfMask", ", 'HalfMask'"), "plugin.file_broken", "broken.py:24"),
+        (HALF_MASK.replace("register.mask", "register.masks"), "plugin.file_broken", "broken.py:25"),
+        (HALF_MASK.replace(", HalfMask", ", 'HalfMask'"), "plugin.file_broken", "broken.py:25"),
         (HALF_MASK.replace("@hookimpl\n", ""), "plugin.no_hooks", "broken.py"),
         ("half = 0.5\n", "plugin.no_hooks", "broken.py"),
     ],
@@ -167,7 +153,7 @@ def test_a_broken_plugin_of_a_file_is_named_with_its_line(my_mask: Path, tiny: P
     )
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "my_mask.py:17: " in line
+    assert "my_mask.py:18: " in line
     assert "Traceback" not in done.stderr
 
 
@@ -223,6 +209,17 @@ def test_a_notebook_registers_a_class_that_workers_can_use(tmp_path: Path) -> No
     assert second[2] == str([True] * 5 + [False] * 3)
     assert first[1] != second[1], "the hash covers the helper function"
     assert first == third
+
+
+def test_the_notebook_of_the_docs_works(tmp_path: Path) -> None:
+    cells = (
+        "import numpy as np\nfrom echokit import Clip",
+        example("how-to/notebooks.md", "import dataclasses"),
+        REPORT,
+    )
+    done = notebook(*cells, folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str([True] * 4 + [False] * 4) in done.stdout
 
 
 @pytest.mark.parametrize(
