@@ -9,9 +9,10 @@ import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -63,6 +64,16 @@ def source_module(name: str) -> SourceModule | None:
 def source_modules() -> tuple[SourceModule, ...]:
     """Return all of them, in the order in which they came."""
     return tuple(_known.values())
+
+
+def handed_over() -> str:
+    """Write all of them as text, for `take_over` in another process."""
+    return json.dumps([asdict(module) for module in _known.values()])
+
+
+def take_over(text: str) -> None:
+    """Provide what another process has handed over; nothing for no text."""
+    provide(*(SourceModule(**fields) for fields in json.loads(text or "[]")))
 
 
 class Inheritance:

@@ -157,6 +157,12 @@ def test_a_broken_plugin_of_a_file_is_named_with_its_line(my_mask: Path, tiny: P
     assert "Traceback" not in done.stderr
 
 
+def test_the_checks_run_on_a_file(my_mask: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["plugin", "check", "my_mask", "--plugin", "my_mask.py", "--json"]) == 0
+    outcomes = [row["outcome"] for row in json.loads(capsys.readouterr().out)]
+    assert outcomes.count("passed") > 10
+
+
 CELLS = (
     "import dataclasses\nimport numpy as np\nfrom typing import Annotated\nfrom pydantic import Field\n"
     "import echokit\nfrom echokit import Clip\nHALF = 0.5\ntable = np.zeros(3)",

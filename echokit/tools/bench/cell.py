@@ -25,6 +25,7 @@ from echokit.system.environment import environment
 from echokit.system.files import write_text
 from echokit.system.hashing import digest, package_hash
 from echokit.system.progress import Advance, Silent, show_progress_on
+from echokit.system.source_modules import take_over
 
 if TYPE_CHECKING:
     from echokit.pipeline.prepared_cohort import LabelledCohort
@@ -210,6 +211,7 @@ class _LogLines(Silent):
 
 def main() -> None:
     """Run the cell of a spec file; exit code 0: done, 1: failed, else signal."""
+    take_over(sys.stdin.read())
     spec = CellSpec(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
         with show_progress_on(_LogLines()):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from echokit.errors import EchokitError
 from echokit.system.files import write_text
 from echokit.system.progress import display
+from echokit.system.source_modules import handed_over
 from echokit.system.stop_signals import STOPPING, Interrupted
 from echokit.system.worker_pool import cores
 from echokit.tools.bench.cell import RESULT, CellResult, CellSpec, read_result, run_of
@@ -151,10 +153,13 @@ def _run(
             [sys.executable, "-m", "echokit.tools.bench.cell", str(spec)],
             stdout=log,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             env=environment,
         )
         processes.append(process)
+        assert process.stdin is not None
+        with suppress(BrokenPipeError), process.stdin:  # it ended at once
+            process.stdin.write(handed_over().encode())
         code = process.wait()
     signum = -code if code < 0 else code - 128
     if signum in STOPPING:
