@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +31,9 @@ def test_data_of_a_plugins_format_train_and_are_recorded(tmp_path: Path) -> None
     table = pd.read_csv(data / "cases.csv", dtype=str)
     for row, source in enumerate(table["source"]):
         np.save(data / f"{row}.npy", read_video(data / source).frames[:12, ::4, ::4])
-    table.assign(source=[f"{row}.npy" for row in table.index]).to_csv(data / "cases.csv", index=False)
+    table["source"] = [f"{row}.npy" for row in table.index]
+    table.drop(columns="split").to_csv(data / "cases.csv", index=False)
+    shutil.rmtree(data / "clips")
     recipe = tmp_path / "arrays.yaml"
     recipe.write_text(
         "name: arrays\ndata: {use: table, table: data/cases.csv, covariates: [ef]}\n"
@@ -55,6 +59,7 @@ def test_data_of_a_plugins_format_train_and_are_recorded(tmp_path: Path) -> None
     assert (reader["name"], reader["plugin"], reader["version"]) == ("lab_arrays", "lab_arrays", "0.1.0")
     checked = echokit("data", "check", "data/cases.csv", "--json")
     assert checked.returncode == 0, checked.stdout
+    assert json.loads(checked.stdout)["frames"] == 12 * 12
     scored = echokit("predict", str(run), "data/1.npy", "--json")
     assert scored.returncode == 0, scored.stderr
     masked = echokit("mask", "data/1.npy", "--out", "masked")

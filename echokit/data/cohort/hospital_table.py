@@ -44,10 +44,11 @@ class Table:
 
     The columns are `source` and a target, and `patient_id` and `split` if known.
 
-    A source is an AVI, MP4 or DICOM file, a folder with the DICOM files of one series, or a folder of numbered JPG or
-    PNG frames. Cases and patients have keyed pseudonyms; `sources.csv` in the cache folder, readable by its owner
-    only, maps them to the paths. Without `patient_id`, DICOM files are grouped by the patient in their
-    header, and any other video counts as a patient of its own. With it, two names for files whose headers name one
+    A source is an AVI, MP4 or DICOM file, a folder with the DICOM files of one series, a folder of numbered JPG or PNG
+    frames, or of a format that a plugin reads. Cases and patients have keyed pseudonyms; `sources.csv` in the cache
+    folder, readable by its owner only, maps them to the paths. Without `patient_id`, DICOM files are grouped by
+    the patient in their header, and any other video counts as a patient of its own. With it, two
+    names for files whose headers name one
     patient are refused.
 
     Args:
