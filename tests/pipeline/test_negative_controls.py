@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from echokit import Cohort
+from echokit.data.splits.stratify import numbered
 from echokit.pipeline.covariates import covariate_columns
 from echokit.pipeline.frozen_backbone import Features
 from echokit.pipeline.head_search import HeadSearch, LabelledFold
@@ -97,7 +98,7 @@ def test_labels_are_shuffled_over_patients_and_split_again(recipe: Recipe) -> No
 def test_selection_does_not_use_the_test_set(recipe: Recipe) -> None:
     cohort, procedure = made(recipe, signal=1.0)
     y = cohort.cases["y_true"].to_numpy()
-    [fold, *_] = recipe.resample.build()(cohort, 0)
+    [fold, *_] = numbered(recipe.resample.build()(cohort, 0))
     other = y.copy()
     other[fold.test] = 1 - other[fold.test]
     one, two = procedure.choose([LabelledFold(y, fold), LabelledFold(other, fold)])

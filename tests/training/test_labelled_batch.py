@@ -63,7 +63,9 @@ def test_random_apply_refuses_an_augmentation_of_batches() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_the_loss_of_mixed_targets_is_the_weighted_mean(share: float) -> None:
-    objective = WeightedCrossEntropy(2, True, (0.5, 2.0), 0.0, 0.0, 0.0)
+    objective = WeightedCrossEntropy(
+        outputs=2, probability=True, weights=(0.5, 2.0), label_smoothing=0.0, focal=0.0, shift=0.0
+    )
     outputs = torch.randn((6, 2), generator=torch.Generator().manual_seed(1))
     batch = replace(a_batch(), partner=torch.arange(5, -1, -1), share=share)
     own = objective.loss(outputs, batch.y_true, batch.value)

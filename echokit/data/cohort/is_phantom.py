@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from echokit.data.cohort.cohort import Cohort
+from echokit.errors import DataError
 from echokit.system import phantom_mark
 
 
@@ -15,7 +16,13 @@ def is_phantom(data: Cohort | Path | str) -> bool:
 
     Args:
         data: A cohort, a video or a folder.
+
+    Raises:
+        DataError: There is no such video or folder.
     """
     if isinstance(data, Cohort):
         return data.phantom or phantom_mark.is_phantom(*map(Path, data.cases["source"]))
-    return phantom_mark.is_phantom(Path(data))
+    path = Path(data)
+    if not path.exists():  # a typing mistake must not look like patients' data
+        raise DataError("there is no such file or folder", where=path.name, code="file.missing")
+    return phantom_mark.is_phantom(path)
