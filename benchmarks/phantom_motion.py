@@ -11,8 +11,8 @@ from pathlib import Path
 
 from echokit import Metric, Run
 from echokit import run as run_recipe
+from echokit.plugins.component import Component
 from echokit.plugins.discovery import installed
-from echokit.plugins.registry import Component
 from echokit.system.environment import environment
 from echokit.system.phantom_mark import STAMP
 

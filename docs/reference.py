@@ -20,10 +20,10 @@ from echokit.cli import COMMANDS, application
 from echokit.cli.options import STUDY
 from echokit.data.cohort.target import TargetSettings
 from echokit.models.weights.settings import WeightSettings
+from echokit.plugins.component import KINDS, Component, with_article
 from echokit.plugins.discovery import installed
 from echokit.plugins.hookspecs import HOOKS, HookSpecs, Register
 from echokit.plugins.parameters import format_type, summary_line
-from echokit.plugins.registry import KINDS, Component, with_article
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.validate import DEFAULTS, KEYS
 from echokit.testing.conformance import checks_of

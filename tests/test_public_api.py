@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from echokit.plugins.component import KINDS
 from echokit.plugins.hookspecs import HOOKS, HookSpecs, Register
-from echokit.plugins.registry import KINDS
 
 FROZEN = Path(__file__).with_name("public_api.txt")
 POLICY = Path(__file__).parents[1] / "docs" / "plugins" / "stability.md"

@@ -75,8 +75,8 @@ def _list_choices(kind: str, as_json: bool) -> None:
 def _list_components(kind: str | None, as_json: bool) -> None:
     import json
 
+    from echokit.plugins.component import KINDS, parse_kind
     from echokit.plugins.discovery import installed
-    from echokit.plugins.registry import KINDS, parse_kind
     from echokit.tools.recipe_choices import CHOICES
 
     plugins = installed()

@@ -40,8 +40,8 @@ def list_plugins(available: bool, as_json: bool) -> None:
     """
     import json
 
+    from echokit.plugins.component import BUILT_IN
     from echokit.plugins.discovery import Plugin, installed
-    from echokit.plugins.registry import BUILT_IN
 
     if available:
         _list_available(as_json)
@@ -118,7 +118,7 @@ def new(kind: str, name: str, into: Path) -> None:
     \b
     Example: echokit plugin new mask half_mask
     """
-    from echokit.plugins.registry import with_article
+    from echokit.plugins.component import with_article
     from echokit.tools.new_plugin import write_package
 
     folder = write_package(kind, name, into)

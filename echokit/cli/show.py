@@ -24,9 +24,9 @@ def command(name: str, as_json: bool) -> None:
     import json
 
     from echokit.errors import EchokitError, did_you_mean
+    from echokit.plugins.component import KINDS
     from echokit.plugins.discovery import installed
     from echokit.plugins.parameters import format_type
-    from echokit.plugins.registry import KINDS
     from echokit.recipe.json_schema import component_schema
     from echokit.tools.recipe_choices import CHOICES, OTHER_WORDS, find_choices, metrics_of, name_in_recipe
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from echokit.data.sampling.windows import Windows
 from echokit.models.input_shape import InputShape
-from echokit.plugins.registry import BUILT_IN
+from echokit.plugins.component import BUILT_IN
 from echokit.recipe.recipe import Recipe
 from echokit.system.cache_folder import cache_folder_path
 from echokit.system.hashing import digest

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from echokit.errors import EchokitError, location_in_package
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.foreign_code import describe_exception
-from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.recipe import Recipe
 from echokit.results.run import Run
 from echokit.training.callback import Callback, Record, StepProgress, Stop, only_watches

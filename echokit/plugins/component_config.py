@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from echokit.errors import DataError
-from echokit.plugins.registry import Component
+from echokit.plugins.component import Component
 from echokit.system.hashing import content_hash, digest
 
 

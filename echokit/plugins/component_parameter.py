@@ -13,10 +13,10 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationIn
 from pydantic_core import CoreSchema, core_schema
 
 from echokit.errors import EchokitError
+from echokit.plugins.component import parse_kind, with_article
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import InvalidParameters, Problem, inner_error, validate
-from echokit.plugins.registry import parse_kind, with_article
 
 
 @dataclass(frozen=True)

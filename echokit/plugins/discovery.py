@@ -21,9 +21,10 @@ from typing import Any
 import pluggy
 
 from echokit.errors import EchokitError
+from echokit.plugins.component import BUILT_IN, GROUP, Component, check_name
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.hookspecs import Command, HookSpecs, Register
-from echokit.plugins.registry import BUILT_IN, GROUP, Component, Registry, check_name
+from echokit.plugins.registry import Registry
 from echokit.plugins.rehearsal import rehearse
 from echokit.system.distribution import DISTRIBUTION, VERSION
 from echokit.system.source_modules import SourceModule, source_modules

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from echokit.errors import EchokitError, location_in_package
+from echokit.plugins.component import check_name, importable_name, with_article
 from echokit.plugins.discovery import GIVEN, NOTEBOOK, Loaded, entries, given_plugin, installed, load
 from echokit.plugins.file_format import FileFormat
 from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.hookspecs import Register, Target
 from echokit.plugins.notebook_source import MAIN, standalone_source
-from echokit.plugins.registry import check_name, importable_name, with_article
 from echokit.system.source_modules import SourceModule, provide, source_module, withdraw
 
 HOOK = "\n".join(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
+from echokit.plugins.component import Component, importable_name
 from echokit.plugins.file_format import FileFormat, Magic, file_format
-from echokit.plugins.registry import Component, Registry, importable_name
+from echokit.plugins.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from echokit.data.sampling.labelled_batch import takes_batch
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.parameters import Problem
-from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.search import searched_hyperparameters
 

@@ -8,9 +8,9 @@ from echokit.data.cohort.target import TargetSettings
 from echokit.errors import EchokitError
 from echokit.evaluation.evaluation import EVALUATE
 from echokit.models.weights.settings import WeightSettings
+from echokit.plugins.component import BUILT_IN, KINDS
 from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import summary_line
-from echokit.plugins.registry import BUILT_IN, KINDS
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.validate import DATA_KEYS, KEYS, is_tracker

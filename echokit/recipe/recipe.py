@@ -9,8 +9,8 @@ from typing import Any
 
 from echokit.data.cohort.target import TargetSettings
 from echokit.models.weights.settings import WeightSettings
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.component_config import ComponentConfig
-from echokit.plugins.registry import BUILT_IN
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.tree import Node

@@ -16,11 +16,12 @@ from echokit.data.cohort.target import TargetSettings
 from echokit.errors import DataError, EchokitError, RecipeError, did_you_mean, shortened
 from echokit.evaluation.evaluation import EVALUATE
 from echokit.models.weights.settings import WeightSettings
+from echokit.plugins.component import BUILT_IN, with_article
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import Installed, installed
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.parameters import InvalidParameters, KeyPath, Problem, validate
-from echokit.plugins.registry import BUILT_IN, Registry, with_article
+from echokit.plugins.registry import Registry
 from echokit.recipe.compose import apply_override, compose
 from echokit.recipe.consistency import inconsistencies, lacks_validation, padded_windows
 from echokit.recipe.control_settings import ControlSettings

@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from echokit.errors import DataError, EchokitError, RecipeError
+from echokit.plugins.component import Component, plugin_hash
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import NOTEBOOK, installed
 from echokit.plugins.hookspecs import RUN_HOOKS
-from echokit.plugins.registry import Component, plugin_hash
 from echokit.recipe.compose import apply_override
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.validate import check, load_recipe

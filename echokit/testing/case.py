@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from echokit.plugins.component import Component
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.parameters import InvalidParameters, validate
-from echokit.plugins.registry import Component
 
 if TYPE_CHECKING:
     import numpy as np

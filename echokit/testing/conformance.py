@@ -8,8 +8,8 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from echokit.errors import EchokitError
+from echokit.plugins.component import BUILT_IN, Component
 from echokit.plugins.discovery import installed
-from echokit.plugins.registry import BUILT_IN, Component
 from echokit.testing.case import Case, Failure, Result, Subject
 from echokit.testing.plugin_trials import cases_of_plugin, plugin_groups
 from echokit.testing.trial import Trial

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from echokit.errors import did_you_mean
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.discovery import VARIABLE, Plugin, installed
 from echokit.plugins.foreign_code import output_to_stderr
 from echokit.plugins.hookspecs import HOOKS, Command, HookSpecs, Section
-from echokit.plugins.registry import BUILT_IN
 from echokit.results.page.markdown import as_html
 from echokit.results.run import Run, changed_files
 from echokit.testing.case import Case, Skip, require

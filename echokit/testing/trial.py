@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from echokit.errors import EchokitError, location_in_package
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.foreign_code import describe_exception
-from echokit.plugins.registry import BUILT_IN
 from echokit.testing.case import Case, Expected, Failure, Outcome, Result, SameCause, Skip
 
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+\b")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from echokit.plugins.component import BUILT_IN, KINDS
 from echokit.plugins.discovery import installed
-from echokit.plugins.registry import BUILT_IN, KINDS
 
 if TYPE_CHECKING:
     from echokit.evaluation.predictions import Predictions
-    from echokit.plugins.registry import Component
+    from echokit.plugins.component import Component
 
 CHOICES = {
     "optimizer": "train.optimizer: {use: NAME}; registered, or of torch or timm",

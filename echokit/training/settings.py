@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from echokit.errors import EchokitError, did_you_mean
+from echokit.plugins.component import Component
 from echokit.plugins.component_config import ComponentConfig
 from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import InvalidParameters, Problem, inner_error, validate
-from echokit.plugins.registry import Component
 from echokit.training.library_names import may_have
 
 

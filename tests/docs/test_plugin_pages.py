@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
+from echokit.plugins.component import KINDS
 from echokit.plugins.discovery import installed
 from echokit.plugins.hookspecs import HOOKS, HookSpecs
 from echokit.plugins.parameters import docstring_arguments
-from echokit.plugins.registry import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

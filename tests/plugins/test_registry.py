@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from echokit.plugins.component import BUILT_IN, CODE_ROOTS, KINDS, Component, parse_kind
 from echokit.plugins.discovery import installed
 from echokit.plugins.parameters import parameters, summary_line
-from echokit.plugins.registry import BUILT_IN, CODE_ROOTS, KINDS, Component, Registry, parse_kind
+from echokit.plugins.registry import Registry
 from echokit.system.hashing import package_hash
 from tests.expect import refused
 

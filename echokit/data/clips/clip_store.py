@@ -26,8 +26,8 @@ from echokit.data.clips.prepare_video import NO_CASE, Step, apply_steps, columns
 from echokit.data.clips.prepared_clips import PreparedClips, is_intact
 from echokit.data.video.readers import plugin_reader
 from echokit.errors import DataError, VideoError
+from echokit.plugins.component import Component
 from echokit.plugins.component_config import ComponentConfig
-from echokit.plugins.registry import Component
 from echokit.system.hashing import cache_hashes, cached_hashes, content_hash, digest, package_hash
 from echokit.system.progress import display
 from echokit.system.worker_pool import WorkerFailure, map_unordered

@@ -11,8 +11,8 @@ from typing import Any
 from echokit.data.clips.clip_file import Mask
 from echokit.data.video.clip import Clip
 from echokit.errors import EchokitError, VideoError, location_in_package
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.foreign_code import describe_exception
-from echokit.plugins.registry import BUILT_IN
 
 NO_CASE: Mapping[str, Any] = {}
 

@@ -19,10 +19,11 @@ from echokit.data.video.clip import Clip, InvalidClip
 from echokit.data.video.frame_buffer import too_large
 from echokit.errors import EchokitError, VideoError, location_in_package
 from echokit.plugins.builtins import echokit_components
+from echokit.plugins.component import BUILT_IN, Component
 from echokit.plugins.discovery import installed
 from echokit.plugins.file_format import HEAD
 from echokit.plugins.hookspecs import Register
-from echokit.plugins.registry import BUILT_IN, Component, Registry
+from echokit.plugins.registry import Registry
 from echokit.system.files import files_in_order
 
 INDEXES = ("dicomdir", "thumbs.db", "desktop.ini")

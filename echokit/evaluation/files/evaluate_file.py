@@ -18,8 +18,8 @@ from echokit.evaluation.files.foreign_predictions import (
     read_foreign_predictions,
 )
 from echokit.evaluation.files.metric_files import FIELDS
+from echokit.plugins.component import Component
 from echokit.plugins.discovery import installed
-from echokit.plugins.registry import Component
 
 if TYPE_CHECKING:
     import pandas as pd

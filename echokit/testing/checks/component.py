@@ -6,8 +6,8 @@ import inspect
 import json
 import pickle
 
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.parameters import validate
-from echokit.plugins.registry import BUILT_IN
 from echokit.testing.case import Subject, require
 from echokit.testing.light_imports import require_light
 

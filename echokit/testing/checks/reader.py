@@ -15,9 +15,9 @@ import numpy as np
 from echokit.data.video.clip import Clip, Frames
 from echokit.data.video.readers import find_reader
 from echokit.errors import VideoError
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.discovery import installed
 from echokit.plugins.file_format import HEAD, FileFormat
-from echokit.plugins.registry import BUILT_IN
 from echokit.system.files import files_in_order
 from echokit.testing.case import Skip, Subject, require
 

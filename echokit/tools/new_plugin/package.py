@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 
 from echokit.errors import EchokitError, did_you_mean
+from echokit.plugins.component import KINDS, with_article
 from echokit.plugins.discovery import installed
-from echokit.plugins.registry import KINDS, with_article
 from echokit.system.distribution import DISTRIBUTION, VERSION
 from echokit.system.files import named_file
 
