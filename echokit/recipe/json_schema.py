@@ -14,7 +14,8 @@ from echokit.plugins.parameters import summary_line
 from echokit.recipe.control_settings import ControlSettings
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.validate import DATA_KEYS, KEYS, is_tracker
-from echokit.training.settings import OptimizerSettings, ScheduleSettings, TrainSettings
+from echokit.training.named_settings import OptimizerSettings, ScheduleSettings
+from echokit.training.settings import TrainSettings
 
 SLOTS = {
     "data": "dataset",

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
+from typing import Any
 
 from echokit.data.cohort.target import TargetSettings
-from echokit.errors import DataError, EchokitError, RecipeError, did_you_mean, shortened
+from echokit.errors import DataError, EchokitError, RecipeError, did_you_mean
 from echokit.evaluation.evaluation import EVALUATE
 from echokit.models.weights.settings import WeightSettings
-from echokit.plugins.component import BUILT_IN, with_article
+from echokit.plugins.component import BUILT_IN
 from echokit.plugins.component_config import ComponentConfig
-from echokit.plugins.discovery import Installed, installed
+from echokit.plugins.discovery import installed
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
-from echokit.plugins.parameters import InvalidParameters, KeyPath, Problem, validate
+from echokit.plugins.parameters import InvalidParameters, KeyPath, validate
 from echokit.plugins.registry import Registry
 from echokit.recipe.compose import apply_override, compose
 from echokit.recipe.consistency import inconsistencies, lacks_validation, padded_windows
@@ -29,12 +25,10 @@ from echokit.recipe.fallback import fallback_tree
 from echokit.recipe.recipe import Recipe
 from echokit.recipe.report_settings import ReportSettings
 from echokit.recipe.search import SEARCHED, Candidate, searched_hyperparameters
+from echokit.recipe.section_checker import SectionChecker
 from echokit.recipe.tree import Node
 from echokit.training.callback import Callback, only_watches
 from echokit.training.settings import TrainSettings
-
-Value = TypeVar("Value")
-LONGEST_MESSAGE = 600
 
 KEYS = {
     "name": "Name of the run directory.",
@@ -102,26 +96,8 @@ def with_fallback(recipe: Recipe) -> Recipe:
     return check(fallback_tree(recipe.tree))
 
 
-class _Checker:
+class _Checker(SectionChecker):
     """Validates a tree in one pass and collects all problems."""
-
-    def __init__(self, tree: Node, plugins: Installed) -> None:
-        self.tree = tree
-        self.installed = plugins
-        self.problems: list[EchokitError] = []
-
-    def problem(self, path: KeyPath, code: str, message: str, hint: str | None = None) -> None:
-        key = ".".join(str(step) for step in path)
-        origin = shortened(str(self.tree.at(path).origin))
-        text = f"{shortened(key)}: {shortened(message, LONGEST_MESSAGE)}"
-        self.problems.append(EchokitError(text, hint=hint, where=origin, code=code))
-
-    def wrong_type(self, path: KeyPath, expected: str, value: Any, hint: str | None = None) -> None:
-        self.problem(path, "recipe.wrong_type", f"expected {expected}, not {value!r}", hint)
-
-    def add(self, path: KeyPath, problems: Iterable[Problem]) -> None:
-        for problem in problems:
-            self.problem((*path, *problem.place), problem.code, problem.message, problem.hint)
 
     def recipe(self) -> Recipe | None:
         plain = self.tree.plain()
@@ -187,69 +163,6 @@ class _Checker:
             self.add((), padded_windows(recipe))
         return recipe
 
-    def split(self, section: Any, defaults: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-        """Separate keys of the recipe from parameters of its component."""
-        if not isinstance(section, dict):
-            return dict(defaults), section
-        given = {key: value for key, value in section.items() if key in defaults}
-        return {**defaults, **given}, {key: value for key, value in section.items() if key not in defaults}
-
-    def scalar(self, key: str, value: Any, kind: type[Any]) -> Any:
-        if type(value) is not kind:
-            if value is not None or key == "seed":
-                self.wrong_type((key,), _TYPE_NAMES[kind], value)
-        elif key == "name" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", value):
-            hint = "use letters, digits, '_' and '-'"
-            self.problem((key,), "recipe.bad_name", f"{value!r} cannot name a folder", hint)
-        elif key == "seed" and value < 0:
-            self.problem((key,), "recipe.out_of_range", f"expected a whole number >= 0, not {value!r}")
-        return value
-
-    def exclude(self, value: Any) -> Any:
-        if value is not None and not isinstance(value, str):
-            self.wrong_type(("data", "exclude"), "text or null", value)
-        return value
-
-    def share(self, path: KeyPath, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            self.problem(path, "recipe.out_of_range", f"expected a share from 0 to 1, not {value!r}")
-            return 0.0
-        return float(value)
-
-    def fallback(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"use": value}
-        if value is not None and not isinstance(value, dict):
-            self.wrong_type(("data", "fallback"), "a dataset or null", value)
-        return value
-
-    def use(self, kind: str, value: Any, path: KeyPath) -> ComponentConfig | None:
-        if isinstance(value, str):
-            value = {"use": value}
-        if not isinstance(value, dict) or not isinstance(value.get("use"), str):
-            names = ", ".join(self.installed.registry.names(kind))
-            message = f"name {with_article(kind)} here: {{use: name, ...}}"
-            self.problem(path, "recipe.no_component", message, f"the {kind}s are {names}")
-            return None
-        try:
-            component = self.installed.registry.get(kind, value["use"])
-            model = component.parameters()
-        except EchokitError as error:
-            self.problem((*path, "use"), error.code, error.message, error.hint)
-            return None
-        given = {name: inner for name, inner in value.items() if name != "use"}
-        return self.validated(path, lambda: ComponentConfig(component, validate(model, given)))
-
-    def uses(self, kinds: Sequence[str], values: Any, path: KeyPath) -> tuple[ComponentConfig | None, ...]:
-        if not isinstance(values, list):
-            self.wrong_type(path, f"a list of {' and '.join(f'{kind}s' for kind in kinds)}", values)
-            return ()
-        return tuple(self.use(self.kind_of(value, kinds), value, (*path, i)) for i, value in enumerate(values))
-
-    def kind_of(self, value: Any, kinds: Sequence[str]) -> str:
-        name = value.get("use") if isinstance(value, dict) else value
-        return self.installed.registry.kind_of(name, kinds) if isinstance(name, str) else kinds[0]
-
     def epoch_metrics(self, train: TrainSettings, evaluate: tuple[ComponentConfig, ...]) -> dict[str, ComponentConfig]:
         """Find the evaluators of ``keep`` and ``early_stop``.
 
@@ -293,19 +206,6 @@ class _Checker:
                 hint = did_you_mean(str(value), known) or names
                 self.problem(("track", index), "recipe.unknown_tracker", f"there is no tracker {value!r}", hint)
         return tuple(found)
-
-    def settings(self, model: type[BaseModel], value: Any, path: KeyPath) -> Any:
-        if not isinstance(value, dict):
-            self.wrong_type(path, "a mapping", value)
-            return None
-        return self.validated(path, lambda: validate(model, value))
-
-    def validated(self, path: KeyPath, make: Callable[[], Value]) -> Value | None:
-        try:
-            return make()
-        except InvalidParameters as invalid:
-            self.add(path, invalid.problems)
-            return None
 
     def weights(self, value: Any) -> WeightSettings | None:
         if value is None:
@@ -401,7 +301,6 @@ _WITH_DIRECTION = (
     "for example val_auprc or val_brier; an evaluator says so with the class attribute larger_is_better, as every "
     "echokit.PatientMetric does"
 )
-_TYPE_NAMES = {str: "text", int: "a whole number"}
 
 
 def configurations(recipe: Recipe) -> tuple[Candidate, ...]:

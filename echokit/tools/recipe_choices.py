@@ -68,7 +68,7 @@ def name_in_recipe(component: Component) -> str:
 
     The bare name of an optimizer or a schedule of a library never means that of a plugin.
     """
-    from echokit.training.settings import OptimizerSettings, ScheduleSettings
+    from echokit.training.named_settings import OptimizerSettings, ScheduleSettings
 
     libraries = {settings.KIND: settings for settings in (OptimizerSettings, ScheduleSettings)}
     of_plugin = component.kind in libraries and component.plugin != BUILT_IN

@@ -23,8 +23,9 @@ from echokit.testing import check_component
 from echokit.tools.new_plugin.package import write_package
 from echokit.training.heads.batched_heads import check_batched_heads_supported
 from echokit.training.library_names import may_have
+from echokit.training.named_settings import OptimizerSettings
 from echokit.training.optimizer_catalog import optimizer_names, schedule_names
-from echokit.training.settings import OptimizerSettings, TrainSettings
+from echokit.training.settings import TrainSettings
 from echokit.training.step.optimizer import build_optimizer
 from tests.expect import mistakes, refused
 from tests.tools.new_plugin.test_package import lay_out

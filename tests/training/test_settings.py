@@ -12,6 +12,7 @@ import torch
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from echokit.training.named_settings import OptimizerSettings, ScheduleSettings
 from echokit.training.optimizer_catalog import (
     _timm_optimizer_names,
     _timm_schedules,
@@ -20,7 +21,7 @@ from echokit.training.optimizer_catalog import (
     optimizer_parameters,
 )
 from echokit.training.schedulers.position import SchedulePosition
-from echokit.training.settings import OptimizerSettings, ScheduleSettings, TrainSettings
+from echokit.training.settings import TrainSettings
 from echokit.training.step.optimizer import build_optimizer
 from echokit.training.step.schedule import make_schedule
 from tests.expect import refused

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from echokit.errors import EchokitError
 from echokit.testing.case import Subject, require
-from echokit.training.settings import OptimizerSettings
+from echokit.training.named_settings import OptimizerSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

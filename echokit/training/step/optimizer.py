@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from echokit.errors import EchokitError
 from echokit.training.model_parts import in_part
+from echokit.training.named_settings import OptimizerSettings
 from echokit.training.optimizer_catalog import optimizer_maker
-from echokit.training.settings import OptimizerSettings
 from echokit.training.step.layer_decay import layer_scales
 
 _GROUP = "group "  # no parameter's name has a space

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from echokit.errors import EchokitError
+from echokit.training.named_settings import ScheduleSettings
 from echokit.training.schedulers.position import SchedulePosition
-from echokit.training.settings import ScheduleSettings
 
 Schedule = Callable[[SchedulePosition], float]
 
