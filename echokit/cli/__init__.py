@@ -80,7 +80,8 @@ class _Lazy(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from echokit.cli.plugin_commands import load_command
 
-            return args[0], load_command(args[0], COMMANDS), args[1:]
+            rest = options.use_plugin_files(args[1:])
+            return args[0], load_command(args[0], COMMANDS), rest
         return super().resolve_command(ctx, args)
 
 

@@ -33,6 +33,24 @@ def _use_files(context: click.Context, parameter: click.Parameter, files: tuple[
             use_file(file)
 
 
+def use_plugin_files(arguments: list[str]) -> list[str]:
+    """Use the files of ``--plugin`` after a command that one of them may add.
+
+    Return the other arguments.
+    """
+    rest: list[str] = []
+    given = iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name != "--plugin":
+            rest.append(argument)
+        elif file := value if equals else next(given, ""):
+            from echokit.plugins.given import use_file
+
+            use_file(Path(file))
+    return rest
+
+
 plugin_files = click.option(
     "--plugin",
     type=click.Path(path_type=Path),

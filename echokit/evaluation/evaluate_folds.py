@@ -26,6 +26,8 @@ SPLITS = ("train", "val", "test")
 NO_STATISTIC = "none: the evaluator offers no statistic to resample"
 ONE_OF_FOLDS = "none: one of {folds} folds, whose test scores come from different models"
 
+PLAIN = re.compile(r"[\w.:-]*[^\W_]")
+"""A metric's name that a table can hold."""
 Curves = dict[str, dict[str, list[dict[str, Any]]]]
 
 
@@ -198,6 +200,18 @@ class _OverFolds:
                 owned = owned if owned.startswith(owned_name("", of)) else owned_name(owned, of)
             row = replace(row, metric=owned, split=split, repeat=None, fold=None, subgroup=metrics[0].subgroup)
             check_finite(f"the aggregator {owner!r}", row)
+            if ":" in owner and not PLAIN.fullmatch(owned):
+                raise EchokitError(
+                    f"the aggregator {owner!r} named a metric {shortened(ascii(owned))}",
+                    hint="use letters, digits, '_', '-' and '.', with a letter or digit at the end",
+                    code="aggregator.bad_name",
+                )
+            if row.low is not None and row.high is not None and row.low > row.high:
+                raise EchokitError(
+                    f"the aggregator {owner!r} gave {row.metric!r} an interval from {row.low:g} to {row.high:g}",
+                    hint="low is the lower end",
+                    code="aggregator.bad_interval",
+                )
             yield replace(row, level=self.settings.level) if row.low is not None and row.level is None else row
 
 

@@ -120,6 +120,10 @@ def prepare_clips(labelled: LabelledCohort, *, verify: bool = False) -> Prepared
     )
 
 
+DERIVED = {"ef": ("esv", "edv")}
+"""Columns from which an outcome follows."""
+
+
 def known_of_cases(labelled: LabelledCohort, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return what the preprocessors may know of each case, by column.
 
@@ -128,7 +132,8 @@ def known_of_cases(labelled: LabelledCohort, columns: Sequence[str]) -> list[dic
     """
     cases = labelled.cohort.cases
     others = set(map(str, cases))
-    told = {"y_true", "split", "source", labelled.recipe.target.source}
+    outcome = labelled.recipe.target.source
+    told = {"y_true", "split", "source", "case_id", "patient_id", outcome, *DERIVED.get(outcome, ())}
     for column in dict.fromkeys(columns):
         if column in told:
             raise DataError(

@@ -16,7 +16,7 @@ from echokit.data.cohort.targets import Targets
 from echokit.data.sampling.clip_table import ClipTable, clip_table, moved_frames, sample_windows, takes_clips
 from echokit.data.sampling.windows import Windows
 from echokit.data.splits.stratify import numbered
-from echokit.errors import DataError
+from echokit.errors import DataError, EchokitError
 from echokit.recipe.recipe import Recipe
 from echokit.system.hashing import digest
 
@@ -78,6 +78,7 @@ class PreparedCohort(LabelledCohort):
     """
 
     preparation: Preparation
+    _frames: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def cases(self) -> pd.DataFrame:
@@ -124,10 +125,20 @@ class PreparedCohort(LabelledCohort):
         self, sampler: Callable[..., Any], split: str, epoch: int, seed: int, labelled: Rows | None = None
     ) -> Windows:
         """Call a sampler; the whole table is made only if it looks at it."""
-        if not takes_clips(sampler):
-            return sample_windows(sampler, clip_table(self.clips.lengths), split, epoch, seed)
-        table = self.clip_table if labelled is None else self.clip_table.labelled(self.targets, labelled)
-        return sample_windows(sampler, table, split, epoch, seed)
+        table = self.clip_table if takes_clips(sampler) else clip_table(self.clips.lengths)
+        if labelled is not None and takes_clips(sampler):
+            table = table.labelled(self.targets, labelled)
+        windows = sample_windows(sampler, table, split, epoch, seed)
+        frames = self._frames.setdefault("of a window", windows.frames.shape[1])
+        if windows.frames.shape[1] != frames:
+            raise EchokitError(
+                f"the sampler {self.recipe.clip.name!r} gave windows of {frames} frames, and of "
+                f"{windows.frames.shape[1]} for the split {split!r}",
+                hint="all windows of all splits have the same number of frames",
+                where="clip",
+                code="sampler.wrong_windows",
+            )
+        return windows
 
     @property
     def case_ids(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,7 @@ def write_results(plan: FoldPlan, run: Run, results: Sequence[FoldResult], callb
         stamp=stamp,
         pretrained=lock.pretrained_stamp,
         tried=tried_configurations(runs_folder(run), lock.content["data"]["fingerprint"]),
+        rerun=_rerun(path / LOCK, lock),
     )
     write_summary(path / SUMMARY, summary)
     figures = [str(plot.relative_to(path)) for plot in plots]
@@ -223,6 +225,18 @@ def write_history(history: Sequence[Mapping[str, Any]], path: Path, stamp: str |
     extra = {"data": stamp} if stamp else {}
     lines = [json.dumps({**record, **extra}, sort_keys=True, allow_nan=False) + "\n" for record in history]
     write_text(path, "".join(lines))
+
+
+def _rerun(path: Path, lock: Lock) -> str | None:
+    """Return the command that repeats a run with plugins of single files.
+
+    None for the usual one.
+    """
+    content = lock.content
+    parts = (*content["components"], *content.get("hooks", ()))
+    files = dict.fromkeys(str(part["plugin_file"]) for part in parts if "plugin_file" in part)
+    given = [word for file in files for word in ("--plugin", file)]
+    return shlex.join(["echokit", "run", path.as_posix(), *given]) if given else None
 
 
 def _facts(lock: Lock, history: Sequence[Mapping[str, Any]]) -> dict[str, str | int | float]:

@@ -169,11 +169,16 @@ class Component:
             raise EchokitError(
                 f"the {self.kind} {self.name!r} of the plugin {self.plugin!r} cannot be imported: "
                 f"{describe_exception(error)}",
-                hint="fix or uninstall the plugin" if self.plugin != BUILT_IN else None,
+                hint=self._remedy(module, error),
                 where=location_in_package(error, module.partition(".")[0]) or self.target,
                 code="component.import_failed",
             ) from error
         return loaded
+
+    def _remedy(self, module: str, error: BaseException) -> str | None:
+        if isinstance(error, ModuleNotFoundError) and module == self.plugin:
+            return "in a plugin of one file, register the class itself: register.KIND(name, Class)"
+        return "fix or uninstall the plugin" if self.plugin != BUILT_IN else None
 
     @property
     def full_name(self) -> str:

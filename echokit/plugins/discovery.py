@@ -20,7 +20,7 @@ from typing import Any
 
 import pluggy
 
-from echokit.errors import EchokitError
+from echokit.errors import EchokitError, shortened
 from echokit.plugins.component import BUILT_IN, GROUP, Component, check_name
 from echokit.plugins.foreign_code import describe_exception, output_to_stderr
 from echokit.plugins.hookspecs import Command, HookSpecs, Register
@@ -262,8 +262,11 @@ def _commands(plugin: Plugin, answer: Mapping[str, tuple[str, str]]) -> Iterator
         check_name("a command", name)
         if not isinstance(summary, str):
             raise TypeError(f"the summary of the command {name!r} is {summary!r}, not text")
-        if target.count(":") != 1:
-            raise ValueError(f"the target of the command {name!r} is {target!r}, not 'package.module:command'")
+        if not isinstance(target, str) or target.count(":") != 1:
+            raise ValueError(
+                f"the target of the command {name!r} is {shortened(repr(target))}, not 'package.module:command'; "
+                'in a plugin of one file write f"{__name__}:command"'
+            )
         yield Command(name, target, plugin.name, summary)
 
 

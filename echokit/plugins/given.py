@@ -5,6 +5,7 @@ The user names them, so what is wrong with one is an error, not a warning.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from echokit.plugins.file_format import FileFormat
 from echokit.plugins.foreign_code import describe_exception
 from echokit.plugins.hookspecs import Register, Target
 from echokit.plugins.notebook_source import MAIN, standalone_source
+from echokit.plugins.rehearsal import rehearse
 from echokit.system.source_modules import SourceModule, provide, source_module, withdraw
 
 HOOK = "\n".join(
@@ -82,6 +84,8 @@ def _load(module: SourceModule) -> Loaded:
     """
     plugin = given_plugin(module)
     assert plugin is not None
+    if ended := rehearse([functools.partial(load, plugin)]):
+        raise EchokitError(f"the plugin cannot be used: {ended[0]}", where=module.file, code="plugin.file_broken")
     try:
         loaded = load(plugin)
     except KeyboardInterrupt:

@@ -275,6 +275,17 @@ def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:
         raise
 
 
+def require_readers(lock: Lock, path: Path) -> None:
+    """Refuse to repeat a lock without the plugins that read its videos.
+
+    No recipe names them, so nothing else would say why no video can be read.
+
+    Raises:
+        EchokitError: One is not here.
+    """
+    _refuse_missing_plugins([part for part in lock.content["components"] if part["kind"] == "reader"], path)
+
+
 def _refuse_missing_plugins(components: list[dict[str, Any]], path: Path) -> None:
     """Say which plugins of a lock are not here, and how to get them.
 

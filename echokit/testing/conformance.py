@@ -71,9 +71,11 @@ def components_of(plugin: str) -> list[Component]:
     """
     plugins = {candidate.name: candidate for candidate in installed().plugins}
     if plugin not in plugins:
+        owners = [c for c in installed().registry.components() if c.name == plugin]
+        of = " and ".join(f"a {c.kind} of the plugin {c.plugin!r}" for c in owners)
         raise EchokitError(
             f"there is no plugin {plugin!r}",
-            hint=f"the installed plugins are {', '.join(plugins)}",
+            hint=f"it is {of}" if of else f"the installed plugins are {', '.join(plugins)}",
             code="plugin.unknown",
         )
     problem = "blocked by ECHOKIT_PLUGINS" if plugins[plugin].blocked else plugins[plugin].problem

@@ -25,7 +25,7 @@ def python(code: str) -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory(prefix="echokit-check-") as folder:
         modules = Path(folder) / "modules"
         modules.write_bytes(pickle.dumps(Inheritance()))
-        yield [sys.executable, "-c", _START + code, str(modules)]
+        yield [sys.executable, "-P", "-c", _START + code, str(modules)]  # -P: no import from the working folder
 
 
 def module(name: str) -> str:

@@ -113,7 +113,7 @@ class _Clock:
         while frame is not None:
             if str(frame.f_globals.get("__name__", "")).partition(".")[0] == self._package:
                 path = Path(frame.f_code.co_filename)
-                return f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+                return f"{Path(path.parent.name) / path.name}:{frame.f_lineno}"
             frame = frame.f_back
         return "a library"
 

@@ -173,6 +173,10 @@ ROW = Metric(metric="x", definition="d", value=1.0, n=1, events=1, baseline=None
         (lambda folds: ROW, "aggregator.no_metrics"),
         (giving(replace(ROW, value=math.nan)), "evaluator.not_finite"),
         (giving(replace(ROW, low=-math.inf, high=1.0)), "evaluator.not_finite"),
+        (giving(replace(ROW, low=0.9, high=0.1)), "aggregator.bad_interval"),
+        (giving(replace(ROW, metric="x_")), "aggregator.bad_name"),
+        (giving(replace(ROW, metric="x | y")), "aggregator.bad_name"),
+        (giving(replace(ROW, metric="x\ny")), "aggregator.bad_name"),
     ],
 )
 def test_what_is_no_metric_or_no_number_is_refused(aggregator: object, code: str) -> None:

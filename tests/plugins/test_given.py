@@ -99,6 +99,7 @@ def test_a_lock_is_repeated_with_the_same_file_only(my_mask: Path, tiny: Path, p
     lock = Path("runs/tiny/latest/lock.yaml").resolve()
     [part] = [part for part in yaml.safe_load(lock.read_text())["components"] if part["name"] == "half_mask"]
     assert (part["plugin"], part["package"], part["plugin_file"]) == ("my_mask", "my_mask.py", "my_mask.py")
+    assert "lock.yaml --plugin my_mask.py\n" in (lock.parent / "summary.md").read_text()
     forget()
     for command in (["run", str(lock)], ["predict", "tiny", str(phantom / "Videos")], ["report", "tiny"]):
         error = command_error(command)
@@ -114,6 +115,13 @@ def test_a_lock_is_repeated_with_the_same_file_only(my_mask: Path, tiny: Path, p
         ("import numpy\n\ndef broken(:\n", "plugin.file_broken", "broken.py:3"),
         ("import numpy\nimport no_such_library\n", "plugin.file_broken", "broken.py:2"),
         ("\nraise SystemExit(0)\n", "plugin.file_broken", "broken.py:2"),
+        ("import os\nos._exit(0)\n", "plugin.file_broken", "broken.py"),
+        ("raise KeyboardInterrupt\n", "plugin.file_broken", "broken.py"),
+        (
+            "from echokit import hookimpl\n@hookimpl\ndef echokit_commands():\n    return {'x': (len, '')}\n",
+            "plugin.file_broken",
+            "broken.py",
+        ),
         (HALF_MASK.replace("register.mask", "register.masks"), "plugin.file_broken", "broken.py:25"),
         (HALF_MASK.replace(", HalfMask", ", 'HalfMask'"), "plugin.file_broken", "broken.py:25"),
         (HALF_MASK.replace("@hookimpl\n", ""), "plugin.no_hooks", "broken.py"),
@@ -155,6 +163,51 @@ def test_a_broken_plugin_of_a_file_is_named_with_its_line(my_mask: Path, tiny: P
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "my_mask.py:18: " in line
     assert "Traceback" not in done.stderr
+
+
+HELLO = """
+import click
+from echokit import hookimpl
+
+@click.command()
+@click.argument("name")
+def command(name):
+    click.echo(f"hello {name}")
+
+@hookimpl
+def echokit_commands():
+    return {"hello": (f"{__name__}:command", "say hello")}
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--plugin", "lab.py", "hello", "you"],
+        ["hello", "--plugin", "lab.py", "you"],
+        ["hello", "you", "--plugin=lab.py"],
+    ],
+)
+def test_the_option_stands_anywhere_with_a_command_of_the_file(
+    my_mask: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    Path("lab.py").write_text(HELLO)
+    assert exit_code(arguments) == 0
+    assert capsys.readouterr().out == "hello you\n"
+
+
+def test_a_target_of_a_file_is_the_class(my_mask: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a run nor a check imports from the working folder."""
+    my_mask.write_text(HALF_MASK.replace(", HalfMask", ", 'my_mask:HalfMask'"))
+    error = command_error(["show", "half_mask", "--plugin", str(my_mask)])
+    assert (error.code, "the class itself" in str(error.hint)) == ("component.import_failed", True)
+    assert exit_code(["plugin", "check", "my_mask", "--plugin", str(my_mask)]) == 2
+    assert "No module named 'my_mask'" in capsys.readouterr().out
+
+
+def test_a_check_of_a_component_names_its_plugin(my_mask: Path) -> None:
+    error = command_error(["plugin", "check", "half_mask", "--plugin", str(my_mask)])
+    assert (error.code, "'my_mask'" in str(error.hint)) == ("plugin.unknown", True)
 
 
 def test_the_checks_run_on_a_file(my_mask: Path, capsys: pytest.CaptureFixture[str]) -> None:

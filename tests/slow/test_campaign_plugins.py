@@ -154,7 +154,11 @@ def test_plugins_with_the_names_of_built_in_components(tiny: Path, tmp_path: Pat
     campaign = Campaign("plugins with built-in names")
     site, cache = tmp_path / "site", tmp_path / "cache"
     rows = json.loads(echokit("list", "--json", site=tmp_path, cache=cache, ECHOKIT_PLUGINS="").stdout)
-    lines = "".join(f"    register.{row['kind']}('{row['name']}', 'lab_all.mask:Half', summary='x')\n" for row in rows)
+    magic = {"reader": ", magic={{0: b'LAB'}}"}  # `install` formats the code
+    lines = "".join(
+        f"    register.{row['kind']}('{row['name']}', 'lab_all.mask:Half', summary='x'{magic.get(row['kind'], '')})\n"
+        for row in rows
+    )
     install(site, "lab_all", HEAD + "def echokit_components(register):\n" + lines)
     done = echokit("list", "--json", site=site, cache=cache, ECHOKIT_PLUGINS="lab_all")
     listed = {(row["kind"], row["name"]) for row in json.loads(done.stdout)}

@@ -74,6 +74,8 @@ CANNOT = {
     "git clone": "needs the network",
     "accelerate launch": "needs several GPUs",
     "torchrun": "needs several GPUs",
+    "echokit plugin check arrays": "is not installed here; test_reader_plugin installs it",
+    "echokit run my_recipe.yaml": "is the reader's own; tests/plugins/test_given.py",
     'echokit run quickstart --set "track=[mlflow]"': "not installed; tests/training/test_trackers.py where it is",
     'echokit run quickstart --set "track=[wandb]"': "not installed; tests/training/test_trackers.py where it is",
 }

@@ -73,3 +73,38 @@ def test_the_loss_of_mixed_targets_is_the_weighted_mean(share: float) -> None:
     total, weight = mixed_loss(objective, outputs, batch)
     assert float(total) == pytest.approx(share * float(own[0]) + (1 - share) * float(partner[0]), rel=1e-6)
     assert float(weight) == pytest.approx(share * float(own[1]) + (1 - share) * float(partner[1]), rel=1e-6)
+
+
+B = a_batch(4)
+VIDEO = B.streams["video"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "names"),
+    [
+        (replace(B, share=2.0), "share is 2.0"),
+        (replace(B, share=-1.0), "share is -1.0"),
+        (replace(B, share=float("nan")), "share is nan"),
+        (replace(B, share=torch.rand(4)), "share is not one number"),  # type: ignore[arg-type]
+        (replace(B, partner=torch.tensor([0, 1, 2, 4])), "positions 0 to 4 of 4"),
+        (replace(B, partner=torch.tensor([0, 1, 2, -1])), "positions -1 to 2 of 4"),
+        (replace(B, partner=torch.arange(3)), "partner is not (4,) int64"),
+        (replace(B, partner=torch.rand(4)), "partner is not (4,) int64"),
+        (replace(B, y_true=B.y_true[:3]), "y_true is no longer (4,)"),
+        (replace(B, value=B.value.double()), "value is no longer (4,) torch.float32"),
+        (replace(B, streams={}), "other streams than video"),
+        (replace(B, streams={"video": VIDEO[..., :3]}), "is (4, 1, 3, 4, 3)"),
+        (replace(B, streams={"video": VIDEO.half()}), "torch.float16"),
+        (replace(B, streams={"video": None}), "NoneType"),  # type: ignore[dict-item]
+        (None, "NoneType, not a LabelledBatch"),
+    ],
+)
+def test_a_batch_that_cannot_be_trained_on_is_refused(changed: object, names: str) -> None:
+    with refused("plugin.wrong_result", "augment", (names,)):
+        augment_labelled(B, (lambda batch, generator: changed,), (), 0)
+
+
+@pytest.mark.parametrize("result", [None, {}, {"video": VIDEO[:1, ..., :2]}, {"video": VIDEO[:1].half()}])
+def test_a_sample_of_another_shape_is_refused(result: object) -> None:
+    with refused("plugin.wrong_result", "augment"):
+        augment_batch(B.streams, (lambda streams, generator: result,), range(4), torch.device("cpu"))

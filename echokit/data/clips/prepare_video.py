@@ -89,8 +89,8 @@ def columns_of(preprocessor: Any) -> tuple[str, ...]:
     Raises:
         EchokitError: It has a second parameter, and does not say which columns it needs.
     """
-    if len(inspect.signature(preprocessor).parameters) < 2:
-        return ()
+    if not callable(preprocessor) or len(inspect.signature(preprocessor).parameters) < 2:
+        return ()  # what cannot be called is reported with its first video
     columns = getattr(preprocessor, "columns", ())
     if not isinstance(columns, tuple) or not columns or not all(isinstance(name, str) for name in columns):
         raise EchokitError(

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from echokit.data.cohort.targets import Targets
-from echokit.data.sampling.windows import Windows
+from echokit.data.sampling.windows import PADDING, Windows
+from echokit.errors import EchokitError
+from echokit.plugins.discovery import installed
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -86,6 +88,46 @@ def takes_clips(sampler: Callable[..., Any]) -> bool:
 
 
 def sample_windows(sampler: Callable[..., Any], clips: ClipTable, split: str, epoch: int, seed: int) -> Windows:
-    """Call a sampler, with the table or with the lengths alone."""
-    windows: Windows = sampler(clips if takes_clips(sampler) else clips.lengths, split, epoch, seed)
-    return windows
+    """Call a sampler, with the table or with the lengths alone.
+
+    Raises:
+        EchokitError: It leaves a case out, or its windows do not fit the clips.
+    """
+    windows = sampler(clips if takes_clips(sampler) else clips.lengths, split, epoch, seed)
+    if problem := windows_problem(windows, clips.lengths):
+        raise EchokitError(
+            f"the sampler {installed().registry.name_of_instance('sampler', sampler)!r} gave windows for the split "
+            f"{split!r} that cannot be used: {problem}",
+            hint="`echokit plugin check NAME` runs all checks of its plugin",
+            where="clip",
+            code="sampler.wrong_windows",
+        )
+    return windows  # type: ignore[no-any-return]
+
+
+def windows_problem(windows: object, lengths: Integers) -> str | None:
+    """Describe what is wrong with the windows of a sampler; None if nothing is.
+
+    Args:
+        windows: What it gave.
+        lengths: (n,) int64 frames of the clips that it was given.
+    """
+    if not isinstance(windows, Windows):
+        return f"it gave {type(windows).__name__}, not Windows"
+    case, frames = np.asarray(windows.case), np.asarray(windows.frames)
+    if case.dtype.kind not in "iu" or frames.dtype.kind not in "iu":
+        return f"cases and frames are {case.dtype} and {frames.dtype}, not whole numbers"
+    if case.ndim != 1 or frames.ndim != 2 or len(case) != len(frames) or not (frames.shape[1] or not len(case)):
+        return f"cases and frames have the shapes {case.shape} and {frames.shape}, not (m,) and (m, F)"
+    if len(case) and (case.min() < 0 or case.max() >= len(lengths)):
+        return f"it names the cases {case.min()} to {case.max()} of {len(lengths)}"
+    if without := len(lengths) - len(np.unique(case)):
+        return f"{without} of {len(lengths)} cases have no window"
+    padded = frames == PADDING
+    if (padded[:, :-1] & ~padded[:, 1:]).any() or padded[:, 0].any():
+        return "padding is not at the end of a window, or is all of it"
+    if (~padded & ((frames < 0) | (frames >= lengths[case][:, None]))).any():
+        return "it names frames outside a clip"
+    if ((frames[:, 1:] <= frames[:, :-1]) & ~padded[:, 1:]).any():
+        return "the frames of a window do not increase"
+    return None

@@ -23,12 +23,15 @@ class PatientMetric(ABC):
     Attributes:
         name: Of the metric, in ``metrics.json``. A metric with parameters may set it in ``__init__``.
         definition: What the number means; ``{positive}`` stands for the name of the positive class.
-        larger_is_better: Whether a model with a larger value is better.
-        two_classes: Whether it is undefined for patients of one class.
-        needs_probability: Whether it is undefined for scores that are no probabilities.
+        larger_is_better: Whether a model with a larger value is better; True unless you set it. A metric that selects
+            the epoch selects by it; of equal epochs the earliest.
+        two_classes: Whether it is undefined for patients of one class; True unless you set it.
+        needs_probability: Whether it is undefined for scores that are no probabilities; False unless you set it.
         stratified: Whether the resamples of the bootstrap keep the number of patients of each class. Right for a
-            metric that does not depend on the prevalence; for others it makes the interval too narrow.
-        thresholded: Whether ``statistic`` and ``baseline`` get predicted classes (0.0 and 1.0) in place of scores.
+            metric that does not depend on the prevalence; for others it makes the interval too narrow. False unless
+            you set it.
+        thresholded: Whether ``statistic`` and ``baseline`` get predicted classes (0.0 and 1.0) in place of scores;
+            False unless you set it.
         unit: Empty for a pure number.
     """
 

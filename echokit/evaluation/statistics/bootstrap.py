@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from echokit.evaluation.evaluation import Interval
 from echokit.evaluation.evaluator import Evaluator, Floats, Labels, Resampled, Weights, WithIntervals
+from echokit.evaluation.statistics.call_counts import checked_values
 from echokit.evaluation.statistics.ranking import coarse_ranks
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def bootstrap_interval(
     # Patients of equal class and score are counted together: predicted classes leave four groups of any cohort.
     group, groups = _group_equal(y, coarse_ranks(y, score) if ranked else score)
     weights = resample_weights(y, resamples=resamples, stratified=stratified, seed=seed, chunk=chunk, group=group)
-    values = np.concatenate([statistic(*groups, part) for part in weights])
+    values = np.concatenate([checked_values(statistic(*groups, part), len(part)) for part in weights])
     values = values[~np.isnan(values)]
     undefined = resamples - len(values)
 

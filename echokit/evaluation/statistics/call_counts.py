@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from echokit.errors import EchokitError
 from echokit.evaluation.evaluator import Floats, Labels, Weights
 from echokit.evaluation.predictions import Predictions
 
@@ -88,6 +89,35 @@ def ratio(numerator: Floats, denominator: Floats) -> Floats:
     return value
 
 
+def checked_values(values: object, count: int) -> Floats:
+    """Return what a statistic gave, one number for each weighting.
+
+    Raises:
+        EchokitError: It gave something else.
+    """
+    try:
+        numbers = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty((0, 0))
+    if numbers.shape != (count,):
+        got = f"an array {np.shape(values)}" if isinstance(values, np.ndarray) else type(values).__name__
+        raise EchokitError(
+            f"the statistic of an evaluator gave {got}, not one number for each of {count} weightings",
+            hint="return an array (B,) of floats for weights (B, n)",
+            where="evaluate",
+            code="evaluator.wrong_statistic",
+        )
+    return numbers
+
+
 def first_value(values: Floats) -> float | None:
-    """Return the first of (B,) values as a plain number, None for NaN."""
+    """Return the first of (B,) values as a plain number, None for NaN.
+
+    Args:
+        values: (1,) float64, of a single weighting.
+
+    Raises:
+        EchokitError: They have another shape.
+    """
+    values = checked_values(values, 1)
     return None if np.isnan(values[0]) else float(values[0])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from echokit.data.sampling.labelled_batch import LabelledBatch, takes_batch
-from echokit.testing.case import Subject, require
+from echokit.testing.case import Skip, Subject, require
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +72,23 @@ def check_keeps_streams_shapes_and_dtypes(subject: Subject) -> None:
                 f"{name}: {stream} was {tuple(before.shape)} {before.dtype} and is {tuple(after.shape)} {after.dtype}",
             )
             require(bool(after.isfinite().all()), f"{name}: {stream} has values that are not finite")
+
+
+def check_keeps_samples_apart(subject: Subject) -> None:
+    """A sample does not depend on the others; one that mixes takes ``batch``."""
+    import torch
+
+    if takes_batch(subject.make()):
+        raise Skip("it takes the whole batch")
+    streams = _batches()["usual"]
+    others = {name: torch.cat([stream[:1], stream[1:].flip(0)]) for name, stream in streams.items()}
+    first, second = _apply(subject, dict(streams)), _apply(subject, others)
+    for stream in streams:
+        require(
+            torch.equal(first[stream][0], second[stream][0]),
+            f"{stream} of a sample changes with the other samples: training gives one sample at a time; to mix them, "
+            "name the first parameter batch",
+        )
 
 
 def check_gives_the_same_for_the_same_generator(subject: Subject) -> None:

@@ -65,9 +65,12 @@ def test_a_new_video_has_no_case(phantom: Path) -> None:
 
 
 def test_columns_are_plain_values_by_case(labelled: LabelledCohort) -> None:
-    rows = known_of_cases(labelled, ["fps", "fps", "case_id"])
+    rows = known_of_cases(labelled, ["fps", "fps", "frames"])
     assert len(rows) == len(labelled.cohort)
-    assert rows[0] == {"fps": float(labelled.cohort.cases["fps"][0]), "case_id": labelled.cohort.cases["case_id"][0]}
+    assert rows[0] == {
+        "fps": float(labelled.cohort.cases["fps"][0]),
+        "frames": float(labelled.cohort.cases["frames"][0]),
+    }
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,8 @@ def test_columns_are_plain_values_by_case(labelled: LabelledCohort) -> None:
         ("ef", "preprocess.outcome_column", ()),
         ("y_true", "preprocess.outcome_column", ()),
         ("split", "preprocess.outcome_column", ()),
+        ("esv", "preprocess.outcome_column", ()),
+        ("patient_id", "preprocess.outcome_column", ()),
         ("fpss", "preprocess.missing_column", ("'fps'",)),
     ],
 )

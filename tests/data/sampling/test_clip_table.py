@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from echokit import ClipTable, Windows
+from echokit import PADDING, ClipTable, Windows
 from echokit.data.cohort.targets import Targets
 from echokit.data.sampling.clip_table import clip_table, moved_frames, sample_windows
+from tests.expect import refused
 
 
 class FromEndDiastole:
@@ -81,3 +82,38 @@ train: {{epochs: 1}}
     assert (table.end_systole != table.end_diastole).all()
     assert (table.end_systole < table.lengths).all()
     assert (table.y_true == -1).all()
+
+
+GOOD = (np.array([0, 1]), np.array([[0, 1, 2], [3, 4, PADDING]]))
+
+
+@pytest.mark.parametrize(
+    ("windows", "names"),
+    [
+        (0.5, "float, not Windows"),
+        (Windows(*GOOD), None),
+        (Windows(GOOD[0][:1], GOOD[1][:1]), "1 of 2 cases have no window"),
+        (Windows(np.array([0, 2]), GOOD[1]), "cases 0 to 2 of 2"),
+        (Windows(np.array([0, -1]), GOOD[1]), "cases -1 to 0 of 2"),
+        (Windows(np.array([0.0, 1.0]), GOOD[1]), "float64"),
+        (Windows(GOOD[0], GOOD[1].astype(float)), "float64"),
+        (Windows(GOOD[0], GOOD[1][:, :0]), "shapes (2,) and (2, 0)"),
+        (Windows(GOOD[0], GOOD[1][0]), "shapes (2,) and (3,)"),
+        (Windows(GOOD[0], np.array([[0, 1, 2], [3, 4, 5]])), "outside a clip"),
+        (Windows(GOOD[0], np.array([[0, 1, 2], [-2, 3, 4]])), "outside a clip"),
+        (Windows(GOOD[0], np.array([[0, 1, 2], [3, PADDING, 4]])), "padding"),
+        (Windows(GOOD[0], np.full((2, 3), PADDING)), "padding"),
+        (Windows(GOOD[0], np.array([[0, 2, 2], [3, 4, PADDING]])), "do not increase"),
+        (Windows(GOOD[0], np.array([[2, 1, 0], [3, 4, PADDING]])), "do not increase"),
+    ],
+)
+def test_windows_that_cannot_be_used_are_refused(windows: object, names: str | None) -> None:
+    def sampler(lengths: np.ndarray, split: str, epoch: int, seed: int) -> object:
+        return windows
+
+    clips = clip_table(np.array([9, 5]))
+    if names is None:
+        assert sample_windows(sampler, clips, "val", 1, 0) is windows
+        return
+    with refused("sampler.wrong_windows", "clip", ("'val'", names)):
+        sample_windows(sampler, clips, "val", 1, 0)
