@@ -39,7 +39,6 @@ AUGMENTATIONS = (
     ("pad_and_crop", "pad_and_crop:PadAndCrop", "random translation by padding and cropping"),
     ("rotate", "rotate:Rotate", "random rotation, flow vectors included"),
     ("gain", "gain:Gain", "random brightness and contrast"),
-    ("speckle", "speckle:Speckle", "multiplicative speckle noise"),
     ("random_apply", "random_apply:RandomApply", "another augmentation, with a probability"),
 )
 

@@ -107,7 +107,6 @@ CASES: Mapping[str, Case | Sequence[Case]] = {
     "augmentation.pad_and_crop": Case({"share": 0.3}),
     "augmentation.rotate": Case({"degrees": 30.0}),
     "augmentation.gain": Case({"level": 0.3, "contrast": 0.3}),
-    "augmentation.speckle": Case({"sd": 0.3}),
     "augmentation.random_apply": (Case({"of": "gain"}), Case({"of": {"use": "rotate", "degrees": 30.0}, "p": 0.9})),
     "backbone.resnet18": NARROW,
     "backbone.resnet34": NARROW,

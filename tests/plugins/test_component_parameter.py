@@ -23,7 +23,7 @@ NESTED = "augment: [{use: random_apply, p: 0.25, of: {use: random_apply, of: {us
     ("line", "place", "code", "hint"),
     [
         ("{use: random_apply, of: gian}", "augment.0.of", "component.unknown", "gain"),
-        ("{use: random_apply, of: 3}", "augment.0.of", "recipe.no_component", "speckle"),
+        ("{use: random_apply, of: 3}", "augment.0.of", "recipe.no_component", "rotate"),
         ("{use: random_apply}", "augment.0.of", "parameter.missing", ""),
         ("{use: random_apply, of: {use: gain, levl: 1}}", "augment.0.of.levl", "parameter.unknown", "level"),
         ("{use: random_apply, of: {use: gain, level: 9}}", "augment.0.of.level", "parameter.invalid", ""),
