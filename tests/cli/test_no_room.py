@@ -133,6 +133,7 @@ def test_a_run_names_its_file(most: int, name: str, run: Path, tmp_path: Path) -
     one_error(done, str(tmp_path / "tiny"), name)
 
 
+@pytest.mark.slow
 @needs_limits
 @pytest.mark.usefixtures("cache")
 def test_a_report_that_was_not_written_is_an_error_of_a_complete_run(run: Path, tmp_path: Path) -> None:
@@ -185,6 +186,7 @@ def test_closed_streams_are_no_error(redirected: str) -> None:
     assert not done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cache")
 def test_no_output_enters_a_file_of_a_run_without_streams(run: Path, tmp_path: Path) -> None:
     done = in_shell("<&- >&- 2>&-", "run", str(run.parents[2] / "tiny.yaml"), "--out", str(tmp_path))

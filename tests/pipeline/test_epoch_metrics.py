@@ -109,6 +109,7 @@ def test_a_built_in_metric_selects_the_epoch(tiny: Path, tmp_path: Path, keep: s
     assert evaluated == (min(values) if keep == "val_brier" else max(values))
 
 
+@pytest.mark.slow
 def test_resume_gives_the_same_history(tiny: Path, tmp_path: Path, lab: str) -> None:
     with_keep(tiny, "val_pauroc")
     whole = run(tiny, tmp_path / "whole")

@@ -228,6 +228,7 @@ def test_a_calibrator_of_estimates_is_refused_by_a_classifier(recipe: Path) -> N
     assert [problem.code for problem in raised.value.problems] == ["objective.no_estimate"]
 
 
+@pytest.mark.slow
 def test_a_run_evaluates_and_predicts_with_them(recipe: Path, phantom: Path, tmp_path: Path) -> None:
     from echokit.phantom.write_echonet_dynamic import write_phantom
 

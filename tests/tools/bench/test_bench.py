@@ -54,6 +54,7 @@ def table(folder: Path) -> dict[str, dict[str, object]]:
     return {row["name"]: row for row in content["rows"]}
 
 
+@pytest.mark.slow
 def test_a_row_has_mean_interval_and_published_value(bench: Path) -> None:
     values = table(bench)["plain"]["values"]
     auroc = values["test.auroc"]
@@ -64,6 +65,7 @@ def test_a_row_has_mean_interval_and_published_value(bench: Path) -> None:
     assert values["published.test.auroc"]["number"] == 0.90
 
 
+@pytest.mark.slow
 def test_phantom_results_are_not_compared_with_published_ones(bench: Path) -> None:
     assert table(bench)["plain"]["values"]["difference.test.auroc"]["number"] is None
     text = (bench / "out" / "tiny" / "trial-tiny.md").read_text()
@@ -73,6 +75,7 @@ def test_phantom_results_are_not_compared_with_published_ones(bench: Path) -> No
     )
 
 
+@pytest.mark.slow
 def test_a_failed_cell_is_listed_and_the_table_is_written(bench: Path) -> None:
     rows = table(bench)
     assert "FileList.csv" in str(rows["broken"]["problem"])
@@ -82,6 +85,7 @@ def test_a_failed_cell_is_listed_and_the_table_is_written(bench: Path) -> None:
     assert "FileList.csv" in text
 
 
+@pytest.mark.slow
 def test_a_question_is_answered_on_the_same_patients(bench: Path) -> None:
     content = json.loads((bench / "out" / "tiny" / "trial-tiny.json").read_text())
     [answer] = content["answers"]
@@ -92,6 +96,7 @@ def test_a_question_is_answered_on_the_same_patients(bench: Path) -> None:
     assert answer["seeds"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_only_changed_cells_are_run_again(bench: Path) -> None:
     cell = bench / "out" / "tiny" / "trial" / "plain" / "seed-0"
@@ -112,6 +117,7 @@ def test_only_changed_cells_are_run_again(bench: Path) -> None:
     assert read_result(cell).recipe_hash == before.recipe_hash  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_tables_are_compared_number_by_number(bench: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = bench / "out" / "tiny" / "trial-tiny.json"
     assert exit_code(["bench-diff", str(path), str(path)]) == 0
@@ -207,6 +213,7 @@ def test_a_row_of_another_scale_runs_on_request() -> None:
     assert full == usual | {"kinetics", "kinetics_random"}
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_mask_columns_hold_kept_image_and_heart(bench: Path) -> None:
     suite = bench / "masked.yaml"
