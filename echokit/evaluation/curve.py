@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from echokit.errors import EchokitError
 
+LARGEST = 1e12
+"""A larger number is a mistake, and no axis can show it."""
 Points = tuple[Sequence[float], Sequence[float]]
 """x and y of each point, in the order in which they are joined: lists or arrays of numbers."""
 
@@ -100,7 +101,9 @@ def _points(what: str, points: Points) -> dict[str, list[float]]:
         raise ValueError(f"{what} has {len(x)} x and {len(y)} y")
     if not x:
         raise ValueError(f"{what} has no points")
-    wrong = next((i for i, pair in enumerate(zip(x, y, strict=True)) if not all(map(math.isfinite, pair))), None)
+    wrong = next(
+        (i for i, pair in enumerate(zip(x, y, strict=True)) if not all(abs(value) <= LARGEST for value in pair)), None
+    )
     if wrong is not None:
         raise ValueError(f"point {wrong} of {what} is ({x[wrong]}, {y[wrong]})")
     return {"x": x, "y": y}

@@ -72,6 +72,7 @@ def test_it_is_written_for_every_fold_under_the_name_of_the_plugin() -> None:
     [
         ({"series": {"model": ([0.0, math.nan], [0.0, 1.0])}}, "point 1 of the series 'model'"),
         ({"series": {"model": ([0.0, 1.0], [0.0, math.inf])}}, "point 1"),
+        ({"series": {"model": ([0.0, 1.0], [-1e308, 1e308])}}, "point 0"),
         ({"series": {"model": ([], [])}}, "no points"),
         ({"series": {"model": ([0.0, 1.0], [0.0])}}, "2 x and 1 y"),
         ({"series": {"model": [0.0, 1.0, 2.0]}}, "'model'"),
