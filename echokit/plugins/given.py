@@ -6,6 +6,7 @@ The user names them, so what is wrong with one is an error, not a warning.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,9 +102,10 @@ def _load(module: SourceModule) -> Loaded:
             code="plugin.file_broken",
         ) from error
     if not loaded.hooks:
+        unmarked = next((name for name in vars(sys.modules[module.name]) if name.startswith("echokit_")), None)
         raise EchokitError(
             "the plugin has no hooks, so it registers nothing",
-            hint=f"end the file with\n{HOOK}",
+            hint=f"write @hookimpl above def {unmarked}" if unmarked else f"end the file with\n{HOOK}",
             where=module.file,
             code="plugin.no_hooks",
         )

@@ -135,6 +135,11 @@ def test_a_broken_file_is_one_error_at_its_line(my_mask: Path, text: str, code: 
     assert "broken" not in [plugin.name for plugin in installed().plugins]
 
 
+def test_a_hook_without_its_mark_is_named(my_mask: Path) -> None:
+    my_mask.write_text(HALF_MASK.replace("@hookimpl\n", ""))
+    assert "@hookimpl above def echokit_components" in str(command_error(["list", "--plugin", str(my_mask)]).hint)
+
+
 def test_a_file_that_cannot_be_used_is_refused(my_mask: Path) -> None:
     with refused("plugin.file_unreadable", "missing.py"):
         use_file(Path("missing.py"))
