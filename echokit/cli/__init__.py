@@ -129,7 +129,8 @@ def exit_code(arguments: list[str]) -> int:
     try:
         return _exit_code(arguments)
     finally:
-        with suppress(MemoryError):  # which was said
+        # A lack of memory was said; the compiler, which an import needs, may call it a syntax error.
+        with suppress(MemoryError, SyntaxError):
             _print_plugin_problems()
 
 

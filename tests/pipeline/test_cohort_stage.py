@@ -101,6 +101,7 @@ def test_bad_files_are_listed_and_too_many_stop_the_run(
     assert f"unreadable: {victim.stem}" in (made.path / "summary.md").read_text()
 
 
+@pytest.mark.slow
 def test_what_a_fallback_changes_is_on_screen_in_lock_and_summary(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ def copy_of(two_folds: Run, tmp_path: Path) -> tuple[Path, Path]:
     return two_folds.path.parents[2] / "tiny.yaml", tmp_path / "runs"
 
 
+@pytest.mark.slow
 def test_an_extended_run_has_the_bits_of_a_longer_one(two_folds: Run, tmp_path: Path) -> None:
     recipe, out = copy_of(two_folds, tmp_path)
     extended = run(recipe, out, "--resume", "--set", "train.epochs=3")

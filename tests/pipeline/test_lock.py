@@ -67,6 +67,7 @@ def three_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_another_number_of_threads_is_reported(
     finished: Run, tmp_path: Path, three_threads: None, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ def shares(found: dict[str, Any], what: str) -> dict[str, float]:
     return {mask["method"]: mask["shares"][what]["mean"] for mask in found["masks"]}
 
 
+@pytest.mark.slow
 def test_tracings_tell_what_is_kept_and_controls_stand_beside(
     tmp_path: Path, phantom: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

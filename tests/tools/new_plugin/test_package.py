@@ -39,6 +39,7 @@ def lay_out(folder: Path) -> None:
     (info / "entry_points.txt").write_text(f"[echokit]\n{entries}")
 
 
+@pytest.mark.slow
 def test_every_kind_passes_its_checks_and_has_a_valid_recipe(tmp_path: Path) -> None:
     for kind in EXAMPLES:
         assert exit_code(["plugin", "new", kind, f"lab_{kind}", "--into", str(tmp_path)]) == 0
