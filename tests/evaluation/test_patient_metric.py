@@ -13,6 +13,7 @@ from echokit import PatientMetric, Predictions
 from echokit.evaluation.evaluate_folds import evaluate_folds
 from tests.evaluation.partial_auroc import PartialAuroc
 from tests.evaluation.tables import TIGHT, predictions_table, random_predictions
+from tests.expect import refused
 
 
 @pytest.mark.parametrize("max_fpr", [0.05, 0.2, 0.25, 0.5, 0.9])
@@ -81,3 +82,34 @@ def test_a_metric_of_predicted_classes():
     (none,) = Odd()(dataclasses.replace(given, threshold=0.0)).metrics
     assert none.value is None
     assert none.interval.startswith("undefined: ")
+
+
+@pytest.mark.parametrize(
+    "given", [np.zeros(3), np.zeros((1, 1)), 0.5, None, "x"], ids=["too many", "a table", "a number", "none", "text"]
+)
+def test_a_statistic_of_another_shape_is_refused(given):
+    class Wrong(PatientMetric):
+        name = definition = "wrong"
+
+        def baseline(self, y, score):
+            return None
+
+        def statistic(self, y, score, weights):
+            return given
+
+    with refused("evaluator.wrong_statistic", "evaluate"):
+        Wrong()(random_predictions(30, 0))
+
+
+def test_a_statistic_that_is_short_for_the_bootstrap_is_refused():
+    class Short(PatientMetric):
+        name = definition = "short"
+
+        def baseline(self, y, score):
+            return None
+
+        def statistic(self, y, score, weights):
+            return np.zeros(1)
+
+    with refused("evaluator.wrong_statistic", "evaluate"):
+        evaluate_folds(random_predictions(30, 0), [("short", Short())], seed=0, resamples=50)

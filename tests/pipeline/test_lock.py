@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 
 from echokit.cli import exit_code
+from echokit.recipe.validate import load_recipe
+from echokit.results.lock import Lock, require_readers
 from echokit.results.run import Run, read_notes
 from echokit.system.distribution import DISTRIBUTION
+from tests.expect import refused
 from tests.pipeline.conftest import run
 
 
@@ -116,3 +119,18 @@ def test_run_name_in_place_of_a_recipe_is_explained(
     said = capsys.readouterr().err
     assert "there is no recipe 'mine', but a run of that name" in said
     assert "runs/mine/latest/lock.yaml" in said
+
+
+def test_a_lock_whose_reader_is_missing_is_not_repeated(tiny: Path, tmp_path: Path) -> None:
+    """No recipe names a reader, so nothing else would say why no video can be read."""
+    part = {
+        "kind": "reader",
+        "name": "npy",
+        "plugin": "lab_npy",
+        "package": "echokit-npy",
+        "version": "0.2",
+        "code": "x",
+    }
+    lock = Lock({"components": [part]}, load_recipe(tiny))
+    with refused("lock.no_plugin", "lock.yaml", ("pip install echokit-npy==0.2",)):
+        require_readers(lock, tmp_path / "lock.yaml")

@@ -82,6 +82,9 @@ train: {{epochs: 1}}
     assert (table.end_systole != table.end_diastole).all()
     assert (table.end_systole < table.lengths).all()
     assert (table.y_true == -1).all()
+    cohort.windows("train")
+    with refused("sampler.wrong_windows", "clip", ("'val'",)):  # a whole clip in training, one frame in validation
+        cohort._sample(ByLength(), "val", 1, 0)
 
 
 GOOD = (np.array([0, 1]), np.array([[0, 1, 2], [3, 4, PADDING]]))
