@@ -50,12 +50,10 @@ def run(
     from echokit.pipeline.session import RunRequest
     from echokit.recipe.compose import find_recipe
     from echokit.recipe.validate import load_recipe
-    from echokit.results.lock import is_lock, read_lock, require_readers
+    from echokit.results.lock import lock_to_repeat
 
     path, overrides = find_recipe(str(recipe)), _overrides(set)
-    lock = read_lock(path, overrides) if is_lock(path) else None
-    if lock:
-        require_readers(lock, path)
+    lock = lock_to_repeat(path, overrides)
     loaded = lock.recipe if lock else load_recipe(path, overrides)
     return run_request(RunRequest(loaded, Path(out), device, lock=None if overrides else lock))
 

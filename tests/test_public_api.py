@@ -62,7 +62,7 @@ def _signature(thing: Any) -> str:
 def _default(value: Any) -> Any:
     """Defaults that print the same in every process."""
     made = type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS"
-    return "made anew" if made else value  # as in public_api.txt since the first version
+    return "a new one" if made else value  # as in public_api.txt since the first version
 
 
 def test_every_promise_is_kept() -> None:

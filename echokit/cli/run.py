@@ -63,16 +63,14 @@ def command(
     from echokit.pipeline.session import RunRequest
     from echokit.recipe.compose import find_recipe
     from echokit.recipe.validate import load_recipe
-    from echokit.results.lock import is_lock, read_lock, require_readers
+    from echokit.results.lock import lock_to_repeat
     from echokit.results.run_directories import find_run
     from echokit.system.progress import show_progress_on
     from echokit.training.hardware.distributed import processes
 
     path = find_recipe(recipe)
     screen = Screen()
-    lock = read_lock(path, overrides) if is_lock(path) else None
-    if lock:
-        require_readers(lock, path)
+    lock = lock_to_repeat(path, overrides)
     loaded = lock.recipe if lock else load_recipe(path, overrides)
     request = RunRequest(
         loaded,

@@ -164,11 +164,11 @@ def started_callbacks(uses: Sequence[ComponentConfig], run: Run) -> Iterator[lis
         EchokitError: One of them failed. An error that ended the run comes first.
     """
     named = [NamedCallback(use) for use in uses]
-    told: list[NamedCallback] = []
+    started: list[NamedCallback] = []
     error: BaseException | None = None
     try:
         for callback in named:
-            told.append(callback)
+            started.append(callback)
             callback.on_run_start(run)
         yield named
     except BaseException as raised:
@@ -176,7 +176,7 @@ def started_callbacks(uses: Sequence[ComponentConfig], run: Run) -> Iterator[lis
         raise
     finally:
         ending = error
-        for callback in told:
+        for callback in started:
             try:
                 callback.on_run_end(run, error)
             except EchokitError as failed:

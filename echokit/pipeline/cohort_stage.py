@@ -128,14 +128,14 @@ def known_of_cases(labelled: LabelledCohort, columns: Sequence[str]) -> list[dic
     """Return what the preprocessors may know of each case, by column.
 
     Raises:
-        DataError: The cohort has no such column, or it would tell the outcome.
+        DataError: The cohort has no such column, or it would reveal the outcome.
     """
     cases = labelled.cohort.cases
     others = set(map(str, cases))
     outcome = labelled.recipe.target.source
-    told = {"y_true", "split", "source", "case_id", "patient_id", outcome, *DERIVED.get(outcome, ())}
+    hidden = {"y_true", "split", "source", "case_id", "patient_id", outcome, *DERIVED.get(outcome, ())}
     for column in dict.fromkeys(columns):
-        if column in told:
+        if column in hidden:
             raise DataError(
                 f"a preprocessor asks for the column {column!r}, which no preprocessor may see",
                 hint="it must work on a new patient, whose outcome is not known",
@@ -145,7 +145,7 @@ def known_of_cases(labelled: LabelledCohort, columns: Sequence[str]) -> list[dic
         if column not in others:
             raise DataError(
                 f"a preprocessor asks for the column {column!r}, and {labelled.cohort.name} has none",
-                hint=did_you_mean(column, others - told) or f"its columns are {', '.join(sorted(others - told))}",
+                hint=did_you_mean(column, others - hidden) or f"its columns are {', '.join(sorted(others - hidden))}",
                 where="preprocess",
                 code="preprocess.missing_column",
             )

@@ -77,7 +77,7 @@ class ComponentOf:
             component = registry.get(self.kind, value["use"])
             model = component.parameters()
         except EchokitError as error:
-            raise InvalidParameters([Problem((), error.message, error.hint, error.code)]) from None
+            raise InvalidParameters([Problem(("use",), error.message, error.hint, error.code)]) from None
         given = {name: inner for name, inner in value.items() if name != "use"}
         if text is not None:  # as a lock names it
             text = component.full_name + text.removeprefix(value["use"])

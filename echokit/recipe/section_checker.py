@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from echokit.errors import EchokitError, shortened
-from echokit.plugins.component import with_article
 from echokit.plugins.component_config import ComponentConfig
+from echokit.plugins.component_parameter import ComponentOf
 from echokit.plugins.discovery import Installed
 from echokit.plugins.parameters import InvalidParameters, KeyPath, Problem, validate
 from echokit.recipe.tree import Node
@@ -83,21 +83,7 @@ class SectionChecker:
         return value
 
     def use(self, kind: str, value: Any, path: KeyPath) -> ComponentConfig | None:
-        if isinstance(value, str):
-            value = {"use": value}
-        if not isinstance(value, dict) or not isinstance(value.get("use"), str):
-            names = ", ".join(self.installed.registry.names(kind))
-            message = f"name {with_article(kind)} here: {{use: name, ...}}"
-            self.problem(path, "recipe.no_component", message, f"the {kind}s are {names}")
-            return None
-        try:
-            component = self.installed.registry.get(kind, value["use"])
-            model = component.parameters()
-        except EchokitError as error:
-            self.problem((*path, "use"), error.code, error.message, error.hint)
-            return None
-        given = {name: inner for name, inner in value.items() if name != "use"}
-        return self.validated(path, lambda: ComponentConfig(component, validate(model, given)))
+        return self.validated(path, lambda: ComponentOf(kind).configure(value))
 
     def uses(self, kinds: Sequence[str], values: Any, path: KeyPath) -> tuple[ComponentConfig | None, ...]:
         if not isinstance(values, list):

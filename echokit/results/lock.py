@@ -275,15 +275,19 @@ def read_lock(path: Path, overrides: tuple[str, ...] = ()) -> Lock:
         raise
 
 
-def require_readers(lock: Lock, path: Path) -> None:
-    """Refuse to repeat a lock without the plugins that read its videos.
-
-    No recipe names them, so nothing else would say why no video can be read.
+def lock_to_repeat(path: Path, overrides: tuple[str, ...] = ()) -> Lock | None:
+    """Read a lock that a run repeats; None if the file is a recipe.
 
     Raises:
-        EchokitError: One is not here.
+        EchokitError: As `read_lock`; or a plugin that read its videos is not here. No recipe names a reader, so nothing
+            else would say why no video can be read.
+        RecipeError: The recipe is not valid with what is installed.
     """
+    if not is_lock(path):
+        return None
+    lock = read_lock(path, overrides)
     _refuse_missing_plugins([part for part in lock.content["components"] if part["kind"] == "reader"], path)
+    return lock
 
 
 def _refuse_missing_plugins(components: list[dict[str, Any]], path: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from echokit.cli import exit_code
 from echokit.recipe.validate import load_recipe
-from echokit.results.lock import Lock, require_readers
+from echokit.results.lock import LOCK_VERSION, lock_to_repeat
 from echokit.results.run import Run, read_notes
 from echokit.system.distribution import DISTRIBUTION
 from tests.expect import refused
@@ -123,14 +124,10 @@ def test_run_name_in_place_of_a_recipe_is_explained(
 
 def test_a_lock_whose_reader_is_missing_is_not_repeated(tiny: Path, tmp_path: Path) -> None:
     """No recipe names a reader, so nothing else would say why no video can be read."""
-    part = {
-        "kind": "reader",
-        "name": "npy",
-        "plugin": "lab_npy",
-        "package": "echokit-npy",
-        "version": "0.2",
-        "code": "x",
-    }
-    lock = Lock({"components": [part]}, load_recipe(tiny))
+    facts = {"kind": "reader", "name": "npy", "plugin": "lab_npy", "package": "echokit-npy", "version": "0.2"}
+    content = {"lock": LOCK_VERSION, "recipe_hash": "0", "components": [facts], "recipe": load_recipe(tiny).to_dict()}
+    path = tmp_path / "lock.yaml"
+    path.write_text(yaml.safe_dump(content))
     with refused("lock.no_plugin", "lock.yaml", ("pip install echokit-npy==0.2",)):
-        require_readers(lock, tmp_path / "lock.yaml")
+        lock_to_repeat(path)
+    assert lock_to_repeat(tiny) is None
